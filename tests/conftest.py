@@ -1,0 +1,45 @@
+"""The one fake clock: an event loop that jumps to its next timer when it has nothing to do."""
+
+import asyncio
+import selectors
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+# 2026-03-01T12:00:00Z: what the fake clock shows when a test begins.
+START = 1_772_366_400.0
+
+
+class _Jumping(selectors.DefaultSelector):
+    now = 0.0
+
+    def select(self, timeout: float | None = None) -> Any:
+        if timeout is None or timeout <= 0:
+            return super().select(timeout)
+        events = super().select(0)
+        if not events:
+            self.now += timeout
+        return events
+
+
+class FakeTimeLoop(asyncio.SelectorEventLoop):
+    """asyncio.sleep and asyncio.timeout take no real time here; loop.time() starts at 0."""
+
+    def __init__(self) -> None:
+        self._jumping = _Jumping()
+        super().__init__(self._jumping)
+
+    def time(self) -> float:
+        return self._jumping.now
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return "asyncio", {"loop_factory": FakeTimeLoop}
+
+
+@pytest.fixture
+def clock() -> Callable[[], float]:
+    """The wall clock in seconds since the epoch, moved by the fake loop's timers alone."""
+    return lambda: START + asyncio.get_event_loop().time()
