@@ -1,0 +1,38 @@
+"""The dialect of sms-activate: HTTP 200 for everything, one word per failure.
+
+Sources: sms-activate's API documentation of 2025, its official Python client 1.5, and what 35 runs
+of real clients accept.
+"""
+
+from proxy.errors import Problem
+from proxy.legacy.dialects.dialect import Dialect
+
+# "One of the parameters has an invalid value", which clients answer by asking again.
+TRY_AGAIN = "ERROR_SQL"
+
+DIALECT = Dialect(
+    name="sms-activate",
+    words={
+        Problem.NO_KEY: "NO_KEY",
+        Problem.BAD_KEY: "BAD_KEY",
+        Problem.BAD_ACTION: "BAD_ACTION",
+        Problem.BAD_SERVICE: "BAD_SERVICE",
+        Problem.BAD_COUNTRY: "BAD_COUNTRY",
+        Problem.BAD_STATUS: "BAD_STATUS",
+        Problem.BAD_PARAMETER: "ERROR_SQL",
+        # Final, so that no client goes on asking for what cannot be had.
+        Problem.UNSUPPORTED_WISH: "BAD_SERVICE",
+        Problem.CODE_RECEIVED: "BAD_STATUS",
+        Problem.NO_ACTIVATION: "NO_ACTIVATION",
+        Problem.NO_BALANCE: "NO_BALANCE",
+        Problem.NO_NUMBERS: "NO_NUMBERS",
+        Problem.PRICE_TOO_HIGH: "WRONG_MAX_PRICE:{price}",
+        Problem.EARLY_CANCEL: "EARLY_CANCEL_DENIED",
+        Problem.ALREADY_CANCELLED: "ACCESS_CANCEL",
+        Problem.CANNOT_CANCEL: "BAD_STATUS",
+        Problem.RETRY_REFUSED: "BAD_STATUS",
+        Problem.RATE_LIMITED: TRY_AGAIN,
+        Problem.TRY_AGAIN: TRY_AGAIN,
+        Problem.UNCLEAR: TRY_AGAIN,
+    },
+)

@@ -1,0 +1,76 @@
+"""The activation's state machine: what getStatus says and what setStatus does, as tables. Pure.
+
+Everything that decides between states stands here; carrying it out is the business of actions.py.
+Source: sms-activate's documentation of 2025 ("simple logic"), the same text at three clones.
+"""
+
+import enum
+from typing import NamedTuple
+
+from proxy.errors import Problem
+
+
+class Phase(enum.Enum):
+    WAITING = enum.auto()
+    """The number is handed out, no SMS yet."""
+    RECEIVED = enum.auto()
+    RETRYING = enum.auto()
+    """A further SMS was asked for and has not come."""
+    FINISHED = enum.auto()
+    CANCELLED = enum.auto()
+    """Cancelled or expired without an SMS: not paid for."""
+
+
+class Act(enum.Enum):
+    """What has to be carried out."""
+
+    NOTHING = enum.auto()
+    RETRY = enum.auto()
+    FINISH = enum.auto()
+    CANCEL = enum.auto()
+
+
+class Step(NamedTuple):
+    """An allowed setStatus: what it does, and the word that says it was done."""
+
+    act: Act
+    word: str
+
+
+READY = Step(Act.NOTHING, "ACCESS_READY")
+RETRY = Step(Act.RETRY, "ACCESS_RETRY_GET")
+FINISH = Step(Act.FINISH, "ACCESS_ACTIVATION")
+CANCEL = Step(Act.CANCEL, "ACCESS_CANCEL")
+
+# A repeat of the last word is answered as the first time: the client may have missed the answer.
+SET_STATUS: dict[Phase, dict[int, Step | Problem]] = {
+    Phase.WAITING: {1: READY, 6: FINISH, 8: CANCEL},
+    Phase.RECEIVED: {1: READY, 3: RETRY, 6: FINISH, 8: Problem.CODE_RECEIVED},
+    Phase.RETRYING: {1: READY, 3: RETRY, 6: FINISH, 8: Problem.CODE_RECEIVED},
+    Phase.FINISHED: {6: FINISH._replace(act=Act.NOTHING)},
+    Phase.CANCELLED: {8: CANCEL._replace(act=Act.NOTHING)},
+}
+
+# -1 is the cancel of the oldest clients (smsactivateru, Grizzly, 5sim scripts).
+SAME = {-1: 8}
+
+
+def set_status(phase: Phase, status: int | None) -> Step | Problem:
+    """What a client's setStatus means in this phase."""
+    if status is None:
+        return Problem.BAD_STATUS
+    return SET_STATUS[phase].get(SAME.get(status, status), Problem.BAD_STATUS)
+
+
+def get_status(phase: Phase, code: str) -> str:
+    """The word for a phase; `code` is the last code, safe for the wire."""
+    match phase:
+        case Phase.WAITING:
+            return "STATUS_WAIT_CODE"
+        case Phase.RECEIVED:
+            return f"STATUS_OK:{code}"
+        case Phase.RETRYING:
+            return f"STATUS_WAIT_RETRY:{code}"
+        # sms-activate: "cancelled or completed".
+        case Phase.FINISHED | Phase.CANCELLED:
+            return "STATUS_CANCEL"

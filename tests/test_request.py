@@ -1,0 +1,102 @@
+"""A legacy request, as it comes in every form that real clients send."""
+
+import pytest
+
+from proxy.errors import Problem, ProblemError
+from proxy.legacy.request import parse
+
+FORM = b"application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "content_type", "parameters"),
+    [
+        (b"action=getBalance&api_key=k", b"", b"", {"action": "getBalance", "api_key": "k"}),
+        # SMSActivate-AIO: POST, everything in the query, no body.
+        (b"action=getBalance", b"", FORM, {"action": "getBalance"}),
+        # Old PHP scripts: everything in the body.
+        (b"", b"action=getBalance&id=7", FORM, {"action": "getBalance", "id": "7"}),
+        (b"", b"id=7", FORM + b"; charset=UTF-8", {"id": "7"}),
+        (b"", b"id=7", b"", {"id": "7"}),
+        (b"id=1&status=8", b"id=2", FORM, {"id": "2", "status": "8"}),
+        (b"id=1&id=2", b"", b"", {"id": "2"}),
+        (b"country%20=16&service+=tg", b"", b"", {"country": "16", "service": "tg"}),
+        (b"service=%20tg%0A", b"", b"", {"service": "tg"}),
+        (b"ref=&operator=", b"", b"", {"ref": "", "operator": ""}),
+        (b"id=%FF%FE&x=\xff", b"", b"", {"id": "\ufffd\ufffd", "x": "ÿ"}),
+        (b"&&=&a", b"", b"", {"": "", "a": ""}),
+        # Not a form: never read as one.
+        (b"id=1", b'{"id":2}', b"application/json", {"id": "1"}),
+    ],
+)
+def test_query_and_form_are_one_set_of_parameters(query, body, content_type, parameters):
+    assert parse(query, body, content_type).parameters == parameters
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        (b"16", 16),
+        (b"0", 0),
+        (b"", None),
+        (b"-5", None),
+        (b"%2B5", None),
+        (b"1e3", None),
+        (b"1.0", None),
+        (b"%D9%A1%D9%A6", None),  # ١٦, Arabic digits
+        (b"%C2%B2", None),  # ², which str.isdigit takes
+        (b"9" * 13, None),
+        (b"16%00", None),
+    ],
+)
+def test_a_number_is_ascii_digits_only(text, number):
+    assert parse(b"country=" + text).number("country") == number
+
+
+@pytest.mark.parametrize(
+    ("text", "cents"),
+    [
+        ("0.50", 50),
+        ("0,5", 50),
+        ("12", 1200),
+        ("1.", 100),
+        ("0.509", 50),
+        ("", None),
+        ("maxPrice", None),
+    ],
+)
+@pytest.mark.parametrize("name", ["maxPrice", "max_price"])
+def test_a_price_cap_is_whole_cents(name, text, cents):
+    assert parse(f"{name}={text}".encode()).max_cents == cents
+
+
+@pytest.mark.parametrize("text", ["-1", "abc", "1e3", "0x10", "1.2.3", "NaN", "9" * 20, "%D9%A1"])
+def test_a_price_cap_that_is_no_price_is_refused(text):
+    with pytest.raises(ProblemError) as refused:
+        _ = parse(f"maxPrice={text}".encode()).max_cents
+    assert refused.value.problem is Problem.BAD_PARAMETER
+
+
+@pytest.mark.parametrize(
+    ("query", "problem"),
+    [
+        (b"", Problem.NO_KEY),
+        (b"api_key=", Problem.NO_KEY),
+        (b"api_key=%D0%BA", Problem.BAD_KEY),
+        (b"api_key=a%0D%0Ab", Problem.BAD_KEY),
+        (b"api_key=" + b"k" * 257, Problem.BAD_KEY),
+    ],
+)
+def test_a_key_that_no_header_can_carry_is_refused_here(query, problem):
+    with pytest.raises(ProblemError) as refused:
+        _ = parse(query).key
+    assert refused.value.problem is problem
+
+
+def test_the_first_name_with_a_value_counts():
+    assert parse(b"id=&activationId=7").text("id", "activationId") == "7"
+
+
+@pytest.mark.parametrize(("text", "status"), [("8", 8), ("-1", -1), ("-2", None), ("", None)])
+def test_minus_one_is_a_status(text, status):
+    assert parse(f"status={text}".encode()).status == status
