@@ -1,0 +1,93 @@
+"""What is for sale and for how much: read on demand, remembered, and swept for the whole matrix.
+
+No endpoint gives all prices of all services. Who asks for one service causes one read, shared by
+all; who asks for everything gets what is known, while a background sweep reads on, politely, for
+as long as somebody asks.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+from proxy.errors import ProblemError
+from proxy.model import Key, Price, Service
+from proxy.upstream.cache import Cache, Cached
+from proxy.upstream.client import Upstream
+
+log = logging.getLogger(__name__)
+
+MAX_SERVICES = 4000
+MAX_PAIRS = 20_000
+FIRST_WAIT = 5.0
+"""Seconds that the first asker for everything waits for the first service."""
+SWEEP_AFTER_ASKING = 600.0
+SWEEP_PAUSE = 30.0
+"""Seconds between two rounds, and after the upstream failed."""
+
+
+class Catalogue:
+    def __init__(
+        self, upstream: Upstream, *, prices_ttl: float, catalog_ttl: float, per_second: float
+    ) -> None:
+        self._upstream = upstream
+        self._prices: Cache[str, tuple[Price, ...]] = Cache(prices_ttl, MAX_SERVICES)
+        self._pairs: Cache[tuple[str, str], int] = Cache(prices_ttl, MAX_PAIRS)
+        self._services: Cache[str, tuple[Service, ...]] = Cache(catalog_ttl, 1)
+        self._per_second = per_second
+        self._asked_at = 0.0
+        self._sweep: asyncio.Task[None] | None = None
+        self._first = asyncio.Event()
+
+    async def prices(self, service: str) -> Cached[tuple[Price, ...]]:
+        return await self._prices.get(service, lambda: self._upstream.prices(service))
+
+    async def price(self, service: str, country: str) -> int:
+        """In cents, of one pair. NO_NUMBERS where it is not for sale."""
+        read = await self._pairs.get(
+            (service, country), lambda: self._upstream.price(service, country)
+        )
+        return read.value
+
+    def charged(self, service: str, country: str, cents: int) -> None:
+        """A price really paid is truer than a quote."""
+        self._pairs.put((service, country), cents)
+
+    async def services(self, key: Key) -> Cached[tuple[Service, ...]]:
+        return await self._services.get("", lambda: self._upstream.services(key))
+
+    async def everything(self, key: Key) -> Mapping[str, tuple[Price, ...]]:
+        """The prices of every service known so far; keeps the sweep going."""
+        services = await self.services(key)
+        self._asked_at = asyncio.get_running_loop().time()
+        if self._sweep is None or self._sweep.done():
+            self._sweep = asyncio.create_task(self._sweep_all(key))
+        if not self._first.is_set():
+            try:
+                await asyncio.wait_for(self._first.wait(), FIRST_WAIT)
+            except TimeoutError:
+                log.warning("no prices yet after %d s", FIRST_WAIT)
+        codes = (service.code for service in services.value)
+        return {code: rows for code in codes if (rows := self._prices.peek(code)) is not None}
+
+    async def close(self) -> None:
+        if self._sweep:
+            self._sweep.cancel()
+            await asyncio.wait([self._sweep])
+
+    async def _sweep_all(self, key: Key) -> None:
+        loop = asyncio.get_running_loop()
+        while loop.time() - self._asked_at < SWEEP_AFTER_ASKING:
+            try:
+                await self._sweep_once(key)
+            except ProblemError as error:
+                log.warning("the price sweep pauses: %s", error)
+            await asyncio.sleep(SWEEP_PAUSE)
+
+    async def _sweep_once(self, key: Key) -> None:
+        services = [service.code for service in (await self.services(key)).value]
+        asked = set(self._prices.keys())
+        for code in sorted(services, key=lambda code: code not in asked):
+            if not self._prices.is_fresh(code):
+                await self.prices(code)
+                self._first.set()
+                await asyncio.sleep(1 / self._per_second)

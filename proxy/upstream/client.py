@@ -1,0 +1,134 @@
+"""The calls of VirtualSMS's customer API. The only file that imports httpx.
+
+Every failure is a ProblemError: what the upstream refused by its own word, TRY_AGAIN when the
+request never left, UNCLEAR when it may have had its effect.
+"""
+
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar
+
+import httpx
+
+from proxy.errors import Problem, ProblemError, classify
+from proxy.model import Key, Order, Price, Service
+from proxy.upstream import wire
+
+T = TypeVar("T")
+Transport = httpx.AsyncBaseTransport
+
+# httpx walks its whole pool at every call: a small pool is a fast one.
+POOL = 16
+# A purchase that was sent runs on behind its client's deadline, for at most this long.
+LONGEST_PURCHASE = 60.0
+
+
+class Endpoint(NamedTuple):
+    method: str
+    path: str
+
+
+ENDPOINTS = MappingProxyType(
+    {
+        "balance": Endpoint("GET", "/customer/balance"),
+        "services": Endpoint("GET", "/customer/services"),
+        "price": Endpoint("GET", "/price"),
+        "prices": Endpoint("GET", "/catalog/countries"),
+        "purchase": Endpoint("POST", "/customer/purchase"),
+        "order": Endpoint("GET", "/customer/order/{id}"),
+        "orders": Endpoint("GET", "/customer/orders"),
+        "cancel": Endpoint("POST", "/customer/cancel/{id}"),
+        "retry": Endpoint("POST", "/orders/{id}/retry"),
+    }
+)
+
+# Raised before a byte of the request left: nothing can have happened upstream.
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+
+
+class Upstream:
+    """One client for the whole process. `transport` stands in for the network in tests."""
+
+    def __init__(self, url: str, timeout: float, transport: Transport | None = None) -> None:
+        self._http = httpx.AsyncClient(
+            base_url=url,
+            headers={"Accept": "application/json", "User-Agent": "virtualsms-proxy"},
+            timeout=timeout,
+            limits=httpx.Limits(max_connections=POOL, max_keepalive_connections=POOL),
+            transport=transport,
+        )
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def balance(self, key: Key) -> int:
+        """In cents."""
+        return await self._call("balance", wire.balance, key)
+
+    async def services(self, key: Key) -> tuple[Service, ...]:
+        return await self._call("services", wire.services, key)
+
+    async def price(self, service: str, country: str) -> int:
+        """In cents. Public: no key. NO_NUMBERS where the pair is not for sale."""
+        params = {"service": service, "country": country}
+        return await self._call("price", wire.price, params=params)
+
+    async def prices(self, service: str) -> tuple[Price, ...]:
+        """One service in all countries. Public: no key."""
+        return await self._call("prices", wire.prices, params={"service": service})
+
+    async def purchase(self, key: Key, service: str, country: str) -> Order:
+        """Spends money, and is not idempotent: never repeat it after UNCLEAR."""
+        body = {"service": service, "country": country}
+        patience = httpx.Timeout(self._http.timeout.connect, read=LONGEST_PURCHASE)
+        return await self._call("purchase", wire.purchased, key, json=body, timeout=patience)
+
+    async def order(self, key: Key, order: str) -> Order:
+        return await self._call("order", wire.order, key, order=order)
+
+    async def orders(self, key: Key) -> tuple[Order, ...]:
+        """Newest first, without their messages; the upstream lists 200 rows at most, maybe 50."""
+        return await self._call("orders", wire.orders, key, params={"limit": "200"})
+
+    async def cancel(self, key: Key, order: str) -> None:
+        await self._call("cancel", lambda data: None, key, order=order, json={})
+
+    async def retry(self, key: Key, order: str) -> None:
+        """Asks for one more SMS to the same number."""
+        await self._call("retry", lambda data: None, key, order=order, json={})
+
+    async def _call(
+        self,
+        call: str,
+        read: Callable[[Any], T],
+        key: Key | None = None,
+        *,
+        order: str = "",
+        **request: Any,
+    ) -> T:
+        method, path = ENDPOINTS[call]
+        headers = {"X-API-Key": key.secret} if key else {}
+        try:
+            response = await self._http.request(
+                method, path.format(id=order), headers=headers, **request
+            )
+        except _NOT_SENT as error:
+            raise ProblemError(Problem.TRY_AGAIN, _said(call, error)) from error
+        except httpx.HTTPError as error:
+            raise ProblemError(Problem.UNCLEAR, _said(call, error)) from error
+        return read(_body(call, response))
+
+
+def _body(call: str, response: httpx.Response) -> Any:
+    """The JSON of a success; every refusal is raised."""
+    if response.is_success:
+        data = wire.decode(response.content)
+        if not (isinstance(data, dict) and data.get("success") is False):
+            return data
+    said = wire.error_text(response.content)
+    problem = classify(call, response.status_code, said)
+    raise ProblemError(problem, f"{call}: HTTP {response.status_code} {said[:200]}".rstrip())
+
+
+def _said(call: str, error: Exception) -> str:
+    return f"{call}: {type(error).__name__} {error}".rstrip()

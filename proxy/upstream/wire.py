@@ -1,0 +1,189 @@
+"""Reads the upstream's JSON into the model. Pure: bytes in; what cannot be read is UNCLEAR.
+
+The shapes differ between sources (see docs/architecture.md), so each field is looked up under all
+its names, and only what a caller cannot do without is demanded.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from proxy.errors import Problem, ProblemError
+from proxy.model import Order, OrderState, Price, Service, Sms
+
+# Live set: waiting, completed, cancelled, expired; the others are named by OpenAPI 1.2.0 and SDKs.
+# A word that stands in no source is no final word: the order counts as waiting.
+STATES = {
+    "waiting": OrderState.WAITING,
+    "pending": OrderState.WAITING,
+    "created": OrderState.WAITING,
+    "sms_received": OrderState.COMPLETED,
+    "completed": OrderState.COMPLETED,
+    "cancelled": OrderState.CANCELLED,
+    "failed": OrderState.CANCELLED,
+    "expired": OrderState.EXPIRED,
+}
+
+# The newest catalogue has words in the place of counts: more than 5, 1 to 5, none. What is shown
+# is what is surely there.
+STOCK = {"in_stock": 6, "low_stock": 1, "out_of_stock": 0}
+
+Row = Mapping[str, Any]
+
+
+def decode(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ProblemError(Problem.UNCLEAR, f"not JSON: {error}") from error
+
+
+def error_text(body: bytes) -> str:
+    """What an error body says: `error` and `message`, or the plain text; nothing if it is HTML."""
+    try:
+        data = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        text = body.decode("utf-8", "replace").strip()
+        return "" if text.startswith("<") else text[:500]
+    if not isinstance(data, dict):
+        return ""
+    return " ".join(text for name in ("error", "message") if (text := _said(data.get(name))))
+
+
+def _said(value: Any) -> str:
+    return value if isinstance(value, str) else str(value.get("message", "")) if _row(value) else ""
+
+
+def order(data: Any) -> Order:
+    """An order from a purchase, an order read, or a row of the order list."""
+    row = _object(data)
+    row = row["order"] if _row(row.get("order")) else row
+    phone = str(_first(row, "phone_number", "phone") or "")
+    return Order(
+        id=_text(row, "order_id", "id"),
+        phone="".join(char for char in phone if char in "0123456789"),
+        service=str(_first(row, "service", "service_id") or ""),
+        country=str(_first(row, "country", "country_id") or "").upper(),
+        state=STATES.get(str(row.get("status")), OrderState.WAITING),
+        cents=_cents(_first(row, "price_charged", "price", "cost")),
+        created_at=_instant(row.get("created_at")),
+        expires_at=_instant(row.get("expires_at")),
+        cancel_at=_instant(row.get("cancel_available_at")),
+        messages=_messages(row),
+    )
+
+
+def purchased(data: Any) -> Order:
+    """The order just paid for: of no use without its phone number."""
+    bought = order(data)
+    if not bought.phone:
+        raise ProblemError(Problem.UNCLEAR, "a purchase without a phone number")
+    return bought
+
+
+def orders(data: Any) -> tuple[Order, ...]:
+    rows = data if isinstance(data, list) else _rows(data, "orders")
+    return tuple(order(row) for row in rows)
+
+
+def balance(data: Any) -> int:
+    """Whole cents, rounded down: never more than there is."""
+    value = _first(_object(data), "balance", "balance_usd")
+    if not _is_number(value):
+        raise ProblemError(Problem.UNCLEAR, "a balance that is no number")
+    return int(value * 100 + 1e-6)
+
+
+def price(data: Any) -> int:
+    cents = _cents(_first(_object(data), "price", "our_price", "price_usd"))
+    if cents is None:
+        raise ProblemError(Problem.UNCLEAR, "a price that is no number")
+    return cents
+
+
+def prices(data: Any) -> tuple[Price, ...]:
+    """The rows of one service in all countries; a row without a price is not for sale."""
+    rows = data if isinstance(data, list) else _rows(data, "countries")
+    read = ((row, _cents(_first(row, "price", "our_price", "price_usd"))) for row in rows)
+    return tuple(
+        Price(_text(row, "id", "iso", "country", "country_id").upper(), cents, _count(row))
+        for row, cents in read
+        if cents is not None
+    )
+
+
+def services(data: Any) -> tuple[Service, ...]:
+    rows = data if isinstance(data, list) else _rows(data, "services")
+    return tuple(
+        Service(
+            _text(row, "service_id", "service_code", "code", "id"),
+            str(_first(row, "service_name", "name") or ""),
+        )
+        for row in rows
+    )
+
+
+def _row(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _object(data: Any) -> Row:
+    if not isinstance(data, dict):
+        raise ProblemError(Problem.UNCLEAR, f"an object was expected, not {type(data).__name__}")
+    return data
+
+
+def _rows(data: Any, name: str) -> list[Row]:
+    rows = _object(data).get(name)
+    if not isinstance(rows, list) or not all(_row(row) for row in rows):
+        raise ProblemError(Problem.UNCLEAR, f"no list of objects under {name!r}")
+    return rows
+
+
+def _first(row: Row, *names: str) -> Any:
+    return next((row[name] for name in names if row.get(name) is not None), None)
+
+
+def _text(row: Row, *names: str) -> str:
+    value = _first(row, *names)
+    if not isinstance(value, str) or not value:
+        raise ProblemError(Problem.UNCLEAR, f"no text under {' or '.join(names)}")
+    return value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _cents(value: Any) -> int | None:
+    return round(value * 100) if _is_number(value) and value >= 0 else None
+
+
+def _count(row: Row) -> int:
+    count = row.get("count")
+    if _is_number(count):
+        return max(0, int(count or 0))
+    return STOCK.get(str(row.get("availability")), 0)
+
+
+def _instant(value: Any) -> float | None:
+    """RFC 3339 with `Z`, an offset or a fraction; None for anything else."""
+    try:
+        return datetime.fromisoformat(value).timestamp()
+    except (TypeError, ValueError):
+        return None
+
+
+def _messages(row: Row) -> tuple[Sms, ...]:
+    """By time of arrival where it is known; else in the order they are listed."""
+    listed = row.get("messages")
+    rows = [entry for entry in listed if _row(entry)] if isinstance(listed, list) else []
+    if not rows and (fallback := _first(row, "sms_text", "sms_code")):
+        # Seen in no live answer, tolerated by the vendor's SDKs.
+        rows = [{"content": fallback, "received_at": row.get("sms_received_at")}]
+    read = [
+        Sms(str(_first(r, "content", "text") or ""), _instant(r.get("received_at"))) for r in rows
+    ]
+    return tuple(sorted(read, key=lambda sms: sms.received_at or 0.0))

@@ -1,0 +1,64 @@
+"""Every refusal of the upstream as a Problem, every Problem as a word."""
+
+import pytest
+
+from proxy.errors import Problem, ProblemError, classify
+from proxy.legacy.dialects import DIALECTS
+from proxy.upstream.client import ENDPOINTS
+from proxy.upstream.wire import error_text
+
+CDN = b"<!DOCTYPE html><html><title>Attention Required! | Cloudflare</title>no numbers</html>"
+
+
+@pytest.mark.parametrize(
+    ("call", "status", "body", "problem"),
+    [
+        ("balance", 401, b'{"error":"unauthorized"}', Problem.BAD_KEY),
+        ("order", 401, b"invalid API key", Problem.BAD_KEY),
+        ("purchase", 402, b'{"error":"insufficient_balance"}', Problem.NO_BALANCE),
+        ("purchase", 402, b'{"error":"x","required":0.9,"current":0.1}', Problem.NO_BALANCE),
+        ("purchase", 400, b'{"error":"invalid_service"}', Problem.BAD_SERVICE),
+        ("purchase", 400, b'{"error":"invalid_country"}', Problem.NO_NUMBERS),
+        ("purchase", 503, b'{"error":"no_numbers","message":"No numbers"}', Problem.NO_NUMBERS),
+        ("purchase", 404, b'{"error":"out of stock"}', Problem.NO_NUMBERS),
+        ("purchase", 409, b'{"message":"No stock for tg/US"}', Problem.NO_NUMBERS),
+        ("purchase", 200, b'{"success":false,"error":"no free phones"}', Problem.NO_NUMBERS),
+        ("purchase", 500, b'{"error":"internal_error"}', Problem.UNCLEAR),
+        ("purchase", 422, b'{"error":"odd"}', Problem.TRY_AGAIN),
+        ("price", 404, b'{"success":false,"error":"Service/country combination not available"}',
+         Problem.NO_NUMBERS),
+        ("order", 404, b'{"error":"order not found"}', Problem.NO_ACTIVATION),
+        ("cancel", 425, b'{"error":"Cannot cancel within 120 seconds"}', Problem.EARLY_CANCEL),
+        ("cancel", 425, b"", Problem.EARLY_CANCEL),
+        ("cancel", 400, b'{"error":"Cannot cancel order with status: cancelled"}',
+         Problem.ALREADY_CANCELLED),
+        ("cancel", 400, b'{"error":"Cannot cancel order with status: completed"}',
+         Problem.CANNOT_CANCEL),
+        ("retry", 400, b'{"error":"not supported"}', Problem.RETRY_REFUSED),
+        ("orders", 429, b"", Problem.RATE_LIMITED),
+    ],
+)  # fmt: skip
+def test_what_the_upstream_says_is_read_from_one_table(call, status, body, problem):
+    assert classify(call, status, error_text(body)) is problem
+
+
+@pytest.mark.parametrize("call", ENDPOINTS)
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 500, 502, 503, 520])
+@pytest.mark.parametrize("body", [CDN, b"", b"null", b"[]", b'{"a":1}', b'"x"'])
+def test_a_page_of_a_cdn_or_a_body_that_says_nothing_proves_nothing(call, status, body):
+    assert classify(call, status, error_text(body)).is_doubt
+
+
+@pytest.mark.parametrize("call", [call for call in ENDPOINTS if call != "purchase"])
+def test_a_path_without_a_handler_says_nothing_of_an_order(call):
+    assert classify(call, 404, error_text(b"404 page not found\n")) is Problem.UNCLEAR
+
+
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
+def test_a_dialect_has_a_word_for_every_problem(dialect):
+    assert [problem.name for problem in Problem if problem not in dialect.words] == []
+
+
+def test_the_word_for_a_price_carries_the_real_price():
+    refused = DIALECTS["sms-activate"].refuse(ProblemError(Problem.PRICE_TOO_HIGH, cents=1205))
+    assert refused.body == b"WRONG_MAX_PRICE:12.05"

@@ -1,0 +1,168 @@
+"""The upstream's JSON in all the forms that its sources show, and in those that nobody expects."""
+
+import pytest
+
+from proxy.errors import Problem, ProblemError
+from proxy.model import Order, OrderState, Price, Service, Sms
+from proxy.upstream import wire
+
+LIVE = {
+    "success": True,
+    "order_id": "7e44ebb5-9a55-4bd8-a4e9-7f226f9d5ebd",
+    "phone_number": "541127399874",
+    "service": "wa",
+    "country": "AR",
+    "price": 0.80,
+    "status": "waiting",
+    "created_at": "2026-05-24T15:20:34Z",
+    "expires_at": "2026-05-24T15:40:34Z",
+    "cancel_available_at": "2026-05-24T15:22:34Z",
+}
+ORDER = Order(
+    id="7e44ebb5-9a55-4bd8-a4e9-7f226f9d5ebd",
+    phone="541127399874",
+    service="wa",
+    country="AR",
+    cents=80,
+    created_at=1779636034.0,
+    expires_at=1779637234.0,
+    cancel_at=1779636154.0,
+)
+
+
+def row(**changes):
+    merged = {**LIVE, **changes}
+    return {name: value for name, value in merged.items() if value is not None}
+
+
+LISTED = row(order_id=None, service=None, country=None, price=None,
+             id=ORDER.id, service_id="wa", country_id="AR", price_charged=0.8)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        LIVE,
+        LISTED,
+        {"order": LIVE},
+        row(phone_number="+54 11 2739-9874"),
+        row(created_at="2026-05-24T23:20:34+08:00"),
+        row(created_at="2026-05-24T15:20:34.000Z"),
+        row(status="pending"),
+        row(status="a word that stands in no source"),
+        row(messages=[]),
+        row(messages={"odd": 1}),
+        row(country="ar"),
+    ],
+)
+def test_an_order_in_every_form(data):
+    assert wire.order(data) == ORDER
+
+
+@pytest.mark.parametrize(
+    ("word", "state"),
+    [
+        ("completed", OrderState.COMPLETED),
+        ("sms_received", OrderState.COMPLETED),
+        ("expired", OrderState.EXPIRED),
+        ("cancelled", OrderState.CANCELLED),
+        ("failed", OrderState.CANCELLED),
+    ],
+)
+def test_the_states_that_mean_something(word, state):
+    assert wire.order(row(status=word)).state is state
+
+
+def test_what_is_not_needed_may_be_missing_or_odd():
+    bare = wire.purchased({"order_id": "x", "phone_number": "44", "price": "?", "created_at": 7})
+    assert bare == Order(id="x", phone="44", service="", country="")
+
+
+def test_messages_are_sorted_by_their_time():
+    late = {"content": "b", "received_at": "2026-05-24T15:22:00Z"}
+    early = {"content": "a", "received_at": "2026-05-24T15:21:00Z", "sender": ""}
+    order = wire.order(row(messages=[late, early]))
+    assert [sms.text for sms in order.messages] == ["a", "b"]
+
+
+def test_messages_without_a_time_keep_their_order():
+    order = wire.order(row(messages=[{"content": "a"}, {"content": "b"}]))
+    assert order.messages == (Sms("a"), Sms("b"))
+
+
+def test_the_text_of_older_answers_is_a_message():
+    assert wire.order(row(sms_text="code 1")).messages == (Sms("code 1"),)
+
+
+@pytest.mark.parametrize(
+    ("read", "data"),
+    [
+        (wire.purchased, row(phone_number=None)),
+        (wire.purchased, row(phone_number="n/a")),
+        (wire.purchased, row(order_id=None)),
+        (wire.purchased, row(order_id=17)),
+        (wire.order, []),
+        (wire.order, "order"),
+        (wire.order, None),
+        (wire.orders, {"orders": "none"}),
+        (wire.orders, {"orders": [1]}),
+        (wire.orders, {}),
+        (wire.balance, {"balance": "49.39"}),
+        (wire.balance, {"balance": True}),
+        (wire.balance, {}),
+        (wire.price, {"price": None}),
+        (wire.price, {"price": -1}),
+        (wire.prices, {"countries": {}}),
+        (wire.services, {"services": [{"service_id": 4}]}),
+    ],
+)
+def test_what_cannot_be_read_is_unclear(read, data):
+    with pytest.raises(ProblemError) as unclear:
+        read(data)
+    assert unclear.value.problem is Problem.UNCLEAR
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b'{"a":', b"\xff\xfe", b"{" * 5000])
+def test_a_body_that_is_no_json_is_unclear(body):
+    with pytest.raises(ProblemError) as unclear:
+        wire.decode(body)
+    assert unclear.value.problem is Problem.UNCLEAR
+
+
+def test_the_order_list_may_be_bare():
+    assert wire.orders([LISTED]) == wire.orders({"count": 1, "orders": [LISTED]}) == (ORDER,)
+
+
+@pytest.mark.parametrize(
+    ("balance", "cents"), [(49.39, 4939), (100, 10000), (0.29, 29), (17.154, 1715), (0.0, 0)]
+)
+def test_a_balance_is_never_more_than_there_is(balance, cents):
+    assert wire.balance({"success": True, "balance": balance}) == cents
+    assert wire.balance({"balance_usd": balance}) == cents
+
+
+@pytest.mark.parametrize(
+    ("stock", "count"),
+    [
+        ({"availability": "in_stock"}, 6),
+        ({"availability": "low_stock"}, 1),
+        ({"availability": "out_of_stock"}, 0),
+        ({"availability": "plenty"}, 0),
+        ({"count": 9240}, 9240),
+        ({"count": -1}, 0),
+        ({}, 0),
+    ],
+)
+def test_stock_is_what_is_surely_there(stock, count):
+    rows = {"countries": [{"id": "AT", "name": "Austria", "price": 0.27, **stock}]}
+    assert wire.prices(rows) == (Price("AT", 27, count),)
+
+
+def test_a_row_without_a_price_is_not_for_sale():
+    assert wire.prices([{"iso": "at"}, {"iso": "be", "our_price": 1}]) == (Price("BE", 100, 0),)
+
+
+def test_services_under_both_names():
+    live = {"services": [{"service_id": "wa", "service_name": "Whatsapp", "base_price": 0.21}]}
+    newer = {"services": [{"service_code": "wa", "name": "Whatsapp", "price": 0.21}]}
+    assert wire.services(live) == wire.services(newer) == (Service("wa", "Whatsapp"),)
