@@ -1,0 +1,72 @@
+"""The ASGI app of the sandbox: the API, the socket and the control over one simulation."""
+
+import time
+from collections.abc import Callable, Mapping
+from email.utils import formatdate
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from proxy.sandbox.api import api_routes
+from proxy.sandbox.control import control_routes
+from proxy.sandbox.simulation import Simulation
+from proxy.sandbox.sockets import socket_route
+from proxy.sandbox.switches import Switches, switched
+from proxy.tables import load_codes
+
+
+def create_sandbox(
+    switches: Switches | None = None,
+    *,
+    clock: Callable[[], float] = time.time,
+    sms_after: float = 3.0,
+    limit_per_minute: int | None = 60,
+    services: Mapping[str, str] | None = None,
+    seed: int = 1,
+) -> Starlette:
+    """A simulated upstream: the API under /api/v1, the socket /ws/orders, control under /sandbox.
+
+    `clock` gives seconds since the epoch; a code comes `sms_after` seconds after a purchase.
+    `services` (code to name) is what may be on sale, by default the project's own table. Equal
+    seeds draw equal order ids and phone numbers. Raises msgspec.ValidationError on a wrong switch.
+    """
+    simulation = Simulation(
+        load_codes().services if services is None else services,
+        switched(switches or Switches(), {}),
+        clock,
+        sms_after,
+        limit_per_minute,
+        seed,
+    )
+    return Starlette(
+        routes=[*api_routes(simulation), socket_route(simulation), *control_routes(simulation)],
+        middleware=[Middleware(Dated, simulation=simulation)],
+        exception_handlers={HTTPException: _unknown},
+    )
+
+
+class Dated:
+    """Sets the Date header from the sandbox's clock; the server must not set its own."""
+
+    def __init__(self, app: ASGIApp, simulation: Simulation) -> None:
+        self.app = app
+        self.simulation = simulation
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self.simulation.world.settle()
+                date = formatdate(self.simulation.world.now, usegmt=True).encode()
+                message["headers"] = [*message.get("headers", []), (b"date", date)]
+            await send(message)
+
+        await self.app(scope, receive, dated)
+
+
+async def _unknown(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": error.detail}, error.status_code, error.headers)

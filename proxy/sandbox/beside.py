@@ -1,0 +1,32 @@
+"""The proxy and the simulated upstream on one port, and the lines that a person copies."""
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+SANDBOX_PATHS = ("/api/v1/", "/ws/", "/sandbox")
+
+_LINES = """\
+The sandbox is ready: a simulated upstream, no key and no money needed. Copy and try:
+
+  U="{url}/stubs/handler_api.php?api_key=sandbox"
+  curl -w '\\n' "$U&action=getBalance"
+  NUMBER=$(curl -s "$U&action=getNumber&service=tg&country=16"); echo $NUMBER
+  ID=$(echo $NUMBER | cut -d: -f2)
+  curl -w '\\n' "$U&action=getStatus&id=$ID"     # again after {sms_after:g} s: the code
+  curl -w '\\n' "$U&action=setStatus&id=$ID&status=6"
+
+Ctrl-C ends it.
+"""
+
+
+def lines_to_copy(url: str, sms_after: float) -> str:
+    return _LINES.format(url=url, sms_after=sms_after)
+
+
+def beside(proxy: ASGIApp, sandbox: ASGIApp) -> ASGIApp:
+    """The sandbox under its own paths; everything else, and the lifespan, is the proxy's."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        is_sandbox = scope["type"] != "lifespan" and scope["path"].startswith(SANDBOX_PATHS)
+        await (sandbox if is_sandbox else proxy)(scope, receive, send)
+
+    return app

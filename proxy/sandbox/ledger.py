@@ -1,0 +1,76 @@
+"""Accounts and the ledger of their money, in integer cents."""
+
+import hashlib
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from proxy.sandbox.orders import Order
+
+OPENING_CENTS = 10_000
+Kind = Literal["deposit", "charge", "refund", "credit"]
+
+
+@dataclass(eq=False, slots=True)
+class Account:
+    """One API key's account. Its name stands for the key wherever something is shown."""
+
+    name: str
+    created_at: float
+    cents: int = 0
+    orders: list["Order"] = field(default_factory=list)
+    bought_by_idempotency_key: dict[str, "Order"] = field(default_factory=dict)
+    requests: deque[float] = field(default_factory=deque)
+    webhooks: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One movement of money; a charge is negative. `order` is the first id of the order."""
+
+    id: str
+    at: float
+    account: str
+    kind: Kind
+    cents: int
+    cents_before: int
+    order: str | None
+    about: str
+
+
+class Ledger:
+    """Every movement, oldest first; an account's balance is the sum of its entries."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+
+    def book(
+        self,
+        account: Account,
+        kind: Kind,
+        cents: int,
+        at: float,
+        about: str,
+        order: str | None = None,
+    ) -> None:
+        number = f"txn_{len(self.entries) + 1:06d}"
+        before = account.cents
+        account.cents += cents
+        self.entries.append(Entry(number, at, account.name, kind, cents, before, order, about))
+
+    def of(self, account: Account | None) -> list[Entry]:
+        """The entries of one account, or of all."""
+        return [e for e in self.entries if account is None or e.account == account.name]
+
+
+def totals(entries: list[Entry]) -> dict[str, int]:
+    """What was charged, refunded and therefore spent, in cents."""
+    charged = -sum(entry.cents for entry in entries if entry.kind == "charge")
+    refunded = sum(entry.cents for entry in entries if entry.kind == "refund")
+    return {"charged": charged, "refunded": refunded, "spent": charged - refunded}
+
+
+def account_name(key: str) -> str:
+    """A name that does not give the key away: people do try with their real one."""
+    return "account-" + hashlib.sha256(key.encode()).hexdigest()[:8]

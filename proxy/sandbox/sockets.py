@@ -1,0 +1,127 @@
+"""The WebSocket of one order, /ws/orders?order_id=…&api_key=…: it tells what comes, once."""
+
+import asyncio
+import contextlib
+import re
+from collections.abc import Callable, Coroutine
+from typing import Any, Literal
+
+from starlette.responses import JSONResponse
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from proxy.sandbox import refusals
+from proxy.sandbox.orders import Message, Order
+from proxy.sandbox.refusals import Refusal
+from proxy.sandbox.simulation import LogLine, Simulation, Socket
+from proxy.sandbox.switches import Switches
+
+PATH = "/ws/orders"
+SERVICE_RESTART = 1012
+_CODE = re.compile(r"\b\d{3}-\d{3}\b|(?<!\d)\d{4,8}(?!\d)")
+
+
+def socket_route(simulation: Simulation) -> WebSocketRoute:
+    return WebSocketRoute(PATH, _served(simulation))
+
+
+def _served(simulation: Simulation) -> Callable[[WebSocket], Coroutine[Any, Any, None]]:
+    async def serve(ws: WebSocket) -> None:
+        simulation.world.settle()
+        id, now = ws.query_params.get("order_id", ""), simulation.world.now
+        line = LogLine(now, "socket", "GET", f"{PATH}?order_id={id}")
+        simulation.log.append(line)
+        try:
+            order = _order(simulation, ws.query_params.get("api_key", ""), id)
+        except Refusal as refusal:
+            # What the upstream says here is not known; this is HTTP's own way.
+            line.status = refusal.status
+            await ws.send_denial_response(JSONResponse(refusal.body, refusal.status))
+            return
+        line.status, line.account = 101, order.account.name
+        await _keep(ws, simulation, order)
+
+    return serve
+
+
+def _order(simulation: Simulation, key: str, id: str) -> Order:
+    world = simulation.world
+    if not key or key.startswith("bad"):
+        raise refusals.bad_key()
+    if world.switches.ws == "refused":
+        raise Refusal(503, {"error": "unavailable"})
+    order = world.orders.get(id)
+    if order is None or order.account is not world.account(key):
+        raise refusals.not_found("Order")
+    return order
+
+
+async def _keep(ws: WebSocket, simulation: Simulation, order: Order) -> None:
+    switches = simulation.world.switches
+    told = 0 if switches.ws_replay == "yes" else len(order.told)
+    socket = Socket(order, told, simulation.world.now, dropped=switches.ws == "drops")
+    simulation.sockets.add(socket)  # before it opens: a client that has it open misses nothing
+    try:
+        await ws.accept()
+        await _talk(ws, simulation, socket)
+    except WebSocketDisconnect:
+        pass
+    finally:
+        simulation.sockets.discard(socket)
+
+
+async def _talk(ws: WebSocket, simulation: Simulation, socket: Socket) -> None:
+    listener = asyncio.create_task(_listen(ws, socket))
+    try:
+        while not (socket.dropped or socket.gone):
+            socket.wake.clear()
+            await _tell(ws, simulation, socket)
+            await _wait(simulation, socket)
+    finally:
+        listener.cancel()
+    if not socket.gone:
+        await ws.close(SERVICE_RESTART)
+
+
+async def _listen(ws: WebSocket, socket: Socket) -> None:
+    """The client has nothing to say; this sees it go."""
+    while (await ws.receive())["type"] != "websocket.disconnect":
+        pass
+    socket.gone = True
+    socket.wake.set()
+
+
+async def _tell(ws: WebSocket, simulation: Simulation, socket: Socket) -> None:
+    world = simulation.world
+    world.settle()
+    while socket.told < len(socket.order.told):
+        event = socket.order.told[socket.told]
+        socket.told += 1
+        silent = world.switches.ws == "silent" or simulation.is_muted(socket.order)
+        frame = _frame(world.switches, socket.order, event)
+        if frame and not silent and not socket.gone:
+            await ws.send_json(frame)
+
+
+async def _wait(simulation: Simulation, socket: Socket) -> None:
+    """Until something is said to have changed, or the order's next happening is due."""
+    world = simulation.world
+    due = world.calendar.next_due(socket.order)
+    left = None if due is None else max(0.0, due - world.now)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(left):
+            await socket.wake.wait()
+
+
+def _frame(
+    switches: Switches, order: Order, event: Message | Literal["expired"]
+) -> dict[str, Any] | None:
+    """Field names: vendor's MCP server, tools.ts; `order_status` is named without its fields."""
+    if switches.ws_frame == "order_status":
+        return {"type": "order_status", "order_id": order.id, "status": order.status}
+    if event == "expired":
+        return {"type": "expired"} if switches.ws_expired == "sent" else None
+    found = _CODE.search(event.text)
+    code = {"code": found[0].replace("-", "")} if found else {}
+    text = "full_text" if switches.ws_frame == "sms" else "message"
+    return {"type": switches.ws_frame, **code, text: event.text}

@@ -1,0 +1,79 @@
+"""The switches: what the sources leave open about the upstream, with the other readings."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
+
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One reading of the upstream. The first value of each list is the default."""
+
+    # Shapes of what is told about an order.
+    phone: Literal["digits", "plus"] = "digits"
+    timestamps: Literal["z", "offset", "fraction"] = "z"
+    orders_row: Literal["id", "order_id"] = "id"
+    orders_list: Literal["wrapped", "bare"] = "wrapped"
+    orders_cap: Literal[200, 50] = 200
+    messages_waiting: Literal["empty", "absent", "null"] = "empty"
+    messages_order: Literal["oldest", "newest"] = "oldest"
+    sms_received: Literal["true", "false"] = "true"
+    # The life of an order, in seconds; the refund of an expired one comes from a separate worker.
+    lifetime: Seconds = 1200.0
+    hold: Seconds = 120.0
+    refund_delay: Seconds = 0.0
+    further_sms: Literal["appended", "refused"] = "appended"
+    # Catalogue and prices.
+    catalogue_keys: Literal["id", "code"] = "id"
+    catalogue_auth: Literal["key", "public"] = "key"
+    price_unavailable: Literal[404, 200] = 404
+    price_available: Literal["absent", "present"] = "absent"
+    stock_field: Literal["availability", "count", "neither"] = "availability"
+    # Refusals.
+    no_stock: Literal[503, 404, 400, 409] = 503
+    no_stock_text: Literal["no_numbers", "out_of_stock"] = "no_numbers"
+    no_funds: Literal["merged", "numbers", "message"] = "merged"
+    too_early: Literal["text", "seconds", "plain"] = "text"
+    rate_limit: Literal["bare", "retry_after", "x_ratelimit"] = "bare"
+    malformed_id: Literal[404, 400] = 404
+    # Acts.
+    idempotency: Literal["ignored", "honoured"] = "ignored"
+    swap_id: Literal["same", "new"] = "same"
+    swap_status: Literal["pending", "pending_order", "waiting"] = "pending"
+    swap_phone: Literal["plus", "digits"] = "plus"
+    retry: Literal["kept", "waiting", "unsupported"] = "kept"
+    # Push and webhooks.
+    ws: Literal["talks", "silent", "drops", "refused"] = "talks"
+    ws_frame: Literal["sms", "sms_received", "order_status"] = "sms"
+    ws_expired: Literal["absent", "sent"] = "absent"
+    ws_replay: Literal["no", "yes"] = "no"
+    webhooks: Literal["present", "absent"] = "present"
+
+
+def choices(struct: type[msgspec.Struct]) -> dict[str, list[Any] | str]:
+    """What each field may be: its allowed values, else the name of its type."""
+    hints = get_type_hints(struct)
+    return {
+        name: list(get_args(hint)) if get_origin(hint) is Literal else _type_name(hint)
+        for name, hint in hints.items()
+    }
+
+
+def _type_name(hint: Any) -> str:
+    return hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
+
+
+def known_switches() -> dict[str, list[Any] | str]:
+    """Each switch with its allowed values, the default first; the others are seconds."""
+    return choices(Switches)
+
+
+def switched(switches: Switches, changes: Mapping[str, Any]) -> Switches:
+    """The switches with some changed; msgspec.ValidationError on an unknown name or value.
+
+    Numbers may come as text, so that `name=value` of a command line can be passed as it is.
+    """
+    wanted = {**msgspec.structs.asdict(switches), **changes}
+    return msgspec.convert(wanted, Switches, strict=False)

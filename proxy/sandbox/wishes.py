@@ -1,0 +1,58 @@
+"""The bodies of the control calls, as msgspec checks them."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from proxy.sandbox.switches import Seconds
+
+Dollars = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class Wish(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The body of a control call."""
+
+
+class Which(Wish, kw_only=True):
+    """An order, by its id or by its present number."""
+
+    order_id: str | None = None
+    phone: str | None = None
+
+
+class Text(Which, kw_only=True):
+    """An SMS, `after` seconds from now."""
+
+    text: str
+    sender: str = ""
+    after: Seconds = 0.0
+
+
+class Push(Wish, kw_only=True):
+    seconds: Seconds
+
+
+class OfferWish(Wish, kw_only=True):
+    """Without `country` for all; `charge` is what a purchase really takes, if not the price."""
+
+    service: str
+    country: str | None = None
+    stock: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    price: Dollars | None = None
+    charge: Dollars | None = None
+
+
+class Balance(Wish, kw_only=True):
+    key: str
+    balance: Dollars
+
+
+class Phone(Wish, kw_only=True):
+    phone: Annotated[str, msgspec.Meta(pattern=r"^\+?\d+$")]
+
+
+class SocketWish(Wish, kw_only=True):
+    """Without `order_id` for all; mute covers sockets opened later, too."""
+
+    do: Literal["drop", "mute", "unmute"]
+    order_id: str | None = None
