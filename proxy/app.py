@@ -1,0 +1,175 @@
+"""The ASGI app: create_app builds the house; one endpoint answers, and has the one `except`."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from secrets import token_hex
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect
+from starlette.requests import Request as HttpRequest
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from proxy.actions import ACTIONS, Call, House
+from proxy.config import Config, ConfigError
+from proxy.errors import Problem, ProblemError
+from proxy.legacy.answers import Answer
+from proxy.legacy.dialects import DIALECTS, Dialect
+from proxy.legacy.request import MAX_BODY, parse
+from proxy.model import Key
+from proxy.orders import Orders
+from proxy.purchases import Purchases
+from proxy.tables import load_codes
+from proxy.upstream.cache import Cache
+from proxy.upstream.catalogue import Catalogue
+from proxy.upstream.client import Transport, Upstream
+
+log = logging.getLogger(__name__)
+
+PATHS = (
+    "/stubs/handler_api.php",
+    "/stubs/handler_api",
+    "/handler_api.php",
+    "/api/handler_api.php",
+)
+
+# A known activation's last state is worth more than "try again": reads for it give up first.
+READ_SHARE = 0.75
+
+MAX_KEYS = 10_000
+
+
+def create_app(
+    config: Config,
+    *,
+    clock: Callable[[], float] = time.time,
+    transport: Transport | None = None,
+) -> Starlette:
+    """The proxy. `clock` is the wall clock in seconds; `transport` stands in for the network.
+
+    Raises SheetError or ConfigError. Nothing is connected before the app starts.
+    """
+    house = build_house(config, clock, transport)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
+        await house.catalogue.close()
+        await house.upstream.close()
+
+    default = DIALECTS[config.dialect]
+    routes = [Route(path, Protocol(house, default, config.upstream.timeout)) for path in PATHS]
+    for dialect in DIALECTS.values():
+        endpoint = Protocol(house, dialect, config.upstream.timeout)
+        routes.append(Route(f"/{dialect.name}{PATHS[0]}", endpoint))
+    routes.append(Route("/livez", livez))
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+def build_house(config: Config, clock: Callable[[], float], transport: Transport | None) -> House:
+    codes = load_codes(config.own_tables)
+    if config.default_country not in codes.countries:
+        text = f"{config.default_country} is no country id: see countries.yaml"
+        raise ConfigError(f"default_country: {text}")
+    upstream = Upstream(config.upstream.url, config.upstream.timeout, transport)
+    orders = Orders(upstream, clock, patience=config.upstream.timeout * READ_SHARE)
+    catalogue = Catalogue(
+        upstream,
+        prices_ttl=config.prices.ttl,
+        catalog_ttl=config.catalog.ttl,
+        per_second=config.catalog.sweep_per_second,
+    )
+    balances: Cache[Key, int] = Cache(config.balance.ttl, MAX_KEYS)
+    return House(
+        upstream=upstream,
+        orders=orders,
+        purchases=Purchases(upstream, orders, catalogue, balances, codes),
+        catalogue=catalogue,
+        balances=balances,
+        codes=codes,
+        default_country=config.default_country,
+    )
+
+
+async def livez(request: HttpRequest) -> PlainTextResponse:
+    return PlainTextResponse("ok")
+
+
+class Protocol:
+    """The legacy endpoint in one dialect. Whatever happens, it answers with a legal word."""
+
+    def __init__(self, house: House, dialect: Dialect, timeout: float) -> None:
+        self._house = house
+        self._dialect = dialect
+        self._timeout = timeout
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request_id = token_hex(8)
+        try:
+            body = await _read_body(scope, receive)
+        except ClientDisconnect:
+            return
+        if body is None:
+            answer = Answer(b"the body is over 64 KiB", status=413)
+        else:
+            answer = await self._answer(request_id, scope, body)
+        await _send(send, answer, request_id)
+
+    async def _answer(self, request_id: str, scope: Scope, body: bytes) -> Answer:
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._act(scope, body)
+        except ProblemError as error:
+            log.debug("%s: %s", request_id, error)
+            return self._dialect.refuse(error)
+        except TimeoutError:
+            return self._dialect.refuse(ProblemError(Problem.TRY_AGAIN))
+        except Exception:
+            log.exception("%s: a bug; the client was told to try again", request_id)
+            return self._dialect.refuse(ProblemError(Problem.TRY_AGAIN))
+
+    async def _act(self, scope: Scope, body: bytes) -> Answer:
+        request = parse(scope["query_string"], body, _header(scope, b"content-type"))
+        key = Key(request.key)
+        action = ACTIONS.get(request.action)
+        # HEAD would lose the answer of what it bought.
+        if action is None or scope["method"] not in ("GET", "POST"):
+            raise ProblemError(Problem.BAD_ACTION)
+        return await action(Call(self._house, request, key))
+
+
+async def _read_body(scope: Scope, receive: Receive) -> bytes | None:
+    """The whole body; None where it is longer than a legacy request can be."""
+    body = b""
+    if scope["method"] != "POST":
+        return body
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += bytes(message.get("body", b""))
+        if len(body) > MAX_BODY:
+            return None
+        if not message.get("more_body"):
+            return body
+
+
+async def _send(send: Send, answer: Answer, request_id: str) -> None:
+    headers = {
+        "content-type": answer.content_type,
+        "content-length": str(len(answer.body)),
+        "cache-control": "no-store",
+        "x-request-id": request_id,
+        **answer.headers,
+    }
+    raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": answer.status, "headers": raw})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+def _header(scope: Scope, name: bytes) -> bytes:
+    return next((value for header, value in scope["headers"] if header == name), b"")

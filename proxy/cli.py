@@ -1,0 +1,118 @@
+"""The command line. A wrong config or table ends with one line and exit code 1, port unopened."""
+
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from proxy import __version__
+
+if TYPE_CHECKING:
+    from proxy.config import Config
+
+T = TypeVar("T")
+
+config_option = click.option(
+    "--config", "path", type=click.Path(path_type=Path), help="The YAML file; see docs."
+)
+
+
+class _DefaultsToServe(click.Group):
+    """Options without a command belong to `serve`."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        own = {"--help", "--version", *self.commands}
+        if not args or args[0] not in own:
+            args = ["serve", *args] if not args or args[0].startswith("-") else args
+        return super().parse_args(context, args)
+
+
+@click.group(cls=_DefaultsToServe, context_settings={"help_option_names": ["--help", "-h"]})
+@click.version_option(__version__, message="%(version)s")
+def main() -> None:
+    """Answer the sms-activate and DaisySMS protocol by VirtualSMS's customer API."""
+
+
+@main.command()
+@config_option
+@click.option("--host", help="The address to listen on, instead of listen.host.")
+@click.option("--port", type=click.IntRange(0, 65535), help="The port, instead of listen.port.")
+def serve(path: Path | None, host: str | None, port: int | None) -> None:
+    """Serve (the default command). No config is needed."""
+    from proxy import logs, server
+    from proxy.app import create_app
+
+    config = _config(path)
+    logs.set_up(config.log.level, config.log.format)
+    opened = _open(host or config.listen.host, config.listen.port if port is None else port)
+    app = _built(lambda: create_app(config))
+    click.echo(f"listening on {server.url(opened, config.listen.tls_cert)}")
+    server.run(app, opened, config.listen.tls_cert, config.listen.tls_key)
+
+
+@main.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True)
+@click.option(
+    "--sms-after",
+    type=click.FloatRange(0),
+    default=3.0,
+    show_default=True,
+    help="Seconds from a purchase to its SMS.",
+)
+def sandbox(port: int, sms_after: float) -> None:
+    """Serve on a simulated upstream: no key, no money."""
+    from proxy import logs, server
+    from proxy.app import create_app
+    from proxy.sandbox import create_sandbox
+    from proxy.sandbox.beside import beside, lines_to_copy
+
+    config = _config(None)
+    logs.set_up(config.log.level, config.log.format)
+    opened = _open(config.listen.host, port)
+    url = server.url(opened)
+    config = config.with_upstream(f"{url}/api/v1")
+    app = _built(lambda: create_app(config))
+    click.echo(lines_to_copy(url, sms_after))
+    server.run(beside(app, create_sandbox(sms_after=sms_after)), opened)
+
+
+@main.command()
+@config_option
+def check(path: Path | None) -> None:
+    """Validate the config and the mapping tables."""
+    from proxy.tables import load_codes
+
+    config = _config(path)
+    codes = _built(lambda: load_codes(config.own_tables))
+    click.echo(f"ok: {len(codes.countries)} countries, {len(codes.services)} services")
+
+
+def _config(path: Path | None) -> "Config":
+    from proxy.config import load_config
+
+    return _built(lambda: load_config(path, os.environ))
+
+
+def _built(build: Callable[[], T]) -> T:
+    """What was built, or one line and exit code 1."""
+    from proxy.config import ConfigError
+    from proxy.sheet import SheetError
+
+    try:
+        return build()
+    except (ConfigError, SheetError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _open(host: str, port: int) -> socket.socket:
+    from proxy import server
+
+    try:
+        return server.open_socket(host, port)
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else str(error)
+        text = f"{host}:{port} cannot be opened: {why}: choose another --port or --host"
+        raise click.ClickException(text) from error

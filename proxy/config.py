@@ -1,0 +1,155 @@
+"""The configuration: a YAML file, the environment over it, a default for every key. Frozen."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Meta, Struct, field
+from msgspec.structs import replace
+from yaml.nodes import Node
+
+from proxy.sheet import Sheet, nearest
+
+log = logging.getLogger(__name__)
+
+PREFIX = "PROXY_"
+
+Seconds = Annotated[float, Meta(ge=0)]
+Text = Annotated[str, Meta(min_length=1)]
+
+
+class Section(Struct, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+class Listen(Section, frozen=True):
+    host: Text = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8080
+    tls_cert: str | None = None
+    tls_key: str | None = None
+
+
+class UpstreamConfig(Section, frozen=True):
+    url: Annotated[str, Meta(pattern="^https?://.")] = "https://virtualsms.io/api/v1"
+    timeout: Annotated[float, Meta(gt=0)] = 12.0
+
+
+class Prices(Section, frozen=True):
+    ttl: Seconds = 60.0
+
+
+class Catalog(Section, frozen=True):
+    ttl: Seconds = 3600.0
+    sweep_per_second: Annotated[float, Meta(gt=0, le=20)] = 2.0
+
+
+class Balance(Section, frozen=True):
+    ttl: Seconds = 5.0
+
+
+class Log(Section, frozen=True):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "text", "json"] = "auto"
+
+
+class Config(Section, frozen=True):
+    """All durations are seconds; config.example.yaml says what each key does."""
+
+    listen: Listen = field(default_factory=Listen)
+    dialect: Literal["sms-activate"] = "sms-activate"
+    default_country: Annotated[int, Meta(ge=0)] = 187
+    upstream: UpstreamConfig = field(default_factory=UpstreamConfig)
+    prices: Prices = field(default_factory=Prices)
+    catalog: Catalog = field(default_factory=Catalog)
+    balance: Balance = field(default_factory=Balance)
+    mappings: str | None = None
+    log: Log = field(default_factory=Log)
+
+    @property
+    def own_tables(self) -> Path | None:
+        """The folder of tables to lay over the shipped ones."""
+        return Path(self.mappings) if self.mappings else None
+
+    def with_upstream(self, url: str) -> "Config":
+        return replace(self, upstream=replace(self.upstream, url=url))
+
+
+class ConfigError(ValueError):
+    """The configuration is wrong. The text is one line that says where, what, and the fix."""
+
+
+def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
+    """The file, if any, with the environment over it. Raises ConfigError or SheetError."""
+    values = dict(_from_file(Sheet(path), None, "", Config)) if path else {}
+    values |= _from_environment(environ)
+    nested: dict[str, Any] = {}
+    for name, value in values.items():
+        *sections, key = name.split(".")
+        place = nested
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[key] = value
+    return msgspec.convert(nested, Config)
+
+
+def keys(kind: type[Section] = Config, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every key by its dotted name, with its type."""
+    for name, type_ in get_type_hints(kind, include_extras=True).items():
+        if _is_section(type_):
+            yield from keys(type_, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", type_
+
+
+def environment_name(key: str) -> str:
+    return PREFIX + key.upper().replace(".", "_")
+
+
+def _is_section(type_: Any) -> bool:
+    return isinstance(type_, type) and issubclass(type_, Section)
+
+
+def _from_file(
+    sheet: Sheet, node: Node | None, prefix: str, kind: type[Section]
+) -> Iterator[tuple[str, Any]]:
+    types = get_type_hints(kind, include_extras=True)
+    rows = sheet.rows(node if prefix else sheet.root, f"{next(iter(types))}: ...")
+    for key, value in rows:
+        name = f"{prefix}{key.value}"
+        if key.value not in types:
+            raise sheet.error(key, f"{name} is no key: {nearest(key.value, types)}")
+        if _is_section(types[key.value]):
+            yield from _from_file(sheet, value, f"{name}.", types[key.value])
+        else:
+            yield name, _from_node(sheet, value, name, types[key.value])
+
+
+def _from_node(sheet: Sheet, node: Node, name: str, type_: Any) -> Any:
+    try:
+        return msgspec.convert(sheet.value(node), type_)
+    except msgspec.ValidationError as error:
+        raise sheet.error(node, f"{name}: {_wrong(error, type_)}") from error
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    names = {environment_name(key): (key, type_) for key, type_ in keys()}
+    unknown = sorted(name for name in environ if name.startswith(PREFIX) and name not in names)
+    if unknown:
+        log.warning("not a setting, ignored: %s", ", ".join(unknown))
+    values = {}
+    for name, (key, type_) in names.items():
+        if text := environ.get(name):
+            try:
+                values[key] = msgspec.convert(text, type_, strict=False)
+            except msgspec.ValidationError as error:
+                raise ConfigError(f"{name}: {_wrong(error, type_)}") from error
+    return values
+
+
+def _wrong(error: msgspec.ValidationError, type_: Any) -> str:
+    choices = get_args(type_) if get_origin(type_) is Literal else ()
+    fix = f"write one of {', '.join(choices)}" if choices else "see config.example.yaml"
+    text = str(error)
+    return f"{text[0].lower()}{text[1:]}: {fix}"

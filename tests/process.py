@@ -1,0 +1,50 @@
+"""The command as a user starts it: a process of its own, on a real port."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+COMMAND = [sys.executable, "-m", "proxy"]
+
+
+def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, **environ},
+        check=False,
+    )
+
+
+@contextmanager
+def a_process(*arguments: str, log: Path, **environ: str) -> Iterator[str]:
+    """Yields the address that the process prints; its error output goes to `log`."""
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(
+            [*COMMAND, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env={**os.environ, **environ},
+        ) as process,
+    ):
+        try:
+            yield _address(process.stdout)
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def _address(lines: IO[str]) -> str:
+    for line in lines:
+        if found := re.search(r"https?://[^/\s]+:\d+", line):
+            return found[0]
+    raise AssertionError("the process ended without an address; see its log")

@@ -1,0 +1,115 @@
+"""Activations: ids that follow from the order, codes that are never unseen."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy import activations
+from proxy.activations import MAX_ID, Activation, candidates, merge
+from proxy.legacy.status import Phase
+from proxy.model import Key, Order, OrderState, Sms
+from proxy.orders import Orders
+
+KEY = Key("k")
+
+
+def order(id="a", **fields):
+    return Order(id=id, phone="447", service="wa", country="GB", **fields)
+
+
+def sms(*texts):
+    return tuple(Sms(text) for text in texts)
+
+
+@given(st.uuids().map(str))
+def test_an_id_is_decimal_and_fits_31_bits(id):
+    first = list(itertools.islice(candidates(id), 20))
+    assert all(1 <= number <= MAX_ID for number in first)
+    assert first == list(itertools.islice(candidates(id), 20))
+
+
+def test_the_id_of_an_order_never_changes_from_version_to_version():
+    assert next(candidates("7e44ebb5-9a55-4bd8-a4e9-7f226f9d5ebd")) == 488000403
+
+
+async def learned(*orders):
+    known = Orders(upstream=None, clock=lambda: 0.0, patience=1)
+    known.learn(KEY, *orders)
+    return {o.id: known.of(KEY, o.id).id for o in orders}
+
+
+@pytest.mark.anyio
+async def test_of_two_orders_with_one_hash_the_earlier_has_first_claim(monkeypatch):
+    forged = {"early": [7, 8], "late": [7, 8]}
+    monkeypatch.setattr("proxy.orders.candidates", lambda id: iter(forged[id]))
+    early, late = order("early", created_at=1.0), order("late", created_at=2.0)
+    assert await learned(early, late) == await learned(late, early) == {"early": 7, "late": 8}
+
+
+@pytest.mark.parametrize(
+    ("texts", "asked_at", "code"),
+    [
+        (["code 1111"], None, "1111"),
+        (["code 1111", "Welcome!"], None, "1111"),
+        (["code 1111", "code 2222"], None, "2222"),
+        (["Hello: you"], None, "Hello you"),
+        (["code 1111"], 1, "1111"),
+        (["code 1111", "Welcome!"], 1, "Welcome!"),
+        (["code 1111", "code 2222"], 1, "2222"),
+        (["code 1111", "code 2222"], 2, "2222"),
+    ],
+)
+def test_the_code_is_the_newest_one_and_after_a_further_wish_a_newer_one(texts, asked_at, code):
+    assert Activation(1, order(messages=sms(*texts)), asked_at=asked_at).code == code
+
+
+COMPLETED, EXPIRED = OrderState.COMPLETED, OrderState.EXPIRED
+
+
+@pytest.mark.parametrize(
+    ("fields", "asked_at", "phase"),
+    [
+        ({}, None, Phase.WAITING),
+        ({"state": COMPLETED}, None, Phase.WAITING),
+        ({"state": COMPLETED, "messages": sms("1")}, None, Phase.RECEIVED),
+        ({"state": OrderState.WAITING, "messages": sms("1")}, None, Phase.RECEIVED),
+        ({"state": EXPIRED, "messages": sms("1")}, None, Phase.RECEIVED),
+        ({"state": EXPIRED}, None, Phase.CANCELLED),
+        ({"state": OrderState.CANCELLED}, None, Phase.CANCELLED),
+        ({"messages": sms("1")}, 1, Phase.RETRYING),
+        ({"messages": sms("1"), "expires_at": 100.0}, 1, Phase.FINISHED),
+        ({"messages": sms("1"), "state": EXPIRED}, 1, Phase.FINISHED),
+        ({"messages": sms("1", "1"), "expires_at": 100.0}, 1, Phase.RECEIVED),
+    ],
+)
+def test_the_phase_follows_from_the_messages_first(fields, asked_at, phase):
+    assert Activation(1, order(**fields), asked_at=asked_at).phase(now=100.0) is phase
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(OrderState), st.integers(0, 3)), min_size=2, max_size=6
+    )
+)  # fmt: skip
+def test_reads_that_overtake_each_other_unsee_nothing(reads):
+    known = order()
+    most = 0
+    for state, messages in reads:
+        known = merge(known, order(state=state, messages=sms(*"abc"[:messages])))
+        most = max(most, messages)
+        assert len(known.messages) == most
+        assert known.phone == "447"
+
+
+def test_what_is_over_stays_over():
+    cancelled = order(state=OrderState.CANCELLED)
+    assert merge(cancelled, order()).state is OrderState.CANCELLED
+
+
+def test_a_row_of_the_list_takes_nothing_away():
+    known = order(cents=90, created_at=1.0, expires_at=2.0, cancel_at=3.0, messages=sms("a"))
+    bare = Order(id="a", phone="", service="", country="")
+    assert merge(known, bare) == known
+    assert activations.merge(bare, known) == known

@@ -1,0 +1,90 @@
+"""The configuration: defaults, the file, the environment over it, and what is said of a mistake."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+import yaml
+
+from proxy.config import Config, ConfigError, environment_name, keys, load_config
+from proxy.sheet import SheetError
+
+EXAMPLE = Path(__file__).parent.parent / "config.example.yaml"
+
+
+def test_no_file_is_needed():
+    assert load_config(None, {}) == Config()
+
+
+def test_the_example_is_every_key_with_its_default():
+    written = yaml.safe_load(EXAMPLE.read_text())
+    assert written == msgspec.to_builtins(Config())
+    assert load_config(EXAMPLE, {}) == Config()
+
+
+def test_the_file_lies_over_the_defaults(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("listen: {port: 9000}\nprices:\n  ttl: 5\n")
+    config = load_config(path, {})
+    assert (config.listen.port, config.listen.host, config.prices.ttl) == (9000, "127.0.0.1", 5.0)
+
+
+def test_the_environment_lies_over_the_file(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("listen: {port: 9000}")
+    environ = {"PROXY_LISTEN_PORT": "9001", "PROXY_UPSTREAM_TIMEOUT": "3.5", "PROXY_MAPPINGS": ""}
+    config = load_config(path, environ)
+    assert (config.listen.port, config.upstream.timeout, config.mappings) == (9001, 3.5, None)
+
+
+def test_an_environment_name_is_the_path_in_capitals():
+    names = [environment_name(key) for key, _ in keys()]
+    assert "PROXY_UPSTREAM_URL" in names
+    assert "PROXY_CATALOG_SWEEP_PER_SECOND" in names
+    assert len(set(names)) == len(names)
+
+
+def test_an_unknown_environment_name_is_one_warning(caplog):
+    load_config(None, {"PROXY_PORT": "1", "PROXY_SERVICE_HOST": "10.0.0.1", "HOME": "/"})
+    assert caplog.messages == ["not a setting, ignored: PROXY_PORT, PROXY_SERVICE_HOST"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("listen:\n  prot: 1\n", "2: listen.prot is no key: write port"),
+        ("dialekt: daisysms\n", "1: dialekt is no key: write dialect"),
+        ("\nxyzzy: 1\n", "2: xyzzy is no key: write one of listen, dialect,"),
+        ("listen: {port: high}\n", "1: listen.port: expected `int`, got `str`: see config."),
+        ("listen: {port: 70000}\n", "1: listen.port: expected `int` <= 65535: see config."),
+        ("upstream:\n  url: ftp://x\n", "2: upstream.url: expected `str` matching regex"),
+        ("upstream:\n  timeout: 0\n", "2: upstream.timeout: expected `float` > 0.0"),
+        ("dialect: klingon\n", "1: dialect: invalid enum value 'klingon': write one of sms-act"),
+        ("listen: 8080\n", "1: rows are wanted here: write them as in host: ..."),
+        ("- a\n", "1: rows are wanted here"),
+        ("dialect: sms-activate\ndialect: sms-activate\n", "2: dialect is here twice, first in"),
+        ("listen: {port: 1\n", "2: not YAML:"),
+        (
+            "log: {level: 2026-13-45}\n",
+            "1: cannot be read: month must be in 1..12",
+        ),
+        ("default_country: [187]\n", "1: default_country: expected `int`, got `array`"),
+    ],
+)
+def test_a_mistake_in_the_file_is_named_with_its_line(tmp_path, text, says):
+    path = tmp_path / "c.yaml"
+    path.write_text(text)
+    with pytest.raises(SheetError) as wrong:
+        load_config(path, {})
+    assert str(wrong.value).startswith(f"{path}:{says}")
+    assert "\n" not in str(wrong.value)
+
+
+def test_a_mistake_in_the_environment_is_named():
+    with pytest.raises(ConfigError, match=r"^PROXY_LISTEN_PORT: expected `int`, got `str`"):
+        load_config(None, {"PROXY_LISTEN_PORT": "http"})
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(SheetError, match=r"nowhere.yaml:1: cannot be read: No such file"):
+        load_config(tmp_path / "nowhere.yaml", {})

@@ -1,0 +1,100 @@
+"""The house of docs/architecture.md: who may import whom, and how big a room may grow."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PROXY = Path(__file__).parent.parent / "proxy"
+FILES = sorted(PROXY.rglob("*.py"))
+
+FOUNDATION = {"errors", "model", "sheet"}
+ROOMS = {"legacy", "upstream", "codes", "sandbox"}
+
+# What each room may import beside itself and the foundation. Data flows down this list.
+MAY_IMPORT = {
+    "errors": set(),
+    "model": set(),
+    "sheet": set(),
+    "codes": set(),
+    "tables": {"codes"},
+    "config": set(),
+    "logs": set(),
+    "server": set(),
+    "legacy": set(),
+    "upstream": set(),
+    "activations": {"legacy"},
+    "orders": {"activations", "legacy", "upstream"},
+    "purchases": {"activations", "orders", "codes", "upstream"},
+    "actions": {"activations", "orders", "purchases", "legacy", "codes", "upstream"},
+    "app": {"actions", "orders", "purchases", "legacy", "codes", "tables", "config", "upstream"},
+    "sandbox": {"tables"},
+    "cli": {"app", "server", "sandbox", "config", "logs", "tables"},
+    "__main__": {"cli"},
+}
+
+# One place for each library that does IO, and none for what the standard library or a frame has.
+OWNERS = {"httpx": {"upstream/client.py"}, "uvicorn": {"server.py"}, "click": {"cli.py"}}
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PROXY).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    """Dotted names of all that a file imports, inside functions too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: write imports in full"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PROXY)))
+def test_a_room_imports_only_what_stands_below_it(path):
+    own = room(path)
+    allowed = MAY_IMPORT.get(own, set()) | FOUNDATION | {own, "__version__"}
+    rooms = {name.split(".")[1] for name in imports(path) if name.startswith("proxy.")}
+    assert own == "__init__" or own in MAY_IMPORT, f"{own} has no place in the picture yet"
+    assert rooms <= allowed
+
+
+def test_the_foundation_stands_on_nothing():
+    for name in FOUNDATION:
+        rooms = {n for n in imports(PROXY / f"{name}.py") if n.startswith("proxy.")}
+        assert rooms == set()
+
+
+@pytest.mark.parametrize("library", OWNERS)
+def test_a_library_that_does_io_is_imported_in_one_place(library):
+    users = {
+        str(path.relative_to(PROXY))
+        for path in FILES
+        if any(name.split(".")[0] == library for name in imports(path))
+    }
+    assert users == OWNERS[library]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PROXY)))
+def test_a_file_is_one_noun_and_says_what_it_is(path):
+    text = path.read_text()
+    assert ast.get_docstring(ast.parse(text)), "the first line says what the file is"
+    assert text.count("\n") <= 320
+    assert path.stem not in {"utils", "helpers", "manager", "base"}
+
+
+def test_nothing_happens_at_import():
+    """No statement of a module but definitions, imports, tables and type-checking blocks."""
+    allowed = (
+        ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef,
+        ast.Assign, ast.AnnAssign,
+    )  # fmt: skip
+    for path in FILES:
+        for node in ast.parse(path.read_text()).body:
+            is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+            is_typing = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+            is_main = path.name == "__main__.py"
+            assert isinstance(node, allowed) or is_text or is_typing or is_main, (path, node.lineno)
