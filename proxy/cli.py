@@ -12,6 +12,7 @@ from proxy import __version__
 
 if TYPE_CHECKING:
     from proxy.config import Config
+    from proxy.sandbox import Switches
 
 T = TypeVar("T")
 
@@ -62,21 +63,33 @@ def serve(path: Path | None, host: str | None, port: int | None) -> None:
     show_default=True,
     help="Seconds from a purchase to its SMS.",
 )
-def sandbox(port: int, sms_after: float) -> None:
+@click.option("--upstream-only", is_flag=True, help="Only the simulated upstream, no proxy.")
+@click.option(
+    "--switch",
+    "changes",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Another reading of the upstream; may be given often. See docs/sandbox.md.",
+)
+def sandbox(port: int, sms_after: float, upstream_only: bool, changes: tuple[str, ...]) -> None:
     """Serve on a simulated upstream: no key, no money."""
     from proxy import logs, server
     from proxy.app import create_app
     from proxy.sandbox import create_sandbox
-    from proxy.sandbox.beside import beside, lines_to_copy
+    from proxy.sandbox.beside import beside, lines_to_copy, upstream_lines
 
     config = _config(None)
     logs.set_up(config.log.level, config.log.format)
+    simulated = create_sandbox(_switches(changes), sms_after=sms_after)
     opened = _open(config.listen.host, port)
     url = server.url(opened)
-    config = config.with_upstream(f"{url}/api/v1")
-    app = _built(lambda: create_app(config))
+    if upstream_only:
+        click.echo(upstream_lines(url))
+        server.run(simulated, opened)
+        return
+    app = _built(lambda: create_app(config.with_upstream(f"{url}/api/v1")))
     click.echo(lines_to_copy(url, sms_after))
-    server.run(beside(app, create_sandbox(sms_after=sms_after)), opened)
+    server.run(beside(app, simulated), opened)
 
 
 @main.command()
@@ -94,6 +107,18 @@ def _config(path: Path | None) -> "Config":
     from proxy.config import load_config
 
     return _built(lambda: load_config(path, os.environ))
+
+
+def _switches(changes: tuple[str, ...]) -> "Switches":
+    import msgspec
+
+    from proxy.sandbox.switches import Switches, known_switches, switched
+
+    try:
+        return switched(Switches(), dict(change.split("=", 1) for change in changes))
+    except (msgspec.ValidationError, ValueError) as error:
+        known = ", ".join(f"{name}={values}" for name, values in known_switches().items())
+        raise click.UsageError(f"--switch: {error}; known are {known}") from error
 
 
 def _built(build: Callable[[], T]) -> T:

@@ -84,3 +84,28 @@ def test_the_sandboxs_lines_to_copy_do_the_main_job(tmp_path):
             assert time.monotonic() < end, status
             time.sleep(0.1)
         assert httpx.get(f"{ask}setStatus&id={id}&status=6").text == "ACCESS_ACTIVATION"
+
+
+def test_the_upstream_alone_is_a_process_that_a_proxy_can_point_at(tmp_path):
+    with a_process("sandbox", "--upstream-only", "--port", "0", log=tmp_path / "up") as upstream:
+        assert httpx.get(f"{upstream}/stubs/handler_api.php").status_code == 404
+        url = f"{upstream}/api/v1"
+        with a_process("--port", "0", log=tmp_path / "log", PROXY_UPSTREAM_URL=url) as proxy:
+            query = "api_key=k&action=getBalance"
+            assert httpx.get(f"{proxy}/stubs/handler_api.php?{query}").text == (
+                "ACCESS_BALANCE:100.00"
+            )
+
+
+def test_a_switch_is_set_at_start(tmp_path):
+    arguments = ("sandbox", "--upstream-only", "--port", "0", "--switch", "phone=plus")
+    with a_process(*arguments, log=tmp_path / "log") as upstream:
+        answer = httpx.get(f"{upstream}/sandbox/switches").json()
+    assert answer["switches"]["phone"] == "plus"
+
+
+@pytest.mark.parametrize("switch", ["phone=square", "fone=plus", "phone"])
+def test_a_wrong_switch_is_named_with_those_that_are_known(switch):
+    done = run("sandbox", "--switch", switch)
+    assert done.returncode == 2
+    assert "phone=['digits', 'plus']" in done.stderr

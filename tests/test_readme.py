@@ -9,6 +9,7 @@ import pytest
 
 from proxy.actions import ACTIONS
 from proxy.legacy.dialects import DIALECTS
+from proxy.sandbox.scenarios import SCENARIOS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -29,6 +30,10 @@ def test_the_table_of_words_is_complete():
     said = {word.split(":")[0] for word in DIALECTS["sms-activate"].words.values()}
     listed = {word.split(":")[0] for word in re.findall(r"`([^`]+)`", first_cells("Words"))}
     assert listed == {word for word in said if not word.startswith("ACCESS_")}
+
+
+def test_the_table_of_scenarios_is_complete():
+    assert set(re.findall(r"`(\w+)`", first_cells("Try it"))) == set(SCENARIOS)
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\(((?!http|#)[^)]+)\)", README))

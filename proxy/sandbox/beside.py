@@ -18,6 +18,19 @@ Ctrl-C ends it.
 """
 
 
+_UPSTREAM_LINES = """\
+The simulated upstream is ready; any key has an account. Point a proxy at it:
+
+  PROXY_UPSTREAM_URL={url}/api/v1 virtualsms-proxy
+
+Its control is at {url}/sandbox. Ctrl-C ends it.
+"""
+
+
+def upstream_lines(url: str) -> str:
+    return _UPSTREAM_LINES.format(url=url)
+
+
 def lines_to_copy(url: str, sms_after: float) -> str:
     return _LINES.format(url=url, sms_after=sms_after)
 

@@ -106,7 +106,5 @@ def _change(ask: Ask, webhook: dict[str, Any]) -> dict[str, Any]:
     known = isinstance(threshold, int | float) and 0 < threshold <= 99999.99
     if "balance.low" in events and not known:
         raise refusals.invalid("threshold", str(threshold))
-    if webhook["paused"] and not wanted["paused"]:
-        wanted["failure_count_consecutive"] = 0
     webhook |= wanted | {"updated_at": answers.stamp(world.switches, world.now)}
     return webhook

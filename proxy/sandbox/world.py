@@ -237,11 +237,10 @@ class World:
             order.status = "completed"
 
     def _refund(self, order: Order, at: float) -> None:
-        if not order.refunded:
-            order.refunded = True
-            self.catalogue.take(order.service, order.country, -1)
-            about = f"Refund {self.catalogue.services[order.service]} / {order.country}"
-            self.ledger.book(order.account, "refund", order.cents, at, about, order.first_id)
+        order.refunded = True
+        self.catalogue.take(order.service, order.country, -1)
+        about = f"Refund {self.catalogue.services[order.service]} / {order.country}"
+        self.ledger.book(order.account, "refund", order.cents, at, about, order.first_id)
 
     def _phone(self, country: str, order: Order) -> str:
         phone = self.next_phones.popleft() if self.next_phones else self._draw_phone(country)
