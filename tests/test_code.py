@@ -1,5 +1,7 @@
 """The code of an SMS, as a person would read it out; None where there is none."""
 
+from pathlib import Path
+
 import pytest
 
 from proxy.legacy.answers import NO_CODE, safe
@@ -83,6 +85,19 @@ from proxy.legacy.code import find_code
 )
 def test_the_code_is_found(text, code):
     assert find_code(text) == code
+
+
+SMS = (Path(__file__).parent / "sms.txt").read_text().splitlines()[1:]
+
+
+@pytest.mark.parametrize("row", SMS)
+def test_the_code_is_found_in_what_services_send(row):
+    code, _, text = row.partition("\t")
+    assert find_code(text.replace("\\n", "\n")) == (None if code == "-" else code)
+
+
+def test_a_long_text_takes_no_long_time():
+    assert find_code("1 " * 100_000) is not None
 
 
 @pytest.mark.parametrize(

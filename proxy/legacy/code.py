@@ -12,15 +12,17 @@ from typing import NamedTuple
 # Words for "code" in the languages that verification texts come in.
 _WORDS = (
     r"code|c[oó]digo|codice|passcode|password|pass\s?code|otp|pin|token|verif\w*|confirm\w*|"
-    r"security|one.time|k[oó]d\w*|код\w*|парол\w*|подтвержд\w*|clave|contrase\w+|mot de passe|"
+    r"security|one.time|k[oó]d\w*|код\w*|парол\w*|parola\w*|"
+    r"подтвержд\w*|clave|contrase\w+|mot de passe|"
     r"best[aä]tigung\w*|kennwort|wachtwoord|hasło|doğrulama|şifre\w*|mã|kode|sandi|"
     r"验证码|驗證碼|校验码|動態碼|动态码|認証|確認|コード|パスワード|인증\w*|코드|번호|"
     r"رمز|كود|كلمة|קוד|סיסמ\w*|รหัส|कोड|ओटीपी|κωδικ\w*"
 )
 _WORD = re.compile(rf"(?:{_WORDS})", re.IGNORECASE)
 
-_MONEY = r"(?:[$€£¥₽₹₴₺₸₩]|\b(?:usd|eur|gbp|rub|inr|uah|kzt|brl|cny|try|руб\w*|rs\.?)(?=\W|\d))"
-_NUMBER = r"\d[\d.,' ]*"
+_SIGN = r"[$€£¥₽₹₴₺₸₩]"
+_CURRENCY = r"\b(?:(?-i:TRY)|usd|eur|gbp|rub|inr|uah|kzt|brl|cny|rs\.?)(?=\W|\d)"
+_NUMBER = r"(?:\d{1,3}(?:[., ']\d{3})+(?:[.,]\d{1,2})?|\d+(?:[.,]\d{1,2})?)(?!\d)"
 _DAY = r"(?:0?[1-9]|[12]\d|3[01])"
 _MONTH = r"(?:0?[1-9]|1[0-2])"
 
@@ -32,21 +34,22 @@ DECOYS = tuple(
         r"\bwww\.\S+",
         r"[\w.+-]+@[\w-]+\.[\w.]+",
         r"(?<![\w@])(?:[a-z0-9-]+\.)+[a-z]{2,}(?:/\S*)",
-        rf"{_MONEY}\s?{_NUMBER}",
-        rf"(?<!\d){_NUMBER}\s?{_MONEY}",
-        r"(?<!\d)\d+[.,]\d{2}(?!\d)",
-        r"\+\d[\d\s().-]{6,}\d",
-        r"(?<!\d)(?:\d{1,2}[\s-])?\(?\d{3}\)?[\s-]\d{3}[\s-]\d{2}[\s-]?\d{2}(?!\d)",
+        rf"{_SIGN}\s?{_NUMBER}",
+        rf"(?<![\d.,-]){_NUMBER}\s?(?:{_SIGN}|руб\w*|{_CURRENCY}(?!\s?\d))",
+        rf"{_CURRENCY}\s?{_NUMBER}",
+        r"(?<!\d)\d+\s?(?:minutes?|mins?|min|hours?|hrs?|seconds?|secs?|days?|минут\w*|мин|час\w*"
+        r"|分钟|分鐘|分|秒|분|초)(?![a-zа-я])",
+        r"(?<!\d)\d{1,4}[.,]\d{2}(?![\d.,])",
+        r"\+\d(?:[ ().-]{0,2}\d){7,14}(?!\d)",
+        r"(?<!\d)(?:\d{1,2}[ -])?\(?\d{3}\)?[ -]\d{3}[ -]\d{2}[ -]?\d{2}(?!\d)",
         r"(?<!\d)\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?!\d)",
         rf"(?<!\d)(?:{_DAY}[-/.]{_MONTH}|{_MONTH}[-/.]{_DAY})[-/.]\d{{2,4}}(?!\d)",
         r"(?<!\d)\d{1,2}:\d{2}(?::\d{2})?(?!\d)",
         r"©\s?\d{4}",
         r"\b(?:ending(?:\s+(?:in|with))?|ends\s+(?:in|with)|last\s+4(?:\s+digits)?)\W{0,2}\d{4}\b",
-        r"[*x•]{2,}\s?\d{2,4}\b",
+        r"(?:(?<!\w)\*+|[x•]{2,})\d{3,4}(?!\d|\*)",
         r"\b(?:stop|help|text|txt|call|sms)\b[^.\n]{0,20}?\bto\s+\d{4,7}\b",
         r"\bcall\s+\d[\d\s-]{3,}\d",
-        r"(?<!\d)\d+\s?(?:minutes?|mins?|min|hours?|hrs?|seconds?|secs?|days?|минут\w*|мин|час\w*"
-        r"|分钟|分|秒|분|초)(?![a-zа-я])",
         # The hash of Android's SMS Retriever: eleven characters, alone at the end.
         r"(?<=\s)(?=[\w+/]*[a-z])(?=[\w+/]*[A-Z+/])[\w+/]{11}\s*$",
     )
@@ -61,10 +64,10 @@ class Form(NamedTuple):
     needs_word: bool = False
 
 
-_START = r"(?<![\w.,'-])"
+_START = r"(?<![\w,-])(?<!\w[.'])"
 _STOP = r"(?![\w%]|[.,'-]\w)"
 # Scripts without spaces write the code right after a letter, so digits look at digits only.
-_DIGITS_START = r"(?<![\da-zA-Z.,'-])"
+_DIGITS_START = r"(?<![\da-zA-Z,-])(?<!\d[.'])"
 _DIGITS_STOP = r"(?![\da-zA-Z%]|[.,'-]\d)"
 
 FORMS = (
@@ -73,17 +76,23 @@ FORMS = (
     # The Web OTP line: @example.com #123456.
     Form(re.compile(r"(?m)^@\S+\s+#(\w{4,10})\b"), 40),
     Form(
-        re.compile(rf"{_DIGITS_START}(\d{{3}}[-\s]\d{{3}}|\d{{4}}[-\s]\d{{4}}){_DIGITS_STOP}"), 20
+        re.compile(rf"{_DIGITS_START}(\d{{3}}[-. ]\d{{3}}|\d{{4}}[- ]\d{{4}}){_DIGITS_STOP}"),
+        20,
     ),
-    Form(re.compile(rf"{_DIGITS_START}((?:\d\s){{3,7}}\d){_DIGITS_STOP}"), 15),
-    Form(re.compile(rf"{_DIGITS_START}(\d{{2}}[-\s]\d{{2}}[-\s]\d{{2}}){_DIGITS_STOP}"), 12),
+    Form(re.compile(rf"{_DIGITS_START}((?:\d[- ]){{3,7}}\d){_DIGITS_STOP}"), 15),
+    Form(re.compile(rf"{_DIGITS_START}(\d{{2}}[- ]\d{{2}}[- ]\d{{2}}){_DIGITS_STOP}"), 12),
+    Form(
+        re.compile(rf"{_DIGITS_START}(\d{{4}} \d{{2}}|\d{{2}}[- ]\d{{4}}){_DIGITS_STOP}"), 22, True
+    ),
+    Form(re.compile(rf"{_DIGITS_START}(\d{{3}} \d{{2}}|\d{{2}} \d{{2,3}}){_DIGITS_STOP}"), 2, True),
     Form(re.compile(rf"{_DIGITS_START}(\d{{4,8}}){_DIGITS_STOP}"), 20),
-    Form(re.compile(rf"{_DIGITS_START}(\d{{3}}|\d{{9,10}}){_DIGITS_STOP}"), 0, needs_word=True),
-    # Letters and digits mixed: A1B2C3, X7K9-Q2M4.
+    Form(re.compile(rf"{_DIGITS_START}(\d{{3}}|\d{{9,10}}){_DIGITS_STOP}"), 0, True),
+    # Letters and digits mixed: A1B2C3, X7K9-Q2M4, XK4-92P, 7F-3K-9Q.
     Form(
         re.compile(
             rf"{_START}((?=[A-Z0-9-]*\d)(?=[A-Z0-9-]*[A-Z])"
-            rf"[A-Z0-9]{{4,10}}|[A-Z0-9]{{4}}-[A-Z0-9]{{4}}){_STOP}"
+            rf"(?:[A-Z0-9]{{4,10}}|[A-Z0-9]{{4}}-[A-Z0-9]{{4}}|[A-Z0-9]{{3}}-[A-Z0-9]{{3}}"
+            rf"|(?:[A-Z0-9]{{2}}-){{2}}[A-Z0-9]{{2}})){_STOP}"
         ),
         12,
     ),
@@ -92,8 +101,12 @@ FORMS = (
         0,
         needs_word=True,
     ),
-    # Letters alone, as Steam sends, only where a word points at them.
-    Form(re.compile(rf"{_START}([A-Z]{{4,8}}){_STOP}"), -5, needs_word=True),
+)
+
+# Letters alone, as Steam sends: only where nothing with a digit is found, right behind "code is".
+_LETTERS = re.compile(
+    r"(?:code|otp|pin|password|passcode|token|k[oó]d|код|c[oó]digo)\s?(?:is|es|est|ist|:|=)\s?[\"'«*]*([A-Z]{4,8})(?![\w-])",
+    re.IGNORECASE,
 )
 
 _YEAR = re.compile(r"(?:19|20)\d\d")
@@ -107,32 +120,40 @@ _POINTED_FROM = re.compile(
     rf"[^.!?\n\d]{{0,40}}?(?:{_WORDS})",
     re.IGNORECASE,
 )
-_NOT_A_CODE = re.compile(
-    r"(?:order|ticket|invoice|account|acct|ref\w*|case|id|заказ\w*|№)\W{0,3}$", re.IGNORECASE
-)
+_NOT_A_CODE = re.compile(r"(?:order|ticket|invoice|ref\w*|case|заказ\w*)\W{0,3}$", re.IGNORECASE)
+# A number of an account, unless it is the only one: "Your Google Account: 482913".
+_HARDLY_A_CODE = re.compile(r"(?:account|acct|id)\W{0,3}$", re.IGNORECASE)
+
+LONGEST_TEXT = 1600
+"""Ten parts of an SMS; nobody hides a code behind more."""
+
+# What NFKC would make commas and letters of, and the dashes that stand between digits.
+_MARKS = str.maketrans("，、；。№‐‑‒–", "    #----")
 
 
 def find_code(text: str) -> str | None:
     """The code of an SMS text, digits where the code is digits; None where there is none."""
-    text = _plain(text)
+    text = _plain(text[:LONGEST_TEXT])
     for decoy in DECOYS:
         text = decoy.sub(lambda match: " " * len(match.group()), text)
-    best: tuple[int, int] | None = None
-    code = None
-    for form in FORMS:
-        for match in form.pattern.finditer(text):
-            score = _score(form, match, text)
-            rank = (score, -match.start())
-            if score > 0 and (best is None or rank > best):
-                best, code = rank, match.group(1)
-    return _joined(code) if code else None
+    found = [
+        (score, -match.start(), match.group(1))
+        for form in FORMS
+        for match in form.pattern.finditer(text)
+        if (score := _score(form, match, text)) > 0
+    ]
+    if found:
+        # Of two that begin at one place, the longer: 4829 13, not 4829.
+        return _joined(max(found, key=lambda one: (one[0], one[1], len(one[2])))[2])
+    letters = _LETTERS.search(text)
+    return letters[1] if letters and letters[1].isupper() else None
 
 
 def _plain(text: str) -> str:
     """Full-width and other scripts' digits become ASCII; invisible marks go."""
     return "".join(
         str(unicodedata.decimal(char)) if char.isdecimal() else char
-        for char in unicodedata.normalize("NFKC", text)
+        for char in unicodedata.normalize("NFKC", text.translate(_MARKS))
         if unicodedata.category(char) != "Cf"
     )
 
@@ -148,10 +169,12 @@ def _score(form: Form, match: re.Match[str], text: str) -> int:
         score -= 25
     if _NOT_A_CODE.search(before[-16:]):
         score -= 30
+    if _HARDLY_A_CODE.search(before[-16:]):
+        score -= 15
     return score
 
 
 def _joined(code: str) -> str:
     """`123-456` and `1 2 3 4` are digits with separators; `X7K9-Q2M4` keeps its dash."""
-    bare = re.sub(r"[-\s]", "", code)
+    bare = re.sub(r"[-. ]", "", code)
     return bare if bare.isdigit() else code
