@@ -25,7 +25,7 @@ class _DefaultsToServe(click.Group):
     """Options without a command belong to `serve`."""
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        own = {"--help", "--version", *self.commands}
+        own = {"--help", "-h", "--version", *self.commands}
         if not args or args[0] not in own:
             args = ["serve", *args] if not args or args[0].startswith("-") else args
         return super().parse_args(context, args)
@@ -48,10 +48,11 @@ def serve(path: Path | None, host: str | None, port: int | None) -> None:
 
     config = _config(path)
     logs.set_up(config.log.level, config.log.format)
-    opened = _open(host or config.listen.host, config.listen.port if port is None else port)
     app = _built(lambda: create_app(config))
-    click.echo(f"listening on {server.url(opened, config.listen.tls_cert)}")
-    server.run(app, opened, config.listen.tls_cert, config.listen.tls_key)
+    tls = _built(lambda: server.tls_context(config.listen.tls_cert, config.listen.tls_key))
+    opened = _open(host or config.listen.host, config.listen.port if port is None else port)
+    click.echo(f"listening on {server.url(opened, tls)}")
+    server.run(app, opened, tls)
 
 
 @main.command()
@@ -80,7 +81,8 @@ def sandbox(port: int, sms_after: float, upstream_only: bool, changes: tuple[str
 
     config = _config(None)
     logs.set_up(config.log.level, config.log.format)
-    simulated = create_sandbox(_switches(changes), sms_after=sms_after)
+    switches = _switches(changes)
+    simulated = _built(lambda: create_sandbox(switches, sms_after=sms_after))
     opened = _open(config.listen.host, port)
     url = server.url(opened)
     if upstream_only:
@@ -96,10 +98,12 @@ def sandbox(port: int, sms_after: float, upstream_only: bool, changes: tuple[str
 @config_option
 def check(path: Path | None) -> None:
     """Validate the config and the mapping tables."""
-    from proxy.tables import load_codes
+    from proxy.app import build_house
+    from proxy.server import tls_context
 
     config = _config(path)
-    codes = _built(lambda: load_codes(config.own_tables))
+    _built(lambda: tls_context(config.listen.tls_cert, config.listen.tls_key))
+    codes = _built(lambda: build_house(config)).codes
     click.echo(f"ok: {len(codes.countries)} countries, {len(codes.services)} services")
 
 
@@ -124,11 +128,12 @@ def _switches(changes: tuple[str, ...]) -> "Switches":
 def _built(build: Callable[[], T]) -> T:
     """What was built, or one line and exit code 1."""
     from proxy.config import ConfigError
+    from proxy.server import TlsError
     from proxy.sheet import SheetError
 
     try:
         return build()
-    except (ConfigError, SheetError) as error:
+    except (ConfigError, SheetError, TlsError) as error:
         raise click.ClickException(str(error)) from error
 
 
@@ -138,6 +143,8 @@ def _open(host: str, port: int) -> socket.socket:
     try:
         return server.open_socket(host, port)
     except OSError as error:
-        why = os.strerror(error.errno) if error.errno else str(error)
+        # What the system says, without Python's addition of the address.
+        is_name = isinstance(error, socket.gaierror)
+        why = error.strerror if is_name else os.strerror(error.errno or 0)
         text = f"{host}:{port} cannot be opened: {why}: choose another --port or --host"
         raise click.ClickException(text) from error

@@ -1,7 +1,7 @@
 """Country ids and service codes of the old protocol, and what the upstream calls them. Pure."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -35,7 +35,7 @@ class DaisyService:
 
 @dataclass(frozen=True, slots=True)
 class Codes:
-    """All tables, read-only. `daisysms` holds each code of that dialect, shared ones included."""
+    """All tables, read-only. A dialect names the table that its service codes stand in."""
 
     countries: Mapping[int, Country]
     services: Mapping[str, str]
@@ -55,14 +55,20 @@ class Codes:
         """The id that answers give for a country of the upstream: 187 for US."""
         return self._ids.get(iso)
 
-    def service(self, code: str) -> str | None:
+    def service(self, code: str, table: str = "") -> str | None:
         """The upstream code for a code as a client sends it, exactly, else None."""
+        if table == "daisysms":
+            row = self.daisysms.get(code)
+            return row.buys if row else None
         return code if code in self.services else self.aliases.get(code)
 
-    def daisysms_service(self, code: str) -> str | None:
-        """The upstream code for a code that means what it meant at DaisySMS, else None."""
-        row = self.daisysms.get(code)
-        return row.buys if row else None
+    def listed(self, table: str = "") -> Iterator[tuple[str, str, str]]:
+        """Each code of a dialect's table that buys something: code, upstream code, name."""
+        if table == "daisysms":
+            rows = self.daisysms.items()
+            yield from ((code, row.buys, row.name) for code, row in rows if row.buys)
+        else:
+            yield from ((code, code, name) for code, name in self.services.items())
 
     @staticmethod
     def dial_fits(country: Country, phone: str) -> bool:

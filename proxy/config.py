@@ -3,21 +3,30 @@
 import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 from yaml.nodes import Node
 
+from proxy.legacy.dialects import DIALECTS
 from proxy.sheet import Sheet, nearest
 
 log = logging.getLogger(__name__)
 
 PREFIX = "PROXY_"
 
-Seconds = Annotated[float, Meta(ge=0)]
+Seconds = Annotated[float, Meta(ge=0, le=1e9)]
 Text = Annotated[str, Meta(min_length=1)]
+
+
+# For the type checker, which cannot read a table, any text.
+if TYPE_CHECKING:
+    DialectName = str
+else:
+    DialectName = Literal[tuple(DIALECTS)]
 
 
 class Section(Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,7 +42,7 @@ class Listen(Section, frozen=True):
 
 class UpstreamConfig(Section, frozen=True):
     url: Annotated[str, Meta(pattern="^https?://.")] = "https://virtualsms.io/api/v1"
-    timeout: Annotated[float, Meta(gt=0)] = 12.0
+    timeout: Annotated[float, Meta(gt=0, le=3600)] = 12.0
 
 
 class Prices(Section, frozen=True):
@@ -58,8 +67,9 @@ class Config(Section, frozen=True):
     """All durations are seconds; config.example.yaml says what each key does."""
 
     listen: Listen = field(default_factory=Listen)
-    dialect: Literal["sms-activate"] = "sms-activate"
+    dialect: DialectName = "sms-activate"
     default_country: Annotated[int, Meta(ge=0)] = 187
+    early_cancel: Literal["auto", "deny", "defer"] = "auto"
     upstream: UpstreamConfig = field(default_factory=UpstreamConfig)
     prices: Prices = field(default_factory=Prices)
     catalog: Catalog = field(default_factory=Catalog)
@@ -91,7 +101,19 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
         for section in sections:
             place = place.setdefault(section, {})
         place[key] = value
-    return msgspec.convert(nested, Config)
+    config = msgspec.convert(nested, Config)
+    _check_url("upstream.url", config.upstream.url)
+    return config
+
+
+def _check_url(name: str, url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        is_right = parts.port != 0 and bool(parts.hostname)
+    except ValueError:
+        is_right = False
+    if not is_right:
+        raise ConfigError(f"{name}: {url} is no address: write it as https://host/path")
 
 
 def keys(kind: type[Section] = Config, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -1,6 +1,7 @@
 """One YAML file, read strictly, as a tree of nodes that know their lines."""
 
 import difflib
+import errno
 import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 # What YAML itself forbids in a file; found here, because libyaml does not tell the line.
 _UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_FIXES = {errno.EACCES: "mend its rights"}
 _NULL = "tag:yaml.org,2002:null"
 
 
@@ -59,7 +61,8 @@ class Sheet:
         try:
             raw = self.path.read_bytes()
         except OSError as error:
-            raise self.error(1, f"cannot be read: {error.strerror}: mend its rights") from error
+            fix = _FIXES.get(error.errno or 0, "name another file")
+            raise self.error(1, f"cannot be read: {error.strerror}: {fix}") from error
         try:
             text = raw.decode("utf-8")
         except UnicodeDecodeError as error:

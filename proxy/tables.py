@@ -49,14 +49,13 @@ def load_codes(overlay: Path | None = None) -> Codes:
         tables = _lay_over(tables, own)
     _check(tables)
     services = {code: row.value for code, row in tables.services.items() if row.value is not None}
-    shared = {code: DaisyService(name, code) for code, name in services.items()}
     special = {code: row.value for code, row in tables.daisysms.items()}
     aliases = {code: row.value for code, row in tables.aliases.items() if row.value is not None}
     return Codes(
         MappingProxyType({id: row.value for id, row in sorted(tables.countries.items())}),
         MappingProxyType(services),
         MappingProxyType(aliases),
-        MappingProxyType(shared | special),
+        MappingProxyType(special),
     )
 
 

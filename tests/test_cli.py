@@ -3,7 +3,10 @@
 import json
 import re
 import socket
+import ssl
+import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -45,6 +48,74 @@ def test_a_default_country_that_is_in_no_table_is_one_line_and_exit_code_1():
     done = run("serve", PROXY_DEFAULT_COUNTRY="999")
     assert done.returncode == 1
     assert done.stderr == "Error: default_country: 999 is no country id: see countries.yaml\n"
+
+
+@pytest.mark.parametrize("command", ["serve", "check"])
+def test_wrong_tls_files_are_one_line_and_exit_code_1(tmp_path, command):
+    done = run(command, PROXY_LISTEN_TLS_CERT="nope.pem", PROXY_LISTEN_TLS_KEY="nope.key")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "Error: listen.tls_cert, listen.tls_key: nope.pem, nope.key: cannot be read: "
+        "No such file or directory\n"
+    )
+    done = run(command, PROXY_LISTEN_TLS_CERT="nope.pem")
+    assert done.stderr.startswith("Error: listen.tls_cert and listen.tls_key: one is missing")
+
+
+def test_a_host_that_is_none_is_one_line_and_exit_code_1():
+    done = run("serve", "--host", "nosuchhost.invalid", "--port", "0")
+    assert done.returncode == 1
+    assert re.fullmatch(r"Error: nosuchhost.invalid:0 cannot be opened: .*\n", done.stderr)
+
+
+def test_help_names_every_command():
+    for option in ("-h", "--help"):
+        said = run(option).stdout
+        assert all(command in said for command in ("serve", "sandbox", "check"))
+
+
+def test_https_with_a_certificate_of_ones_own(tmp_path):
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subject = ("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1")
+    new = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1")
+    subprocess.run(
+        ["openssl", *new, *subject, "-keyout", key, "-out", cert], check=True, capture_output=True
+    )
+    environ = {"PROXY_LISTEN_TLS_CERT": str(cert), "PROXY_LISTEN_TLS_KEY": str(key)}
+    with a_process("--port", "0", log=tmp_path / "log", **environ) as url:
+        trusting = ssl.create_default_context(cafile=cert)
+        answer = httpx.get(f"{url}/stubs/handler_api.php?action=x", verify=trusting)
+        assert (url[:5], answer.text) == ("https", "NO_KEY")
+
+
+@pytest.mark.parametrize(
+    "query", [b"action=getBalance&operator=\xd0\x9c\xd0\xa2\xd0\xa1", b"a=b c", b"a=\x00"]
+)
+def test_bytes_that_are_no_http_get_a_legal_word(tmp_path, query):
+    with a_process("--port", "0", log=tmp_path / "log") as url:
+        with socket.create_connection(("127.0.0.1", int(url.rsplit(":")[-1])), 10) as wire:
+            wire.sendall(b"GET /stubs/handler_api.php?" + query + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+            answer = wire.recv(4096).decode()
+        status, _, rest = answer.partition("\r\n")
+        assert status == "HTTP/1.1 200 OK"
+        assert rest.partition("\r\n\r\n")[2] in ("ERROR_SQL", "NO_KEY")
+    assert (tmp_path / "log").read_text() == ""
+
+
+def test_a_request_in_flight_when_the_process_is_told_to_stop_gets_a_legal_word(tmp_path):
+    with a_process("sandbox", "--upstream-only", "--port", "0", log=tmp_path / "up") as upstream:
+        environ = {"PROXY_UPSTREAM_URL": f"{upstream}/api/v1", "PROXY_UPSTREAM_TIMEOUT": "30"}
+        fault = {"kind": "slow", "call": "balance", "seconds": 20}
+        httpx.post(f"{upstream}/sandbox/faults", json=fault)
+        with ThreadPoolExecutor() as pool:
+            with a_process("--port", "0", log=tmp_path / "log", **environ) as proxy:
+                query = f"{proxy}/stubs/handler_api.php?action=getBalance&api_key=k"
+                asked = pool.submit(httpx.get, query, timeout=30)
+                while not httpx.get(f"{upstream}/sandbox/requests").json()["count"]:
+                    time.sleep(0.05)
+            answer = asked.result()
+    assert (answer.status_code, answer.text) == (200, "ERROR_SQL")
+    assert "Traceback" not in (tmp_path / "log").read_text()
 
 
 def test_a_taken_port_is_one_line_and_exit_code_1():

@@ -166,7 +166,7 @@ def test_a_service_has_its_name(codes, code, name):
 )
 def test_a_name_or_an_inexact_code_is_no_service(codes, code):
     assert codes.service(code) is None
-    assert codes.daisysms_service(code) is None
+    assert codes.service(code, "daisysms") is None
 
 
 def test_the_service_table_is_complete(codes):
@@ -196,7 +196,7 @@ def test_a_code_that_means_something_else_at_daisysms_is_never_bought_as_it_is(
     codes, code, buys, elsewhere
 ):
     assert codes.services[code] == elsewhere
-    assert codes.daisysms_service(code) == buys
+    assert codes.service(code, "daisysms") == buys
     assert codes.daisysms[code].name != elsewhere
 
 
@@ -214,20 +214,27 @@ def test_a_code_that_means_something_else_at_daisysms_is_never_bought_as_it_is(
     ],
 )
 def test_a_daisysms_code_buys_the_service_of_that_name(codes, code, buys, name):
-    assert codes.daisysms_service(code) == buys
+    assert codes.service(code, "daisysms") == buys
     assert codes.services[buys] == name
 
 
 @pytest.mark.parametrize("code", SAME_AT_DAISYSMS.split())
-def test_a_code_that_means_the_same_at_daisysms_passes_through(codes, code):
-    assert codes.daisysms_service(code) == code
+def test_a_code_that_means_the_same_at_daisysms_buys_itself(codes, code):
+    assert codes.service(code, "daisysms") == code
     assert codes.daisysms[code].name == codes.services[code]
 
 
-def test_the_daisysms_table_names_all_that_can_be_bought_there_and_buys_nothing_else(codes):
-    bought = {row.buys for row in codes.daisysms.values()} - {None}
-    assert bought == set(codes.services) - {"blk", "boa", "wu", "abf"}
-    assert all(row.name for row in codes.daisysms.values())
+def test_a_code_that_no_daisysms_client_knows_is_not_guessed(codes):
+    assert codes.service("aa") == "aa"
+    assert codes.service("aa", "daisysms") is None
+
+
+def test_what_is_listed_can_be_bought(codes):
+    for table in ("", "daisysms"):
+        listed = list(codes.listed(table))
+        assert listed
+        assert all(codes.service(code, table) == buys for code, buys, _ in listed)
+        assert all(buys in codes.services and name for _, buys, name in listed)
 
 
 def test_a_code_that_only_daisysms_had_means_nothing_elsewhere(codes):
@@ -335,11 +342,14 @@ def test_service_rows_are_in_order_and_in_one_form(codes):
 
 
 def test_daisysms_rows_are_in_order_and_in_one_form(codes):
+    def text(word: str) -> str:
+        return f'"{word}"' if "," in word else word
+
     rows = rows_of("daisysms.yaml")
     own = sorted(row.partition(":")[0] for row in rows)
-    assert len(own) == 73
+    assert len(own) == 156
     assert rows == [
-        f"{code}: {{name: {row.name}, buys: {row.buys or 'null'}}}"
+        f"{code}: {{name: {text(row.name)}, buys: {row.buys or 'null'}}}"
         for code, row in ((code, codes.daisysms[code]) for code in own)
     ]
 
@@ -418,9 +428,9 @@ def test_services_are_added_renamed_and_taken_away(codes, own):
 
 def test_the_daisysms_dialect_follows_the_services(own):
     codes = own("services.yaml", "services: {zzz: New, wa: null, bbq: ~}")
-    assert codes.daisysms_service("zzz") == "zzz"
-    assert codes.daisysms_service("wa") is None
-    assert codes.daisysms_service("chime") is None
+    assert codes.service("zzz", "daisysms") is None
+    assert codes.service("wa", "daisysms") is None
+    assert codes.service("chime", "daisysms") is None
     assert codes.daisysms["chime"].name == "Chime"
 
 
@@ -455,10 +465,10 @@ def test_own_daisysms_rows_lie_over_the_shipped_ones(own):
         "daisysms.yaml",
         "fetchrewards: {name: Fetch, buys: bwd}\ntg: {name: Gone, buys: null}\n",
     )
-    assert codes.daisysms_service("fetchrewards") == "bwd"
-    assert codes.daisysms_service("tg") is None
+    assert codes.service("fetchrewards", "daisysms") == "bwd"
+    assert codes.service("tg", "daisysms") is None
     assert codes.service("tg") == "tg"
-    assert codes.daisysms_service("unlisted") == "ot"
+    assert codes.service("unlisted", "daisysms") == "ot"
 
 
 def test_the_example_in_the_documentation_works(own):
@@ -671,7 +681,7 @@ def test_a_table_that_cannot_be_read_is_refused(tmp_path):
     (tmp_path / "services.yaml").mkdir()
     with pytest.raises(SheetError) as refused:
         load_codes(tmp_path)
-    message = "1: cannot be read: Is a directory: mend its rights"
+    message = "1: cannot be read: Is a directory: name another file"
     assert str(refused.value) == f"{tmp_path}/services.yaml:{message}"
 
 

@@ -58,8 +58,12 @@ def test_an_unknown_environment_name_is_one_warning(caplog):
         ("listen: {port: high}\n", "1: listen.port: expected `int`, got `str`: see config."),
         ("listen: {port: 70000}\n", "1: listen.port: expected `int` <= 65535: see config."),
         ("upstream:\n  url: ftp://x\n", "2: upstream.url: expected `str` matching regex"),
+        ("upstream:\n  timeout: .inf\n", "2: upstream.timeout: expected `float` <= 3600.0"),
         ("upstream:\n  timeout: 0\n", "2: upstream.timeout: expected `float` > 0.0"),
-        ("dialect: klingon\n", "1: dialect: invalid enum value 'klingon': write one of sms-act"),
+        (
+            "dialect: klingon\n",
+            "1: dialect: invalid enum value 'klingon': write one of sms-activate, daisy",
+        ),
         ("listen: 8080\n", "1: rows are wanted here: write them as in host: ..."),
         ("- a\n", "1: rows are wanted here"),
         ("dialect: sms-activate\ndialect: sms-activate\n", "2: dialect is here twice, first in"),
@@ -85,6 +89,15 @@ def test_a_mistake_in_the_environment_is_named():
         load_config(None, {"PROXY_LISTEN_PORT": "http"})
 
 
+@pytest.mark.parametrize("url", ["http://[x", "http://a:99999/x", "https:///x", "http://a:x"])
+def test_an_address_that_is_none_is_named(url):
+    with pytest.raises(ConfigError, match=r"^upstream.url: .* is no address: write it as https"):
+        load_config(None, {"PROXY_UPSTREAM_URL": url})
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(SheetError, match=r"nowhere.yaml:1: cannot be read: No such file"):
+    with pytest.raises(
+        SheetError,
+        match=r"nowhere.yaml:1: cannot be read: No such file or",
+    ):
         load_config(tmp_path / "nowhere.yaml", {})
