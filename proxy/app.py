@@ -3,23 +3,26 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from secrets import token_hex
+from types import MappingProxyType
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from proxy.actions import ACTIONS, Call, House
+from proxy.cancels import Cancels
 from proxy.config import Config, ConfigError
 from proxy.errors import Problem, ProblemError
 from proxy.legacy.answers import Answer
 from proxy.legacy.dialects import DIALECTS, Dialect
-from proxy.legacy.request import MAX_BODY, parse
+from proxy.legacy.dialects.dialect import written
+from proxy.legacy.request import MAX_BODY, Request, parse
 from proxy.model import Key
 from proxy.orders import Orders
 from proxy.purchases import Purchases
@@ -42,6 +45,9 @@ READ_SHARE = 0.75
 
 MAX_KEYS = 10_000
 
+# What early_cancel makes of a dialect's own way.
+DEFERS = MappingProxyType({"auto": None, "deny": False, "defer": True})
+
 
 def create_app(
     config: Config,
@@ -58,25 +64,37 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
+        await house.cancels.close()
         await house.catalogue.close()
         await house.upstream.close()
 
-    default = DIALECTS[config.dialect]
-    routes = [Route(path, Protocol(house, default, config.upstream.timeout)) for path in PATHS]
-    for dialect in DIALECTS.values():
-        endpoint = Protocol(house, dialect, config.upstream.timeout)
-        routes.append(Route(f"/{dialect.name}{PATHS[0]}", endpoint))
+    timeout = config.upstream.timeout
+    by_host = [(dialect.host, Protocol(house, dialect, timeout)) for dialect in DIALECTS.values()]
+    routes = [
+        Route(f"/{dialect.name}{path}", Protocol(house, dialect, timeout))
+        for dialect in DIALECTS.values()
+        for path in PATHS
+    ]
+    default = Protocol(house, DIALECTS[config.dialect], timeout)
+    routes += [Route(path, ByHost(by_host, default)) for path in PATHS]
     routes.append(Route("/livez", livez))
-    return Starlette(routes=routes, lifespan=lifespan)
+    app = Starlette(routes=routes, lifespan=lifespan)
+    # A redirect would carry the key in its address.
+    app.router.redirect_slashes = False
+    return app
 
 
-def build_house(config: Config, clock: Callable[[], float], transport: Transport | None) -> House:
+def build_house(
+    config: Config,
+    clock: Callable[[], float] = time.time,
+    transport: Transport | None = None,
+) -> House:
     codes = load_codes(config.own_tables)
     if config.default_country not in codes.countries:
         text = f"{config.default_country} is no country id: see countries.yaml"
         raise ConfigError(f"default_country: {text}")
-    upstream = Upstream(config.upstream.url, config.upstream.timeout, transport)
-    orders = Orders(upstream, clock, patience=config.upstream.timeout * READ_SHARE)
+    upstream = Upstream(config.upstream.url, config.upstream.timeout, clock, transport)
+    orders = Orders(upstream, patience=config.upstream.timeout * READ_SHARE)
     catalogue = Catalogue(
         upstream,
         prices_ttl=config.prices.ttl,
@@ -88,15 +106,30 @@ def build_house(config: Config, clock: Callable[[], float], transport: Transport
         upstream=upstream,
         orders=orders,
         purchases=Purchases(upstream, orders, catalogue, balances, codes),
+        cancels=Cancels(upstream, orders, balances),
         catalogue=catalogue,
         balances=balances,
         codes=codes,
         default_country=config.default_country,
+        defers_cancel=DEFERS[config.early_cancel],
     )
 
 
 async def livez(request: HttpRequest) -> PlainTextResponse:
     return PlainTextResponse("ok")
+
+
+class ByHost:
+    """Picks the dialect by the Host header, for programs that a hosts file has repointed."""
+
+    def __init__(self, by_host: Sequence[tuple[str, ASGIApp]], default: ASGIApp) -> None:
+        self._by_host = by_host
+        self._default = default
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        host = _header(scope, b"host")
+        apps = (app for name, app in self._by_host if name in host)
+        await next(apps, self._default)(scope, receive, send)
 
 
 class Protocol:
@@ -120,26 +153,42 @@ class Protocol:
         await _send(send, answer, request_id)
 
     async def _answer(self, request_id: str, scope: Scope, body: bytes) -> Answer:
+        action = ""
         try:
+            request = self._request(scope, body)
+            action = request.action
             async with asyncio.timeout(self._timeout):
-                return await self._act(scope, body)
+                return await self._act(request, scope["method"])
         except ProblemError as error:
             log.debug("%s: %s", request_id, error)
-            return self._dialect.refuse(error)
-        except TimeoutError:
-            return self._dialect.refuse(ProblemError(Problem.TRY_AGAIN))
+            return self._dialect.refuse(error, action)
+        except (TimeoutError, asyncio.CancelledError):
+            # Cancelled is what the server does to the last requests when it stops.
+            problem = ProblemError(Problem.TRY_AGAIN)
         except Exception:
             log.exception("%s: a bug; the client was told to try again", request_id)
-            return self._dialect.refuse(ProblemError(Problem.TRY_AGAIN))
+            problem = ProblemError(Problem.TRY_AGAIN)
+        return self._dialect.refuse(problem, action)
 
-    async def _act(self, scope: Scope, body: bytes) -> Answer:
-        request = parse(scope["query_string"], body, _header(scope, b"content-type"))
+    def _request(self, scope: Scope, body: bytes) -> Request:
+        key = ""
+        if self._dialect.key_header:
+            name, before = self._dialect.key_header
+            sent = _header(scope, name.encode())
+            key = sent.removeprefix(before) if sent.startswith(before) else ""
+        content_type = _header(scope, b"content-type")
+        return parse(scope["query_string"], body, content_type, key)
+
+    async def _act(self, request: Request, method: str) -> Answer:
         key = Key(request.key)
+        refused = self._dialect.refused.get(request.action)
+        if refused:
+            return written(refused)
         action = ACTIONS.get(request.action)
         # HEAD would lose the answer of what it bought.
-        if action is None or scope["method"] not in ("GET", "POST"):
+        if action is None or method not in ("GET", "POST"):
             raise ProblemError(Problem.BAD_ACTION)
-        return await action(Call(self._house, request, key))
+        return await action(Call(self._house, self._dialect, request, key))
 
 
 async def _read_body(scope: Scope, receive: Receive) -> bytes | None:
@@ -171,5 +220,6 @@ async def _send(send: Send, answer: Answer, request_id: str) -> None:
     await send({"type": "http.response.body", "body": answer.body})
 
 
-def _header(scope: Scope, name: bytes) -> bytes:
-    return next((value for header, value in scope["headers"] if header == name), b"")
+def _header(scope: Scope, name: bytes) -> str:
+    found = (value.decode("latin-1") for header, value in scope["headers"] if header == name)
+    return next(found, "")

@@ -17,12 +17,15 @@ class Problem(enum.Enum):
     BAD_COUNTRY = enum.auto()
     BAD_STATUS = enum.auto()
     BAD_PARAMETER = enum.auto()
+    BAD_DATE = enum.auto()
     UNSUPPORTED_WISH = enum.auto()
     CODE_RECEIVED = enum.auto()
     # The upstream's own word.
     BAD_KEY = enum.auto()
     BAD_SERVICE = enum.auto()
     NO_ACTIVATION = enum.auto()
+    NOTHING_TO_CANCEL = enum.auto()
+    """NO_ACTIVATION, said to a cancel."""
     NO_BALANCE = enum.auto()
     NO_NUMBERS = enum.auto()
     PRICE_TOO_HIGH = enum.auto()
@@ -47,12 +50,21 @@ _DOUBTS = frozenset({Problem.RATE_LIMITED, Problem.TRY_AGAIN, Problem.UNCLEAR})
 class ProblemError(Exception):
     """The one exception. `detail` is for the log: it never holds a key or an SMS text."""
 
-    def __init__(self, problem: Problem, detail: str = "", *, cents: int | None = None) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        detail: str = "",
+        *,
+        cents: int | None = None,
+        seconds: float | None = None,
+    ) -> None:
         super().__init__(f"{problem.name}: {detail}" if detail else problem.name)
         self.problem = problem
         self.detail = detail
         self.cents = cents
         """The real price in US cents, for PRICE_TOO_HIGH."""
+        self.seconds = seconds
+        """How long the upstream asks to wait, for EARLY_CANCEL."""
 
 
 class Refusal(NamedTuple):
@@ -70,43 +82,45 @@ def _only(status: int) -> range:
 
 ANY = range(200, 600)
 REFUSED = range(400, 500)
-FAILED = range(500, 600)
+_BELOW_500 = range(200, 500)
 
-_NO_STOCK = r"no.?numbers?\b|out of stock|no stock|no free phones|not available"
+_NO_STOCK = r"no.?numbers?\b|out of stock|no stock|no free phones"
 
 # Ordered: the first row that fits wins; no row means UNCLEAR. Sources: facts of the vendor's
 # VERIFICATION.md (2026-05-24), its API introduction, and the vendor SDK 2.0.0. The wording of
 # "no stock" is settled nowhere: SDK 2.0.0 sniffs it in any status, other clients know "no free
-# phones". A body in HTML is a CDN speaking, not the upstream: it says nothing, so it fits no row.
+# phones" and "not available". A body in HTML is a CDN speaking, not the upstream: it says nothing,
+# so it fits no row. A body that is no JSON at all may be anybody's.
 REFUSALS = (
     Refusal("*", _only(401), r".", Problem.BAD_KEY),
     Refusal("*", _only(429), r"", Problem.RATE_LIMITED),
-    # Go's own answer to a path that has no handler: says nothing of an order.
-    Refusal("*", _only(404), r"page not found", Problem.UNCLEAR),
     Refusal("purchase", _only(402), r".", Problem.NO_BALANCE),
     Refusal("purchase", ANY, r"insufficient.?balance", Problem.NO_BALANCE),
     Refusal("purchase", ANY, _NO_STOCK, Problem.NO_NUMBERS),
-    Refusal("purchase", _only(400), r"service", Problem.BAD_SERVICE),
+    Refusal("purchase", _BELOW_500, r"not available", Problem.NO_NUMBERS),
+    Refusal("purchase", _only(400), r"(invalid|unknown|no such|missing).{0,9}service|service.{0,12}"
+            r"(invalid|unknown|required|not found)|missing_params", Problem.BAD_SERVICE),
     # A country of the tables that the upstream does not sell: for the client, no numbers there.
     Refusal("purchase", _only(400), r"country", Problem.NO_NUMBERS),
     # A 4xx is an answer, and no order was made.
     Refusal("purchase", REFUSED, r".", Problem.TRY_AGAIN),
-    Refusal("price", ANY, r"not available", Problem.NO_NUMBERS),
+    Refusal("price", _BELOW_500, r"not available", Problem.NO_NUMBERS),
     Refusal("price prices", _only(400), r"service", Problem.BAD_SERVICE),
     Refusal("cancel swap", _only(425), r"", Problem.EARLY_CANCEL),
     Refusal("cancel", _only(400), r"status: cancelled", Problem.ALREADY_CANCELLED),
-    Refusal("cancel", _only(400), r"status: \w", Problem.CANNOT_CANCEL),
-    Refusal("order cancel retry swap", _only(404), r".", Problem.NO_ACTIVATION),
+    Refusal("cancel swap", _only(400), r"status: \w", Problem.CANNOT_CANCEL),
+    Refusal("swap", ANY, r"no replacement|" + _NO_STOCK, Problem.NO_NUMBERS),
+    Refusal("order cancel swap", _only(404), r".", Problem.NO_ACTIVATION),
     Refusal("order cancel", _only(400), r"invalid.*\bid\b", Problem.NO_ACTIVATION),
     Refusal("retry", REFUSED, r".", Problem.RETRY_REFUSED),
-)
+)  # fmt: skip
 
 
 def classify(call: str, status: int, said: str) -> Problem:
     """The Problem that an upstream refusal means.
 
-    `call` is the endpoint's name in upstream.client.ENDPOINTS, `said` the error text of the body,
-    empty for a body in HTML or none at all.
+    `call` is the endpoint's name in upstream.client.ENDPOINTS, `said` what the JSON of the body
+    says, empty for a body of anything else.
     """
     for row in REFUSALS:
         fits = (row.calls == "*" or call in row.calls.split()) and status in row.statuses

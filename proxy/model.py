@@ -1,11 +1,11 @@
-"""The words both sides share: Key, Order, Sms, Price, Service. Pure and immutable.
+"""The words both sides share: Key, Order, Sms, Price, Service, Market. Pure and immutable.
 
 Money is whole US cents; instants are seconds since the epoch, on the upstream's clock.
 """
 
 import enum
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,14 @@ class OrderState(enum.Enum):
     EXPIRED = "expired"
 
 
+OVER = (OrderState.CANCELLED, OrderState.EXPIRED)
+
+
 @dataclass(frozen=True, slots=True)
 class Sms:
     text: str
     received_at: float | None = None
+    sender: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +58,49 @@ class Order:
     """Oldest first. A row of the order list never has any: it does not mean there are none."""
 
 
+def merge(old: Order, new: Order) -> Order:
+    """What is known after `new` was read. Nothing seen is unseen: reads can overtake each other."""
+    return replace(
+        new,
+        phone=new.phone or old.phone,
+        service=new.service or old.service,
+        country=new.country or old.country,
+        state=old.state if old.state in OVER else new.state,
+        cents=old.cents if new.cents is None else new.cents,
+        created_at=old.created_at if new.created_at is None else new.created_at,
+        expires_at=old.expires_at if new.expires_at is None else new.expires_at,
+        cancel_at=old.cancel_at if new.cancel_at is None else new.cancel_at,
+        messages=_grown(old.messages, new.messages),
+    )
+
+
+def _grown(old: tuple[Sms, ...], new: tuple[Sms, ...]) -> tuple[Sms, ...]:
+    """The messages known, with the new ones behind them: upstream lists them in any order.
+
+    Reads differ in detail (a time that was missing is there), so there are only as many new ones
+    as the list is longer.
+    """
+    unknown = list(new)
+    for sms in old:
+        same = [other for other in unknown if other == sms or other.text == sms.text]
+        if same:
+            unknown.remove(sms if sms in same else same[0])
+    more = len(new) - len(old)
+    return old + tuple(unknown[-more:]) if more > 0 else old
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     code: str
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """A country in which something is for sale, and the service codes that are."""
+
+    country: str
+    services: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,11 @@
 import asyncio
 import logging
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from proxy.activations import MAX_ID, Activation, candidates, merge
 from proxy.errors import Problem, ProblemError
-from proxy.legacy.status import Phase
-from proxy.model import Key, Order, OrderState
+from proxy.legacy.activation import MAX_ID, Activation, candidates
+from proxy.model import Key, Order, OrderState, merge
 from proxy.upstream.cache import Cache
 from proxy.upstream.client import Upstream
 
@@ -17,6 +15,12 @@ log = logging.getLogger(__name__)
 
 POLL = 3.0
 """Seconds that one read of the order list, or of one order, serves all who ask."""
+
+CAPS = (50, 200)
+"""Rows that the upstream lists at most; sources differ."""
+
+LONGEST_LIFE = 3600.0
+"""Seconds that an order lives at most: 20 minutes live, 60 in a sample of the documentation."""
 
 MAX_KEYS = 10_000
 MAX_DETAILS = 50_000
@@ -33,20 +37,24 @@ class _Account:
     by_order: dict[str, Activation] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """One read of the order list. Cut off, it may lack orders that still live."""
+
+    ids: frozenset[str]
+    is_cut_off: bool
+
+
 class Orders:
-    def __init__(self, upstream: Upstream, clock: Callable[[], float], patience: float) -> None:
+    def __init__(self, upstream: Upstream, patience: float) -> None:
         self._upstream = upstream
-        self._clock = clock
         self._patience = patience
         self._accounts: dict[Key, _Account] = {}
-        self._lists: Cache[Key, frozenset[str]] = Cache(POLL, MAX_KEYS)
-        self._details: Cache[str, None] = Cache(POLL, MAX_DETAILS)
+        self._lists: Cache[Key, _Listing] = Cache(POLL, MAX_KEYS)
+        self._details: Cache[tuple[Key, str], None] = Cache(POLL, MAX_DETAILS)
 
-    def phase(self, activation: Activation) -> Phase:
-        return activation.phase(self._clock())
-
-    def learn(self, key: Key, *orders: Order) -> None:
-        """Take in what the upstream says of these orders of a key.
+    def learn(self, key: Key, *orders: Order, asked_at: float | None = None) -> None:
+        """Take in what the upstream says of these orders of a key, when it was asked at that time.
 
         The order created earlier has first claim on an id, so that a list read after a restart
         gives the ids that were given before.
@@ -55,11 +63,28 @@ class Orders:
         for order in sorted(orders, key=lambda order: (order.created_at or 0.0, order.id)):
             known = account.by_order.get(order.id)
             if known:
-                known.order = merge(known.order, order)
+                _take_in(known, order, asked_at)
                 continue
             free = (number for number in candidates(order.id) if number not in account.by_id)
-            activation = Activation(next(free), order)
+            activation = Activation(next(free), order, service=order.service)
             account.by_id[activation.id] = account.by_order[order.id] = activation
+
+    def swapped(self, key: Key, activation: Activation, order: Order) -> None:
+        """The order has another number, perhaps another id; it is the same activation."""
+        activation.order = merge(activation.order, order)
+        activation.changed_at = asyncio.get_running_loop().time()
+        self._accounts[key].by_order[order.id] = activation
+
+    async def all(self, key: Key) -> list[Activation]:
+        """Every activation of a key, newest first, by one shared read; known ones on a doubt."""
+        try:
+            await self._lists.get(key, lambda: self._read_list(key))
+        except ProblemError as error:
+            if not error.problem.is_doubt or key not in self._accounts:
+                raise
+            log.warning("the activations known stand: %s", error)
+        found = self._account(key).by_id.values()
+        return sorted(found, key=lambda found: found.order.created_at or 0.0, reverse=True)
 
     def of(self, key: Key, order_id: str) -> Activation:
         """The activation of an order that was learned."""
@@ -88,7 +113,7 @@ class Orders:
 
         While the upstream fails, what is known stands.
         """
-        if self.phase(activation) not in (Phase.WAITING, Phase.RETRYING):
+        if activation.is_settled:
             return
         try:
             async with asyncio.timeout(self._patience):
@@ -104,24 +129,23 @@ class Orders:
 
     async def read(self, key: Key, order_id: str) -> None:
         """Read one order, with its messages."""
-        await self._details.get(order_id, lambda: self._read_order(key, order_id))
+        await self._details.get((key, order_id), lambda: self._read_order(key, order_id))
 
     async def read_anew(self, key: Key, order_id: str) -> None:
-        self._details.drop(order_id)
+        self._details.drop((key, order_id))
         await self.read(key, order_id)
 
     def cancelled(self, activation: Activation) -> None:
         """The upstream has said that the order is cancelled."""
         activation.order = replace(activation.order, state=OrderState.CANCELLED)
+        activation.is_confirmed = True
 
     async def _refresh(self, key: Key, activation: Activation) -> None:
-        order = activation.order
-        if self.phase(activation) is Phase.WAITING and order.state is OrderState.WAITING:
+        if activation.is_untouched:
             listed = await self._lists.get(key, lambda: self._read_list(key))
-            order = activation.order
-            if order.id in listed.value and order.state is not OrderState.COMPLETED:
+            if activation.order.id in listed.value.ids and activation.is_untouched:
                 return
-        await self.read(key, order.id)
+        await self.read(key, activation.order.id)
 
     async def _find_order(self, key: Key, order_id: str) -> Activation:
         if order_id not in self._account(key).by_order:
@@ -132,14 +156,31 @@ class Orders:
         listed = await self._lists.get(key, lambda: self._read_list(key))
         if listed.how == "STALE":
             raise ProblemError(Problem.TRY_AGAIN, "the order list could not be read")
+        if listed.value.is_cut_off:
+            raise ProblemError(Problem.TRY_AGAIN, "the order list ends among live orders")
 
-    async def _read_list(self, key: Key) -> frozenset[str]:
+    async def _read_list(self, key: Key) -> "_Listing":
+        asked_at = asyncio.get_running_loop().time()
         orders = await self._upstream.orders(key)
-        self.learn(key, *orders)
-        return frozenset(order.id for order in orders)
+        self.learn(key, *orders, asked_at=asked_at)
+        oldest = min((order.created_at or 0.0 for order in orders), default=0.0)
+        is_cut_off = len(orders) in CAPS and oldest > self._upstream.now() - LONGEST_LIFE
+        return _Listing(frozenset(order.id for order in orders), is_cut_off)
 
     async def _read_order(self, key: Key, order_id: str) -> None:
-        self.learn(key, await self._upstream.order(key, order_id))
+        asked_at = asyncio.get_running_loop().time()
+        order = await self._upstream.order(key, order_id)
+        self.learn(key, order, asked_at=asked_at)
+        self.of(key, order.id).was_read(order, self._upstream.now())
 
     def _account(self, key: Key) -> _Account:
         return self._accounts.get(key) or _Account()
+
+
+def _take_in(known: Activation, order: Order, asked_at: float | None) -> None:
+    if order.id != known.order.id:
+        # The id that the order had before a swap.
+        return
+    if asked_at is not None and asked_at < known.changed_at:
+        order = replace(order, phone="", expires_at=None, cancel_at=None)
+    known.order = merge(known.order, order)

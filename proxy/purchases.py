@@ -3,9 +3,9 @@
 import asyncio
 import logging
 
-from proxy.activations import Activation
 from proxy.codes import Codes, Country
 from proxy.errors import Problem, ProblemError
+from proxy.legacy.activation import Activation
 from proxy.model import Key, Order
 from proxy.orders import Orders
 from proxy.upstream.cache import Cache

@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy import activations
-from proxy.activations import MAX_ID, Activation, candidates, merge
+from proxy.legacy.activation import MAX_ID, Activation, candidates
 from proxy.legacy.status import Phase
-from proxy.model import Key, Order, OrderState, Sms
+from proxy.model import Key, Order, OrderState, Sms, merge
 from proxy.orders import Orders
 
 KEY = Key("k")
@@ -35,7 +34,7 @@ def test_the_id_of_an_order_never_changes_from_version_to_version():
 
 
 async def learned(*orders):
-    known = Orders(upstream=None, clock=lambda: 0.0, patience=1)
+    known = Orders(upstream=None, patience=1)
     known.learn(KEY, *orders)
     return {o.id: known.of(KEY, o.id).id for o in orders}
 
@@ -62,30 +61,62 @@ async def test_of_two_orders_with_one_hash_the_earlier_has_first_claim(monkeypat
     ],
 )
 def test_the_code_is_the_newest_one_and_after_a_further_wish_a_newer_one(texts, asked_at, code):
-    assert Activation(1, order(messages=sms(*texts)), asked_at=asked_at).code == code
+    assert Activation(1, order(messages=sms(*texts)), "wa", asked_at=asked_at).code == code
 
 
 COMPLETED, EXPIRED = OrderState.COMPLETED, OrderState.EXPIRED
 
 
 @pytest.mark.parametrize(
-    ("fields", "asked_at", "phase"),
+    ("fields", "said", "phase"),
     [
-        ({}, None, Phase.WAITING),
-        ({"state": COMPLETED}, None, Phase.WAITING),
-        ({"state": COMPLETED, "messages": sms("1")}, None, Phase.RECEIVED),
-        ({"state": OrderState.WAITING, "messages": sms("1")}, None, Phase.RECEIVED),
-        ({"state": EXPIRED, "messages": sms("1")}, None, Phase.RECEIVED),
-        ({"state": EXPIRED}, None, Phase.CANCELLED),
-        ({"state": OrderState.CANCELLED}, None, Phase.CANCELLED),
-        ({"messages": sms("1")}, 1, Phase.RETRYING),
-        ({"messages": sms("1"), "expires_at": 100.0}, 1, Phase.FINISHED),
-        ({"messages": sms("1"), "state": EXPIRED}, 1, Phase.FINISHED),
-        ({"messages": sms("1", "1"), "expires_at": 100.0}, 1, Phase.RECEIVED),
+        ({}, {}, Phase.WAITING),
+        ({"state": COMPLETED}, {}, Phase.WAITING),
+        ({"state": COMPLETED, "messages": sms("1")}, {}, Phase.RECEIVED),
+        ({"state": OrderState.WAITING, "messages": sms("1")}, {}, Phase.RECEIVED),
+        ({"state": EXPIRED, "messages": sms("1")}, {}, Phase.RECEIVED),
+        ({"state": EXPIRED}, {"is_confirmed": True}, Phase.CANCELLED),
+        # A row of the list could hide an SMS.
+        ({"state": EXPIRED}, {}, Phase.WAITING),
+        ({"messages": sms("1")}, {"asked_at": 1}, Phase.RETRYING),
+        ({"messages": sms("1"), "expires_at": 100.0}, {"asked_at": 1}, Phase.RETRYING),
+        (
+            {"messages": sms("1"), "expires_at": 100.0},
+            {"asked_at": 1, "read_at": 99.0},
+            Phase.RETRYING,
+        ),
+        (
+            {"messages": sms("1"), "expires_at": 100.0},
+            {"asked_at": 1, "read_at": 100.0},
+            Phase.FINISHED,
+        ),
+        ({"messages": sms("1", "1"), "expires_at": 100.0}, {"asked_at": 1}, Phase.RECEIVED),
+        ({"messages": sms("1")}, {"finished": True}, Phase.FINISHED),
+        ({"messages": sms("1")}, {"cancelling": True}, Phase.CANCELLED),
     ],
 )
-def test_the_phase_follows_from_the_messages_first(fields, asked_at, phase):
-    assert Activation(1, order(**fields), asked_at=asked_at).phase(now=100.0) is phase
+def test_the_phase_follows_from_the_messages_first(fields, said, phase):
+    assert Activation(1, order(**fields), "wa", **said).phase is phase
+
+
+OLD, NEW = Sms("code 1111", 100.0), Sms("code 2222")
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        (OLD, NEW),
+        (NEW, OLD),
+        (Sms("code 2222", 99.0), OLD),
+        (Sms("code 2222", 100.0), OLD),
+        (Sms("code 2222", 100.0), Sms("code 1111", None)),
+    ],
+)
+def test_a_new_message_comes_behind_those_that_are_known_whatever_the_list_says(listed):
+    activation = Activation(1, order(messages=(OLD,)), "wa", asked_at=1)
+    activation.order = merge(activation.order, order(messages=listed))
+    assert len(activation.order.messages) == 2
+    assert activation.code == "2222"
 
 
 @given(
@@ -112,4 +143,4 @@ def test_a_row_of_the_list_takes_nothing_away():
     known = order(cents=90, created_at=1.0, expires_at=2.0, cancel_at=3.0, messages=sms("a"))
     bare = Order(id="a", phone="", service="", country="")
     assert merge(known, bare) == known
-    assert activations.merge(bare, known) == known
+    assert merge(bare, known) == known

@@ -19,8 +19,10 @@ async def world(clock):
         yield world
 
 
-@pytest.mark.parametrize("path", [*PATHS, "/sms-activate/stubs/handler_api.php"])
-async def test_every_path_of_the_old_servers_answers(world, path):
+@pytest.mark.parametrize("prefix", ["", *(f"/{name}" for name in DIALECTS)])
+@pytest.mark.parametrize("path", PATHS)
+async def test_every_path_of_the_old_servers_answers(world, prefix, path):
+    path = prefix + path
     answer = await world.client.get(f"{path}?action=getBalance&api_key=k")
     assert answer.text == "ACCESS_BALANCE:100.00"
 
@@ -39,6 +41,58 @@ async def test_every_path_of_the_old_servers_answers(world, path):
 async def test_get_and_both_forms_of_post_are_the_same(world, request_):
     answer = await world.client.request(url=PATH, **request_)
     assert answer.text == "ACCESS_BALANCE:100.00"
+
+
+NO_FUNDS = {"sms-activate": "NO_BALANCE", "daisysms": "NO_MONEY", "herosms": "402"}
+
+
+@pytest.mark.parametrize(
+    ("host", "dialect"),
+    [
+        ("daisysms.com", "daisysms"),
+        ("www.daisysms.io:443", "daisysms"),
+        ("hero-sms.com", "herosms"),
+        ("api.sms-activate.org", "sms-activate"),
+        ("127.0.0.1:8080", "herosms"),
+        ("", "herosms"),
+    ],
+)
+async def test_the_dialect_is_the_hosts_or_else_the_configured_one(clock, host, dialect):
+    async with a_world(clock, dialect="herosms") as world:
+        await world.steer("balance", {"key": "key", "balance": 0.01})
+        query = f"{PATH}?api_key=key&action=getNumber&service=wa&country=187"
+        answer = await world.client.get(query, headers={"Host": host})
+        assert NO_FUNDS[dialect] in (answer.text, str(answer.status_code))
+        answer = await world.client.get(f"/daisysms{query}", headers={"Host": "hero-sms.com"})
+        assert answer.text == "NO_MONEY", "the path counts more"
+
+
+@pytest.mark.parametrize(
+    ("dialect", "headers"),
+    [("daisysms", {"X-ApiKey": "k"}), ("herosms", {"Authorization": "ApiKey k"})],
+)
+async def test_a_key_may_come_in_the_dialects_header(world, dialect, headers):
+    path = f"/{dialect}{PATH}?action=getBalance"
+    assert (await world.client.get(path, headers=headers)).text == "ACCESS_BALANCE:100.00"
+    answer = await world.client.get(f"{path}&api_key=bad", headers=headers)
+    assert "BAD_KEY" in answer.text, "the parameter counts more"
+    assert "_KEY" in (await world.client.get(f"{path}", headers={"Authorization": "k"})).text
+
+
+@pytest.mark.parametrize(
+    ("early_cancel", "sms_activate", "daisysms"),
+    [
+        ("auto", "EARLY_CANCEL_DENIED", "ACCESS_CANCEL"),
+        ("deny", "EARLY_CANCEL_DENIED", "EARLY_CANCEL_DENIED"),
+        ("defer", "ACCESS_CANCEL", "ACCESS_CANCEL"),
+    ],
+)
+async def test_an_early_cancel_is_denied_or_deferred(clock, early_cancel, sms_activate, daisysms):
+    async with a_world(clock, early_cancel=early_cancel) as world:
+        for dialect, word in (("sms-activate", sms_activate), ("daisysms", daisysms)):
+            world.dialect = f"/{dialect}"
+            number = await world.ask("action=getNumber&service=wa&country=187")
+            assert await world.ask(f"action=setStatus&status=8&id={number.split(':')[1]}") == word
 
 
 async def test_an_answer_in_words_is_exactly_the_word(world):

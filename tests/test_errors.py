@@ -5,7 +5,7 @@ import pytest
 from proxy.errors import Problem, ProblemError, classify
 from proxy.legacy.dialects import DIALECTS
 from proxy.upstream.client import ENDPOINTS
-from proxy.upstream.wire import error_text
+from proxy.upstream.wire import error_text, wait_seconds
 
 CDN = b"<!DOCTYPE html><html><title>Attention Required! | Cloudflare</title>no numbers</html>"
 
@@ -14,7 +14,6 @@ CDN = b"<!DOCTYPE html><html><title>Attention Required! | Cloudflare</title>no n
     ("call", "status", "body", "problem"),
     [
         ("balance", 401, b'{"error":"unauthorized"}', Problem.BAD_KEY),
-        ("order", 401, b"invalid API key", Problem.BAD_KEY),
         ("purchase", 402, b'{"error":"insufficient_balance"}', Problem.NO_BALANCE),
         ("purchase", 402, b'{"error":"x","required":0.9,"current":0.1}', Problem.NO_BALANCE),
         ("purchase", 400, b'{"error":"invalid_service"}', Problem.BAD_SERVICE),
@@ -22,6 +21,13 @@ CDN = b"<!DOCTYPE html><html><title>Attention Required! | Cloudflare</title>no n
         ("purchase", 503, b'{"error":"no_numbers","message":"No numbers"}', Problem.NO_NUMBERS),
         ("purchase", 404, b'{"error":"out of stock"}', Problem.NO_NUMBERS),
         ("purchase", 409, b'{"message":"No stock for tg/US"}', Problem.NO_NUMBERS),
+        ("purchase", 400, b'{"error":"missing_params"}', Problem.BAD_SERVICE),
+        ("purchase", 400, b'{"error":"Our service is under maintenance"}', Problem.TRY_AGAIN),
+        ("purchase", 503, b'{"error":"Service temporarily not available"}', Problem.UNCLEAR),
+        ("purchase", 404, b'{"error":"not available"}', Problem.NO_NUMBERS),
+        ("swap", 404, b'{"error":"No replacement available"}', Problem.NO_NUMBERS),
+        ("swap", 425, b'{"error":"hold","seconds_remaining":87}', Problem.EARLY_CANCEL),
+        ("retry", 404, b'{"error":"Not found"}', Problem.RETRY_REFUSED),
         ("purchase", 200, b'{"success":false,"error":"no free phones"}', Problem.NO_NUMBERS),
         ("purchase", 500, b'{"error":"internal_error"}', Problem.UNCLEAR),
         ("purchase", 422, b'{"error":"odd"}', Problem.TRY_AGAIN),
@@ -44,14 +50,12 @@ def test_what_the_upstream_says_is_read_from_one_table(call, status, body, probl
 
 @pytest.mark.parametrize("call", ENDPOINTS)
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 500, 502, 503, 520])
-@pytest.mark.parametrize("body", [CDN, b"", b"null", b"[]", b'{"a":1}', b'"x"'])
+@pytest.mark.parametrize(
+    "body",
+    [CDN, b"\xef\xbb\xbf" + CDN, b"", b"null", b"[]", b'{"a":1}', b'"x"', b"404 page not found"],
+)
 def test_a_page_of_a_cdn_or_a_body_that_says_nothing_proves_nothing(call, status, body):
     assert classify(call, status, error_text(body)).is_doubt
-
-
-@pytest.mark.parametrize("call", [call for call in ENDPOINTS if call != "purchase"])
-def test_a_path_without_a_handler_says_nothing_of_an_order(call):
-    assert classify(call, 404, error_text(b"404 page not found\n")) is Problem.UNCLEAR
 
 
 @pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
@@ -62,3 +66,20 @@ def test_a_dialect_has_a_word_for_every_problem(dialect):
 def test_the_word_for_a_price_carries_the_real_price():
     refused = DIALECTS["sms-activate"].refuse(ProblemError(Problem.PRICE_TOO_HIGH, cents=1205))
     assert refused.body == b"WRONG_MAX_PRICE:12.05"
+
+
+@pytest.mark.parametrize(
+    ("body", "seconds"),
+    [
+        (
+            b'{"error":"Cannot cancel within 120 seconds of purchase. Please wait 118 seconds."}',
+            118,
+        ),
+        (b'{"error":"Swap not allowed within 2 minute hold period","seconds_remaining":87}', 87),
+        (b"Cannot cancel within 120 seconds of purchase. Please wait 5 seconds.", 5),
+        (b'{"error":"too early"}', None),
+        (b"<html>", None),
+    ],
+)
+def test_how_long_to_wait_is_read_from_all_forms_of_a_425(body, seconds):
+    assert wait_seconds(body) == seconds

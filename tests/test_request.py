@@ -5,28 +5,38 @@ import pytest
 from proxy.errors import Problem, ProblemError
 from proxy.legacy.request import parse
 
-FORM = b"application/x-www-form-urlencoded"
+FORM = "application/x-www-form-urlencoded"
 
 
 @pytest.mark.parametrize(
     ("query", "body", "content_type", "parameters"),
     [
-        (b"action=getBalance&api_key=k", b"", b"", {"action": "getBalance", "api_key": "k"}),
+        (b"action=getBalance&api_key=k", b"", "", {"action": "getBalance", "api_key": "k"}),
         # SMSActivate-AIO: POST, everything in the query, no body.
         (b"action=getBalance", b"", FORM, {"action": "getBalance"}),
         # Old PHP scripts: everything in the body.
         (b"", b"action=getBalance&id=7", FORM, {"action": "getBalance", "id": "7"}),
-        (b"", b"id=7", FORM + b"; charset=UTF-8", {"id": "7"}),
-        (b"", b"id=7", b"", {"id": "7"}),
+        (b"", b"id=7", FORM + "; charset=UTF-8", {"id": "7"}),
+        (b"", b"id=7", "", {"id": "7"}),
         (b"id=1&status=8", b"id=2", FORM, {"id": "2", "status": "8"}),
-        (b"id=1&id=2", b"", b"", {"id": "2"}),
-        (b"country%20=16&service+=tg", b"", b"", {"country": "16", "service": "tg"}),
-        (b"service=%20tg%0A", b"", b"", {"service": "tg"}),
-        (b"ref=&operator=", b"", b"", {"ref": "", "operator": ""}),
-        (b"id=%FF%FE&x=\xff", b"", b"", {"id": "\ufffd\ufffd", "x": "ÿ"}),
-        (b"&&=&a", b"", b"", {"": "", "a": ""}),
+        (b"id=1&id=2", b"", "", {"id": "2"}),
+        (b"country%20=16&service+=tg", b"", "", {"country": "16", "service": "tg"}),
+        (b"service=%20tg%0A", b"", "", {"service": "tg"}),
+        (b"ref=&operator=", b"", "", {"ref": "", "operator": ""}),
+        (b"id=%FF%FE&x=\xff", b"", "", {"id": "\ufffd\ufffd", "x": "ÿ"}),
+        (b"&&=&a", b"", "", {"": "", "a": ""}),
+        # PHP's curl, given an array.
+        (
+            b"",
+            b'--B\r\nContent-Disposition: form-data; name="id"\r\n\r\n7\r\n'
+            b'--B\r\nContent-Disposition: form-data; name="x"\r\n\r\n\xd1\x8f\r\n--B--\r\n',
+            "multipart/form-data; boundary=B",
+            {"id": "7", "x": "я"},
+        ),
+        (b"id=1", b"garbage", "multipart/form-data", {"id": "1"}),
+        (b"", b"id=7", "text/plain", {"id": "7"}),
         # Not a form: never read as one.
-        (b"id=1", b'{"id":2}', b"application/json", {"id": "1"}),
+        (b"id=1", b'{"id":2}', "application/json", {"id": "1"}),
     ],
 )
 def test_query_and_form_are_one_set_of_parameters(query, body, content_type, parameters):
@@ -61,6 +71,8 @@ def test_a_number_is_ascii_digits_only(text, number):
         ("12", 1200),
         ("1.", 100),
         ("0.509", 50),
+        (".5", 50),
+        ("0", 0),
         ("", None),
         ("maxPrice", None),
     ],
@@ -70,7 +82,9 @@ def test_a_price_cap_is_whole_cents(name, text, cents):
     assert parse(f"{name}={text}".encode()).max_cents == cents
 
 
-@pytest.mark.parametrize("text", ["-1", "abc", "1e3", "0x10", "1.2.3", "NaN", "9" * 20, "%D9%A1"])
+@pytest.mark.parametrize(
+    "text", ["-1", ".", ",", "abc", "1e3", "0x10", "1.2.3", "NaN", "9" * 20, "%D9%A1"]
+)
 def test_a_price_cap_that_is_no_price_is_refused(text):
     with pytest.raises(ProblemError) as refused:
         _ = parse(f"maxPrice={text}".encode()).max_cents

@@ -1,8 +1,10 @@
-"""Plays the dialogues of tests/transcripts: `>` client, `<` proxy, `*` the world.
+"""Plays the dialogues of tests/transcripts: `>` client, `<` proxy, `=` a header, `*` the world.
 
-`$name` in an answer is a gap the first time, and from then on what stood there. The key is added
-to every question. The world: `* wait SECONDS`, `* sms TEXT` to the newest order, or a path of the
-sandbox's control API with its JSON, in which `$order` is the newest order.
+Those in a folder are played in the dialect of its name. An answer with another status than 200
+begins with it, as in `< [404] …`. `$name` in an answer is a gap the first time, and from then on
+what stood there. The key is added to every question. The world: `* wait SECONDS`, `* sms TEXT` to
+the newest order, or a path of the sandbox's control API with its JSON, in which `$order` is the
+newest order.
 """
 
 import asyncio
@@ -10,39 +12,62 @@ import json
 import re
 from pathlib import Path
 
+import httpx
 import pytest
 
+from tests.conftest import START
 from tests.world import World, a_world
 
-TRANSCRIPTS = sorted(Path(__file__).parent.glob("transcripts/*.txt"))
+FOLDER = Path(__file__).parent / "transcripts"
+TRANSCRIPTS = sorted(FOLDER.rglob("*.txt"))
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
-async def test_transcript(path, clock):
+@pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: str(path.relative_to(FOLDER)))
+async def test_transcript(path):
+    dialect = "" if path.parent == FOLDER else f"/{path.parent.name}"
     for dialogue in path.read_text().split("\n\n"):
-        async with a_world(clock) as world:
+        async with a_world(beginning_now()) as world:
+            world.dialect = dialect
             await play(world, dialogue)
+
+
+def beginning_now():
+    """A clock for one dialogue, at START now."""
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    return lambda: START + loop.time() - begun
 
 
 async def play(world: World, dialogue: str) -> None:
     known: dict[str, str] = {}
-    answer = ""
+    answer = None
     for line in dialogue.splitlines():
         mark, _, text = line.partition(" ")
         match mark:
             case ">":
-                answer = await world.ask(filled(text, known))
+                answer = await asked(world, text, known)
             case "<":
-                found = re.fullmatch(pattern(text, known), answer)
-                assert found, f"{dialogue}\n\n! {line}\n! got {answer}"
+                said = answer.text
+                if answer.status_code != 200:
+                    said = f"[{answer.status_code}] {said}".rstrip()
+                found = re.fullmatch(pattern(text, known), said)
+                assert found, f"{dialogue}\n\n! {line}\n! got {said}"
                 known |= found.groupdict()
+            case "=":
+                name, _, value = text.partition(": ")
+                assert answer.headers[name] == value, f"{dialogue}\n\n! {line}"
             case "*":
                 await happen(world, text)
             case "#" | "":
                 pass
             case _:
                 raise AssertionError(f"not a line of a transcript: {line}")
+
+
+async def asked(world: World, text: str, known: dict[str, str]) -> httpx.Response:
+    order = {"order": await world.newest_order()} if "$order" in text else {}
+    return await world.answer(filled(text, known | order))
 
 
 async def happen(world: World, text: str) -> None:

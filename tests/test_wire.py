@@ -49,6 +49,9 @@ LISTED = row(order_id=None, service=None, country=None, price=None,
         row(created_at="2026-05-24T23:20:34+08:00"),
         row(created_at="2026-05-24T15:20:34.000Z"),
         row(status="pending"),
+        row(status="WAITING"),
+        row(price="0.80"),
+        row(created_at="2026-05-24T15:20:34"),
         row(status="a word that stands in no source"),
         row(messages=[]),
         row(messages={"odd": 1}),
@@ -67,6 +70,7 @@ def test_an_order_in_every_form(data):
         ("expired", OrderState.EXPIRED),
         ("cancelled", OrderState.CANCELLED),
         ("failed", OrderState.CANCELLED),
+        ("canceled", OrderState.CANCELLED),
     ],
 )
 def test_the_states_that_mean_something(word, state):
@@ -74,6 +78,7 @@ def test_the_states_that_mean_something(word, state):
 
 
 def test_what_is_not_needed_may_be_missing_or_odd():
+    assert wire.order(row(created_at="0001-01-01T00:00:00Z", price=1e307)).created_at is None
     bare = wire.purchased({"order_id": "x", "phone_number": "44", "price": "?", "created_at": 7})
     assert bare == Order(id="x", phone="44", service="", country="")
 
@@ -134,7 +139,7 @@ def test_the_order_list_may_be_bare():
 
 
 @pytest.mark.parametrize(
-    ("balance", "cents"), [(49.39, 4939), (100, 10000), (0.29, 29), (17.154, 1715), (0.0, 0)]
+    ("balance", "cents"), [(49.39, 4939), (100, 10000), (0.29, 29), (17.159, 1715), (0.0, 0)]
 )
 def test_a_balance_is_never_more_than_there_is(balance, cents):
     assert wire.balance({"success": True, "balance": balance}) == cents

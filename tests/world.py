@@ -30,12 +30,16 @@ class World:
 
     def __init__(self, app: Starlette, sandbox: Starlette) -> None:
         self.app, self.sandbox = app, sandbox
+        self.dialect = ""
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://p")
         self._control = httpx.AsyncClient(transport=Wire(sandbox), base_url="http://s")
 
-    async def ask(self, query: str) -> str:
+    async def answer(self, query: str) -> httpx.Response:
         key = "" if "api_key" in query else "api_key=key&"
-        response = await self.client.get(f"{PATH}?{key}{query}")
+        return await self.client.get(f"{self.dialect}{PATH}?{key}{query}")
+
+    async def ask(self, query: str) -> str:
+        response = await self.answer(query)
         assert response.status_code == 200
         return response.text
 
@@ -53,7 +57,8 @@ class World:
         return str((await self.steer("orders"))["orders"][-1]["order_id"])
 
     async def sms(self, text: str) -> None:
-        await self.steer("sms", {"order_id": await self.newest_order(), "text": text})
+        wish = {"order_id": await self.newest_order(), "text": text, "sender": "WhatsApp"}
+        await self.steer("sms", wish)
 
 
 @asynccontextmanager

@@ -1,52 +1,20 @@
-"""THE TRANSLATION: one function for each legacy action, registered by name at the end.
+"""What is for sale and for how much, in the shapes that the old servers had for it."""
 
-Each takes a Call and gives an Answer, or raises a ProblemError that the dialect puts into words.
-"""
-
-import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from proxy.activations import Activation
-from proxy.codes import Codes, Country
-from proxy.errors import Problem, ProblemError
-from proxy.legacy import answers, status
+from proxy.actions.call import Call
+from proxy.codes import Country
+from proxy.errors import ProblemError
+from proxy.legacy import answers
 from proxy.legacy.answers import Answer
-from proxy.legacy.request import Request
-from proxy.legacy.status import Act, Phase
-from proxy.model import Key, Price
-from proxy.orders import Orders
-from proxy.purchases import Purchases
-from proxy.upstream.cache import Cache
-from proxy.upstream.catalogue import Catalogue
-from proxy.upstream.client import Upstream
+from proxy.legacy.shapes import Map, PriceRow, by_country
+from proxy.model import Price
 
-log = logging.getLogger(__name__)
+FREE_PAGE = 10
+FORWARDED = ("av", "ot", "ya", "ym")
 
-
-@dataclass(frozen=True, slots=True)
-class House:
-    """Everything an action can use."""
-
-    upstream: Upstream
-    orders: Orders
-    purchases: Purchases
-    catalogue: Catalogue
-    balances: Cache[Key, int]
-    codes: Codes
-    default_country: int
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    house: House
-    request: Request
-    key: Key
-
-
-Action = Callable[[Call], Awaitable[Answer]]
+Rows = list[PriceRow]
 
 
 async def get_balance(call: Call) -> Answer:
@@ -55,167 +23,120 @@ async def get_balance(call: Call) -> Answer:
     return answers.balance(read.value).with_headers({"X-Cache": read.how})
 
 
-async def get_number(call: Call) -> Answer:
-    refuse_wishes(call.request)
-    service, country, cap = _service(call), _country(call), call.request.max_cents
-    activation = await call.house.purchases.buy(call.key, service, country, cap)
-    return answers.number(activation.id, activation.order.phone)
-
-
-async def get_status(call: Call) -> Answer:
-    activation = await _activation(call)
-    await call.house.orders.look(call.key, activation)
-    phase = call.house.orders.phase(activation)
-    return answers.text(status.get_status(phase, activation.code))
-
-
-async def set_status(call: Call) -> Answer:
-    activation = await _activation(call)
-    wish = call.request.status
-    step = status.set_status(call.house.orders.phase(activation), wish)
-    if isinstance(step, Problem):
-        raise ProblemError(step, f"status {wish}")
-    match step.act:
-        case Act.FINISH:
-            activation.finished = True
-        case Act.RETRY:
-            await _ask_again(call, activation)
-        case Act.CANCEL:
-            await _cancel(call, activation)
-        case Act.NOTHING:
-            pass
-    return answers.text(step.word)
-
-
 async def get_prices(call: Call) -> Answer:
     """`{country: {service: {cost, count, …}}}`, for one service, one country, both, or all."""
-    wish = call.request
-    codes = call.house.codes
-    service = codes.service(wish.text("service"))
-    country = codes.country(wish.text("country"))
-    if wish.text("service") and service is None:
+    return await _answered(call, lambda rows, only: call.dialect.shapes.prices(rows, only))
+
+
+async def get_prices_v2(call: Call) -> Answer:
+    """Count by price: the upstream has one price."""
+    return await _answered(call, lambda rows, only: by_country(rows, only, _price_v2))
+
+
+async def get_prices_v3(call: Call) -> Answer:
+    """By provider: the upstream is one."""
+    return await _answered(call, lambda rows, only: by_country(rows, only, _price_v3))
+
+
+async def get_prices_verification(call: Call) -> Answer:
+    return await _answered(call, lambda rows, only: call.dialect.shapes.prices_verification(rows))
+
+
+async def get_numbers_status(call: Call) -> Answer:
+    """`{"tg_0":"6"}` for one country; 0 of what is not for sale there.
+
+    The suffix is the old one for "without call forwarding", which six clients still need. One of
+    them, smsactivateru 1.2.6, looks up many codes without asking if they are there, and four of
+    them with forwarding, which there is none of.
+    """
+    country = call.country()
+    rows, _ = await _rows(call, country)
+    markets = (await call.house.catalogue.markets(call.key)).value
+    # Offered there, and its stock not read yet: a program that asks first would never buy.
+    offered = {s for market in markets if market.country == country.iso for s in market.services}
+    listed = call.house.codes.listed(call.dialect.services)
+    counts = {f"{code}_0": "1" if buys in offered else "0" for code, buys, _ in listed}
+    counts |= {f"{code}_1": "0" for code in FORWARDED}
+    return answers.json(counts | {f"{row.service}_0": str(row.count) for row in rows})
+
+
+async def get_top_countries(call: Call) -> Answer:
+    """The countries of a service, best stocked and then cheapest first; of all without one."""
+    rows, _ = await _rows(call, None)
+    by_service: dict[str, Rows] = {}
+    for row in rows:
+        by_service.setdefault(row.service, []).append(row)
+    tops = {service: _top(found) for service, found in by_service.items()}
+    asked = call.request.text("service")
+    return answers.json(tops.get(asked, {}) if asked else tops)
+
+
+async def get_list_of_top_countries(call: Call) -> Answer:
+    """A bare list, as documented. Shares and success rates are known to nobody: they are 0."""
+    call.service()
+    rows, _ = await _rows(call, None)
+    length = min(call.request.number("length") or FREE_PAGE, 100)
+    first = ((call.request.number("page") or 1) - 1) * length
+    page = _best(rows)[first : first + length]
+    return answers.json([{"country": row.country, "share": 0, "rate": 0} for row in page])
+
+
+async def _answered(call: Call, shape: Callable[[Rows, int | None], Map]) -> Answer:
+    wish, codes = call.request, call.house.codes
+    if wish.text("service") and codes.service(wish.text("service"), call.dialect.services) is None:
         return answers.json({"status": "false", "msg": "service is incorrect"})
-    if wish.text("country") and country is None:
+    try:
+        only = call.only_country()
+    except ProblemError:
         return answers.json({"status": "false", "msg": "country is incorrect"})
-    if service is None:
-        matrix = await call.house.catalogue.everything(call.key)
-        return answers.json(_price_map(codes, matrix, country))
-    read = await call.house.catalogue.prices(service)
-    asked = {wish.text("service"): read.value}
-    return answers.json(_price_map(codes, asked, country)).with_headers({"X-Cache": read.how})
+    rows, how = await _rows(call, only)
+    return answers.json(shape(rows, only.id if only else None)).with_headers({"X-Cache": how})
 
 
-ACTIONS: Mapping[str, Action] = MappingProxyType(
-    {
-        "getBalance": get_balance,
-        "getNumber": get_number,
-        "getPrices": get_prices,
-        "getStatus": get_status,
-        "setStatus": set_status,
-    }
-)
+async def _rows(call: Call, only: Country | None) -> tuple[Rows, str]:
+    """What is known of the service that is asked for, or of all, and how fresh it is."""
+    codes, catalogue = call.house.codes, call.house.catalogue
+    text = call.request.text("service")
+    if not text:
+        matrix = await catalogue.everything(call.key)
+        listed = codes.listed(call.dialect.services)
+        found = ((code, name, matrix[buys]) for code, buys, name in listed if buys in matrix)
+        return [row for one in found for row in _of(call, *one, only)], "MATRIX"
+    service = call.service()
+    read = await catalogue.prices(service)
+    return list(_of(call, text, codes.services[service], read.value, only)), read.how
 
 
-# What a client may wish of a number and the upstream cannot sell: bought would be something else.
-# The values are those that wish for nothing. Sources: DaisySMS's and sms-activate's documentation.
-WISHES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "ltr": ("", "0", "false"),
-        "duration": ("",),
-        "number": ("",),
-        "activationType": ("", "0"),
-    }
-)
-# What a number may be bought without.
-PREFERENCES = ("operator", "carriers", "areas", "phoneException")
+def _of(
+    call: Call, code: str, name: str, prices: Iterable[Price], only: Country | None
+) -> Iterable[PriceRow]:
+    for price in prices:
+        number = call.house.codes.country_id(price.country) if only is None else only.id
+        if number is not None and (only is None or price.country == only.iso):
+            yield PriceRow(code, name, number, price.cents, price.count)
 
 
-def refuse_wishes(request: Request) -> None:
-    for name, nothing in WISHES.items():
-        if request.text(name).lower() not in nothing:
-            raise ProblemError(Problem.UNSUPPORTED_WISH, name)
-    ignored = [name for name in PREFERENCES if request.text(name) not in ("", "any")]
-    if ignored:
-        log.info("ignored in getNumber: %s", ", ".join(ignored))
+def _best(rows: Rows) -> Rows:
+    return sorted(rows, key=lambda row: (-row.count, row.cents, row.country))
 
 
-def _service(call: Call) -> str:
-    service = call.house.codes.service(call.request.text("service"))
-    if service is None:
-        raise ProblemError(Problem.BAD_SERVICE, "not in the tables")
-    return service
+def _top(rows: Rows) -> Map:
+    return {str(place): _top_row(row) for place, row in enumerate(_best(rows))}
 
 
-def _country(call: Call) -> Country:
-    """The country to buy. One that was sent empty is a mistake, not a wish for the default."""
-    given = call.request.has("country")
-    text = call.request.text("country") if given else str(call.house.default_country)
-    country = call.house.codes.country(text)
-    if country is None:
-        raise ProblemError(Problem.BAD_COUNTRY, "not in the tables")
-    return country
-
-
-async def _activation(call: Call) -> Activation:
-    return await call.house.orders.find(call.key, call.request.text("id", "activationId"))
-
-
-async def _ask_again(call: Call, activation: Activation) -> None:
-    """Waiting for one more message begins whether or not the upstream passes the wish on."""
-    activation.asked_at = len(activation.order.messages)
-    try:
-        await call.house.upstream.retry(call.key, activation.order.id)
-    except ProblemError as error:
-        if error.problem in (Problem.BAD_KEY, Problem.NO_ACTIVATION):
-            raise
-        log.warning("order %s: the wait for one more SMS stands: %s", activation.order.id, error)
-
-
-async def _cancel(call: Call, activation: Activation) -> None:
-    house, order = call.house, activation.order
-    try:
-        await house.upstream.cancel(call.key, order.id)
-    except ProblemError as error:
-        if error.problem is Problem.CANNOT_CANCEL:
-            await _settle(call, activation)
-        elif error.problem is not Problem.ALREADY_CANCELLED:
-            raise
-    finally:
-        house.balances.drop(call.key)
-    house.orders.cancelled(activation)
-
-
-async def _settle(call: Call, activation: Activation) -> None:
-    """Something came before the cancel. Only the end of its time leaves the order unpaid."""
-    await call.house.orders.read_anew(call.key, activation.order.id)
-    match call.house.orders.phase(activation):
-        case Phase.CANCELLED:
-            return
-        case Phase.WAITING:
-            raise ProblemError(Problem.CANNOT_CANCEL, activation.order.id)
-        case _:
-            raise ProblemError(Problem.CODE_RECEIVED, activation.order.id)
-
-
-def _price_map(
-    codes: Codes, matrix: Mapping[str, Iterable[Price]], only: Country | None
-) -> dict[str, dict[str, Any]]:
-    """By country id, then service. Old clients look under 187 without asking if it is there."""
-    found: dict[str, dict[str, Any]] = {} if only else {"187": {}}
-    for service, rows in matrix.items():
-        name = codes.services.get(service, service)
-        for row in rows:
-            number = codes.country_id(row.country) if only is None else only.id
-            if number is not None and (only is None or row.country == only.iso):
-                found.setdefault(str(number), {})[service] = _price_row(row, name)
-    return found
-
-
-def _price_row(row: Price, name: str) -> dict[str, Any]:
+def _top_row(row: PriceRow) -> dict[str, Any]:
     return {
-        "cost": row.cents / 100,
+        "country": row.country,
         "count": row.count,
-        "physicalCount": row.count,
-        "name": name,
-        "repeatable": True,
+        "price": row.dollars,
+        "retail_price": row.dollars,
+        "freePriceMap": {answers.dollars(row.cents): row.count},
     }
+
+
+def _price_v2(row: PriceRow) -> Map:
+    return {answers.dollars(row.cents): row.count}
+
+
+def _price_v3(row: PriceRow) -> Map:
+    return {"1": {"count": row.count, "price": row.dollars, "provider_id": 1}}

@@ -2,18 +2,16 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 
-from proxy.legacy.answers import safe
+from proxy.legacy.answers import dollars, safe
 from proxy.legacy.code import find_code
 from proxy.legacy.status import Phase
-from proxy.model import Order, OrderState, Sms
+from proxy.model import OVER, Order, OrderState, Sms
 
 MAX_ID = 2**31 - 1
 """The official Java client reads an id with Integer.parseInt."""
-
-_OVER = (OrderState.CANCELLED, OrderState.EXPIRED)
 
 
 @dataclass(slots=True)
@@ -22,35 +20,115 @@ class Activation:
 
     id: int
     order: Order
+    service: str
+    """The code that the client bought, else the upstream's."""
     finished: bool = False
+    cancelling: bool = False
+    """The client was promised a cancel; whatever comes, it sees a cancelled activation."""
     asked_at: int | None = None
     """How many messages were known when the client asked for one more."""
+    changed_at: float = 0.0
+    """When the number was swapped, on the monotonic clock: an older read knows the old number."""
+    read_at: float = 0.0
+    """When the order itself, not just its row in the list, was last read: upstream's clock."""
+    is_confirmed: bool = False
+    """The end was said by the order itself; a row of the list could hide an SMS."""
 
-    def phase(self, now: float) -> Phase:
+    @property
+    def phase(self) -> Phase:
         messages = len(self.order.messages)
+        if self.cancelling:
+            return Phase.CANCELLED
         if self.finished:
             return Phase.FINISHED
         if messages > (self.asked_at or 0):
             return Phase.RECEIVED
         if messages:
             # The activation was paid for; when its time is over, no further SMS can come.
-            return Phase.FINISHED if self._is_over(now) else Phase.RETRYING
-        return Phase.CANCELLED if self.order.state in _OVER else Phase.WAITING
-
-    def _is_over(self, now: float) -> bool:
-        expires = self.order.expires_at
-        return self.order.state in _OVER or (expires is not None and now >= expires)
+            return Phase.FINISHED if self._was_read_after_its_end else Phase.RETRYING
+        return Phase.CANCELLED if self.is_confirmed else Phase.WAITING
 
     @property
-    def code(self) -> str:
-        """Of the newest message that has one, safe for the wire; else the newest text itself.
+    def _was_read_after_its_end(self) -> bool:
+        expires = self.order.expires_at
+        return self.is_confirmed or (expires is not None and self.read_at >= expires)
+
+    @property
+    def is_untouched(self) -> bool:
+        """Nothing but waiting is known of it: a row of the order list can tell all."""
+        return self.order.state is OrderState.WAITING and not self.order.messages
+
+    @property
+    def is_unread(self) -> bool:
+        """It has a message, and nobody has read it yet."""
+        return self.order.state is OrderState.COMPLETED and not self.order.messages
+
+    @property
+    def is_settled(self) -> bool:
+        """No read can change what the client is told."""
+        if self.phase is Phase.RECEIVED:
+            # A welcome may come before the code.
+            return self.sms is not None and find_code(self.sms.text) is not None
+        return self.phase in (Phase.FINISHED, Phase.CANCELLED)
+
+    def was_read(self, order: Order, now: float) -> None:
+        self.read_at = now
+        self.is_confirmed = self.is_confirmed or order.state in OVER
+
+    @property
+    def sms(self) -> Sms | None:
+        """The newest message that has a code, else the newest.
 
         After a further SMS was asked for, an older message is looked at only while none has come.
         """
         messages = self.order.messages
         newest = messages[self.asked_at or 0 :] or messages
-        found = (code for sms in reversed(newest) if (code := find_code(sms.text)))
-        return next(found, None) or safe(newest[-1].text if newest else "")
+        with_code = (sms for sms in reversed(newest) if find_code(sms.text))
+        return next(with_code, newest[-1] if newest else None)
+
+    @property
+    def code(self) -> str:
+        """The code of `sms`, else its text, safe for the wire."""
+        return code_of(self.sms) if self.sms else ""
+
+
+def code_of(sms: Sms) -> str:
+    return safe(find_code(sms.text) or sms.text)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """An activation with all that a body can show of it."""
+
+    activation: Activation
+    phase: Phase
+    country: int
+    country_name: str
+    dial: str
+    now: float
+
+    @property
+    def order(self) -> Order:
+        return self.activation.order
+
+    @property
+    def is_over(self) -> bool:
+        expires = self.order.expires_at
+        return self.order.state in OVER or (expires is not None and self.now >= expires)
+
+    @property
+    def bought_at(self) -> float:
+        return self.order.created_at or self.now
+
+    @property
+    def dollars(self) -> str:
+        return dollars(self.order.cents or 0)
+
+    @property
+    def sms(self) -> Sms | None:
+        """What may be shown: nothing while a further SMS is waited for, nor after a cancel."""
+        shown = self.phase in (Phase.RECEIVED, Phase.FINISHED)
+        return self.activation.sms if shown else None
 
 
 def candidates(order_id: str) -> Iterator[int]:
@@ -58,23 +136,3 @@ def candidates(order_id: str) -> Iterator[int]:
     for attempt in count():
         digest = hashlib.blake2b(f"{order_id}:{attempt}".encode(), digest_size=8).digest()
         yield int.from_bytes(digest) % MAX_ID + 1
-
-
-def merge(old: Order, new: Order) -> Order:
-    """What is known after `new` was read. Nothing seen is unseen: reads can overtake each other."""
-    return replace(
-        new,
-        phone=new.phone or old.phone,
-        service=new.service or old.service,
-        country=new.country or old.country,
-        state=old.state if old.state in _OVER else new.state,
-        cents=old.cents if new.cents is None else new.cents,
-        created_at=old.created_at if new.created_at is None else new.created_at,
-        expires_at=old.expires_at if new.expires_at is None else new.expires_at,
-        cancel_at=old.cancel_at if new.cancel_at is None else new.cancel_at,
-        messages=_longer(old.messages, new.messages),
-    )
-
-
-def _longer(old: tuple[Sms, ...], new: tuple[Sms, ...]) -> tuple[Sms, ...]:
-    return new if len(new) >= len(old) else old

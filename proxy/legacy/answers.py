@@ -15,6 +15,7 @@ TEXT = "text/html; charset=UTF-8"
 JSON = "application/json"
 
 _UNSAFE = re.compile(r"[:\x00-\x1f\x7f-\x9f\u2028\u2029\s]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 MAX_TEXT = 480
 
 # What sms-activate sent for an SMS it found no code in; the official Java client knows it.
@@ -31,6 +32,9 @@ class Answer:
     def with_headers(self, headers: Mapping[str, str]) -> "Answer":
         return replace(self, headers={**self.headers, **headers})
 
+    def with_status(self, status: int) -> "Answer":
+        return replace(self, status=status)
+
 
 def text(word: str) -> Answer:
     return Answer(word.encode())
@@ -45,18 +49,26 @@ def balance(cents: int) -> Answer:
     return text(f"ACCESS_BALANCE:{dollars(cents)}")
 
 
-def number(activation: int, phone: str) -> Answer:
-    return text(f"ACCESS_NUMBER:{activation}:{phone}")
-
-
 def dollars(cents: int) -> str:
     sign = "-" if cents < 0 else ""
     return f"{sign}{abs(cents) // 100}.{abs(cents) % 100:02d}"
 
 
-def safe(sms: str) -> str:
-    """An SMS text as the one field behind `STATUS_OK:`: one line, no colon, never empty.
+def header(sms: str) -> str:
+    """An SMS text as the value of a header: one line, as UTF-8."""
+    return _CONTROL.sub(" ", sms).strip()
 
-    The letters SQL are broken up: the official Java client takes any body with them for an error.
-    """
-    return _UNSAFE.sub(" ", sms).replace("SQL", "S-Q-L").strip()[:MAX_TEXT].strip() or NO_CODE
+
+def without_sql(text: str) -> str:
+    """The official Java client takes any body with these letters for an error."""
+    return text.replace("SQL", "S-Q-L")
+
+
+def full(sms: str) -> str:
+    """An SMS text behind `FULL_SMS:`, whose clients split at the first colon only."""
+    return without_sql(_CONTROL.sub(" ", sms)).strip() or NO_CODE
+
+
+def safe(sms: str) -> str:
+    """An SMS text as the one field behind `STATUS_OK:`: one line, no colon, never empty."""
+    return without_sql(_UNSAFE.sub(" ", sms)).strip()[:MAX_TEXT].strip() or NO_CODE

@@ -3,16 +3,17 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.parser import BytesParser
+from email.policy import HTTP
 from urllib.parse import parse_qsl
 
 from proxy.errors import Problem, ProblemError
 
 MAX_BODY = 64 * 1024
 
-_FORM = b"application/x-www-form-urlencoded"
 _KEY = re.compile(r"[!-~]{1,256}")
 _DIGITS = re.compile(r"[0-9]{1,12}")
-_PRICE = re.compile(r"([0-9]{1,7})(?:[.,]([0-9]{0,6}))?")
+_PRICE = re.compile(r"(?=[.,]?[0-9])([0-9]{0,7})(?:[.,]([0-9]{0,6}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,24 +58,54 @@ class Request:
 
         The literal `maxPrice` stands in sms-activate's own sample URL and means none.
         """
-        text = self.text("maxPrice", "max_price")
-        if text in ("", "maxPrice", "max_price"):
-            return None
-        match = _PRICE.fullmatch(text)
-        if not match:
-            raise ProblemError(Problem.BAD_PARAMETER, "maxPrice is not a price")
-        dollars, fraction = match.groups(default="")
-        return int(dollars) * 100 + int(fraction[:2].ljust(2, "0"))
+        most = _cents(self.text("maxPrice", "max_price"))
+        least = _cents(self.text("minPrice"))
+        if most is not None and least is not None and least > most:
+            raise ProblemError(Problem.BAD_PARAMETER, "minPrice is over maxPrice")
+        return most
 
 
-def parse(query: bytes, body: bytes = b"", content_type: bytes = b"") -> Request:
+def _cents(text: str) -> int | None:
+    if text in ("", "maxPrice", "max_price"):
+        return None
+    match = _PRICE.fullmatch(text)
+    if not match:
+        raise ProblemError(Problem.BAD_PARAMETER, "a price cap that is no price")
+    dollars, fraction = match.groups(default="")
+    return int(dollars or "0") * 100 + int(fraction[:2].ljust(2, "0"))
+
+
+def parse(query: bytes, body: bytes = b"", content_type: str = "", key: str = "") -> Request:
     """Merge query and form body: of a repeated name the last counts, the body over the query.
 
-    Names are trimmed because aiosmsactivate 1.5.1 sends some with a trailing space.
+    `key` is one that came in a header. Names are trimmed because aiosmsactivate 1.5.1 sends some
+    with a trailing space.
     """
-    form = body if content_type.partition(b";")[0].strip().lower() in (_FORM, b"") else b""
-    pairs = [pair for part in (query, form) for pair in _pairs(part)]
-    return Request({name.strip(): value.strip() for name, value in pairs})
+    pairs = [*_pairs(query), *_form(body, content_type)]
+    parameters = {name.strip(): value.strip() for name, value in pairs}
+    if key and not parameters.get("api_key"):
+        parameters["api_key"] = key
+    return Request(parameters)
+
+
+def _form(body: bytes, content_type: str) -> list[tuple[str, str]]:
+    """A form in either encoding; PHP's curl sends an array as multipart. JSON is no form."""
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        return _parts(body, content_type)
+    return [] if kind == "application/json" else _pairs(body)
+
+
+def _parts(body: bytes, content_type: str) -> list[tuple[str, str]]:
+    head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1")
+    message = BytesParser(policy=HTTP).parsebytes(head + body)
+    named = ((part.get_param("name", header="content-disposition"), part)
+             for part in message.walk() if not part.is_multipart())  # fmt: skip
+    return [
+        (str(name), bytes(part.get_payload(decode=True) or b"").decode("utf-8", "replace"))
+        for name, part in named
+        if name
+    ]
 
 
 def _pairs(text: bytes) -> list[tuple[str, str]]:

@@ -55,6 +55,10 @@ SET_STATUS: dict[Phase, dict[int, Step | Problem]] = {
 SAME = {-1: 8}
 
 
+def is_cancel(status: int | None) -> bool:
+    return status in (8, -1)
+
+
 def set_status(phase: Phase, status: int | None) -> Step | Problem:
     """What a client's setStatus means in this phase."""
     if status is None:

@@ -35,7 +35,7 @@ class Cache(Generic[K, V]):
         if kept and self._fresh(kept):
             return Cached(kept[1], "HIT")
         try:
-            return Cached(await self._read(key, read), "MISS")
+            return Cached(await self._shared(key, read), "MISS")
         except ProblemError as error:
             if kept and error.problem.is_doubt:
                 return Cached(kept[1], "STALE")
@@ -52,8 +52,13 @@ class Cache(Generic[K, V]):
     def is_fresh(self, key: K) -> bool:
         return self._fresh(self._kept.get(key))
 
-    def keys(self) -> list[K]:
-        return list(self._kept)
+    def read_at(self, key: K) -> float:
+        """When the answer kept was read, on the monotonic clock; -inf if there is none."""
+        kept = self._kept.get(key)
+        return kept[0] if kept else float("-inf")
+
+    def __len__(self) -> int:
+        return len(self._kept)
 
     def drop(self, key: K) -> None:
         """Forget the answer; a read under way is not kept either: it may have begun before."""
@@ -62,6 +67,16 @@ class Cache(Generic[K, V]):
 
     def _fresh(self, kept: tuple[float, V] | None) -> bool:
         return kept is not None and asyncio.get_running_loop().time() - kept[0] < self._ttl
+
+    async def _shared(self, key: K, read: Callable[[], Awaitable[V]]) -> V:
+        is_others = key in self._reads
+        try:
+            return await self._read(key, read)
+        except ProblemError as error:
+            # A no to another who asked, perhaps with a wrong key, is no answer to this one.
+            if error.problem.is_doubt or not is_others:
+                raise
+        return await self._read(key, read)
 
     async def _read(self, key: K, read: Callable[[], Awaitable[V]]) -> V:
         task = self._reads.get(key)

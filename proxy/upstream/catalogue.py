@@ -9,8 +9,10 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
-from proxy.errors import ProblemError
-from proxy.model import Key, Price, Service
+from cachetools import LRUCache
+
+from proxy.errors import Problem, ProblemError
+from proxy.model import Key, Market, Price, Service
 from proxy.upstream.cache import Cache, Cached
 from proxy.upstream.client import Upstream
 
@@ -18,6 +20,7 @@ log = logging.getLogger(__name__)
 
 MAX_SERVICES = 4000
 MAX_PAIRS = 20_000
+MAX_ASKED = 200
 FIRST_WAIT = 5.0
 """Seconds that the first asker for everything waits for the first service."""
 SWEEP_AFTER_ASKING = 600.0
@@ -33,13 +36,16 @@ class Catalogue:
         self._prices: Cache[str, tuple[Price, ...]] = Cache(prices_ttl, MAX_SERVICES)
         self._pairs: Cache[tuple[str, str], int] = Cache(prices_ttl, MAX_PAIRS)
         self._services: Cache[str, tuple[Service, ...]] = Cache(catalog_ttl, 1)
+        self._markets: Cache[str, tuple[Market, ...]] = Cache(catalog_ttl, 1)
         self._per_second = per_second
+        self._asked: LRUCache[str, None] = LRUCache(MAX_ASKED)
         self._asked_at = 0.0
         self._sweep: asyncio.Task[None] | None = None
         self._first = asyncio.Event()
 
     async def prices(self, service: str) -> Cached[tuple[Price, ...]]:
-        return await self._prices.get(service, lambda: self._upstream.prices(service))
+        self._asked[service] = None
+        return await self._read(service)
 
     async def price(self, service: str, country: str) -> int:
         """In cents, of one pair. NO_NUMBERS where it is not for sale."""
@@ -54,6 +60,9 @@ class Catalogue:
 
     async def services(self, key: Key) -> Cached[tuple[Service, ...]]:
         return await self._services.get("", lambda: self._upstream.services(key))
+
+    async def markets(self, key: Key) -> Cached[tuple[Market, ...]]:
+        return await self._markets.get("", lambda: self._upstream.countries(key))
 
     async def everything(self, key: Key) -> Mapping[str, tuple[Price, ...]]:
         """The prices of every service known so far; keeps the sweep going."""
@@ -84,10 +93,19 @@ class Catalogue:
             await asyncio.sleep(SWEEP_PAUSE)
 
     async def _sweep_once(self, key: Key) -> None:
+        """What was asked for first, then what was read longest ago."""
         services = [service.code for service in (await self.services(key)).value]
-        asked = set(self._prices.keys())
-        for code in sorted(services, key=lambda code: code not in asked):
-            if not self._prices.is_fresh(code):
-                await self.prices(code)
+        order = sorted(services, key=lambda c: (c not in self._asked, self._prices.read_at(c)))
+        for code in (code for code in order if not self._prices.is_fresh(code)):
+            try:
+                await self._read(code)
+            except ProblemError as error:
+                if error.problem is Problem.RATE_LIMITED:
+                    raise
+                log.info("the price sweep goes on without %s: %s", code, error)
+            else:
                 self._first.set()
-                await asyncio.sleep(1 / self._per_second)
+            await asyncio.sleep(1 / self._per_second)
+
+    async def _read(self, service: str) -> Cached[tuple[Price, ...]]:
+        return await self._prices.get(service, lambda: self._upstream.prices(service))

@@ -4,14 +4,17 @@ Every failure is a ProblemError: what the upstream refused by its own word, TRY_
 request never left, UNCLEAR when it may have had its effect.
 """
 
+import time
 from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 import httpx
 
 from proxy.errors import Problem, ProblemError, classify
-from proxy.model import Key, Order, Price, Service
+from proxy.model import Key, Market, Order, Price, Service
 from proxy.upstream import wire
 
 T = TypeVar("T")
@@ -31,6 +34,7 @@ class Endpoint(NamedTuple):
 ENDPOINTS = MappingProxyType(
     {
         "balance": Endpoint("GET", "/customer/balance"),
+        "countries": Endpoint("GET", "/customer/countries"),
         "services": Endpoint("GET", "/customer/services"),
         "price": Endpoint("GET", "/price"),
         "prices": Endpoint("GET", "/catalog/countries"),
@@ -38,6 +42,7 @@ ENDPOINTS = MappingProxyType(
         "order": Endpoint("GET", "/customer/order/{id}"),
         "orders": Endpoint("GET", "/customer/orders"),
         "cancel": Endpoint("POST", "/customer/cancel/{id}"),
+        "swap": Endpoint("POST", "/customer/swap/{id}"),
         "retry": Endpoint("POST", "/orders/{id}/retry"),
     }
 )
@@ -47,19 +52,29 @@ _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.
 
 
 class Upstream:
-    """One client for the whole process. `transport` stands in for the network in tests."""
+    """All calls of the process. `transport` stands in for the network in tests."""
 
-    def __init__(self, url: str, timeout: float, transport: Transport | None = None) -> None:
-        self._http = httpx.AsyncClient(
-            base_url=url,
-            headers={"Accept": "application/json", "User-Agent": "virtualsms-proxy"},
-            timeout=timeout,
-            limits=httpx.Limits(max_connections=POOL, max_keepalive_connections=POOL),
-            transport=transport,
-        )
+    def __init__(
+        self,
+        url: str,
+        timeout: float,
+        clock: Callable[[], float] = time.time,
+        transport: Transport | None = None,
+    ) -> None:
+        self._http = _client(url, timeout, transport)
+        # Slow purchases hold their connections for long; they must not stop every read.
+        self._purchases = _client(url, timeout, transport)
+        self._timeout = timeout
+        self._clock = clock
+        self._ahead = 0.0
 
     async def close(self) -> None:
         await self._http.aclose()
+        await self._purchases.aclose()
+
+    def now(self) -> float:
+        """The upstream's wall clock, by the last Date it sent."""
+        return self._clock() + self._ahead
 
     async def balance(self, key: Key) -> int:
         """In cents."""
@@ -67,6 +82,9 @@ class Upstream:
 
     async def services(self, key: Key) -> tuple[Service, ...]:
         return await self._call("services", wire.services, key)
+
+    async def countries(self, key: Key) -> tuple[Market, ...]:
+        return await self._call("countries", wire.countries, key)
 
     async def price(self, service: str, country: str) -> int:
         """In cents. Public: no key. NO_NUMBERS where the pair is not for sale."""
@@ -80,7 +98,9 @@ class Upstream:
     async def purchase(self, key: Key, service: str, country: str) -> Order:
         """Spends money, and is not idempotent: never repeat it after UNCLEAR."""
         body = {"service": service, "country": country}
-        patience = httpx.Timeout(self._http.timeout.connect, read=LONGEST_PURCHASE)
+        # A purchase that still waits for a connection when its client is told to try again is not
+        # sent any more.
+        patience = httpx.Timeout(self._timeout / 3, read=LONGEST_PURCHASE)
         return await self._call("purchase", wire.purchased, key, json=body, timeout=patience)
 
     async def order(self, key: Key, order: str) -> Order:
@@ -92,6 +112,10 @@ class Upstream:
 
     async def cancel(self, key: Key, order: str) -> None:
         await self._call("cancel", lambda data: None, key, order=order, json={})
+
+    async def swap(self, key: Key, order: str) -> Order:
+        """Another number for the order, free. The answer may carry a new order id."""
+        return await self._call("swap", wire.purchased, key, order=order, json={})
 
     async def retry(self, key: Key, order: str) -> None:
         """Asks for one more SMS to the same number."""
@@ -108,26 +132,50 @@ class Upstream:
     ) -> T:
         method, path = ENDPOINTS[call]
         headers = {"X-API-Key": key.secret} if key else {}
+        http = self._purchases if call == "purchase" else self._http
         try:
-            response = await self._http.request(
-                method, path.format(id=order), headers=headers, **request
-            )
+            response = await http.request(method, path.format(id=order), headers=headers, **request)
         except _NOT_SENT as error:
             raise ProblemError(Problem.TRY_AGAIN, _said(call, error)) from error
         except httpx.HTTPError as error:
             raise ProblemError(Problem.UNCLEAR, _said(call, error)) from error
-        return read(_body(call, response))
+        self._look_at_clock(response)
+        return read(_body(call, response, key))
+
+    def _look_at_clock(self, response: httpx.Response) -> None:
+        try:
+            date = parsedate_to_datetime(response.headers.get("Date", ""))
+        except ValueError:
+            return
+        self._ahead = date.timestamp() - self._clock()
 
 
-def _body(call: str, response: httpx.Response) -> Any:
+def _client(url: str, timeout: float, transport: Transport | None) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        base_url=url,
+        headers={"Accept": "application/json", "User-Agent": "virtualsms-proxy"},
+        timeout=timeout,
+        limits=httpx.Limits(max_connections=POOL, max_keepalive_connections=POOL),
+        transport=transport,
+        # A cookie set for one key must not go out with another.
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        # The sandbox on this machine is not reached through a proxy of the environment.
+        trust_env=httpx.URL(url).host not in ("127.0.0.1", "localhost", "::1"),
+    )
+
+
+def _body(call: str, response: httpx.Response, key: Key | None) -> Any:
     """The JSON of a success; every refusal is raised."""
     if response.is_success:
         data = wire.decode(response.content)
         if not (isinstance(data, dict) and data.get("success") is False):
             return data
     said = wire.error_text(response.content)
+    if key:
+        said = said.replace(key.secret, "[key]")
     problem = classify(call, response.status_code, said)
-    raise ProblemError(problem, f"{call}: HTTP {response.status_code} {said[:200]}".rstrip())
+    detail = f"{call}: HTTP {response.status_code} {said[:200]}".rstrip()
+    raise ProblemError(problem, detail, seconds=wire.wait_seconds(response.content))
 
 
 def _said(call: str, error: Exception) -> str:

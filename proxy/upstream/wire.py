@@ -4,14 +4,15 @@ The shapes differ between sources (see docs/architecture.md), so each field is l
 its names, and only what a caller cannot do without is demanded.
 """
 
+import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from proxy.errors import Problem, ProblemError
-from proxy.model import Order, OrderState, Price, Service, Sms
+from proxy.model import Market, Order, OrderState, Price, Service, Sms
 
 # Live set: waiting, completed, cancelled, expired; the others are named by OpenAPI 1.2.0 and SDKs.
 # A word that stands in no source is no final word: the order counts as waiting.
@@ -22,6 +23,7 @@ STATES = {
     "sms_received": OrderState.COMPLETED,
     "completed": OrderState.COMPLETED,
     "cancelled": OrderState.CANCELLED,
+    "canceled": OrderState.CANCELLED,
     "failed": OrderState.CANCELLED,
     "expired": OrderState.EXPIRED,
 }
@@ -29,6 +31,11 @@ STATES = {
 # The newest catalogue has words in the place of counts: more than 5, 1 to 5, none. What is shown
 # is what is surely there.
 STOCK = {"in_stock": 6, "low_stock": 1, "out_of_stock": 0}
+
+MOST_DOLLARS = 1_000_000
+
+EARLIEST = 946_684_800.0
+"""2000-01-01: Go writes a time that is not set as one of the year 1."""
 
 Row = Mapping[str, Any]
 
@@ -41,15 +48,29 @@ def decode(body: bytes) -> Any:
 
 
 def error_text(body: bytes) -> str:
-    """What an error body says: `error` and `message`, or the plain text; nothing if it is HTML."""
-    try:
-        data = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        text = body.decode("utf-8", "replace").strip()
-        return "" if text.startswith("<") else text[:500]
+    """What an error body says: its `error` and `message`. Nothing, if it is no JSON object."""
+    data = _json(body)
     if not isinstance(data, dict):
         return ""
     return " ".join(text for name in ("error", "message") if (text := _said(data.get(name))))
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def wait_seconds(body: bytes) -> float | None:
+    """What a 425 says of the time left: in a field, in its text, or in a body of plain text."""
+    data = _json(body)
+    seconds = data.get("seconds_remaining") if isinstance(data, dict) else None
+    if isinstance(seconds, int | float):
+        return float(seconds)
+    text = error_text(body) or body.decode("utf-8", "replace")
+    found = re.search(r"wait (\d{1,6}) seconds", text)
+    return float(found[1]) if found else None
 
 
 def _said(value: Any) -> str:
@@ -66,7 +87,7 @@ def order(data: Any) -> Order:
         phone="".join(char for char in phone if char in "0123456789"),
         service=str(_first(row, "service", "service_id") or ""),
         country=str(_first(row, "country", "country_id") or "").upper(),
-        state=STATES.get(str(row.get("status")), OrderState.WAITING),
+        state=STATES.get(str(row.get("status")).lower(), OrderState.WAITING),
         cents=_cents(_first(row, "price_charged", "price", "cost")),
         created_at=_instant(row.get("created_at")),
         expires_at=_instant(row.get("expires_at")),
@@ -114,6 +135,17 @@ def prices(data: Any) -> tuple[Price, ...]:
     )
 
 
+def countries(data: Any) -> tuple[Market, ...]:
+    rows = data if isinstance(data, list) else _rows(data, "countries")
+    return tuple(
+        Market(
+            _text(row, "country_id", "country_code", "iso", "id").upper(),
+            tuple(code for code in row.get("services") or () if isinstance(code, str)),
+        )
+        for row in rows
+    )
+
+
 def services(data: Any) -> tuple[Service, ...]:
     rows = data if isinstance(data, list) else _rows(data, "services")
     return tuple(
@@ -158,7 +190,10 @@ def _is_number(value: Any) -> bool:
 
 
 def _cents(value: Any) -> int | None:
-    return round(value * 100) if _is_number(value) and value >= 0 else None
+    """Dollars as a number, or as a number in text."""
+    if isinstance(value, str) and re.fullmatch(r"\d{1,6}(\.\d{1,6})?", value):
+        value = float(value)
+    return round(value * 100) if _is_number(value) and 0 <= value < MOST_DOLLARS else None
 
 
 def _count(row: Row) -> int:
@@ -169,11 +204,13 @@ def _count(row: Row) -> int:
 
 
 def _instant(value: Any) -> float | None:
-    """RFC 3339 with `Z`, an offset or a fraction; None for anything else."""
+    """RFC 3339 with `Z`, an offset, a fraction or none of them (UTC); None for anything else."""
     try:
-        return datetime.fromisoformat(value).timestamp()
+        read = datetime.fromisoformat(value)
     except (TypeError, ValueError):
         return None
+    seconds = (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
+    return seconds if seconds >= EARLIEST else None
 
 
 def _messages(row: Row) -> tuple[Sms, ...]:
@@ -183,7 +220,13 @@ def _messages(row: Row) -> tuple[Sms, ...]:
     if not rows and (fallback := _first(row, "sms_text", "sms_code")):
         # Seen in no live answer, tolerated by the vendor's SDKs.
         rows = [{"content": fallback, "received_at": row.get("sms_received_at")}]
-    read = [
-        Sms(str(_first(r, "content", "text") or ""), _instant(r.get("received_at"))) for r in rows
-    ]
+    read = [_sms(row) for row in rows]
     return tuple(sorted(read, key=lambda sms: sms.received_at or 0.0))
+
+
+def _sms(row: Row) -> Sms:
+    return Sms(
+        text=str(_first(row, "content", "text") or ""),
+        received_at=_instant(row.get("received_at")),
+        sender=str(row.get("sender") or ""),
+    )

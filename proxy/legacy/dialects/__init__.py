@@ -1,10 +1,13 @@
 """The dialects of the old protocol: each is data in a file of its own, and a row here."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
-from proxy.legacy.dialects import sms_activate
+from proxy.legacy.dialects import daisysms, herosms, sms_activate
 from proxy.legacy.dialects.dialect import Dialect
 
-DIALECTS: Mapping[str, Dialect] = {dialect.name: dialect for dialect in (sms_activate.DIALECT,)}
+DIALECTS: Mapping[str, Dialect] = MappingProxyType(
+    {dialect.name: dialect for dialect in (sms_activate.DIALECT, daisysms.DIALECT, herosms.DIALECT)}
+)
 
 __all__ = ["DIALECTS", "Dialect"]

@@ -12,6 +12,7 @@ TRY_AGAIN = "ERROR_SQL"
 
 DIALECT = Dialect(
     name="sms-activate",
+    host="sms-activate",
     words={
         Problem.NO_KEY: "NO_KEY",
         Problem.BAD_KEY: "BAD_KEY",
@@ -20,10 +21,12 @@ DIALECT = Dialect(
         Problem.BAD_COUNTRY: "BAD_COUNTRY",
         Problem.BAD_STATUS: "BAD_STATUS",
         Problem.BAD_PARAMETER: "ERROR_SQL",
+        Problem.BAD_DATE: "WRONG_DATE",
         # Final, so that no client goes on asking for what cannot be had.
         Problem.UNSUPPORTED_WISH: "BAD_SERVICE",
         Problem.CODE_RECEIVED: "BAD_STATUS",
         Problem.NO_ACTIVATION: "NO_ACTIVATION",
+        Problem.NOTHING_TO_CANCEL: "NO_ACTIVATION",
         Problem.NO_BALANCE: "NO_BALANCE",
         Problem.NO_NUMBERS: "NO_NUMBERS",
         Problem.PRICE_TOO_HIGH: "WRONG_MAX_PRICE:{price}",
@@ -34,5 +37,15 @@ DIALECT = Dialect(
         Problem.RATE_LIMITED: TRY_AGAIN,
         Problem.TRY_AGAIN: TRY_AGAIN,
         Problem.UNCLEAR: TRY_AGAIN,
+    },
+    words_of={"getListOfTopCountriesByService": {Problem.BAD_SERVICE: "WRONG_SERVICE"}},
+    refused={
+        # A second SMS on an old number, several services on one number, calls.
+        "getExtraActivation": "RENEW_ACTIVATION_NOT_AVAILABLE",
+        "checkExtraActivation": "RENEW_ACTIVATION_NOT_AVAILABLE",
+        "getAdditionalService": "WRONG_ADDITIONAL_SERVICE",
+        "getMultiServiceNumber": "NOT_AVAILABLE",
+        "getIncomingCallStatus": "NOT_INCOMING",
+        "parseCall": "NO_CALL",
     },
 )

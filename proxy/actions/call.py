@@ -1,0 +1,85 @@
+"""A call of an action: the request, whose it is, and the house that can answer it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from proxy.cancels import Cancels
+from proxy.codes import Codes, Country
+from proxy.errors import Problem, ProblemError
+from proxy.legacy.activation import Activation, View
+from proxy.legacy.answers import Answer
+from proxy.legacy.dialects import Dialect
+from proxy.legacy.request import Request
+from proxy.model import Key
+from proxy.orders import Orders
+from proxy.purchases import Purchases
+from proxy.upstream.cache import Cache
+from proxy.upstream.catalogue import Catalogue
+from proxy.upstream.client import Upstream
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Everything an action can use."""
+
+    upstream: Upstream
+    orders: Orders
+    purchases: Purchases
+    cancels: Cancels
+    catalogue: Catalogue
+    balances: Cache[Key, int]
+    codes: Codes
+    default_country: int
+    defers_cancel: bool | None
+    """None: as the dialect does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    house: House
+    dialect: Dialect
+    request: Request
+    key: Key
+
+    def service(self) -> str:
+        """The upstream code of the service that is asked for."""
+        text = self.request.text("service")
+        service = self.house.codes.service(text, self.dialect.services)
+        if service is None:
+            raise ProblemError(Problem.BAD_SERVICE, "not in the tables")
+        return service
+
+    def country(self) -> Country:
+        """The country to buy. One that was sent empty is a mistake, not a wish for the default."""
+        if self.dialect.country is None and self.request.has("country"):
+            text = self.request.text("country")
+        else:
+            text = str(self.dialect.country or self.house.default_country)
+        country = self.house.codes.country(text)
+        if country is None:
+            raise ProblemError(Problem.BAD_COUNTRY, "not in the tables")
+        return country
+
+    def only_country(self) -> Country | None:
+        """The country that a list is to be of; None for all."""
+        wished = self.dialect.country is not None or self.request.text("country")
+        return self.country() if wished else None
+
+    async def activation(self) -> Activation:
+        return await self.house.orders.find(self.key, self.request.text("id", "activationId"))
+
+    def view(self, activation: Activation) -> View:
+        codes = self.house.codes
+        id = codes.country_id(activation.order.country)
+        country = codes.countries[self.house.default_country if id is None else id]
+        return View(
+            activation=activation,
+            phase=activation.phase,
+            country=country.id,
+            country_name=country.eng,
+            dial=country.dial[0] if country.dial else "",
+            now=self.house.upstream.now(),
+        )
+
+
+Action = Callable[[Call], Awaitable[Answer]]

@@ -1,0 +1,53 @@
+"""The activations of a key: those that live, and those that were."""
+
+from proxy.actions.call import Call
+from proxy.errors import Problem, ProblemError
+from proxy.legacy import answers
+from proxy.legacy.activation import View
+from proxy.legacy.answers import Answer
+from proxy.legacy.status import Phase
+
+LIVE = (Phase.WAITING, Phase.RECEIVED, Phase.RETRYING)
+
+MOST_ROWS = 100
+LONGEST = 30 * 86_400
+"""sms-activate's history reached back thirty days at most."""
+
+
+async def get_active_activations(call: Call) -> Answer:
+    live = [view for view in await _views(call) if view.phase in LIVE and not view.is_over]
+    start, length = _page(call, most=MOST_ROWS)
+    return answers.json(call.dialect.shapes.active(live[start : start + length]))
+
+
+async def get_history(call: Call) -> Answer:
+    """Newest first: what the upstream still lists, and what is known here."""
+    first, last = _time(call, "start"), _time(call, "end")
+    end = float("inf") if last is None else last
+    begin = 0 if first is None else first
+    if begin > end or (first and min(end, call.house.upstream.now()) - begin > LONGEST):
+        raise ProblemError(Problem.BAD_DATE)
+    views = [view for view in await _views(call) if begin <= int(view.bought_at) <= end]
+    offset, limit = _page(call, most=50)
+    return answers.json(call.dialect.shapes.history(views[offset : offset + limit]))
+
+
+async def _views(call: Call) -> list[View]:
+    return [call.view(activation) for activation in await call.house.orders.all(call.key)]
+
+
+def _page(call: Call, most: int) -> tuple[int, int]:
+    """Offset and length; the length is `most` unless the client wants another, up to 100."""
+    length = call.request.number("limit", "size", "length")
+    offset = call.request.number("offset")
+    start = call.request.number("start") if "offset" not in call.request.parameters else offset
+    is_time = call.request.action == "getHistory"
+    return (offset or 0 if is_time else start or 0), min(length or most, MOST_ROWS)
+
+
+def _time(call: Call, name: str) -> int | None:
+    """A Unix time; WRONG_DATE where the client sent something else."""
+    value = call.request.number(name)
+    if value is None and call.request.text(name):
+        raise ProblemError(Problem.BAD_DATE, name)
+    return value

@@ -1,0 +1,63 @@
+"""Buying a number, and swapping it for another."""
+
+import logging
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from proxy.actions.call import Call
+from proxy.errors import Problem, ProblemError
+from proxy.legacy import answers
+from proxy.legacy.activation import View
+from proxy.legacy.answers import Answer
+from proxy.legacy.request import Request
+from proxy.legacy.status import Phase
+
+log = logging.getLogger(__name__)
+
+# What a client may wish of a number and the upstream cannot sell: bought would be something else.
+# The values are those that wish for nothing. Sources: DaisySMS's and sms-activate's documentation.
+WISHES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "ltr": ("", "0", "false"),
+        "duration": ("",),
+        "number": ("",),
+        "activationType": ("", "0"),
+    }
+)
+# What a number may be bought without.
+PREFERENCES = ("operator", "carriers", "areas", "phoneException")
+
+
+async def get_number(call: Call) -> Answer:
+    return call.dialect.shapes.number(await _bought(call))
+
+
+async def get_number_v2(call: Call) -> Answer:
+    return answers.json(call.dialect.shapes.number_v2(await _bought(call)))
+
+
+async def swap_number(call: Call) -> Answer:
+    """This project's own: another number for the same activation, refused as early as a cancel."""
+    activation = await call.activation()
+    if activation.phase is not Phase.WAITING:
+        raise ProblemError(Problem.BAD_STATUS, "only a number without an SMS can be swapped")
+    order = await call.house.upstream.swap(call.key, activation.order.id)
+    call.house.orders.swapped(call.key, activation, order)
+    return call.dialect.shapes.number(call.view(activation))
+
+
+async def _bought(call: Call) -> View:
+    refuse_wishes(call.request)
+    service, country, cap = call.service(), call.country(), call.request.max_cents
+    activation = await call.house.purchases.buy(call.key, service, country, cap)
+    activation.service = call.request.text("service")
+    return call.view(activation)
+
+
+def refuse_wishes(request: Request) -> None:
+    for name, nothing in WISHES.items():
+        if request.text(name).lower() not in nothing:
+            raise ProblemError(Problem.UNSUPPORTED_WISH, name)
+    ignored = [name for name in PREFERENCES if request.text(name) not in ("", "any")]
+    if ignored:
+        log.info("ignored in getNumber: %s", ", ".join(ignored))

@@ -1,0 +1,95 @@
+"""What became of a number: its status, its messages, its end."""
+
+import logging
+
+from proxy.actions.call import Call
+from proxy.errors import Problem, ProblemError
+from proxy.legacy import answers, status
+from proxy.legacy.activation import Activation, View
+from proxy.legacy.answers import Answer
+from proxy.legacy.status import Act, Phase, Step
+
+log = logging.getLogger(__name__)
+
+
+async def get_status(call: Call) -> Answer:
+    wants_text = call.request.text("text") == "1"
+    return call.dialect.shapes.status(await _looked(call), wants_text)
+
+
+async def get_status_v2(call: Call) -> Answer:
+    view = await _looked(call)
+    if view.phase is Phase.CANCELLED:
+        return answers.text("STATUS_CANCEL")
+    return answers.json(call.dialect.shapes.status_v2(view))
+
+
+async def get_full_sms(call: Call) -> Answer:
+    view = await _looked(call)
+    if view.sms:
+        return answers.text(f"FULL_SMS:{answers.full(view.sms.text)}")
+    return answers.text(status.get_status(view.phase, view.activation.code))
+
+
+async def get_all_sms(call: Call) -> Answer:
+    return answers.json(call.dialect.shapes.all_sms(await _looked(call)))
+
+
+async def set_status(call: Call) -> Answer:
+    return answers.text((await _set(call, call.request.status)).word)
+
+
+async def finish_activation(call: Call) -> Answer:
+    return call.dialect.shapes.done((await _set(call, 6)).word)
+
+
+async def cancel_activation(call: Call) -> Answer:
+    return call.dialect.shapes.done((await _set(call, 8)).word)
+
+
+async def _looked(call: Call) -> View:
+    activation = await call.activation()
+    await call.house.orders.look(call.key, activation)
+    return call.view(activation)
+
+
+async def _set(call: Call, wish: int | None) -> Step:
+    activation = await _meant(call, wish)
+    if activation.is_unread:
+        await call.house.orders.look(call.key, activation)
+    step = status.set_status(activation.phase, wish)
+    if isinstance(step, Problem):
+        raise ProblemError(step, f"status {wish}")
+    match step.act:
+        case Act.FINISH:
+            activation.finished = True
+        case Act.RETRY:
+            await _ask_again(call, activation)
+        case Act.CANCEL:
+            configured = call.house.defers_cancel
+            defer = call.dialect.defers_cancel if configured is None else configured
+            await call.house.cancels.cancel(call.key, activation, defer=defer)
+        case Act.NOTHING:
+            pass
+    return step
+
+
+async def _meant(call: Call, wish: int | None) -> Activation:
+    try:
+        return await call.activation()
+    except ProblemError as error:
+        if error.problem is Problem.NO_ACTIVATION and status.is_cancel(wish):
+            raise ProblemError(Problem.NOTHING_TO_CANCEL) from error
+        raise
+
+
+async def _ask_again(call: Call, activation: Activation) -> None:
+    """Waiting for one more message begins whether or not the upstream passes the wish on."""
+    before, activation.asked_at = activation.asked_at, len(activation.order.messages)
+    try:
+        await call.house.upstream.retry(call.key, activation.order.id)
+    except ProblemError as error:
+        if error.problem is Problem.BAD_KEY:
+            activation.asked_at = before
+            raise
+        log.warning("order %s: the wait for one more SMS stands: %s", activation.order.id, error)

@@ -1,0 +1,96 @@
+"""The dialect of DaisySMS: numbers of the US only, service codes of its own, prices in headers.
+
+Sources: DaisySMS's API documentation of 2024-25 and the clients that were written to it.
+"""
+
+from collections.abc import Iterable
+
+from proxy.errors import Problem
+from proxy.legacy import answers, status
+from proxy.legacy.activation import View
+from proxy.legacy.answers import Answer
+from proxy.legacy.dialects.dialect import Dialect
+from proxy.legacy.shapes import Map, PriceRow, Shapes, by_country
+
+US = 187
+MOST_SHOWN = 100
+"""DaisySMS never showed a larger count."""
+
+TRY_AGAIN = "ERROR_SQL"
+
+
+class DaisyShapes(Shapes):
+    def number(self, view: View) -> Answer:
+        return super().number(view).with_headers({"X-Price": view.dollars})
+
+    def status(self, view: View, wants_text: bool) -> Answer:
+        answer = answers.text(status.get_status(view.phase, view.activation.code))
+        if wants_text and view.sms:
+            return answer.with_headers({"X-Text": answers.header(view.sms.text)})
+        return answer
+
+    def _price(self, row: PriceRow) -> Map:
+        return {
+            "name": row.name,
+            "count": min(row.count, MOST_SHOWN),
+            "cost": row.dollars,
+            "repeatable": True,
+        }
+
+    def prices(self, rows: Iterable[PriceRow], only: int | None) -> Map:
+        return by_country(rows, None, self._price)
+
+    def prices_verification(self, rows: Iterable[PriceRow]) -> Map:
+        return {row.service: {str(row.country): self._price(row)} for row in rows}
+
+
+DIALECT = Dialect(
+    name="daisysms",
+    host="daisysms",
+    words={
+        Problem.NO_KEY: "BAD_KEY",
+        Problem.BAD_KEY: "BAD_KEY",
+        Problem.BAD_ACTION: "BAD_ACTION",
+        Problem.BAD_SERVICE: "BAD_SERVICE",
+        Problem.BAD_COUNTRY: "BAD_SERVICE",
+        Problem.BAD_STATUS: "BAD_STATUS",
+        Problem.BAD_PARAMETER: TRY_AGAIN,
+        Problem.BAD_DATE: "WRONG_DATE",
+        Problem.UNSUPPORTED_WISH: "BAD_SERVICE",
+        # Here ACCESS_READY after a cancel means: refused, the rental is paid or gone.
+        # daisy-sms 1.0.2 takes NO_ACTIVATION after a cancel for success.
+        Problem.NOTHING_TO_CANCEL: "ACCESS_READY",
+        Problem.CODE_RECEIVED: "ACCESS_READY",
+        Problem.CANNOT_CANCEL: "ACCESS_READY",
+        Problem.NO_ACTIVATION: "NO_ACTIVATION",
+        Problem.NO_BALANCE: "NO_MONEY",
+        Problem.NO_NUMBERS: "NO_NUMBERS",
+        Problem.PRICE_TOO_HIGH: "MAX_PRICE_EXCEEDED",
+        Problem.EARLY_CANCEL: "EARLY_CANCEL_DENIED",
+        Problem.ALREADY_CANCELLED: "ACCESS_CANCEL",
+        Problem.RETRY_REFUSED: "BAD_STATUS",
+        Problem.RATE_LIMITED: TRY_AGAIN,
+        Problem.TRY_AGAIN: TRY_AGAIN,
+        Problem.UNCLEAR: TRY_AGAIN,
+    },
+    # Its clients know no other word for "ask again" here.
+    words_of={
+        "getNumber": {
+            Problem.BAD_PARAMETER: "MAX_PRICE_EXCEEDED",
+            Problem.RATE_LIMITED: "NO_NUMBERS",
+            Problem.TRY_AGAIN: "NO_NUMBERS",
+            Problem.UNCLEAR: "NO_NUMBERS",
+        },
+    },
+    refused={
+        "getExtraActivation": "BAD_ID",
+        "keep": "BAD_ID",
+        # daisy-sms 1.0.2 takes every other word for success.
+        "setAutoRenew": "BAD_REQUEST",
+    },
+    shapes=DaisyShapes(),
+    key_header=("x-apikey", ""),
+    services="daisysms",
+    country=US,
+    defers_cancel=True,
+)

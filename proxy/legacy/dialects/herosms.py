@@ -1,0 +1,129 @@
+"""The dialect of HeroSMS as of 2026: HTTP status codes, and refusals in a JSON envelope.
+
+Sources: HeroSMS's OpenAPI of 2026-09 and fixtures recorded live on 2026-08-30.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from proxy.errors import Problem
+from proxy.legacy import answers
+from proxy.legacy.activation import View, code_of
+from proxy.legacy.answers import Answer
+from proxy.legacy.dialects.dialect import Dialect, Word
+from proxy.legacy.shapes import STATUS_NUMBERS, CountryRow, Map, Shapes
+from proxy.model import Sms
+
+
+class HeroShapes(Shapes):
+    def number_v2(self, view: View) -> Map:
+        ends = view.order.expires_at
+        return {
+            "activationId": str(view.activation.id),
+            "phoneNumber": view.order.phone,
+            "activationCost": (view.order.cents or 0) / 100,
+            "currency": 840,
+            "countryCode": view.country,
+            "countryPhoneCode": view.dial,
+            "canGetAnotherSms": True,
+            "activationTime": moment(view.bought_at),
+            "activationEndTime": moment(ends) if ends else None,
+            "activationOperator": "any",
+            "verificationType": "sms",
+            "subtype": 1,
+            "serviceCode": view.activation.service,
+            "status": 4,
+        }
+
+    def status_v2(self, view: View) -> Map:
+        """`data` is today's shape; herosms 0.1.1 still reads `sms`, and a number as the type."""
+        data = self._sms_row(view, view.sms) if view.sms else None
+        return {**super().status_v2(view), "data": data}
+
+    def _sms_row(self, view: View, sms: Sms) -> Map:
+        return super()._sms_row(view, sms) | {"date": moment(sms.received_at or view.bought_at)}
+
+    def active(self, views: Sequence[View]) -> Map:
+        rows = [self._active_row(view) for view in views]
+        counts = {"affected_rows": len(rows), "num_rows": len(rows)}
+        listed = {"row": rows[0] if rows else [], "rows": rows}
+        return {"status": "success", "data": rows, "activeActivations": counts | listed}
+
+    def _history_row(self, view: View) -> Map:
+        messages = view.order.messages
+        return {
+            "id": str(view.activation.id),
+            "date": moment(view.bought_at),
+            "phone": view.order.phone,
+            "sms": code_of(messages[-1]) if messages else None,
+            "cost": (view.order.cents or 0) / 100,
+            "status": STATUS_NUMBERS[view.phase],
+            "currency": 840,
+        }
+
+    def countries(self, rows: Iterable[CountryRow]) -> Map:
+        return {
+            str(row.id): {
+                "id": row.id,
+                "rus": row.rus,
+                "eng": row.eng,
+                "chn": row.chn,
+                "visible": int(row.visible),
+                "retry": 1,
+                "rent": 0,
+            }
+            for row in rows
+        }
+
+    def no_operators(self) -> Answer:
+        return answers.text("OPERATORS_NOT_FOUND")
+
+    def done(self, word: str) -> Answer:
+        return Answer(b"", status=204)
+
+
+def moment(instant: float) -> str:
+    return datetime.fromtimestamp(int(instant), UTC).isoformat()
+
+
+def _invalid(name: str) -> Word:
+    info = {"field": name, "code": "INVALID", "message": f"The {name} is invalid"}
+    return Word("UNPROCESSABLE_ENTITY", 422, "Unprocessable Entity", info)
+
+
+TRY_AGAIN = Word("SERVER_ERROR", 500, "Internal Server Error")
+
+DIALECT = Dialect(
+    name="herosms",
+    host="hero-sms",
+    words={
+        Problem.NO_KEY: "NO_KEY",
+        Problem.BAD_KEY: Word("BAD_KEY", 401, "Unauthorized"),
+        Problem.BAD_ACTION: Word("BAD_ACTION", 404, "Method Not Found"),
+        Problem.BAD_SERVICE: _invalid("service"),
+        Problem.BAD_COUNTRY: _invalid("country"),
+        Problem.BAD_STATUS: Word("BAD_STATUS", 400, "Bad Status"),
+        Problem.BAD_PARAMETER: _invalid("maxPrice"),
+        Problem.BAD_DATE: _invalid("start"),
+        Problem.UNSUPPORTED_WISH: Word("SERVICE_NOT_AVAILABLE", 403, "Service Not Available"),
+        Problem.CODE_RECEIVED: Word("OTP_RECEIVED", 409, "The code was received"),
+        Problem.NO_ACTIVATION: Word("NOT_FOUND", 404, "Activation Not Found"),
+        Problem.NOTHING_TO_CANCEL: Word("NOT_FOUND", 404, "Activation Not Found"),
+        Problem.NO_BALANCE: Word("NO_BALANCE", 402, "Not enough funds"),
+        Problem.NO_NUMBERS: "NO_NUMBERS",
+        Problem.PRICE_TOO_HIGH: Word(
+            "WRONG_MAX_PRICE", 400, "The maximum price is too low", {"min": "{price}"}
+        ),
+        Problem.EARLY_CANCEL: Word(
+            "EARLY_CANCEL_DENIED", 409, "Too early to cancel", {"minActivationTime": 120}
+        ),
+        Problem.ALREADY_CANCELLED: Word("ACTIVATION_NOT_ACTIVE", 409, "Activation Not Active"),
+        Problem.CANNOT_CANCEL: Word("ACTIVATION_NOT_ACTIVE", 409, "Activation Not Active"),
+        Problem.RETRY_REFUSED: Word("BAD_STATUS", 400, "Bad Status"),
+        Problem.RATE_LIMITED: TRY_AGAIN,
+        Problem.TRY_AGAIN: TRY_AGAIN,
+        Problem.UNCLEAR: TRY_AGAIN,
+    },
+    shapes=HeroShapes(),
+    key_header=("authorization", "ApiKey "),
+)
