@@ -130,10 +130,12 @@ class World:
             raise refusals.retry_unsupported()
         if order.status in ("cancelled", "expired"):
             raise refusals.wrong_status("retry", order.status)
+        if self.now >= order.expires_at:
+            return
         if self.switches.retry == "waiting":
             order.status = "waiting"
         scenario = scenario_of(order.service)
-        if scenario.text and scenario.retry and self.now < order.expires_at:
+        if scenario.text and scenario.retry:
             self._write(order, self.sms_after)
 
     def cancel(self, order: Order) -> None:
