@@ -37,6 +37,8 @@ def stderr(capsys):
 
 def test_json_is_one_object_a_line(stderr):
     logs.set_up("info", "json")
+    logging.getLogger("foreign").info("asked with api_key=%s", SECRET)
+    assert "asked with api_key=[key]" in stderr()
     try:
         raise RuntimeError(f"failed with api_key={SECRET}")
     except RuntimeError:
@@ -51,11 +53,18 @@ def test_json_is_one_object_a_line(stderr):
 def test_text_is_for_people(stderr):
     logs.set_up("warning", "text")
     logging.getLogger("x").info("not shown")
-    logging.getLogger("x").warning("bought for %s", Key(SECRET))
+    logging.getLogger("x").warning("bought for %s, not %s", Key(SECRET), SECRET)
     said = stderr()
-    assert said.endswith(f"Z WARNING bought for key {Key(SECRET).fingerprint}\n")
+    assert said.endswith(f"Z WARNING bought for key {Key(SECRET).fingerprint}, not [key]\n")
     assert said.count("\n") == 1
 
 
+def test_libraries_that_log_addresses_are_not_heard(stderr):
+    logs.set_up("debug", "text")
+    for name in ("httpx", "httpcore.connection"):
+        logging.getLogger(name).info("GET /x")
+    assert stderr() == ""
+
+
 def test_a_key_shows_itself_as_a_fingerprint_only():
-    assert SECRET not in f"{Key(SECRET)} {Key(SECRET)!r} {[Key(SECRET)]}"
+    assert SECRET not in f"{Key(SECRET)} {Key(SECRET)!r} {[Key(SECRET)]} {Key(SECRET)=}"
