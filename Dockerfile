@@ -13,5 +13,6 @@ COPY --from=build /venv /venv
 ENV PATH=/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PROXY_LISTEN_HOST=0.0.0.0
 USER proxy
 WORKDIR /data
+VOLUME /data
 EXPOSE 8080
 ENTRYPOINT ["virtualsms-proxy"]

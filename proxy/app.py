@@ -15,10 +15,12 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from proxy.actions import ACTIONS, Call, House
+from proxy.actions import ACTIONS, Call, Client, House
 from proxy.cancels import Cancels
+from proxy.codes import Codes
 from proxy.config import Config, ConfigError
 from proxy.errors import Problem, ProblemError
+from proxy.journal import Journal
 from proxy.legacy.answers import Answer
 from proxy.legacy.dialects import DIALECTS, Dialect
 from proxy.legacy.dialects.dialect import written
@@ -26,6 +28,7 @@ from proxy.legacy.request import MAX_BODY, Request, parse
 from proxy.model import Key
 from proxy.orders import Orders
 from proxy.purchases import Purchases
+from proxy.store import open_store
 from proxy.tables import load_codes
 from proxy.upstream.cache import Cache
 from proxy.upstream.catalogue import Catalogue
@@ -57,16 +60,19 @@ def create_app(
 ) -> Starlette:
     """The proxy. `clock` is the wall clock in seconds; `transport` stands in for the network.
 
-    Raises SheetError or ConfigError. Nothing is connected before the app starts.
+    Raises SheetError, ConfigError or StoreError. Nothing is connected before the app starts.
     """
     house = build_house(config, clock, transport)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        await house.journal.start()
         yield
+        await house.journal.close()
         await house.cancels.close()
         await house.catalogue.close()
         await house.upstream.close()
+        await house.store.close()
 
     timeout = config.upstream.timeout
     by_host = [(dialect.host, Protocol(house, dialect, timeout)) for dialect in DIALECTS.values()]
@@ -89,12 +95,10 @@ def build_house(
     clock: Callable[[], float] = time.time,
     transport: Transport | None = None,
 ) -> House:
-    codes = load_codes(config.own_tables)
-    if config.default_country not in codes.countries:
-        text = f"{config.default_country} is no country id: see countries.yaml"
-        raise ConfigError(f"default_country: {text}")
+    codes = codes_of(config)
     upstream = Upstream(config.upstream.url, config.upstream.timeout, clock, transport)
-    orders = Orders(upstream, patience=config.upstream.timeout * READ_SHARE)
+    store = open_store(config.store.url)
+    orders = Orders(upstream, store, patience=config.upstream.timeout * READ_SHARE)
     catalogue = Catalogue(
         upstream,
         prices_ttl=config.prices.ttl,
@@ -102,17 +106,30 @@ def build_house(
         per_second=config.catalog.sweep_per_second,
     )
     balances: Cache[Key, int] = Cache(config.balance.ttl, MAX_KEYS)
+    cancels = Cancels(upstream, orders, store, balances)
+    journal = Journal(upstream, orders, cancels, store, config.orphan.reuse_seconds)
     return House(
         upstream=upstream,
         orders=orders,
-        purchases=Purchases(upstream, orders, catalogue, balances, codes),
-        cancels=Cancels(upstream, orders, balances),
+        store=store,
+        purchases=Purchases(upstream, orders, journal, catalogue, balances, codes),
+        journal=journal,
+        cancels=cancels,
         catalogue=catalogue,
         balances=balances,
         codes=codes,
         default_country=config.default_country,
         defers_cancel=DEFERS[config.early_cancel],
     )
+
+
+def codes_of(config: Config) -> Codes:
+    """The tables, and a default country that stands in them. Raises SheetError or ConfigError."""
+    codes = load_codes(config.own_tables)
+    if config.default_country not in codes.countries:
+        text = f"{config.default_country} is no country id: see countries.yaml"
+        raise ConfigError(f"default_country: {text}")
+    return codes
 
 
 async def livez(request: HttpRequest) -> PlainTextResponse:
@@ -149,16 +166,16 @@ class Protocol:
         if body is None:
             answer = Answer(b"the body is over 64 KiB", status=413)
         else:
-            answer = await self._answer(request_id, scope, body)
+            answer = await self._answer(request_id, scope, body, Client(receive))
         await _send(send, answer, request_id)
 
-    async def _answer(self, request_id: str, scope: Scope, body: bytes) -> Answer:
+    async def _answer(self, request_id: str, scope: Scope, body: bytes, client: Client) -> Answer:
         action = ""
         try:
             request = self._request(scope, body)
             action = request.action
             async with asyncio.timeout(self._timeout):
-                return await self._act(request, scope["method"])
+                return await self._act(request, scope["method"], client)
         except ProblemError as error:
             log.debug("%s: %s", request_id, error)
             return self._dialect.refuse(error, action)
@@ -179,7 +196,7 @@ class Protocol:
         content_type = _header(scope, b"content-type")
         return parse(scope["query_string"], body, content_type, key)
 
-    async def _act(self, request: Request, method: str) -> Answer:
+    async def _act(self, request: Request, method: str, client: Client) -> Answer:
         key = Key(request.key)
         refused = self._dialect.refused.get(request.action)
         if refused:
@@ -188,7 +205,7 @@ class Protocol:
         # HEAD would lose the answer of what it bought.
         if action is None or method not in ("GET", "POST"):
             raise ProblemError(Problem.BAD_ACTION)
-        return await action(Call(self._house, self._dialect, request, key))
+        return await action(Call(self._house, self._dialect, request, key, client))
 
 
 async def _read_body(scope: Scope, receive: Receive) -> bytes | None:

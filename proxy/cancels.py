@@ -1,12 +1,14 @@
-"""Cancelling: at once where the upstream allows it, else as a promise that is kept."""
+"""Cancelling: at once where the upstream allows it, else as a promise that survives a restart."""
 
 import asyncio
 import logging
+from uuid import uuid4
 
 from proxy.errors import Problem, ProblemError
 from proxy.legacy.activation import Activation
 from proxy.model import OVER, Key
-from proxy.orders import Orders
+from proxy.orders import Orders, kept
+from proxy.store import Entry, Owed, OwedKind, SqliteStore, StoreError
 from proxy.upstream.cache import Cache
 from proxy.upstream.client import Upstream
 
@@ -18,9 +20,12 @@ LONGEST_PAUSE = 30.0
 
 
 class Cancels:
-    def __init__(self, upstream: Upstream, orders: Orders, balances: Cache[Key, int]) -> None:
+    def __init__(
+        self, upstream: Upstream, orders: Orders, store: SqliteStore, balances: Cache[Key, int]
+    ) -> None:
         self._upstream = upstream
         self._orders = orders
+        self._store = store
         self._balances = balances
         self._promised: set[asyncio.Task[None]] = set()
 
@@ -31,7 +36,34 @@ class Cancels:
         except ProblemError as error:
             if error.problem is not Problem.EARLY_CANCEL or not defer:
                 raise
-            self._promise(key, activation, error.seconds or FIRST_PAUSE)
+            order = activation.order
+            owed = Owed(
+                str(uuid4()), OwedKind.CANCEL, key, order.service, order.country,
+                self._upstream.now(), order.id,
+            )  # fmt: skip
+            await self.promise(owed, activation, error.seconds)
+
+    async def promise(self, owed: Owed, activation: Activation, wait: float | None = None) -> None:
+        """Cancel when the upstream allows it, whatever comes; kept before this returns."""
+        owed = Owed(owed.id, OwedKind.CANCEL, owed.key, owed.service, owed.country, owed.at,
+                    activation.order.id)  # fmt: skip
+        activation.cancelling = True
+        try:
+            await self._store.owe(owed)
+            await self._store.keep(kept(owed.key, activation))
+        except StoreError as error:
+            activation.cancelling = False
+            log.error("order %s: no promise: the store: %s", activation.order.id, error)
+            raise ProblemError(Problem.TRY_AGAIN, "the store cannot be written") from error
+        self.resume(owed, activation, wait)
+
+    def resume(self, owed: Owed, activation: Activation, wait: float | None = None) -> None:
+        """Go on with a promise that the store holds."""
+        if wait is None:
+            wait = max((activation.order.cancel_at or 0.0) - self._upstream.now(), 0.0)
+        task = asyncio.create_task(self._keep(owed, activation, wait))
+        self._promised.add(task)
+        task.add_done_callback(self._promised.discard)
 
     async def close(self) -> None:
         for task in self._promised:
@@ -48,7 +80,8 @@ class Cancels:
                 raise
         finally:
             self._balances.drop(key)
-        self._orders.cancelled(activation)
+        await self._orders.cancelled(key, activation)
+        await self._book(key, activation)
 
     async def _settle(self, key: Key, activation: Activation) -> None:
         """Something came before the cancel. Only the end of its time leaves the order unpaid."""
@@ -58,25 +91,34 @@ class Cancels:
         if activation.order.state not in OVER:
             raise ProblemError(Problem.CANNOT_CANCEL, activation.order.id)
 
-    def _promise(self, key: Key, activation: Activation, wait: float) -> None:
-        activation.cancelling = True
-        task = asyncio.create_task(self._keep(key, activation, wait))
-        self._promised.add(task)
-        task.add_done_callback(self._promised.discard)
+    async def _book(self, key: Key, activation: Activation) -> None:
+        order = activation.order
+        refund = Entry(self._upstream.now(), key.hash, order.id, "refund", order.cents or 0)
+        try:
+            await self._store.book(refund)
+        except StoreError as error:
+            log.error("order %s: its refund is not in the ledger: %s", order.id, error)
 
-    async def _keep(self, key: Key, activation: Activation, wait: float) -> None:
+    async def _keep(self, owed: Owed, activation: Activation, wait: float) -> None:
         pause = FIRST_PAUSE
         while True:
             await asyncio.sleep(wait)
             try:
-                await self._cancel(key, activation)
+                await self._cancel(owed.key, activation)
             except ProblemError as error:
-                if error.problem is not Problem.EARLY_CANCEL and not error.problem.is_doubt:
-                    log.warning("order %s: the promised cancel came too late: %s",
-                                activation.order.id, error)  # fmt: skip
-                    return
-                wait = error.seconds or pause
-                pause = min(pause * 2, LONGEST_PAUSE)
+                if error.problem is Problem.EARLY_CANCEL or error.problem.is_doubt:
+                    wait = error.seconds or pause
+                    pause = min(pause * 2, LONGEST_PAUSE)
+                    continue
+                log.warning("order %s: charged, the promised cancel came too late: %s",
+                            activation.order.id, error)  # fmt: skip
             else:
                 log.info("order %s: cancelled as promised", activation.order.id)
-                return
+            await self._done(owed, activation)
+            return
+
+    async def _done(self, owed: Owed, activation: Activation) -> None:
+        try:
+            await self._store.settle(owed.id, kept(owed.key, activation))
+        except StoreError as error:
+            log.error("order %s: the promise stays in the store: %s", activation.order.id, error)

@@ -89,7 +89,7 @@ def sandbox(port: int, sms_after: float, upstream_only: bool, changes: tuple[str
         click.echo(upstream_lines(url))
         server.run(simulated, opened)
         return
-    app = _built(lambda: create_app(config.with_upstream(f"{url}/api/v1")))
+    app = _built(lambda: create_app(config.for_sandbox(f"{url}/api/v1")))
     click.echo(lines_to_copy(url, sms_after))
     server.run(beside(app, simulated), opened)
 
@@ -98,12 +98,12 @@ def sandbox(port: int, sms_after: float, upstream_only: bool, changes: tuple[str
 @config_option
 def check(path: Path | None) -> None:
     """Validate the config and the mapping tables."""
-    from proxy.app import build_house
+    from proxy.app import codes_of
     from proxy.server import tls_context
 
     config = _config(path)
     _built(lambda: tls_context(config.listen.tls_cert, config.listen.tls_key))
-    codes = _built(lambda: build_house(config)).codes
+    codes = _built(lambda: codes_of(config))
     click.echo(f"ok: {len(codes.countries)} countries, {len(codes.services)} services")
 
 
@@ -130,10 +130,11 @@ def _built(build: Callable[[], T]) -> T:
     from proxy.config import ConfigError
     from proxy.server import TlsError
     from proxy.sheet import SheetError
+    from proxy.store import StoreError
 
     try:
         return build()
-    except (ConfigError, SheetError, TlsError) as error:
+    except (ConfigError, SheetError, StoreError, TlsError) as error:
         raise click.ClickException(str(error)) from error
 
 

@@ -45,6 +45,14 @@ class UpstreamConfig(Section, frozen=True):
     timeout: Annotated[float, Meta(gt=0, le=3600)] = 12.0
 
 
+class StoreConfig(Section, frozen=True):
+    url: Annotated[str, Meta(pattern="^sqlite://(/.+)?$")] = "sqlite:///virtualsms-proxy.db"
+
+
+class Orphan(Section, frozen=True):
+    reuse_seconds: Seconds = 300.0
+
+
 class Prices(Section, frozen=True):
     ttl: Seconds = 60.0
 
@@ -71,6 +79,8 @@ class Config(Section, frozen=True):
     default_country: Annotated[int, Meta(ge=0)] = 187
     early_cancel: Literal["auto", "deny", "defer"] = "auto"
     upstream: UpstreamConfig = field(default_factory=UpstreamConfig)
+    store: StoreConfig = field(default_factory=StoreConfig)
+    orphan: Orphan = field(default_factory=Orphan)
     prices: Prices = field(default_factory=Prices)
     catalog: Catalog = field(default_factory=Catalog)
     balance: Balance = field(default_factory=Balance)
@@ -82,8 +92,10 @@ class Config(Section, frozen=True):
         """The folder of tables to lay over the shipped ones."""
         return Path(self.mappings) if self.mappings else None
 
-    def with_upstream(self, url: str) -> "Config":
-        return replace(self, upstream=replace(self.upstream, url=url))
+    def for_sandbox(self, url: str) -> "Config":
+        """On that upstream, and leaving nothing behind."""
+        upstream = replace(self.upstream, url=url)
+        return replace(self, upstream=upstream, store=StoreConfig(url="sqlite://"))
 
 
 class ConfigError(ValueError):

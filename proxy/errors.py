@@ -57,6 +57,7 @@ class ProblemError(Exception):
         *,
         cents: int | None = None,
         seconds: float | None = None,
+        failed: bool = False,
     ) -> None:
         super().__init__(f"{problem.name}: {detail}" if detail else problem.name)
         self.problem = problem
@@ -65,6 +66,8 @@ class ProblemError(Exception):
         """The real price in US cents, for PRICE_TOO_HIGH."""
         self.seconds = seconds
         """How long the upstream asks to wait, for EARLY_CANCEL."""
+        self.may_have_worked = failed or problem is Problem.UNCLEAR
+        """The request may have had its effect, even if the upstream spoke of a reason in a 5xx."""
 
 
 class Refusal(NamedTuple):

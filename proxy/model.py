@@ -15,8 +15,13 @@ class Key:
     secret: str = field(repr=False)
 
     @property
+    def hash(self) -> str:
+        """What stands for the key where the key itself must not stand."""
+        return hashlib.sha256(self.secret.encode()).hexdigest()
+
+    @property
     def fingerprint(self) -> str:
-        return hashlib.sha256(self.secret.encode()).hexdigest()[:8]
+        return self.hash[:8]
 
     def __str__(self) -> str:
         return f"key {self.fingerprint}"

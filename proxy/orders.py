@@ -3,11 +3,13 @@
 import asyncio
 import logging
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from proxy.errors import Problem, ProblemError
 from proxy.legacy.activation import MAX_ID, Activation, candidates
 from proxy.model import Key, Order, OrderState, merge
+from proxy.store import Kept, SqliteStore, StoreError
 from proxy.upstream.cache import Cache
 from proxy.upstream.client import Upstream
 
@@ -46,44 +48,84 @@ class _Listing:
 
 
 class Orders:
-    def __init__(self, upstream: Upstream, patience: float) -> None:
+    def __init__(self, upstream: Upstream, store: SqliteStore, patience: float) -> None:
         self._upstream = upstream
+        self._store = store
         self._patience = patience
         self._accounts: dict[Key, _Account] = {}
+        self._opened: Cache[Key, None] = Cache(0.0, 1)
         self._lists: Cache[Key, _Listing] = Cache(POLL, MAX_KEYS)
         self._details: Cache[tuple[Key, str], None] = Cache(POLL, MAX_DETAILS)
 
-    def learn(self, key: Key, *orders: Order, asked_at: float | None = None) -> None:
+    async def open(self, key: Key) -> None:
+        """Bring the key's activations back from the store, once."""
+        if key not in self._accounts:
+            await self._opened.get(key, lambda: self._load(key))
+
+    async def _load(self, key: Key) -> None:
+        account = _Account()
+        try:
+            kept = await self._store.orders(key.hash)
+        except StoreError as error:
+            raise ProblemError(Problem.TRY_AGAIN, f"the store cannot be read: {error}") from error
+        for row in kept:
+            activation = _activation(row)
+            account.by_id[row.id] = account.by_order[row.order.id] = activation
+        self._accounts.setdefault(key, account)
+
+    def learn(self, key: Key, *orders: Order, asked_at: float | None = None) -> list[Activation]:
         """Take in what the upstream says of these orders of a key, when it was asked at that time.
 
-        The order created earlier has first claim on an id, so that a list read after a restart
-        gives the ids that were given before.
+        Returns the activations that have changed. The order created earlier has first claim on an
+        id, so that a list read after a restart gives the ids that were given before.
         """
-        account = self._accounts.setdefault(key, _Account())
+        account = self._accounts[key]
+        changed = []
         for order in sorted(orders, key=lambda order: (order.created_at or 0.0, order.id)):
             known = account.by_order.get(order.id)
             if known:
-                _take_in(known, order, asked_at)
+                if _take_in(known, order, asked_at):
+                    changed.append(known)
                 continue
             free = (number for number in candidates(order.id) if number not in account.by_id)
             activation = Activation(next(free), order, service=order.service)
             account.by_id[activation.id] = account.by_order[order.id] = activation
+            changed.append(activation)
+        return changed
 
-    def swapped(self, key: Key, activation: Activation, order: Order) -> None:
+    async def swapped(self, key: Key, activation: Activation, order: Order) -> None:
         """The order has another number, perhaps another id; it is the same activation."""
         activation.order = merge(activation.order, order)
         activation.changed_at = asyncio.get_running_loop().time()
         self._accounts[key].by_order[order.id] = activation
+        await self.save(key, activation)
+
+    async def save(self, key: Key, *activations: Activation) -> None:
+        """Keep what was bought here, or was spoken of by its client. Where the store fails, what is
+        known goes on in memory.
+        """
+        rows = [kept(key, one) for one in activations if one.is_worth_keeping]
+        if not rows:
+            return
+        try:
+            await self._store.keep(*rows)
+        except StoreError as error:
+            log.error("orders could not be kept: %s", error)
+
+    def activations(self, key: Key) -> Iterable[Activation]:
+        """Those that are known of an open key."""
+        return self._accounts[key].by_id.values()
 
     async def all(self, key: Key) -> list[Activation]:
         """Every activation of a key, newest first, by one shared read; known ones on a doubt."""
+        await self.open(key)
         try:
-            await self._lists.get(key, lambda: self._read_list(key))
+            await self.refresh(key)
         except ProblemError as error:
-            if not error.problem.is_doubt or key not in self._accounts:
+            if not error.problem.is_doubt or not self._accounts[key].by_id:
                 raise
             log.warning("the activations known stand: %s", error)
-        found = self._account(key).by_id.values()
+        found = self._accounts[key].by_id.values()
         return sorted(found, key=lambda found: found.order.created_at or 0.0, reverse=True)
 
     def of(self, key: Key, order_id: str) -> Activation:
@@ -96,14 +138,15 @@ class Orders:
         An id unknown here is looked for in the upstream's list. NO_ACTIVATION is said when that
         was read and has it not, or when the text cannot be an id at all.
         """
+        await self.open(key)
         if _ORDER.fullmatch(text):
             return await self._find_order(key, text.lower())
         if not _ID.fullmatch(text) or int(text) > MAX_ID:
             raise ProblemError(Problem.NO_ACTIVATION)
-        known = self._account(key).by_id.get(int(text))
+        known = self._accounts[key].by_id.get(int(text))
         if known is None:
             await self._read_list_surely(key)
-            known = self._account(key).by_id.get(int(text))
+            known = self._accounts[key].by_id.get(int(text))
         if known is None:
             raise ProblemError(Problem.NO_ACTIVATION)
         return known
@@ -135,10 +178,20 @@ class Orders:
         self._details.drop((key, order_id))
         await self.read(key, order_id)
 
-    def cancelled(self, activation: Activation) -> None:
+    async def cancelled(self, key: Key, activation: Activation) -> None:
         """The upstream has said that the order is cancelled."""
         activation.order = replace(activation.order, state=OrderState.CANCELLED)
         activation.is_confirmed = True
+        await self.save(key, activation)
+
+    async def refresh(self, key: Key) -> None:
+        """Read the order list, shared with all who ask at the time."""
+        await self._lists.get(key, lambda: self._read_list(key))
+
+    async def refresh_anew(self, key: Key) -> None:
+        """Read the order list by a request that begins now."""
+        self._lists.drop(key)
+        await self.refresh(key)
 
     async def _refresh(self, key: Key, activation: Activation) -> None:
         if activation.is_untouched:
@@ -148,7 +201,7 @@ class Orders:
         await self.read(key, activation.order.id)
 
     async def _find_order(self, key: Key, order_id: str) -> Activation:
-        if order_id not in self._account(key).by_order:
+        if order_id not in self._accounts[key].by_order:
             await self._read_order(key, order_id)
         return self.of(key, order_id)
 
@@ -162,7 +215,8 @@ class Orders:
     async def _read_list(self, key: Key) -> "_Listing":
         asked_at = asyncio.get_running_loop().time()
         orders = await self._upstream.orders(key)
-        self.learn(key, *orders, asked_at=asked_at)
+        await self.open(key)
+        await self.save(key, *self.learn(key, *orders, asked_at=asked_at))
         oldest = min((order.created_at or 0.0 for order in orders), default=0.0)
         is_cut_off = len(orders) in CAPS and oldest > self._upstream.now() - LONGEST_LIFE
         return _Listing(frozenset(order.id for order in orders), is_cut_off)
@@ -170,17 +224,46 @@ class Orders:
     async def _read_order(self, key: Key, order_id: str) -> None:
         asked_at = asyncio.get_running_loop().time()
         order = await self._upstream.order(key, order_id)
+        await self.open(key)
         self.learn(key, order, asked_at=asked_at)
-        self.of(key, order.id).was_read(order, self._upstream.now())
+        activation = self.of(key, order.id)
+        activation.was_read(order, self._upstream.now())
+        await self.save(key, activation)
 
-    def _account(self, key: Key) -> _Account:
-        return self._accounts.get(key) or _Account()
+
+def kept(key: Key, activation: Activation) -> Kept:
+    return Kept(
+        key=key.hash,
+        id=activation.id,
+        order=activation.order,
+        service=activation.service,
+        told=bool(activation.told),
+        finished=activation.finished,
+        cancelling=activation.cancelling,
+        confirmed=activation.is_confirmed,
+        asked_at=activation.asked_at,
+    )
 
 
-def _take_in(known: Activation, order: Order, asked_at: float | None) -> None:
+def _activation(row: Kept) -> Activation:
+    return Activation(
+        row.id,
+        row.order,
+        row.service,
+        told=row.told,
+        finished=row.finished,
+        cancelling=row.cancelling,
+        is_confirmed=row.confirmed,
+        asked_at=row.asked_at,
+    )
+
+
+def _take_in(known: Activation, order: Order, asked_at: float | None) -> bool:
+    """Whether anything is known now that was not before."""
     if order.id != known.order.id:
         # The id that the order had before a swap.
-        return
+        return False
     if asked_at is not None and asked_at < known.changed_at:
         order = replace(order, phone="", expires_at=None, cancel_at=None)
-    known.order = merge(known.order, order)
+    before, known.order = known.order, merge(known.order, order)
+    return known.order != before

@@ -1,12 +1,14 @@
-"""Buying a number: one POST for one getNumber, and what stands between the order and the client."""
+"""Buying a number: at most one POST for one getNumber, checked before it is handed out."""
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from proxy.codes import Codes, Country
 from proxy.errors import Problem, ProblemError
+from proxy.journal import Journal, Pair, Purchase
 from proxy.legacy.activation import Activation
-from proxy.model import Key, Order
+from proxy.model import Key
 from proxy.orders import Orders
 from proxy.upstream.cache import Cache
 from proxy.upstream.catalogue import Catalogue
@@ -25,62 +27,115 @@ class Purchases:
         self,
         upstream: Upstream,
         orders: Orders,
+        journal: Journal,
         catalogue: Catalogue,
         balances: Cache[Key, int],
         codes: Codes,
     ) -> None:
         self._upstream = upstream
         self._orders = orders
+        self._journal = journal
         self._catalogue = catalogue
         self._balances = balances
         self._codes = codes
         self._closed: Cache[tuple[str, str], None] = Cache(CLOSED_SECONDS, MAX_CLOSED)
-        self._under_way: set[asyncio.Task[Order]] = set()
 
-    async def buy(self, key: Key, service: str, country: Country, cap: int | None) -> Activation:
-        """One number for at most `cap` cents; the price is looked up first where there is a cap.
+    async def buy(
+        self,
+        key: Key,
+        code: str,
+        service: str,
+        country: Country,
+        cap: int | None,
+        is_gone: Callable[[], bool],
+    ) -> Activation:
+        """One number for at most `cap` cents, told to the client unless it `is_gone` by then.
 
-        The purchase goes on when the client's deadline passes: what was sent may have been charged.
+        `code` is what the client calls the upstream's `service`.
         """
+        await self._orders.open(key)
         if self._closed.is_fresh((service, country.iso)):
             raise ProblemError(Problem.NO_NUMBERS, f"{service}/{country.iso} is closed")
         if cap is not None:
             _check_price(await self._catalogue.price(service, country.iso), cap)
-        purchase = asyncio.create_task(self._purchase(key, service, country.iso))
-        self._under_way.add(purchase)
-        purchase.add_done_callback(self._done)
-        order = await asyncio.shield(purchase)
-        self._check(order, service, country, cap)
-        return self._orders.of(key, order.id)
+        pair = key, service, country.iso
+        purchase = await self._journal.left_over(pair, cap) or await self._begin(pair)
+        try:
+            activation = purchase.activation or await self._outcome(purchase)
+            await self._check(purchase, activation, country, cap)
+            activation.service = code
+            if is_gone():
+                raise ProblemError(Problem.TRY_AGAIN, "the client has gone")
+            await self._journal.tell(purchase, activation)
+            return activation
+        finally:
+            # Whatever ended this, the deadline included.
+            self._journal.release(purchase)
 
-    async def _purchase(self, key: Key, service: str, iso: str) -> Order:
+    async def _begin(self, pair: Pair) -> Purchase:
+        purchase = await self._journal.begin(pair)
+        purchase.post = asyncio.create_task(self._post(purchase))
+        purchase.post.add_done_callback(_retrieve)
+        return purchase
+
+    async def _post(self, purchase: Purchase) -> Activation:
+        """The one POST of a purchase. It goes on when its client has gone."""
+        key, service, iso = purchase.pair
         try:
             order = await self._upstream.purchase(key, service, iso)
+        except ProblemError as error:
+            if error.may_have_worked:
+                purchase.once = error.problem is not Problem.UNCLEAR
+                self._journal.leave(purchase)
+            else:
+                await self._journal.drop(purchase)
+            raise
         finally:
             self._balances.drop(key)
         self._orders.learn(key, order)
-        log.info(
-            "bought order %s: %s/%s for %s cents, %s", order.id, service, iso, order.cents, key
-        )
-        return order
+        activation = self._orders.of(key, order.id)
+        await self._journal.bought(purchase, activation)
+        purchase.post = None
+        if not purchase.has_client:
+            self._journal.release(purchase)
+        return activation
 
-    def _check(self, order: Order, service: str, country: Country, cap: int | None) -> None:
-        """What was bought is not always what was wished; then it is not handed out."""
+    async def _outcome(self, purchase: Purchase) -> Activation:
+        if purchase.post:
+            try:
+                return await asyncio.shield(purchase.post)
+            except ProblemError as error:
+                purchase.post = None
+                if error.problem is not Problem.UNCLEAR:
+                    raise
+        await self._journal.reconcile(purchase.owed.key)
+        if purchase.activation is None:
+            raise ProblemError(Problem.UNCLEAR, "the order list shows no order of this purchase")
+        return purchase.activation
+
+    async def _check(
+        self, purchase: Purchase, activation: Activation, country: Country, cap: int | None
+    ) -> None:
+        """What was bought is not always what was wished; then it is cancelled, not handed out."""
+        order, service = activation.order, purchase.owed.service
         if not self._codes.dial_fits(country, order.phone):
             self._closed.put((service, country.iso), None)
             log.warning("order %s is not handed out: no number of %s", order.id, country.iso)
+            await self._journal.give_back(purchase)
             raise ProblemError(Problem.NO_NUMBERS)
         if order.cents is None:
             return
         self._catalogue.charged(service, country.iso, order.cents)
         if cap is not None and order.cents > cap:
             log.warning("order %s is not handed out: charged over the cap", order.id)
+            await self._journal.give_back(purchase)
         _check_price(order.cents, cap)
 
-    def _done(self, purchase: asyncio.Task[Order]) -> None:
-        self._under_way.discard(purchase)
-        if not purchase.cancelled() and (error := purchase.exception()):
-            log.info("no order: %s", error)
+
+def _retrieve(post: "asyncio.Task[Activation]") -> None:
+    """Where the client has gone, nobody else takes the failure."""
+    if not post.cancelled() and (error := post.exception()):
+        log.info("no order: %s", error)
 
 
 def _check_price(cents: int, cap: int | None) -> None:

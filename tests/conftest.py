@@ -13,10 +13,14 @@ START = 1_772_366_400.0
 
 class _Jumping(selectors.DefaultSelector):
     now = 0.0
+    at_work = 0
 
     def select(self, timeout: float | None = None) -> Any:
         if timeout is None or timeout <= 0:
             return super().select(timeout)
+        if self.at_work:
+            # A thread is at work, which takes real time and no fake time.
+            return super().select(0.05)
         events = super().select(0)
         if not events:
             self.now += timeout
@@ -32,6 +36,15 @@ class FakeTimeLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._jumping.now
+
+    def run_in_executor(self, executor: Any, work: Any, *arguments: Any) -> Any:
+        self._jumping.at_work += 1
+        future = super().run_in_executor(executor, work, *arguments)
+        future.add_done_callback(lambda _: self._done_at_work())
+        return future
+
+    def _done_at_work(self) -> None:
+        self._jumping.at_work -= 1
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+NOTHING_LEFT = {"PROXY_STORE_URL": "sqlite://"}
 COMMAND = [sys.executable, "-m", "proxy"]
 
 
@@ -18,7 +19,7 @@ def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         timeout=60,
-        env={**os.environ, **environ},
+        env={**os.environ, **NOTHING_LEFT, **environ},
         check=False,
     )
 
@@ -33,7 +34,7 @@ def a_process(*arguments: str, log: Path, **environ: str) -> Iterator[str]:
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
-            env={**os.environ, **environ},
+            env={**os.environ, **NOTHING_LEFT, **environ},
         ) as process,
     ):
         try:

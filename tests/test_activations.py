@@ -10,6 +10,7 @@ from proxy.legacy.activation import MAX_ID, Activation, candidates
 from proxy.legacy.status import Phase
 from proxy.model import Key, Order, OrderState, Sms, merge
 from proxy.orders import Orders
+from proxy.store import open_store
 
 KEY = Key("k")
 
@@ -34,8 +35,11 @@ def test_the_id_of_an_order_never_changes_from_version_to_version():
 
 
 async def learned(*orders):
-    known = Orders(upstream=None, patience=1)
+    store = open_store("sqlite://")
+    known = Orders(upstream=None, store=store, patience=1)
+    await known.open(KEY)
     known.learn(KEY, *orders)
+    await store.close()
     return {o.id: known.of(KEY, o.id).id for o in orders}
 
 

@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 
 from proxy.actions import ACTIONS
 from proxy.app import create_app
-from proxy.config import Config
 from proxy.legacy.dialects import DIALECTS
 from tests.conftest import START, FakeTimeLoop
 from tests.judge import judge
-from tests.world import PATH
+from tests.world import NOTHING_LEFT, PATH
 
 ORDER = "7e44ebb5-9a55-4bd8-a4e9-7f226f9d5ebd"
 
@@ -98,7 +97,7 @@ def answering(data):
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_every_answer_is_one_that_the_strictest_client_can_read(dialect):
-    config = Config()
+    config = NOTHING_LEFT
 
     @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
     @given(upstreams)

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from proxy.app import PATHS
+from proxy.app import PATHS, create_app
 from proxy.errors import Problem
 from proxy.legacy.dialects import DIALECTS
 from proxy.legacy.request import MAX_BODY
-from tests.world import PATH, a_world
+from tests.world import NOTHING_LEFT, PATH, Wire, World, a_world
 
 pytestmark = pytest.mark.anyio
 
@@ -159,13 +159,30 @@ async def test_a_hundred_who_ask_at_once_cause_one_read(world):
     assert await world.requests("order") == 0
 
 
-async def test_one_get_number_is_one_purchase_whatever_it_answers(world):
-    for kind in ("status", "cdn", "truncated", "wrong_type", "broken"):
-        for when in ("before", "after"):
-            await world.steer("faults", {"kind": kind, "call": "purchase", "when": when})
-            before = await world.requests("purchase")
-            assert await world.ask("action=getNumber&service=wa&country=16") == "ERROR_SQL"
-            assert await world.requests("purchase") == before + 1
+@pytest.mark.parametrize("kind", ["status", "cdn", "truncated", "wrong_type", "broken", "silence"])
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_one_get_number_is_one_purchase_whatever_it_answers(world, kind, when):
+    await world.steer("faults", {"kind": kind, "call": "purchase", "when": when})
+    first = await world.ask("action=getNumber&service=wa&country=16")
+    assert await world.requests("purchase") == 1
+    charges = await charged(world)
+    if when == "before" or kind == "silence":
+        assert first == "ERROR_SQL"
+    else:
+        assert first.startswith("ACCESS_NUMBER")
+    if kind == "silence":
+        await asyncio.sleep(60)
+    # Who asks again gets what was paid for, and else a new one.
+    again = await world.ask("action=getNumber&service=wa&country=16")
+    assert again.startswith("ACCESS_NUMBER")
+    assert again != first
+    told = 1 + first.startswith("ACCESS_NUMBER")
+    assert await charged(world) == max(told, charges)
+
+
+async def charged(world):
+    entries = (await world.steer("ledger"))["entries"]
+    return sum(entry["kind"] == "charge" for entry in entries)
 
 
 async def test_a_purchase_that_was_sent_goes_on_behind_its_deadline(world):
@@ -180,14 +197,11 @@ async def test_a_purchase_that_was_sent_goes_on_behind_its_deadline(world):
 
 async def test_ids_are_found_again_in_the_upstreams_list(clock):
     """The same order has the same activation id after a restart."""
-    from proxy.app import create_app
-    from proxy.config import Config
-    from tests.world import Wire, World
 
     async with a_world(clock) as world:
         numbers = [await world.ask("action=getNumber&service=wa&country=16") for _ in range(5)]
         await world.sms("Your code is 1111")
-        restarted = create_app(Config(), clock=clock, transport=Wire(world.sandbox))
+        restarted = create_app(NOTHING_LEFT, clock=clock, transport=Wire(world.sandbox))
         async with restarted.router.lifespan_context(restarted):
             world = World(restarted, world.sandbox)
             ids = [number.split(":")[1] for number in numbers]

@@ -11,6 +11,8 @@ FILES = sorted(PROXY.rglob("*.py"))
 FOUNDATION = {"errors", "model", "sheet"}
 ROOMS = {"legacy", "upstream", "codes", "sandbox"}
 
+IO = {"upstream", "store"}
+
 # What each room may import beside itself and the foundation. Data flows down this list.
 MAY_IMPORT = {
     "errors": set(),
@@ -23,13 +25,17 @@ MAY_IMPORT = {
     "server": set(),
     "legacy": set(),
     "upstream": set(),
-    "orders": {"legacy", "upstream"},
-    "purchases": {"orders", "legacy", "codes", "upstream"},
-    "cancels": {"orders", "legacy", "upstream"},
-    "actions": {"orders", "purchases", "cancels", "legacy", "codes", "upstream"},
-    "app": {"actions", "orders", "purchases", "cancels", "legacy", "tables", "config", "upstream"},
+    "store": set(),
+    "orders": {"legacy", "upstream", "store"},
+    "cancels": {"orders", "legacy", "upstream", "store"},
+    "journal": {"orders", "cancels", "legacy", "upstream", "store"},
+    "purchases": {"journal", "orders", "legacy", "codes", "upstream"},
+    "actions": {"orders", "purchases", "journal", "cancels", "legacy", "codes"} | IO,
+    "app": {"actions", "orders", "purchases", "journal", "cancels", "legacy", "config"}
+    | {"codes", "tables"}
+    | IO,
     "sandbox": {"tables"},
-    "cli": {"app", "server", "sandbox", "config", "logs", "tables"},
+    "cli": {"app", "server", "sandbox", "config", "logs", "tables", "store"},
     "__main__": {"cli"},
 }
 

@@ -4,10 +4,10 @@ import httpx
 import pytest
 
 from proxy.app import create_app
-from proxy.config import Config
 from proxy.errors import Problem, ProblemError
 from proxy.model import Key
 from proxy.upstream.client import Upstream
+from tests.world import NOTHING_LEFT
 
 pytestmark = pytest.mark.anyio
 
@@ -121,7 +121,7 @@ async def test_187_is_there_even_if_nothing_is_sold_in_the_us():
     def answer(request):
         return httpx.Response(200, json={"countries": [{"id": "GB", "price": 0.5, "count": 9}]})
 
-    app = create_app(Config(), transport=httpx.MockTransport(answer))
+    app = create_app(NOTHING_LEFT, transport=httpx.MockTransport(answer))
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://p")
     path = "/stubs/handler_api.php?api_key=k&action=getPrices&service=wa"
     assert (await client.get(path)).json().keys() == {"187", "16"}
@@ -136,7 +136,7 @@ async def test_an_id_behind_the_end_of_a_full_list_of_live_orders_is_no_final_wo
         date = "Sun, 01 Mar 2026 12:00:00 GMT"
         return httpx.Response(200, json={"orders": orders}, headers={"Date": date})
 
-    app = create_app(Config(), transport=httpx.MockTransport(answer))
+    app = create_app(NOTHING_LEFT, transport=httpx.MockTransport(answer))
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://p")
     path = "/stubs/handler_api.php?api_key=k&action=getStatus&id=4"
     assert (await client.get(path)).text == "ERROR_SQL"

@@ -8,11 +8,12 @@ import httpx
 from starlette.applications import Starlette
 
 from proxy.app import create_app
-from proxy.config import Config
+from proxy.config import Config, StoreConfig
 from proxy.sandbox import create_sandbox
 
 PATH = "/stubs/handler_api.php"
 NEVER = 1e9
+NOTHING_LEFT = Config(store=StoreConfig(url="sqlite://"))
 
 
 class Wire(httpx.ASGITransport):
@@ -65,6 +66,7 @@ class World:
 async def a_world(clock: Callable[[], float], **config: Any) -> AsyncIterator[World]:
     """No SMS comes by itself in it."""
     sandbox = create_sandbox(clock=clock, sms_after=NEVER)
-    app = create_app(Config(**config), clock=clock, transport=Wire(sandbox))
+    store = StoreConfig(url=config.pop("store", "sqlite://"))
+    app = create_app(Config(store=store, **config), clock=clock, transport=Wire(sandbox))
     async with app.router.lifespan_context(app):
         yield World(app, sandbox)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from proxy.actions import catalogue, lists, numbers, prices, statuses
-from proxy.actions.call import Action, Call, House
+from proxy.actions.call import Action, Call, Client, House
 
 ACTIONS: Mapping[str, Action] = MappingProxyType(
     {
@@ -41,4 +41,4 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
     }
 )
 
-__all__ = ["ACTIONS", "Action", "Call", "House"]
+__all__ = ["ACTIONS", "Action", "Call", "Client", "House"]

@@ -1,11 +1,16 @@
 """A call of an action: the request, whose it is, and the house that can answer it."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+
+from starlette.types import Receive
 
 from proxy.cancels import Cancels
 from proxy.codes import Codes, Country
 from proxy.errors import Problem, ProblemError
+from proxy.journal import Journal
 from proxy.legacy.activation import Activation, View
 from proxy.legacy.answers import Answer
 from proxy.legacy.dialects import Dialect
@@ -13,6 +18,7 @@ from proxy.legacy.request import Request
 from proxy.model import Key
 from proxy.orders import Orders
 from proxy.purchases import Purchases
+from proxy.store import SqliteStore
 from proxy.upstream.cache import Cache
 from proxy.upstream.catalogue import Catalogue
 from proxy.upstream.client import Upstream
@@ -23,8 +29,10 @@ class House:
     """Everything an action can use."""
 
     upstream: Upstream
+    store: SqliteStore
     orders: Orders
     purchases: Purchases
+    journal: Journal
     cancels: Cancels
     catalogue: Catalogue
     balances: Cache[Key, int]
@@ -34,12 +42,33 @@ class House:
     """None: as the dialect does."""
 
 
+class Client:
+    """The connection of a client."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+
+    @contextmanager
+    def watched(self) -> Iterator[Callable[[], bool]]:
+        """Gives a function that tells whether the client has hung up."""
+        gone = asyncio.create_task(self._gone())
+        try:
+            yield gone.done
+        finally:
+            gone.cancel()
+
+    async def _gone(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     house: House
     dialect: Dialect
     request: Request
     key: Key
+    client: "Client"
 
     def service(self) -> str:
         """The upstream code of the service that is asked for."""

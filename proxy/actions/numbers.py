@@ -42,15 +42,17 @@ async def swap_number(call: Call) -> Answer:
     if activation.phase is not Phase.WAITING:
         raise ProblemError(Problem.BAD_STATUS, "only a number without an SMS can be swapped")
     order = await call.house.upstream.swap(call.key, activation.order.id)
-    call.house.orders.swapped(call.key, activation, order)
+    await call.house.orders.swapped(call.key, activation, order)
     return call.dialect.shapes.number(call.view(activation))
 
 
 async def _bought(call: Call) -> View:
     refuse_wishes(call.request)
     service, country, cap = call.service(), call.country(), call.request.max_cents
-    activation = await call.house.purchases.buy(call.key, service, country, cap)
-    activation.service = call.request.text("service")
+    with call.client.watched() as is_gone:
+        activation = await call.house.purchases.buy(
+            call.key, call.request.text("service"), service, country, cap, is_gone
+        )
     return call.view(activation)
 
 

@@ -63,6 +63,7 @@ async def _set(call: Call, wish: int | None) -> Step:
     match step.act:
         case Act.FINISH:
             activation.finished = True
+            await call.house.orders.save(call.key, activation)
         case Act.RETRY:
             await _ask_again(call, activation)
         case Act.CANCEL:

@@ -22,6 +22,8 @@ class Activation:
     order: Order
     service: str
     """The code that the client bought, else the upstream's."""
+    told: bool | None = None
+    """Whether a client heard of the number; None: it was not bought here."""
     finished: bool = False
     cancelling: bool = False
     """The client was promised a cancel; whatever comes, it sees a cancelled activation."""
@@ -70,6 +72,12 @@ class Activation:
             # A welcome may come before the code.
             return self.sms is not None and find_code(self.sms.text) is not None
         return self.phase in (Phase.FINISHED, Phase.CANCELLED)
+
+    @property
+    def is_worth_keeping(self) -> bool:
+        """It was bought here, or its client has said something of it."""
+        spoken_of = self.finished or self.cancelling or self.asked_at is not None
+        return self.told is not None or spoken_of
 
     def was_read(self, order: Order, now: float) -> None:
         self.read_at = now

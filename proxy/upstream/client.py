@@ -4,6 +4,7 @@ Every failure is a ProblemError: what the upstream refused by its own word, TRY_
 request never left, UNCLEAR when it may have had its effect.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
@@ -101,7 +102,13 @@ class Upstream:
         # A purchase that still waits for a connection when its client is told to try again is not
         # sent any more.
         patience = httpx.Timeout(self._timeout / 3, read=LONGEST_PURCHASE)
-        return await self._call("purchase", wire.purchased, key, json=body, timeout=patience)
+        try:
+            async with asyncio.timeout(LONGEST_PURCHASE):
+                return await self._call(
+                    "purchase", wire.purchased, key, json=body, timeout=patience
+                )
+        except TimeoutError as error:
+            raise ProblemError(Problem.UNCLEAR, "purchase: no answer") from error
 
     async def order(self, key: Key, order: str) -> Order:
         return await self._call("order", wire.order, key, order=order)
@@ -175,7 +182,8 @@ def _body(call: str, response: httpx.Response, key: Key | None) -> Any:
         said = said.replace(key.secret, "[key]")
     problem = classify(call, response.status_code, said)
     detail = f"{call}: HTTP {response.status_code} {said[:200]}".rstrip()
-    raise ProblemError(problem, detail, seconds=wire.wait_seconds(response.content))
+    seconds = wire.wait_seconds(response.content)
+    raise ProblemError(problem, detail, seconds=seconds, failed=response.status_code >= 500)
 
 
 def _said(call: str, error: Exception) -> str:

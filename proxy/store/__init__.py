@@ -1,0 +1,6 @@
+"""What must survive a restart: orders, what is owed to the upstream, the money ledger."""
+
+from proxy.store.rows import Entry, Kept, Owed, OwedKind
+from proxy.store.sqlite import SqliteStore, StoreError, open_store
+
+__all__ = ["Entry", "Kept", "Owed", "OwedKind", "SqliteStore", "StoreError", "open_store"]

@@ -1,0 +1,68 @@
+"""The rows that a store keeps. Pure."""
+
+import enum
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from proxy.model import Key, Order
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An order under its activation id, with what its client has said of it."""
+
+    key: str
+    """The hash of its key: the key itself is not kept."""
+    id: int
+    order: Order
+    service: str
+    told: bool
+    finished: bool = False
+    cancelling: bool = False
+    confirmed: bool = False
+    asked_at: int | None = None
+
+
+class OwedKind(enum.Enum):
+    PURCHASE = "purchase"
+    """A purchase was or is being sent, and its outcome is not known."""
+    ORPHAN = "orphan"
+    """An order is paid, and no client was told."""
+    CANCEL = "cancel"
+    """A client was promised a cancel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """Something that the upstream still has to be asked for; only such a row holds a key."""
+
+    id: str
+    kind: OwedKind
+    key: Key
+    service: str
+    country: str
+    at: float
+    """When it began, on the upstream's clock."""
+    order: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the ledger, in cents: a quote, a charge (negative) or a refund."""
+
+    at: float
+    key: str
+    order: str
+    kind: str
+    cents: int
+    what: str = ""
+
+
+def packed(order: Order) -> bytes:
+    return msgspec.json.encode(order)
+
+
+def unpacked(body: Any) -> Order:
+    return msgspec.json.decode(body, type=Order)

@@ -1,0 +1,282 @@
+"""The store in a SQLite file: one writer thread, writes in flight share a commit.
+
+Orders that are paid and promises are written with synchronous=FULL: they survive a power cut.
+Everything else is NORMAL. A key stands only in the table `owed`; when its row goes, its bytes go
+from the file (secure_delete) and from the write-ahead log (a checkpoint that truncates it).
+"""
+
+import asyncio
+import fcntl
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from proxy.model import Key
+from proxy.store.rows import Entry, Kept, Owed, OwedKind, packed, unpacked
+
+T = TypeVar("T")
+Write = Callable[[sqlite3.Connection], None]
+
+VERSION = 1
+BUSY_SECONDS = 2.0
+
+SCHEMA = """
+create table orders (
+    key text not null,
+    id integer not null,
+    order_id text not null,
+    service text not null,
+    body blob not null,
+    told integer not null,
+    finished integer not null,
+    cancelling integer not null,
+    confirmed integer not null,
+    asked_at integer,
+    created_at real not null,
+    primary key (key, order_id)
+) without rowid;
+create index orders_by_age on orders (created_at);
+create table owed (
+    id text primary key,
+    kind text not null,
+    secret text not null,
+    service text not null,
+    country text not null,
+    at real not null,
+    order_id text not null
+) without rowid;
+create table ledger (
+    at real not null,
+    key text not null,
+    order_id text not null,
+    kind text not null,
+    cents integer not null,
+    what text not null
+);
+create index ledger_by_time on ledger (at);
+"""
+
+
+class StoreError(Exception):
+    """The store cannot be opened, read or written. The text is one line."""
+
+
+@dataclass(slots=True)
+class _Wish:
+    write: Write
+    durable: bool
+    erase: bool
+    done: "asyncio.Future[None]"
+
+
+def open_store(url: str) -> "SqliteStore":
+    """`sqlite:///relative.db`, `sqlite:////absolute.db`, or `sqlite://` in memory. StoreError."""
+    path = url.removeprefix("sqlite:///") if url != "sqlite://" else ":memory:"
+    try:
+        return SqliteStore(path)
+    except (sqlite3.Error, OSError) as error:
+        raise StoreError(f"{path}: {_why(error)}") from error
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, BlockingIOError):
+        return "another process has it open: end that, or set store.url to another file"
+    if isinstance(error, OSError):
+        return f"{error.strerror}: make it writable, or set store.url to another file"
+    return f"{error}: move it away, or set store.url to another file"
+
+
+class SqliteStore:
+    """Reads and writes run in one thread of their own; every method may raise StoreError."""
+
+    def __init__(self, path: str) -> None:
+        self._thread = ThreadPoolExecutor(1, "store")
+        self._wishes: list[_Wish] = []
+        self._flushing: asyncio.Task[None] | None = None
+        self._lock = _locked(path) if path != ":memory:" else None
+        try:
+            self._db = self._thread.submit(_connect, path).result()
+        except BaseException:
+            self._let_go()
+            raise
+
+    async def orders(self, key: str) -> list[Kept]:
+        """All orders kept of a key."""
+        sql = "select * from orders where key = ?"
+        return [_kept(row) for row in await self._read(sql, key)]
+
+    async def owed(self) -> list[Owed]:
+        return [_owed(row) for row in await self._read("select * from owed order by at")]
+
+    async def ledger(self, since: float = 0.0) -> list[Entry]:
+        rows = await self._read("select * from ledger where at >= ? order by at", since)
+        return [Entry(*row) for row in rows]
+
+    async def owe(self, owed: Owed) -> None:
+        """Durable before it returns: nothing that is owed may be forgotten."""
+        await self._write(lambda db: _owe(db, owed), durable=True)
+
+    async def settle(self, id: str, *kept: Kept) -> None:
+        """What was owed is done: its key goes from the file. Orders are kept in the same commit."""
+
+        def write(db: sqlite3.Connection) -> None:
+            _keep(db, kept)
+            db.execute("delete from owed where id = ?", (id,))
+
+        await self._write(write, durable=True, erase=True)
+
+    async def bought(self, owed: Owed, kept: Kept, *entries: Entry) -> None:
+        """A paid order, what is owed for it from now on, and its money: all or nothing."""
+
+        def write(db: sqlite3.Connection) -> None:
+            _keep(db, (kept,))
+            _owe(db, owed)
+            _book(db, entries)
+
+        await self._write(write, durable=True)
+
+    async def keep(self, *kept: Kept) -> None:
+        await self._write(lambda db: _keep(db, kept))
+
+    async def book(self, *entries: Entry) -> None:
+        await self._write(lambda db: _book(db, entries))
+
+    async def forget(self, before: float) -> None:
+        """Orders and ledger lines older than that, save orders that something is owed for."""
+
+        def write(db: sqlite3.Connection) -> None:
+            owed = "select order_id from owed"
+            sql = f"delete from orders where created_at < ? and order_id not in ({owed})"
+            db.execute(sql, (before,))
+            db.execute("delete from ledger where at < ?", (before,))
+
+        await self._write(write)
+
+    async def close(self) -> None:
+        """What was asked for before is written first."""
+        while self._flushing:
+            await asyncio.wait([self._flushing])
+        await self._run(self._db.close)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        self._thread.shutdown()
+        if self._lock is not None:
+            os.close(self._lock)
+
+    async def _read(self, sql: str, *values: Any) -> list[Any]:
+        try:
+            return await self._run(lambda: self._db.execute(sql, values).fetchall())
+        except sqlite3.Error as error:
+            raise StoreError(str(error)) from error
+
+    async def _write(self, write: Write, *, durable: bool = False, erase: bool = False) -> None:
+        done = asyncio.get_running_loop().create_future()
+        self._wishes.append(_Wish(write, durable, erase, done))
+        if self._flushing is None:
+            self._flushing = asyncio.create_task(self._flush())
+        await done
+
+    async def _flush(self) -> None:
+        """One commit for all that has gathered while the last one ran."""
+        while self._wishes:
+            wishes, self._wishes = self._wishes, []
+            failure: BaseException | None = None
+            try:
+                await self._run(partial(self._commit, wishes))
+            except sqlite3.Error as error:
+                failure = StoreError(str(error))
+            for wish in wishes:
+                if not wish.done.done():
+                    wish.done.set_exception(failure) if failure else wish.done.set_result(None)
+        self._flushing = None
+
+    def _commit(self, batch: Sequence[_Wish]) -> None:
+        level = "full" if any(wish.durable for wish in batch) else "normal"
+        self._db.execute(f"pragma synchronous = {level}")
+        self._db.execute("begin immediate")
+        try:
+            for wish in batch:
+                wish.write(self._db)
+            self._db.execute("commit")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("rollback")
+            raise
+        if any(wish.erase for wish in batch):
+            self._db.execute("pragma wal_checkpoint(truncate)").fetchall()
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def _locked(path: str) -> int:
+    """A descriptor that holds the file for this process, made readable for nobody else."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    Path(path).chmod(0o600)
+    return descriptor
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    db.execute("pragma journal_mode = wal").fetchall()
+    db.execute("pragma secure_delete = on").fetchall()
+    found = db.execute("pragma user_version").fetchone()[0]
+    if found > VERSION:
+        raise sqlite3.DatabaseError(f"it is of a newer version ({found}; this is {VERSION})")
+    if found < VERSION:
+        db.executescript(f"begin; {SCHEMA} pragma user_version = {VERSION}; commit;")
+    return db
+
+
+def _keep(db: sqlite3.Connection, kept: Iterable[Kept]) -> None:
+    db.executemany(
+        "insert or replace into orders values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                row.key,
+                row.id,
+                row.order.id,
+                row.service,
+                packed(row.order),
+                row.told,
+                row.finished,
+                row.cancelling,
+                row.confirmed,
+                row.asked_at,
+                row.order.created_at or 0.0,
+            )
+            for row in kept
+        ],
+    )
+
+
+def _owe(db: sqlite3.Connection, owed: Owed) -> None:
+    row = (owed.id, owed.kind.value, owed.key.secret, owed.service, owed.country, owed.at)
+    db.execute("insert or replace into owed values (?, ?, ?, ?, ?, ?, ?)", (*row, owed.order))
+
+
+def _book(db: sqlite3.Connection, entries: Iterable[Entry]) -> None:
+    rows = [(e.at, e.key, e.order, e.kind, e.cents, e.what) for e in entries]
+    db.executemany("insert into ledger values (?, ?, ?, ?, ?, ?)", rows)
+
+
+def _kept(row: Any) -> Kept:
+    key, id, _, service, body, told, finished, cancelling, confirmed, asked_at, _ = row
+    flags = bool(told), bool(finished), bool(cancelling), bool(confirmed)
+    return Kept(key, id, unpacked(body), service, *flags, asked_at)
+
+
+def _owed(row: Any) -> Owed:
+    id, kind, secret, service, country, at, order = row
+    return Owed(id, OwedKind(kind), Key(secret), service, country, at, order)

@@ -1,0 +1,166 @@
+"""The contract of a store."""
+
+import asyncio
+import os
+import sqlite3
+import stat
+
+import pytest
+
+from proxy.model import Key, Order, OrderState, Sms
+from proxy.store import Entry, Kept, Owed, OwedKind, StoreError, open_store
+
+pytestmark = pytest.mark.anyio
+
+SECRET = "vsms_planted_secret"
+ORDER = Order(
+    id="o-1",
+    phone="447700900001",
+    service="wa",
+    country="GB",
+    state=OrderState.COMPLETED,
+    cents=90,
+    created_at=100.0,
+    expires_at=1300.0,
+    messages=(Sms("Your code is 1111", 105.5, "WhatsApp"),),
+)
+KEPT = Kept("hash", 7, ORDER, "wa", told=True, finished=True, asked_at=1)
+OWED = Owed("p-1", OwedKind.PURCHASE, Key(SECRET), "wa", "GB", at=99.0)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "store.db"
+
+
+@pytest.fixture
+async def store(path):
+    store = open_store(f"sqlite:///{path}")
+    yield store
+    await store.close()
+
+
+async def reopened(store, path):
+    await store.close()
+    return open_store(f"sqlite:///{path}")
+
+
+async def test_what_was_kept_is_there_after_a_restart(path):
+    store = open_store(f"sqlite:///{path}")
+    await store.keep(KEPT)
+    await store.owe(OWED)
+    await store.book(Entry(100.0, "hash", "o-1", "charge", -90, "wa/GB"))
+    store = await reopened(store, path)
+    assert await store.orders("hash") == [KEPT]
+    assert await store.orders("other") == []
+    assert await store.owed() == [OWED]
+    assert [entry.cents for entry in await store.ledger()] == [-90]
+    await store.close()
+
+
+async def test_a_later_state_replaces_the_earlier(store):
+    await store.keep(KEPT)
+    later = Kept("hash", 7, ORDER, "wa", told=True, cancelling=True, confirmed=True)
+    await store.keep(later)
+    assert await store.orders("hash") == [later]
+
+
+async def test_a_bought_order_and_what_is_owed_for_it_are_one_commit(store):
+    await store.owe(OWED)
+    orphan = Owed("p-1", OwedKind.ORPHAN, Key(SECRET), "wa", "GB", 99.0, "o-1")
+    await store.bought(orphan, KEPT, Entry(100.0, "hash", "o-1", "charge", -90))
+    assert await store.owed() == [orphan]
+    assert await store.orders("hash") == [KEPT]
+
+
+async def test_a_key_that_is_no_longer_owed_a_call_is_gone_from_the_bytes(store, path):
+    def bytes_of_all_files():
+        return b"".join(file.read_bytes() for file in path.parent.iterdir())
+
+    for number in range(50):
+        await store.owe(Owed(f"p-{number}", OwedKind.CANCEL, Key(SECRET), "wa", "GB", 1.0))
+    assert SECRET.encode() in bytes_of_all_files()
+    for number in range(50):
+        await store.settle(f"p-{number}", KEPT)
+    assert SECRET.encode() not in bytes_of_all_files()
+    assert await store.owed() == []
+    assert await store.orders("hash") == [KEPT]
+
+
+async def test_the_files_are_for_their_owner_alone(store, path):
+    await store.owe(OWED)
+    for file in path.parent.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+
+
+async def test_writes_in_flight_share_a_commit(store):
+    commits = []
+    store._db.set_trace_callback(lambda sql: commits.append(sql) if sql == "commit" else None)
+    owed = [Owed(f"p-{n}", OwedKind.PURCHASE, Key(SECRET), "wa", "GB", 1.0) for n in range(100)]
+    await asyncio.gather(*(store.owe(row) for row in owed))
+    assert len(await store.owed()) == 100
+    assert len(commits) <= 2
+
+
+async def test_one_write_that_fails_is_told_and_loses_no_later_one(store):
+    store._db.execute(
+        "create trigger no before insert on ledger begin select raise(fail, 'x'); end"
+    )
+    with pytest.raises(StoreError):
+        await store.book(Entry(1.0, "h", "o", "charge", 1))
+    await store.keep(KEPT)
+    assert await store.orders("hash") == [KEPT]
+
+
+async def test_old_orders_are_forgotten_but_not_those_that_something_is_owed_for(store):
+    await store.keep(KEPT)
+    orphan = Owed("p-1", OwedKind.ORPHAN, Key(SECRET), "wa", "GB", 99.0, "o-1")
+    await store.owe(orphan)
+    await store.book(Entry(100.0, "hash", "o-1", "charge", -90))
+    await store.forget(before=1000.0)
+    assert await store.orders("hash") == [KEPT]
+    assert await store.ledger() == []
+    await store.settle("p-1")
+    await store.forget(before=1000.0)
+    assert await store.orders("hash") == []
+
+
+async def test_a_file_that_another_process_holds_is_refused(store, path):
+    with pytest.raises(StoreError, match="another process has it open"):
+        open_store(f"sqlite:///{path}")
+
+
+async def test_a_file_of_a_newer_version_is_refused(path):
+    with sqlite3.connect(path) as db:
+        db.execute("pragma user_version = 99")
+    db.close()
+    with pytest.raises(StoreError, match=r"store.db: it is of a newer version \(99; this is 1\)"):
+        open_store(f"sqlite:///{path}")
+
+
+async def test_a_file_that_is_no_store_is_refused(path):
+    path.write_bytes(b"this is not a database, but long enough to look at" * 100)
+    with pytest.raises(StoreError, match="file is not a database: move it away"):
+        open_store(f"sqlite:///{path}")
+
+
+async def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(StoreError, match="No such file or directory: make it writable"):
+        open_store(f"sqlite:///{tmp_path}/gone/store.db")
+
+
+async def test_a_refused_file_is_not_held(path):
+    path.write_bytes(b"not a database" * 1000)
+    with pytest.raises(StoreError):
+        open_store(f"sqlite:///{path}")
+    os.truncate(path, 0)
+    await open_store(f"sqlite:///{path}").close()
+
+
+async def test_in_memory_nothing_is_left_behind(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    store = open_store("sqlite://")
+    await store.keep(KEPT)
+    assert await store.orders("hash") == [KEPT]
+    await store.close()
+    assert list(tmp_path.iterdir()) == []
