@@ -85,6 +85,7 @@ def create_app(
     routes += [Route(path, ByHost(by_host, default)) for path in PATHS]
     routes.append(Route("/livez", livez))
     app = Starlette(routes=routes, lifespan=lifespan)
+    app.state.house = house
     # A redirect would carry the key in its address.
     app.router.redirect_slashes = False
     return app
@@ -107,7 +108,14 @@ def build_house(
     )
     balances: Cache[Key, int] = Cache(config.balance.ttl, MAX_KEYS)
     cancels = Cancels(upstream, orders, store, balances)
-    journal = Journal(upstream, orders, cancels, store, config.orphan.reuse_seconds)
+    journal = Journal(
+        upstream,
+        orders,
+        cancels,
+        store,
+        reuse_seconds=config.orphan.reuse_seconds,
+        retention=config.store.retention,
+    )
     return House(
         upstream=upstream,
         orders=orders,
@@ -144,7 +152,7 @@ class ByHost:
         self._default = default
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        host = _header(scope, b"host")
+        host = _header(scope, b"host").lower()
         apps = (app for name, app in self._by_host if name in host)
         await next(apps, self._default)(scope, receive, send)
 
@@ -192,7 +200,8 @@ class Protocol:
         if self._dialect.key_header:
             name, before = self._dialect.key_header
             sent = _header(scope, name.encode())
-            key = sent.removeprefix(before) if sent.startswith(before) else ""
+            is_named = sent[: len(before)].lower() == before.lower()
+            key = sent[len(before) :] if is_named else ""
         content_type = _header(scope, b"content-type")
         return parse(scope["query_string"], body, content_type, key)
 
@@ -225,9 +234,12 @@ async def _read_body(scope: Scope, receive: Receive) -> bytes | None:
 
 
 async def _send(send: Send, answer: Answer, request_id: str) -> None:
-    headers = {
+    body = {
         "content-type": answer.content_type,
         "content-length": str(len(answer.body)),
+    }
+    headers = {
+        **(body if answer.status != 204 else {}),
         "cache-control": "no-store",
         "x-request-id": request_id,
         **answer.headers,

@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 from uuid import uuid4
 
 from proxy.errors import Problem, ProblemError
 from proxy.legacy.activation import Activation
 from proxy.model import OVER, Key
 from proxy.orders import Orders, kept
-from proxy.store import Entry, Owed, OwedKind, SqliteStore, StoreError
+from proxy.store import Owed, OwedKind, SqliteStore, StoreError
 from proxy.upstream.cache import Cache
 from proxy.upstream.client import Upstream
 
@@ -17,6 +18,10 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 30.0
 """Seconds between the tries of a promised cancel: 1, 2, 4 … 30."""
+LONGEST_WAIT = 600.0
+
+TOO_LATE = (Problem.CODE_RECEIVED, Problem.CANNOT_CANCEL, Problem.NO_ACTIVATION)
+"""What the upstream says when an order can never be cancelled any more."""
 
 
 class Cancels:
@@ -34,19 +39,20 @@ class Cancels:
         try:
             await self._cancel(key, activation)
         except ProblemError as error:
-            if error.problem is not Problem.EARLY_CANCEL or not defer:
+            # A client that is told yes to an early cancel takes every other word for one, too.
+            may_come_later = error.problem is Problem.EARLY_CANCEL or error.problem.is_doubt
+            if not (defer and may_come_later):
                 raise
             order = activation.order
             owed = Owed(
                 str(uuid4()), OwedKind.CANCEL, key, order.service, order.country,
                 self._upstream.now(), order.id,
             )  # fmt: skip
-            await self.promise(owed, activation, error.seconds)
+            await self.promise(owed, activation, error.seconds or FIRST_PAUSE)
 
     async def promise(self, owed: Owed, activation: Activation, wait: float | None = None) -> None:
         """Cancel when the upstream allows it, whatever comes; kept before this returns."""
-        owed = Owed(owed.id, OwedKind.CANCEL, owed.key, owed.service, owed.country, owed.at,
-                    activation.order.id)  # fmt: skip
+        owed = replace(owed, kind=OwedKind.CANCEL, order=activation.order.id)
         activation.cancelling = True
         try:
             await self._store.owe(owed)
@@ -81,7 +87,6 @@ class Cancels:
         finally:
             self._balances.drop(key)
         await self._orders.cancelled(key, activation)
-        await self._book(key, activation)
 
     async def _settle(self, key: Key, activation: Activation) -> None:
         """Something came before the cancel. Only the end of its time leaves the order unpaid."""
@@ -91,14 +96,6 @@ class Cancels:
         if activation.order.state not in OVER:
             raise ProblemError(Problem.CANNOT_CANCEL, activation.order.id)
 
-    async def _book(self, key: Key, activation: Activation) -> None:
-        order = activation.order
-        refund = Entry(self._upstream.now(), key.hash, order.id, "refund", order.cents or 0)
-        try:
-            await self._store.book(refund)
-        except StoreError as error:
-            log.error("order %s: its refund is not in the ledger: %s", order.id, error)
-
     async def _keep(self, owed: Owed, activation: Activation, wait: float) -> None:
         pause = FIRST_PAUSE
         while True:
@@ -106,8 +103,8 @@ class Cancels:
             try:
                 await self._cancel(owed.key, activation)
             except ProblemError as error:
-                if error.problem is Problem.EARLY_CANCEL or error.problem.is_doubt:
-                    wait = error.seconds or pause
+                if error.problem not in TOO_LATE:
+                    wait = min(max(error.seconds or 0.0, pause), LONGEST_WAIT)
                     pause = min(pause * 2, LONGEST_PAUSE)
                     continue
                 log.warning("order %s: charged, the promised cancel came too late: %s",

@@ -107,6 +107,28 @@ def check(path: Path | None) -> None:
     click.echo(f"ok: {len(codes.countries)} countries, {len(codes.services)} services")
 
 
+@main.command()
+@config_option
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv", "json"]),
+    default="table",
+    show_default=True,
+)
+@click.option("--days", type=click.IntRange(1), default=30, show_default=True, help="How far back.")
+def ledger(path: Path | None, form: str, days: int) -> None:
+    """Print what was charged and refunded, also while the proxy runs."""
+    import time
+
+    from proxy.ledger import FORMS
+    from proxy.store import read_ledger
+
+    config = _config(path)
+    entries = _built(lambda: read_ledger(config.store.url, time.time() - days * 86_400))
+    click.echo(FORMS[form](entries))
+
+
 def _config(path: Path | None) -> "Config":
     from proxy.config import load_config
 

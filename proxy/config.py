@@ -47,6 +47,7 @@ class UpstreamConfig(Section, frozen=True):
 
 class StoreConfig(Section, frozen=True):
     url: Annotated[str, Meta(pattern="^sqlite://(/.+)?$")] = "sqlite:///virtualsms-proxy.db"
+    retention: Seconds = 2_592_000.0
 
 
 class Orphan(Section, frozen=True):

@@ -18,6 +18,7 @@ class Problem(enum.Enum):
     BAD_STATUS = enum.auto()
     BAD_PARAMETER = enum.auto()
     BAD_DATE = enum.auto()
+    ORDER_EXISTS = enum.auto()
     UNSUPPORTED_WISH = enum.auto()
     CODE_RECEIVED = enum.auto()
     # The upstream's own word.

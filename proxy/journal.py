@@ -10,16 +10,16 @@ same, or is cancelled for a refund.
 import asyncio
 import logging
 from collections.abc import Coroutine, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 from proxy.cancels import Cancels
 from proxy.errors import Problem, ProblemError
 from proxy.legacy.activation import Activation
-from proxy.legacy.status import Phase
 from proxy.model import OVER, Key
 from proxy.orders import Orders, kept
+from proxy.purchase import Pair, Purchase
 from proxy.store import Entry, Owed, OwedKind, SqliteStore, StoreError
 from proxy.upstream.client import Upstream
 
@@ -30,44 +30,13 @@ OPEN_SECONDS = 300.0
 
 RECONCILE_SECONDS = 10.0
 
+FORGET_SECONDS = 6 * 3600.0
+
 GRACE = 8.0
 """Seconds that purchases under way have when the process is told to stop."""
 
 DATE_SLACK = 1.0
 """A Date header and a created_at are whole seconds."""
-
-Pair = tuple[Key, str, str]
-"""Whose, which service, which country."""
-
-
-@dataclass(slots=True)
-class Purchase:
-    """One intended purchase. Its row `owed` changes with it."""
-
-    owed: Owed
-    known: frozenset[str] = frozenset()
-    """Orders known before its POST: none of them can be its own."""
-    has_client: bool = False
-    """Somebody waits for it."""
-    unclear: bool = False
-    once: bool = False
-    """The upstream said that it has no stock, in a 5xx: one look at the list is enough."""
-    post: asyncio.Task[Activation] | None = None
-    activation: Activation | None = None
-    timer: asyncio.Task[None] | None = None
-
-    @property
-    def is_under_way(self) -> bool:
-        return self.post is not None and not self.post.done()
-
-    @property
-    def owned(self) -> Activation:
-        assert self.activation is not None
-        return self.activation
-
-    @property
-    def pair(self) -> Pair:
-        return self.owed.key, self.owed.service, self.owed.country
 
 
 class Journal:
@@ -77,19 +46,26 @@ class Journal:
         orders: Orders,
         cancels: Cancels,
         store: SqliteStore,
+        *,
         reuse_seconds: float,
+        retention: float,
     ) -> None:
         self._upstream = upstream
         self._orders = orders
         self._cancels = cancels
         self._store = store
         self._reuse_seconds = reuse_seconds
+        self._retention = retention
+        self._started = 0.0
+        self._shared: set[Key] = set()
         self._open: dict[str, Purchase] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._watched: set[Key] = set()
 
     async def start(self) -> None:
         """Take up what the last run left open."""
+        self._started = asyncio.get_running_loop().time()
+        self._task(self._forget())
         for owed in await self._store.owed():
             await self._orders.open(owed.key)
             purchase = Purchase(owed)
@@ -114,34 +90,63 @@ class Journal:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def begin(self, pair: Pair) -> Purchase:
+    async def _forget(self) -> None:
+        while True:
+            try:
+                await self._store.forget(self._upstream.now() - self._retention)
+            except StoreError as error:
+                log.error("old orders could not be forgotten: %s", error)
+            await asyncio.sleep(FORGET_SECONDS)
+
+    async def begin(self, pair: Pair, wish: str) -> Purchase:
         """The intent, in the store. A number that cannot be recorded must not be bought."""
         key, service, iso = pair
-        owed = Owed(str(uuid4()), OwedKind.PURCHASE, key, service, iso, self._upstream.now())
+        owed = Owed(
+            str(uuid4()), OwedKind.PURCHASE, key, service, iso, self._upstream.now(), wish=wish
+        )
         known = frozenset(a.order.id for a in self._orders.activations(key))
+        purchase = self._open[owed.id] = Purchase(owed, known, has_client=True)
         try:
             await self._store.owe(owed)
         except StoreError as error:
+            self._open.pop(owed.id)
             log.error("no purchase: the store cannot be written: %s", error)
             raise ProblemError(Problem.TRY_AGAIN, "the store cannot be written") from error
-        purchase = self._open[owed.id] = Purchase(owed, known, has_client=True)
+        except asyncio.CancelledError:
+            # The deadline passed before the POST: nothing was bought.
+            self._task(self.drop(purchase))
+            raise
         return purchase
 
-    async def left_over(self, pair: Pair, cap: int | None) -> Purchase | None:
-        """What was bought, or is being bought, for the same wish, and nobody waits for."""
-        if any(purchase.unclear for purchase in self._unclaimed(pair)):
+    async def left_over(self, pair: Pair, cap: int | None, wish: str) -> Purchase | None:
+        """What was bought, or is being bought, for the same wish, and nobody waits for.
+
+        A `wish` with a name is fulfilled once: ORDER_EXISTS when its client was told, or another
+        waits for it; UNCLEAR while it is not known what came of it.
+        """
+        if any(purchase.unclear for purchase in self._unclaimed(pair, wish)):
             await self.reconcile(pair[0])
-        for purchase in self._unclaimed(pair):
-            if _is_fit(purchase, cap):
+        if wish:
+            self._check_wish(pair, wish)
+        for purchase in self._unclaimed(pair, wish):
+            if purchase.fits(cap):
                 self._claim(purchase)
                 await self._orders.look(pair[0], purchase.owned)
-                if _is_fit(purchase, cap):
+                if purchase.fits(cap):
                     return purchase
                 self.release(purchase)
-        under_way = next((p for p in self._unclaimed(pair) if p.is_under_way), None)
+        under_way = next((p for p in self._unclaimed(pair, wish) if p.is_under_way), None)
         if under_way:
             self._claim(under_way)
         return under_way
+
+    def _check_wish(self, pair: Pair, wish: str) -> None:
+        told = any(a.wish == wish and a.told for a in self._orders.activations(pair[0]))
+        same = [p for p in self._open.values() if p.pair == pair and p.owed.wish == wish]
+        if told or any(purchase.has_client for purchase in same):
+            raise ProblemError(Problem.ORDER_EXISTS)
+        if any(purchase.unclear for purchase in same):
+            raise ProblemError(Problem.UNCLEAR, "what came of this wish is not known yet")
 
     def _claim(self, purchase: Purchase) -> None:
         purchase.has_client = True
@@ -158,7 +163,7 @@ class Journal:
         """The order is paid: it and its money are kept before anybody hears of it."""
         key, service, iso = purchase.pair
         order = activation.order
-        activation.told = False
+        activation.told, activation.wish = False, purchase.owed.wish
         purchase.unclear, purchase.activation = False, activation
         purchase.owed = replace(purchase.owed, kind=OwedKind.ORPHAN, order=order.id)
         cents, what = order.cents or 0, f"{service}/{iso}"
@@ -206,25 +211,48 @@ class Journal:
     async def reconcile(self, key: Key) -> None:
         """Adopt from the order list what only an unclear purchase of ours can have made."""
         await self._orders.refresh_anew(key)
+        self._look_for_others(key)
+        if key in self._shared:
+            return
         for pair in {purchase.pair for purchase in self._unclear(key)}:
-            # Those that somebody waits for come first.
-            purchases = sorted(
-                (purchase for purchase in self._unclear(key) if purchase.pair == pair),
-                key=lambda purchase: (not purchase.has_client, -purchase.owed.at),
-            )
-            found = self._candidates(pair, purchases)
-            if len(found) > len(purchases):
-                # One of them is another program's: to guess could hand it out, or cancel it.
-                log.warning("%s: %d orders for %d unclear purchases, none is adopted",
-                            key, len(found), len(purchases))  # fmt: skip
-                continue
-            for purchase, activation in zip(purchases, found, strict=False):
+            await self._adopt(pair)
+
+    async def _adopt(self, pair: Pair) -> None:
+        # Those that somebody waits for come first.
+        purchases = sorted(
+            (purchase for purchase in self._unclear(pair[0]) if purchase.pair == pair),
+            key=lambda purchase: (not purchase.has_client, -purchase.owed.at),
+        )
+        found, is_all = self._candidates(pair, purchases)
+        if len(found) > len(purchases):
+            # One of them is another program's: to guess could hand it out, or cancel it.
+            log.warning("%d orders for %d unclear purchases, none is adopted",
+                        len(found), len(purchases))  # fmt: skip
+            return
+        for purchase, activation in zip(purchases, found, strict=False):
+            # Another look at the list may have come first.
+            if purchase.unclear and activation.told is None:
                 await self.bought(purchase, activation)
                 if not purchase.has_client:
                     self.release(purchase)
-            for purchase in purchases[len(found) :]:
-                if purchase.once:
-                    await self.drop(purchase)
+        for purchase in purchases[len(found) :]:
+            if purchase.once and is_all:
+                await self.drop(purchase)
+
+    def _look_for_others(self, key: Key) -> None:
+        """An order younger than this process that no purchase of ours explains is another's."""
+        if key in self._shared:
+            return
+        # Reckoned now: before the first answer the upstream's clock is not known.
+        started = self._upstream.now() - asyncio.get_running_loop().time() + self._started
+        intents = [p for p in self._open.values() if p.owed.key == key and not p.activation]
+        for activation in self._orders.activations(key):
+            order, begun = activation.order, activation.order.created_at or 0.0
+            is_foreign = activation.told is None and begun > started
+            if is_foreign and not any(p.explains(order, DATE_SLACK) for p in intents):
+                self._shared.add(key)
+                log.warning("another program buys with %s: unclear purchases are not adopted", key)
+                return
 
     async def _watch(self, key: Key) -> None:
         while self._unclear(key):
@@ -244,22 +272,34 @@ class Journal:
         age = now - (order.created_at or now)
         await asyncio.sleep(max((order.cancel_at or 0.0) - now, self._reuse_seconds - age, 0.0))
         log.warning("order %s: nobody was told about it; it is cancelled", order.id)
-        try:
-            await self.give_back(purchase)
-        except ProblemError as error:
-            log.error("order %s: not cancelled: %s", order.id, error)
+        while True:
+            try:
+                return await self.give_back(purchase)
+            except ProblemError as error:
+                log.error("order %s: not cancelled yet: %s", order.id, error)
+            await asyncio.sleep(RECONCILE_SECONDS)
 
-    def _unclaimed(self, pair: Pair) -> list[Purchase]:
-        return [p for p in self._open.values() if p.pair == pair and not p.has_client]
+    def _unclaimed(self, pair: Pair, wish: str) -> list[Purchase]:
+        same = (p for p in self._open.values() if p.pair == pair and p.owed.wish == wish)
+        return [purchase for purchase in same if not purchase.has_client]
 
     def _unclear(self, key: Key) -> list[Purchase]:
         return [p for p in self._open.values() if p.unclear and p.owed.key == key]
 
-    def _candidates(self, pair: Pair, purchases: Iterable[Purchase]) -> list[Activation]:
+    def _candidates(
+        self, pair: Pair, purchases: Iterable[Purchase]
+    ) -> tuple[list[Activation], bool]:
+        """The orders that unclear purchases can have made, and whether these are all.
+
+        An order may be listed before the POST that made it is answered: what is as young as a
+        purchase under way is left for the next look.
+        """
         key, service, iso = pair
         begun = min(purchase.owed.at for purchase in purchases) - DATE_SLACK
         known = frozenset.intersection(*(purchase.known for purchase in purchases))
-        return [
+        under_way = (p.owed.at for p in self._open.values() if p.pair == pair and p.is_under_way)
+        until = min(under_way, default=float("inf")) - DATE_SLACK
+        found = [
             activation
             for activation in self._orders.activations(key)
             if activation.told is None
@@ -268,18 +308,10 @@ class Journal:
             and (activation.order.created_at or 0.0) >= begun
             and activation.order.state not in OVER
         ]
+        old = [activation for activation in found if (activation.order.created_at or 0.0) < until]
+        return old, len(old) == len(found)
 
     def _task(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _is_fit(purchase: Purchase, cap: int | None) -> bool:
-    """An orphan that can be handed out: still waiting, no SMS yet, within the cap."""
-    activation = purchase.activation
-    if activation is None or activation.phase is not Phase.WAITING:
-        return False
-    cents = activation.order.cents
-    is_affordable = cap is None or (cents is not None and cents <= cap)
-    return is_affordable and activation.is_untouched

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 
 from proxy.errors import Problem, ProblemError
 from proxy.legacy.activation import MAX_ID, Activation, candidates
-from proxy.model import Key, Order, OrderState, merge
-from proxy.store import Kept, SqliteStore, StoreError
+from proxy.model import OVER, Key, Order, OrderState, merge
+from proxy.store import Entry, Kept, SqliteStore, StoreError
 from proxy.upstream.cache import Cache
 from proxy.upstream.client import Upstream
 
@@ -151,12 +151,13 @@ class Orders:
             raise ProblemError(Problem.NO_ACTIVATION)
         return known
 
-    async def look(self, key: Key, activation: Activation) -> None:
+    async def look(self, key: Key, activation: Activation, *, at_all: bool = False) -> None:
         """Bring an activation up to date, by one shared read at most, where that can tell anything.
 
-        While the upstream fails, what is known stands.
+        `at_all`, even if only further messages can come. While the upstream fails, what is known
+        stands.
         """
-        if activation.is_settled:
+        if activation.is_settled and not (at_all and activation.order.messages):
             return
         try:
             async with asyncio.timeout(self._patience):
@@ -181,8 +182,21 @@ class Orders:
     async def cancelled(self, key: Key, activation: Activation) -> None:
         """The upstream has said that the order is cancelled."""
         activation.order = replace(activation.order, state=OrderState.CANCELLED)
-        activation.is_confirmed = True
+        await self._end(key, activation)
         await self.save(key, activation)
+
+    async def _end(self, key: Key, activation: Activation) -> None:
+        """The order itself has said that it is over: unused, it is refunded."""
+        if activation.is_confirmed:
+            return
+        activation.is_confirmed = True
+        order = activation.order
+        if activation.told is not None and not order.messages:
+            now, cents, why = self._upstream.now(), order.cents or 0, order.state.value
+            try:
+                await self._store.book(Entry(now, key.hash, order.id, "refund", cents, why))
+            except StoreError as error:
+                log.error("order %s: its refund is not in the ledger: %s", order.id, error)
 
     async def refresh(self, key: Key) -> None:
         """Read the order list, shared with all who ask at the time."""
@@ -227,7 +241,9 @@ class Orders:
         await self.open(key)
         self.learn(key, order, asked_at=asked_at)
         activation = self.of(key, order.id)
-        activation.was_read(order, self._upstream.now())
+        activation.read_at = self._upstream.now()
+        if order.state in OVER:
+            await self._end(key, activation)
         await self.save(key, activation)
 
 
@@ -242,6 +258,7 @@ def kept(key: Key, activation: Activation) -> Kept:
         cancelling=activation.cancelling,
         confirmed=activation.is_confirmed,
         asked_at=activation.asked_at,
+        wish=activation.wish,
     )
 
 
@@ -255,6 +272,7 @@ def _activation(row: Kept) -> Activation:
         cancelling=row.cancelling,
         is_confirmed=row.confirmed,
         asked_at=row.asked_at,
+        wish=row.wish,
     )
 
 

@@ -2,14 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
 
 from proxy.codes import Codes, Country
 from proxy.errors import Problem, ProblemError
-from proxy.journal import Journal, Pair, Purchase
+from proxy.journal import Journal
 from proxy.legacy.activation import Activation
 from proxy.model import Key
 from proxy.orders import Orders
+from proxy.purchase import Pair, Purchase
 from proxy.upstream.cache import Cache
 from proxy.upstream.catalogue import Catalogue
 from proxy.upstream.client import Upstream
@@ -47,11 +47,13 @@ class Purchases:
         service: str,
         country: Country,
         cap: int | None,
-        is_gone: Callable[[], bool],
+        wish: str,
+        gone: asyncio.Task[None],
     ) -> Activation:
-        """One number for at most `cap` cents, told to the client unless it `is_gone` by then.
+        """One number for at most `cap` cents, told to the client unless it has `gone` by then.
 
-        `code` is what the client calls the upstream's `service`.
+        `code` is what the client calls the upstream's `service`; a `wish` that it has named is
+        fulfilled once.
         """
         await self._orders.open(key)
         if self._closed.is_fresh((service, country.iso)):
@@ -59,21 +61,30 @@ class Purchases:
         if cap is not None:
             _check_price(await self._catalogue.price(service, country.iso), cap)
         pair = key, service, country.iso
-        purchase = await self._journal.left_over(pair, cap) or await self._begin(pair)
+        left_over = await self._journal.left_over(pair, cap, wish)
+        purchase = left_over or await self._begin(pair, wish)
         try:
-            activation = purchase.activation or await self._outcome(purchase)
+            activation = purchase.activation or await self._outcome(purchase, gone)
             await self._check(purchase, activation, country, cap)
             activation.service = code
-            if is_gone():
+            if gone.done():
                 raise ProblemError(Problem.TRY_AGAIN, "the client has gone")
-            await self._journal.tell(purchase, activation)
+            await self._tell(purchase, activation)
             return activation
         finally:
             # Whatever ended this, the deadline included.
             self._journal.release(purchase)
 
-    async def _begin(self, pair: Pair) -> Purchase:
-        purchase = await self._journal.begin(pair)
+    async def _tell(self, purchase: Purchase, activation: Activation) -> None:
+        """Once begun, its result counts more than the deadline: what is told is said."""
+        telling = asyncio.create_task(self._journal.tell(purchase, activation))
+        try:
+            await asyncio.shield(telling)
+        except asyncio.CancelledError:
+            await telling
+
+    async def _begin(self, pair: Pair, wish: str) -> Purchase:
+        purchase = await self._journal.begin(pair, wish)
         purchase.post = asyncio.create_task(self._post(purchase))
         purchase.post.add_done_callback(_retrieve)
         return purchase
@@ -95,17 +106,19 @@ class Purchases:
         self._orders.learn(key, order)
         activation = self._orders.of(key, order.id)
         await self._journal.bought(purchase, activation)
-        purchase.post = None
         if not purchase.has_client:
             self._journal.release(purchase)
         return activation
 
-    async def _outcome(self, purchase: Purchase) -> Activation:
+    async def _outcome(self, purchase: Purchase, gone: asyncio.Task[None]) -> Activation:
         if purchase.post:
+            # Not cancelled with this: it goes on, and the next who wishes the same waits for it.
+            await asyncio.wait({purchase.post, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not purchase.post.done():
+                raise ProblemError(Problem.TRY_AGAIN, "the client has gone")
             try:
-                return await asyncio.shield(purchase.post)
+                return purchase.post.result()
             except ProblemError as error:
-                purchase.post = None
                 if error.problem is not Problem.UNCLEAR:
                     raise
         await self._journal.reconcile(purchase.owed.key)

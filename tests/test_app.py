@@ -51,7 +51,7 @@ NO_FUNDS = {"sms-activate": "NO_BALANCE", "daisysms": "NO_MONEY", "herosms": "40
     [
         ("daisysms.com", "daisysms"),
         ("www.daisysms.io:443", "daisysms"),
-        ("hero-sms.com", "herosms"),
+        ("Hero-SMS.com", "herosms"),
         ("api.sms-activate.org", "sms-activate"),
         ("127.0.0.1:8080", "herosms"),
         ("", "herosms"),

@@ -118,6 +118,32 @@ def test_a_request_in_flight_when_the_process_is_told_to_stop_gets_a_legal_word(
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 
+def test_the_ledger_is_read_while_the_proxy_runs(tmp_path):
+    url = f"sqlite:///{tmp_path}/store.db"
+    with a_process("sandbox", "--upstream-only", "--port", "0", log=tmp_path / "up") as upstream:
+        environ = {"PROXY_UPSTREAM_URL": f"{upstream}/api/v1", "PROXY_STORE_URL": url}
+        with a_process("--port", "0", log=tmp_path / "log", **environ) as proxy:
+            query = "api_key=planted-key&action=getNumber&service=wa&country=16"
+            assert httpx.get(f"{proxy}/stubs/handler_api.php?{query}").text[:6] == "ACCESS"
+            table = run("ledger", PROXY_STORE_URL=url).stdout.splitlines()
+            assert table[0].split() == ["time", "key", "order", "kind", "dollars", "what"]
+            assert table[1].split()[3:] == ["charge", "-0.90", "wa/GB"]
+            assert table[2] == "charged 0.90, refunded 0.00"
+            rows = json.loads(run("ledger", "--format", "json", PROXY_STORE_URL=url).stdout)
+            assert [row["cents"] for row in rows] == [-90]
+            assert run("ledger", "--format", "csv", PROXY_STORE_URL=url).stdout.count("\n") == 2
+            second = run("serve", "--port", "0", PROXY_STORE_URL=url)
+            assert (second.returncode, second.stdout) == (1, "")
+            assert "another process has it open" in second.stderr
+    assert b"planted-key" not in (tmp_path / "store.db").read_bytes()
+
+
+def test_a_ledger_that_is_not_there_is_named(tmp_path):
+    done = run("ledger", PROXY_STORE_URL=f"sqlite:///{tmp_path}/none.db")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: {tmp_path}/none.db: unable to open database file")
+
+
 def test_a_taken_port_is_one_line_and_exit_code_1():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -26,16 +26,18 @@ MAY_IMPORT = {
     "legacy": set(),
     "upstream": set(),
     "store": set(),
+    "ledger": {"legacy", "store"},
     "orders": {"legacy", "upstream", "store"},
     "cancels": {"orders", "legacy", "upstream", "store"},
-    "journal": {"orders", "cancels", "legacy", "upstream", "store"},
-    "purchases": {"journal", "orders", "legacy", "codes", "upstream"},
+    "purchase": {"legacy", "store"},
+    "journal": {"purchase", "orders", "cancels", "legacy", "upstream", "store"},
+    "purchases": {"purchase", "journal", "orders", "legacy", "codes", "upstream"},
     "actions": {"orders", "purchases", "journal", "cancels", "legacy", "codes"} | IO,
     "app": {"actions", "orders", "purchases", "journal", "cancels", "legacy", "config"}
     | {"codes", "tables"}
     | IO,
     "sandbox": {"tables"},
-    "cli": {"app", "server", "sandbox", "config", "logs", "tables", "store"},
+    "cli": {"app", "server", "sandbox", "config", "logs", "tables", "store", "ledger"},
     "__main__": {"cli"},
 }
 

@@ -21,7 +21,7 @@ GONE = (CANCEL, "ACCESS_CANCEL")
         (Phase.WAITING, {1: READY, 3: BAD, 6: DONE, 8: GONE, -1: GONE}),
         (Phase.RECEIVED, {1: READY, 3: AGAIN, 6: DONE, 8: PAID, -1: PAID}),
         (Phase.RETRYING, {1: READY, 3: AGAIN, 6: DONE, 8: PAID, -1: PAID}),
-        (Phase.FINISHED, {1: BAD, 3: BAD, 6: (NOTHING, DONE[1]), 8: BAD, -1: BAD}),
+        (Phase.FINISHED, {1: BAD, 3: BAD, 6: (NOTHING, DONE[1]), 8: PAID, -1: PAID}),
         (Phase.CANCELLED, {1: BAD, 3: BAD, 6: BAD, 8: (NOTHING, GONE[1]), -1: (NOTHING, GONE[1])}),
     ],
 )

@@ -10,9 +10,11 @@ from starlette.applications import Starlette
 from proxy.app import create_app
 from proxy.config import Config, StoreConfig
 from proxy.sandbox import create_sandbox
+from proxy.tables import load_codes
 
 PATH = "/stubs/handler_api.php"
 NEVER = 1e9
+SERVICES = load_codes().services
 NOTHING_LEFT = Config(store=StoreConfig(url="sqlite://"))
 
 
@@ -65,7 +67,7 @@ class World:
 @asynccontextmanager
 async def a_world(clock: Callable[[], float], **config: Any) -> AsyncIterator[World]:
     """No SMS comes by itself in it."""
-    sandbox = create_sandbox(clock=clock, sms_after=NEVER)
+    sandbox = create_sandbox(clock=clock, sms_after=NEVER, services=SERVICES)
     store = StoreConfig(url=config.pop("store", "sqlite://"))
     app = create_app(Config(store=store, **config), clock=clock, transport=Wire(sandbox))
     async with app.router.lifespan_context(app):

@@ -49,11 +49,11 @@ class Client:
         self._receive = receive
 
     @contextmanager
-    def watched(self) -> Iterator[Callable[[], bool]]:
-        """Gives a function that tells whether the client has hung up."""
+    def watched(self) -> "Iterator[asyncio.Task[None]]":
+        """Gives a task that ends when the client hangs up."""
         gone = asyncio.create_task(self._gone())
         try:
-            yield gone.done
+            yield gone
         finally:
             gone.cancel()
 

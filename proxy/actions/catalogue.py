@@ -12,8 +12,9 @@ async def get_services(call: Call) -> Answer:
     house = call.house
     read = await house.catalogue.services(call.key)
     sold = {service.code for service in read.value}
-    if call.request.text("country"):
-        iso = call.country().iso
+    only = call.only_country()
+    if only:
+        iso = only.iso
         markets = (await house.catalogue.markets(call.key)).value
         sold &= {code for market in markets if market.country == iso for code in market.services}
     listed = house.codes.listed(call.dialect.services)

@@ -1,5 +1,7 @@
 """The activations of a key: those that live, and those that were."""
 
+from collections.abc import Sequence
+
 from proxy.actions.call import Call
 from proxy.errors import Problem, ProblemError
 from proxy.legacy import answers
@@ -10,6 +12,8 @@ from proxy.legacy.status import Phase
 LIVE = (Phase.WAITING, Phase.RECEIVED, Phase.RETRYING)
 
 MOST_ROWS = 100
+MOST_READS = 5
+"""Reads of single orders for one list, so that a list does not use up the key's requests."""
 LONGEST = 30 * 86_400
 """sms-activate's history reached back thirty days at most."""
 
@@ -17,7 +21,8 @@ LONGEST = 30 * 86_400
 async def get_active_activations(call: Call) -> Answer:
     live = [view for view in await _views(call) if view.phase in LIVE and not view.is_over]
     start, length = _page(call, most=MOST_ROWS)
-    return answers.json(call.dialect.shapes.active(live[start : start + length]))
+    page = await _read(call, live[start : start + length])
+    return answers.json(call.dialect.shapes.active(page))
 
 
 async def get_history(call: Call) -> Answer:
@@ -29,7 +34,16 @@ async def get_history(call: Call) -> Answer:
         raise ProblemError(Problem.BAD_DATE)
     views = [view for view in await _views(call) if begin <= int(view.bought_at) <= end]
     offset, limit = _page(call, most=50)
-    return answers.json(call.dialect.shapes.history(views[offset : offset + limit]))
+    page = await _read(call, views[offset : offset + limit])
+    return answers.json(call.dialect.shapes.history(page))
+
+
+async def _read(call: Call, views: Sequence[View]) -> list[View]:
+    """A program may have no other call for its code than these: what has come is read, some now."""
+    unread = [view.activation for view in views if view.activation.is_unread]
+    for activation in unread[:MOST_READS]:
+        await call.house.orders.look(call.key, activation)
+    return [call.view(view.activation) for view in views]
 
 
 async def _views(call: Call) -> list[View]:

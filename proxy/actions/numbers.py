@@ -1,5 +1,6 @@
 """Buying a number, and swapping it for another."""
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -7,7 +8,7 @@ from types import MappingProxyType
 from proxy.actions.call import Call
 from proxy.errors import Problem, ProblemError
 from proxy.legacy import answers
-from proxy.legacy.activation import View
+from proxy.legacy.activation import Activation, View
 from proxy.legacy.answers import Answer
 from proxy.legacy.request import Request
 from proxy.legacy.status import Phase
@@ -29,11 +30,13 @@ PREFERENCES = ("operator", "carriers", "areas", "phoneException")
 
 
 async def get_number(call: Call) -> Answer:
-    return call.dialect.shapes.number(await _bought(call))
+    return _handed_out(call, await _bought(call))
 
 
 async def get_number_v2(call: Call) -> Answer:
-    return answers.json(call.dialect.shapes.number_v2(await _bought(call)))
+    view = await _bought(call)
+    shapes = call.dialect.shapes
+    return answers.json(shapes.number_v2(view)).with_headers(shapes.rental_headers(view))
 
 
 async def swap_number(call: Call) -> Answer:
@@ -41,17 +44,37 @@ async def swap_number(call: Call) -> Answer:
     activation = await call.activation()
     if activation.phase is not Phase.WAITING:
         raise ProblemError(Problem.BAD_STATUS, "only a number without an SMS can be swapped")
+    before = activation.order.phone
+    swap = asyncio.create_task(_swap(call, activation))
+    try:
+        # What was sent may be done: it goes on behind the client's deadline.
+        await asyncio.shield(swap)
+    except ProblemError as error:
+        if error.problem is not Problem.UNCLEAR:
+            raise
+        await call.house.orders.read_anew(call.key, activation.order.id)
+        if activation.order.phone == before:
+            raise
+    return _handed_out(call, call.view(activation))
+
+
+async def _swap(call: Call, activation: Activation) -> None:
     order = await call.house.upstream.swap(call.key, activation.order.id)
     await call.house.orders.swapped(call.key, activation, order)
-    return call.dialect.shapes.number(call.view(activation))
+
+
+def _handed_out(call: Call, view: View) -> Answer:
+    shapes = call.dialect.shapes
+    return shapes.number(view).with_headers(shapes.rental_headers(view))
 
 
 async def _bought(call: Call) -> View:
     refuse_wishes(call.request)
     service, country, cap = call.service(), call.country(), call.request.max_cents
-    with call.client.watched() as is_gone:
+    code, wish = call.request.text("service"), call.request.text("orderId")
+    with call.client.watched() as gone:
         activation = await call.house.purchases.buy(
-            call.key, call.request.text("service"), service, country, cap, is_gone
+            call.key, code, service, country, cap, wish, gone
         )
     return call.view(activation)
 

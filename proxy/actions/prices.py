@@ -62,7 +62,7 @@ async def get_numbers_status(call: Call) -> Answer:
 
 async def get_top_countries(call: Call) -> Answer:
     """The countries of a service, best stocked and then cheapest first; of all without one."""
-    rows, _ = await _rows(call, None)
+    rows, _ = await _rows(call, _one(call))
     by_service: dict[str, Rows] = {}
     for row in rows:
         by_service.setdefault(row.service, []).append(row)
@@ -74,11 +74,16 @@ async def get_top_countries(call: Call) -> Answer:
 async def get_list_of_top_countries(call: Call) -> Answer:
     """A bare list, as documented. Shares and success rates are known to nobody: they are 0."""
     call.service()
-    rows, _ = await _rows(call, None)
+    rows, _ = await _rows(call, _one(call))
     length = min(call.request.number("length") or FREE_PAGE, 100)
     first = ((call.request.number("page") or 1) - 1) * length
     page = _best(rows)[first : first + length]
     return answers.json([{"country": row.country, "share": 0, "rate": 0} for row in page])
+
+
+def _one(call: Call) -> Country | None:
+    """The country of a dialect that knows only one."""
+    return call.country() if call.dialect.country is not None else None
 
 
 async def _answered(call: Call, shape: Callable[[Rows, int | None], Map]) -> Answer:

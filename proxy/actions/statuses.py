@@ -19,7 +19,7 @@ async def get_status(call: Call) -> Answer:
 
 async def get_status_v2(call: Call) -> Answer:
     view = await _looked(call)
-    if view.phase is Phase.CANCELLED:
+    if view.phase is Phase.CANCELLED or (view.phase is Phase.FINISHED and not view.sms):
         return answers.text("STATUS_CANCEL")
     return answers.json(call.dialect.shapes.status_v2(view))
 
@@ -32,7 +32,9 @@ async def get_full_sms(call: Call) -> Answer:
 
 
 async def get_all_sms(call: Call) -> Answer:
-    return answers.json(call.dialect.shapes.all_sms(await _looked(call)))
+    activation = await call.activation()
+    await call.house.orders.look(call.key, activation, at_all=True)
+    return answers.json(call.dialect.shapes.all_sms(call.view(activation)))
 
 
 async def set_status(call: Call) -> Answer:
@@ -54,7 +56,16 @@ async def _looked(call: Call) -> View:
 
 
 async def _set(call: Call, wish: int | None) -> Step:
-    activation = await _meant(call, wish)
+    try:
+        return await _carried_out(call, wish)
+    except ProblemError as error:
+        if error.problem is Problem.NO_ACTIVATION and status.is_cancel(wish):
+            raise ProblemError(Problem.NOTHING_TO_CANCEL) from error
+        raise
+
+
+async def _carried_out(call: Call, wish: int | None) -> Step:
+    activation = await call.activation()
     if activation.is_unread:
         await call.house.orders.look(call.key, activation)
     step = status.set_status(activation.phase, wish)
@@ -75,15 +86,6 @@ async def _set(call: Call, wish: int | None) -> Step:
     return step
 
 
-async def _meant(call: Call, wish: int | None) -> Activation:
-    try:
-        return await call.activation()
-    except ProblemError as error:
-        if error.problem is Problem.NO_ACTIVATION and status.is_cancel(wish):
-            raise ProblemError(Problem.NOTHING_TO_CANCEL) from error
-        raise
-
-
 async def _ask_again(call: Call, activation: Activation) -> None:
     """Waiting for one more message begins whether or not the upstream passes the wish on."""
     before, activation.asked_at = activation.asked_at, len(activation.order.messages)
@@ -94,3 +96,4 @@ async def _ask_again(call: Call, activation: Activation) -> None:
             activation.asked_at = before
             raise
         log.warning("order %s: the wait for one more SMS stands: %s", activation.order.id, error)
+    await call.house.orders.save(call.key, activation)

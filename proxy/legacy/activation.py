@@ -24,6 +24,8 @@ class Activation:
     """The code that the client bought, else the upstream's."""
     told: bool | None = None
     """Whether a client heard of the number; None: it was not bought here."""
+    wish: str = ""
+    """The client's own `orderId` for it."""
     finished: bool = False
     cancelling: bool = False
     """The client was promised a cancel; whatever comes, it sees a cancelled activation."""
@@ -62,8 +64,9 @@ class Activation:
 
     @property
     def is_unread(self) -> bool:
-        """It has a message, and nobody has read it yet."""
-        return self.order.state is OrderState.COMPLETED and not self.order.messages
+        """The list says that something has come of it, and nobody has read what."""
+        is_waiting = self.order.state is OrderState.WAITING
+        return not (is_waiting or self.order.messages or self.is_confirmed)
 
     @property
     def is_settled(self) -> bool:
@@ -78,10 +81,6 @@ class Activation:
         """It was bought here, or its client has said something of it."""
         spoken_of = self.finished or self.cancelling or self.asked_at is not None
         return self.told is not None or spoken_of
-
-    def was_read(self, order: Order, now: float) -> None:
-        self.read_at = now
-        self.is_confirmed = self.is_confirmed or order.state in OVER
 
     @property
     def sms(self) -> Sms | None:

@@ -5,7 +5,7 @@ no value is null that a client reads without asking, empty maps are `{}`.
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from proxy.legacy import answers, status
 from proxy.legacy.activation import View, code_of
 from proxy.legacy.answers import Answer, without_sql
 from proxy.legacy.status import Phase
-from proxy.model import Sms
+from proxy.model import OVER, Sms
 
 USD = 840
 
@@ -60,6 +60,9 @@ Map = dict[str, Any]
 class Shapes:
     def number(self, view: View) -> Answer:
         return answers.text(f"ACCESS_NUMBER:{view.activation.id}:{view.order.phone}")
+
+    def rental_headers(self, view: View) -> Mapping[str, str]:
+        return {}
 
     def number_v2(self, view: View) -> Map:
         return {
@@ -111,7 +114,7 @@ class Shapes:
             "serviceCode": view.activation.service,
             "phoneNumber": view.order.phone,
             "activationCost": view.dollars,
-            "activationStatus": STATUS_NUMBERS[view.phase],
+            "activationStatus": status_number(view),
             "smsCode": code_of(view.sms) if view.sms else None,
             "smsText": without_sql(view.sms.text) if view.sms else None,
             "activationTime": stamp(view.bought_at),
@@ -134,7 +137,7 @@ class Shapes:
             "phone": view.order.phone,
             "sms": msgspec.json.encode(codes).decode() if codes else None,
             "cost": (view.order.cents or 0) / 100,
-            "status": STATUS_NUMBERS[view.phase],
+            "status": status_number(view),
             "currency": USD,
         }
 
@@ -181,6 +184,12 @@ class Shapes:
     def done(self, word: str) -> Answer:
         """What finishActivation and cancelActivation answer."""
         return answers.text(word)
+
+
+def status_number(view: View) -> str:
+    """In a list, what a row of the upstream's says is enough."""
+    is_unused = view.order.state in OVER and not view.order.messages
+    return STATUS_NUMBERS[Phase.CANCELLED if is_unused else view.phase]
 
 
 def by_country(rows: Iterable[PriceRow], only: int | None, price: Any) -> Map:

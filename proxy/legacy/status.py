@@ -47,7 +47,7 @@ SET_STATUS: dict[Phase, dict[int, Step | Problem]] = {
     Phase.WAITING: {1: READY, 6: FINISH, 8: CANCEL},
     Phase.RECEIVED: {1: READY, 3: RETRY, 6: FINISH, 8: Problem.CODE_RECEIVED},
     Phase.RETRYING: {1: READY, 3: RETRY, 6: FINISH, 8: Problem.CODE_RECEIVED},
-    Phase.FINISHED: {6: FINISH._replace(act=Act.NOTHING)},
+    Phase.FINISHED: {6: FINISH._replace(act=Act.NOTHING), 8: Problem.CODE_RECEIVED},
     Phase.CANCELLED: {8: CANCEL._replace(act=Act.NOTHING)},
 }
 

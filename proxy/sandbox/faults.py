@@ -38,7 +38,7 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     status: Annotated[int, msgspec.Meta(ge=200, le=599)] | None = None
     body: Any = msgspec.UNSET
     headers: dict[str, str] = {}
-    seconds: Annotated[float, msgspec.Meta(ge=0)] = 5.0
+    seconds: Annotated[float, msgspec.Meta(ge=0, le=1e6)] = 5.0
 
 
 class Faults:

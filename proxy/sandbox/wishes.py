@@ -6,7 +6,7 @@ import msgspec
 
 from proxy.sandbox.switches import Seconds
 
-Dollars = Annotated[float, msgspec.Meta(ge=0)]
+Dollars = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
 
 
 class Wish(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -37,7 +37,7 @@ class OfferWish(Wish, kw_only=True):
 
     service: str
     country: str | None = None
-    stock: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    stock: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] | None = None
     price: Dollars | None = None
     charge: Dollars | None = None
 

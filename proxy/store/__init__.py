@@ -1,6 +1,15 @@
 """What must survive a restart: orders, what is owed to the upstream, the money ledger."""
 
 from proxy.store.rows import Entry, Kept, Owed, OwedKind
-from proxy.store.sqlite import SqliteStore, StoreError, open_store
+from proxy.store.sqlite import SqliteStore, StoreError, open_store, read_ledger
 
-__all__ = ["Entry", "Kept", "Owed", "OwedKind", "SqliteStore", "StoreError", "open_store"]
+__all__ = [
+    "Entry",
+    "Kept",
+    "Owed",
+    "OwedKind",
+    "SqliteStore",
+    "StoreError",
+    "open_store",
+    "read_ledger",
+]

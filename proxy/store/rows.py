@@ -23,6 +23,8 @@ class Kept:
     cancelling: bool = False
     confirmed: bool = False
     asked_at: int | None = None
+    wish: str = ""
+    """getNumberV2's `orderId`: the client's own name for what it wished."""
 
 
 class OwedKind(enum.Enum):
@@ -46,6 +48,7 @@ class Owed:
     at: float
     """When it began, on the upstream's clock."""
     order: str = ""
+    wish: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -37,6 +38,7 @@ create table orders (
     cancelling integer not null,
     confirmed integer not null,
     asked_at integer,
+    wish text not null,
     created_at real not null,
     primary key (key, order_id)
 ) without rowid;
@@ -48,7 +50,8 @@ create table owed (
     service text not null,
     country text not null,
     at real not null,
-    order_id text not null
+    order_id text not null,
+    wish text not null
 ) without rowid;
 create table ledger (
     at real not null,
@@ -89,6 +92,17 @@ def _why(error: Exception) -> str:
     if isinstance(error, OSError):
         return f"{error.strerror}: make it writable, or set store.url to another file"
     return f"{error}: move it away, or set store.url to another file"
+
+
+def read_ledger(url: str, since: float = 0.0) -> list[Entry]:
+    """The ledger of a store that another process may have open. StoreError."""
+    path = Path(url.removeprefix("sqlite:///")).resolve()
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
+            rows = db.execute("select * from ledger where at >= ? order by at", (since,))
+            return [Entry(*row) for row in rows]
+    except sqlite3.Error as error:
+        raise StoreError(f"{path}: {error}: set store.url to the file of the proxy") from error
 
 
 class SqliteStore:
@@ -184,17 +198,19 @@ class SqliteStore:
 
     async def _flush(self) -> None:
         """One commit for all that has gathered while the last one ran."""
-        while self._wishes:
-            wishes, self._wishes = self._wishes, []
-            failure: BaseException | None = None
-            try:
-                await self._run(partial(self._commit, wishes))
-            except sqlite3.Error as error:
-                failure = StoreError(str(error))
-            for wish in wishes:
-                if not wish.done.done():
-                    wish.done.set_exception(failure) if failure else wish.done.set_result(None)
-        self._flushing = None
+        try:
+            while self._wishes:
+                wishes, self._wishes = self._wishes, []
+                failure: BaseException | None = None
+                try:
+                    await self._run(partial(self._commit, wishes))
+                except sqlite3.Error as error:
+                    failure = StoreError(str(error))
+                for wish in wishes:
+                    if not wish.done.done():
+                        wish.done.set_exception(failure) if failure else wish.done.set_result(None)
+        finally:
+            self._flushing = None
 
     def _commit(self, batch: Sequence[_Wish]) -> None:
         level = "full" if any(wish.durable for wish in batch) else "normal"
@@ -241,7 +257,7 @@ def _connect(path: str) -> sqlite3.Connection:
 
 def _keep(db: sqlite3.Connection, kept: Iterable[Kept]) -> None:
     db.executemany(
-        "insert or replace into orders values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "insert or replace into orders values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
                 row.key,
@@ -254,6 +270,7 @@ def _keep(db: sqlite3.Connection, kept: Iterable[Kept]) -> None:
                 row.cancelling,
                 row.confirmed,
                 row.asked_at,
+                row.wish,
                 row.order.created_at or 0.0,
             )
             for row in kept
@@ -263,7 +280,9 @@ def _keep(db: sqlite3.Connection, kept: Iterable[Kept]) -> None:
 
 def _owe(db: sqlite3.Connection, owed: Owed) -> None:
     row = (owed.id, owed.kind.value, owed.key.secret, owed.service, owed.country, owed.at)
-    db.execute("insert or replace into owed values (?, ?, ?, ?, ?, ?, ?)", (*row, owed.order))
+    db.execute(
+        "insert or replace into owed values (?, ?, ?, ?, ?, ?, ?, ?)", (*row, owed.order, owed.wish)
+    )
 
 
 def _book(db: sqlite3.Connection, entries: Iterable[Entry]) -> None:
@@ -272,11 +291,11 @@ def _book(db: sqlite3.Connection, entries: Iterable[Entry]) -> None:
 
 
 def _kept(row: Any) -> Kept:
-    key, id, _, service, body, told, finished, cancelling, confirmed, asked_at, _ = row
+    key, id, _, service, body, told, finished, cancelling, confirmed, asked_at, wish, _ = row
     flags = bool(told), bool(finished), bool(cancelling), bool(confirmed)
-    return Kept(key, id, unpacked(body), service, *flags, asked_at)
+    return Kept(key, id, unpacked(body), service, *flags, asked_at, wish)
 
 
 def _owed(row: Any) -> Owed:
-    id, kind, secret, service, country, at, order = row
-    return Owed(id, OwedKind(kind), Key(secret), service, country, at, order)
+    id, kind, secret, service, country, at, order, wish = row
+    return Owed(id, OwedKind(kind), Key(secret), service, country, at, order, wish)

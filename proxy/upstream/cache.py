@@ -30,14 +30,17 @@ class Cache(Generic[K, V]):
         self._kept: LRUCache[K, tuple[float, V]] = LRUCache(size)
         self._reads: dict[K, asyncio.Task[V]] = {}
 
-    async def get(self, key: K, read: Callable[[], Awaitable[V]]) -> Cached[V]:
+    async def get(
+        self, key: K, read: Callable[[], Awaitable[V]], *, stale: bool = True
+    ) -> Cached[V]:
+        """The answer; the old one where the upstream fails, unless `stale` ones are of no use."""
         kept = self._kept.get(key)
         if kept and self._fresh(kept):
             return Cached(kept[1], "HIT")
         try:
             return Cached(await self._shared(key, read), "MISS")
         except ProblemError as error:
-            if kept and error.problem.is_doubt:
+            if kept and stale and error.problem.is_doubt:
                 return Cached(kept[1], "STALE")
             raise
 

@@ -50,7 +50,10 @@ class Catalogue:
     async def price(self, service: str, country: str) -> int:
         """In cents, of one pair. NO_NUMBERS where it is not for sale."""
         read = await self._pairs.get(
-            (service, country), lambda: self._upstream.price(service, country)
+            (service, country),
+            lambda: self._upstream.price(service, country),
+            # Money is not spent on an old price.
+            stale=False,
         )
         return read.value
 
@@ -98,7 +101,7 @@ class Catalogue:
         order = sorted(services, key=lambda c: (c not in self._asked, self._prices.read_at(c)))
         for code in (code for code in order if not self._prices.is_fresh(code)):
             try:
-                await self._read(code)
+                await self._read(code, stale=False)
             except ProblemError as error:
                 if error.problem is Problem.RATE_LIMITED:
                     raise
@@ -107,5 +110,5 @@ class Catalogue:
                 self._first.set()
             await asyncio.sleep(1 / self._per_second)
 
-    async def _read(self, service: str) -> Cached[tuple[Price, ...]]:
-        return await self._prices.get(service, lambda: self._upstream.prices(service))
+    async def _read(self, service: str, *, stale: bool = True) -> Cached[tuple[Price, ...]]:
+        return await self._prices.get(service, lambda: self._upstream.prices(service), stale=stale)

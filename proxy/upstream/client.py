@@ -25,6 +25,8 @@ Transport = httpx.AsyncBaseTransport
 POOL = 16
 # A purchase that was sent runs on behind its client's deadline, for at most this long.
 LONGEST_PURCHASE = 60.0
+# Other calls end before their client's deadline, so that an old answer can still be given.
+SHARE = 0.75
 
 
 class Endpoint(NamedTuple):
@@ -101,14 +103,8 @@ class Upstream:
         body = {"service": service, "country": country}
         # A purchase that still waits for a connection when its client is told to try again is not
         # sent any more.
-        patience = httpx.Timeout(self._timeout / 3, read=LONGEST_PURCHASE)
-        try:
-            async with asyncio.timeout(LONGEST_PURCHASE):
-                return await self._call(
-                    "purchase", wire.purchased, key, json=body, timeout=patience
-                )
-        except TimeoutError as error:
-            raise ProblemError(Problem.UNCLEAR, "purchase: no answer") from error
+        limits = httpx.Timeout(self._timeout / 3, read=LONGEST_PURCHASE)
+        return await self._call("purchase", wire.purchased, key, json=body, timeout=limits)
 
     async def order(self, key: Key, order: str) -> Order:
         return await self._call("order", wire.order, key, order=order)
@@ -118,7 +114,7 @@ class Upstream:
         return await self._call("orders", wire.orders, key, params={"limit": "200"})
 
     async def cancel(self, key: Key, order: str) -> None:
-        await self._call("cancel", lambda data: None, key, order=order, json={})
+        await self._call("cancel", wire.cancelled, key, order=order, json={})
 
     async def swap(self, key: Key, order: str) -> Order:
         """Another number for the order, free. The answer may carry a new order id."""
@@ -139,9 +135,15 @@ class Upstream:
     ) -> T:
         method, path = ENDPOINTS[call]
         headers = {"X-API-Key": key.secret} if key else {}
-        http = self._purchases if call == "purchase" else self._http
+        is_purchase = call == "purchase"
+        http = self._purchases if is_purchase else self._http
         try:
-            response = await http.request(method, path.format(id=order), headers=headers, **request)
+            async with asyncio.timeout(LONGEST_PURCHASE if is_purchase else self._timeout * SHARE):
+                response = await http.request(
+                    method, path.format(id=order), headers=headers, **request
+                )
+        except TimeoutError as error:
+            raise ProblemError(Problem.UNCLEAR, f"{call}: no answer in time") from error
         except _NOT_SENT as error:
             raise ProblemError(Problem.TRY_AGAIN, _said(call, error)) from error
         except httpx.HTTPError as error:

@@ -104,6 +104,14 @@ def purchased(data: Any) -> Order:
     return bought
 
 
+def cancelled(data: Any) -> None:
+    """The upstream's own word that the order is cancelled; nothing else may end an activation."""
+    row = _object(data)
+    status = STATES.get(str(row.get("status")).lower())
+    if row.get("success") is not True and status is not OrderState.CANCELLED:
+        raise ProblemError(Problem.UNCLEAR, "the answer to a cancel does not say cancelled")
+
+
 def orders(data: Any) -> tuple[Order, ...]:
     rows = data if isinstance(data, list) else _rows(data, "orders")
     return tuple(order(row) for row in rows)

@@ -3,7 +3,7 @@
 Sources: DaisySMS's API documentation of 2024-25 and the clients that were written to it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from proxy.errors import Problem
 from proxy.legacy import answers, status
@@ -20,8 +20,8 @@ TRY_AGAIN = "ERROR_SQL"
 
 
 class DaisyShapes(Shapes):
-    def number(self, view: View) -> Answer:
-        return super().number(view).with_headers({"X-Price": view.dollars})
+    def rental_headers(self, view: View) -> Mapping[str, str]:
+        return {"X-Price": view.dollars}
 
     def status(self, view: View, wants_text: bool) -> Answer:
         answer = answers.text(status.get_status(view.phase, view.activation.code))
@@ -56,6 +56,7 @@ DIALECT = Dialect(
         Problem.BAD_STATUS: "BAD_STATUS",
         Problem.BAD_PARAMETER: TRY_AGAIN,
         Problem.BAD_DATE: "WRONG_DATE",
+        Problem.ORDER_EXISTS: "ORDER_ALREADY_EXISTS",
         Problem.UNSUPPORTED_WISH: "BAD_SERVICE",
         # Here ACCESS_READY after a cancel means: refused, the rental is paid or gone.
         # daisy-sms 1.0.2 takes NO_ACTIVATION after a cancel for success.

@@ -11,7 +11,7 @@ from proxy.legacy import answers
 from proxy.legacy.activation import View, code_of
 from proxy.legacy.answers import Answer
 from proxy.legacy.dialects.dialect import Dialect, Word
-from proxy.legacy.shapes import STATUS_NUMBERS, CountryRow, Map, Shapes
+from proxy.legacy.shapes import CountryRow, Map, Shapes, status_number
 from proxy.model import Sms
 
 
@@ -57,7 +57,7 @@ class HeroShapes(Shapes):
             "phone": view.order.phone,
             "sms": code_of(messages[-1]) if messages else None,
             "cost": (view.order.cents or 0) / 100,
-            "status": STATUS_NUMBERS[view.phase],
+            "status": status_number(view),
             "currency": 840,
         }
 
@@ -105,6 +105,7 @@ DIALECT = Dialect(
         Problem.BAD_STATUS: Word("BAD_STATUS", 400, "Bad Status"),
         Problem.BAD_PARAMETER: _invalid("maxPrice"),
         Problem.BAD_DATE: _invalid("start"),
+        Problem.ORDER_EXISTS: Word("ORDER_ALREADY_EXISTS", 409, "Order Already Exists"),
         Problem.UNSUPPORTED_WISH: Word("SERVICE_NOT_AVAILABLE", 403, "Service Not Available"),
         Problem.CODE_RECEIVED: Word("OTP_RECEIVED", 409, "The code was received"),
         Problem.NO_ACTIVATION: Word("NOT_FOUND", 404, "Activation Not Found"),

@@ -23,6 +23,7 @@ DIALECT = Dialect(
         Problem.BAD_PARAMETER: "ERROR_SQL",
         Problem.BAD_DATE: "WRONG_DATE",
         # Final, so that no client goes on asking for what cannot be had.
+        Problem.ORDER_EXISTS: "ORDER_ALREADY_EXISTS",
         Problem.UNSUPPORTED_WISH: "BAD_SERVICE",
         Problem.CODE_RECEIVED: "BAD_STATUS",
         Problem.NO_ACTIVATION: "NO_ACTIVATION",

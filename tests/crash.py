@@ -1,0 +1,446 @@
+"""The crash test: a proxy under load is killed again and again, then its money is counted.
+
+`python -m tests.crash --kills 50` is the long form; tests/test_crash.py runs a short one.
+"""
+
+import os
+import random
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+import httpx
+
+from tests.process import COMMAND, a_process
+
+PATH = "/stubs/handler_api.php"
+NUMBER = "action=getNumber&service=wa&country=16"
+PAIR = {"service": "wa", "country": "GB"}
+NEVER = "1e9"
+
+GROUPS = 3
+"""Keys in use at a time. A key has 60 requests a minute: each life of the proxy has new ones."""
+
+CLIENTS = 6
+HANGS_UP = 0.2
+"""How many clients do not wait for their answer."""
+
+LIFE = (0.3, 1.5)
+"""Seconds of load before a kill, at least and at most."""
+
+# A window in which a kill finds a purchase under way, and outcomes that stay unclear.
+FAULTS = (
+    {"call": "purchase", "kind": "slow", "when": "after", "seconds": 0.3, "chance": 0.2},
+    {"call": "purchase", "kind": "broken", "when": "after", "chance": 0.1},
+    {"call": "purchase", "kind": "status", "when": "before", "chance": 0.05},
+    {"call": "cancel", "kind": "broken", "when": "after", "chance": 0.1},
+)
+
+
+class Proxy:
+    """A proxy process with a store file, on the same port in each of its lives."""
+
+    def __init__(self, folder: Path, upstream: str, **environ: str) -> None:
+        self.store = folder / "store.db"
+        self._log = folder / "proxy.log"
+        self._port = "0"
+        self._environ = {
+            "PROXY_STORE_URL": f"sqlite:///{self.store}",
+            "PROXY_UPSTREAM_URL": f"{upstream}/api/v1",
+            **environ,
+        }
+
+    def start(self) -> None:
+        with self._log.open("a") as log:
+            self._process = subprocess.Popen(
+                [*COMMAND, "serve", "--port", self._port],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env={**os.environ, **self._environ},
+            )
+        line = self._process.stdout.readline()
+        found = re.search(r"http://[^/\s]+:(\d+)", line)
+        assert found, f"the proxy did not start; see {self._log}"
+        self.url, self._port = found[0], found[1]
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._end()
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        self._end()
+
+    def _end(self) -> None:
+        self._process.wait(20)
+        self._process.stdout.close()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def ask(self, query: str, key: str, dialect: str = "") -> str:
+        """The answer of a client that waits for it."""
+        url = f"{self.url}{dialect}{PATH}?api_key={key}&{query}"
+        return httpx.get(url, timeout=30, trust_env=False).text
+
+    def ask_and_go(self, query: str, key: str) -> None:
+        """A client that closes its socket in the middle of its request."""
+        with socket.create_connection(("127.0.0.1", int(self._port)), 10) as wire:
+            line = f"GET {PATH}?api_key={key}&{query} HTTP/1.1"
+            wire.sendall(f"{line}\r\nHost: 127.0.0.1\r\n\r\n".encode())
+
+    def rows(self, sql: str) -> list[Any]:
+        """Reads the store beside the process that writes it."""
+        db = sqlite3.connect(f"file:{self.store}?mode=ro", uri=True, timeout=10)
+        try:
+            return db.execute(sql).fetchall()
+        finally:
+            db.close()
+
+
+class Upstream:
+    """The control of a sandbox that runs as a process of its own."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._http = httpx.Client(base_url=f"{url}/sandbox/", timeout=30, trust_env=False)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def steer(self, path: str, body: Any = None) -> Any:
+        method = "GET" if body is None else "POST"
+        response = self._http.request(method, path, json=body)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    def no_more_faults(self) -> None:
+        assert self._http.delete("faults").status_code == 200
+
+    def orders(self, key: str = "") -> list[dict[str, Any]]:
+        return self.steer(f"orders?key={key}" if key else "orders")["orders"]
+
+    def entries(self, kind: str, key: str = "") -> list[dict[str, Any]]:
+        ledger = self.steer(f"ledger?key={key}" if key else "ledger")
+        return [entry for entry in ledger["entries"] if entry["kind"] == kind]
+
+    def spent(self, key: str = "") -> int:
+        """Charged less refunded, in cents."""
+        return int(self.steer(f"ledger?key={key}" if key else "ledger")["totals"]["spent"])
+
+    def requests(self, call: str, key: str) -> list[dict[str, Any]]:
+        return self.steer(f"requests?call={call}&key={key}")["requests"]
+
+
+@contextmanager
+def an_upstream(folder: Path, hold: float) -> Iterator[Upstream]:
+    """No SMS comes by itself in it, and there is stock for all."""
+    arguments = ("sandbox", "--upstream-only", "--port", "0", "--sms-after", NEVER)
+    with a_process(*arguments, "--switch", f"hold={hold}", log=folder / "upstream.log") as url:
+        upstream = Upstream(url)
+        for country in ("GB", "US"):
+            upstream.steer("offer", {**PAIR, "country": country, "stock": 100_000})
+        try:
+            yield upstream
+        finally:
+            upstream.close()
+
+
+def until(is_so: Callable[[], bool], seconds: float) -> bool:
+    """Whether it came to be so in that time."""
+    end = time.monotonic() + seconds
+    while not is_so():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+@dataclass(slots=True)
+class Held:
+    """A number that a client was answered, and what it knows of it."""
+
+    key: str
+    id: str
+    phone: str
+    plan: str
+    """wait, code, finish or cancel."""
+    was_texted: bool = False
+    was_ended: bool = False
+    """A cancel or finish was sent; whether it was heard, the answer tells."""
+    last: str = "STATUS_WAIT_CODE"
+    """What getStatus must go on saying; from STATUS_WAIT_CODE it may go on to the code."""
+
+
+@dataclass(slots=True)
+class Load:
+    """What the clients have seen, all together."""
+
+    proxy: Proxy
+    upstream: Upstream
+    seed: int
+    life: int = 0
+    stopping: threading.Event = field(default_factory=threading.Event)
+    held: list[Held] = field(default_factory=list)
+    asked: Counter[str] = field(default_factory=Counter)
+    """getNumber requests by key."""
+    lost: Counter[str] = field(default_factory=Counter)
+    """Of those, the ones whose answer was in flight when the proxy was killed."""
+    left: Counter[str] = field(default_factory=Counter)
+    """Of those, the ones whose client hung up; it may have been too late to be noticed."""
+    wrong: set[str] = field(default_factory=set)
+
+
+class Client(threading.Thread):
+    """Buys a number, does something with it, looks at an older one, and so on."""
+
+    def __init__(self, load: Load, number: int) -> None:
+        super().__init__(daemon=True)
+        self._load = load
+        self._number = number
+        self._random = random.Random(f"{load.seed}/{number}")
+        self._own: list[Held] = []
+
+    def run(self) -> None:
+        try:
+            while not self._load.stopping.is_set():
+                self._buy()
+                if self._own:
+                    self._go_on(self._random.choice(self._own[-8:]))
+                time.sleep(self._random.uniform(0.0, 0.1))
+            for held in self._own:
+                self._finish(held)
+        except Exception as error:
+            self._load.wrong.add(f"client {self._number}: {error!r}")
+
+    def _buy(self) -> None:
+        key = f"life{self._load.life}-group{self._number % GROUPS}"
+        self._load.asked[key] += 1
+        try:
+            if self._random.random() < HANGS_UP:
+                self._load.left[key] += 1
+                self._load.proxy.ask_and_go(NUMBER, key)
+                return
+            said = self._load.proxy.ask(NUMBER, key)
+        except (httpx.ConnectError, OSError):
+            return
+        except httpx.HTTPError:
+            self._load.lost[key] += 1
+            return
+        if said.startswith("ACCESS_NUMBER:"):
+            _, id, phone = said.split(":")
+            plan = self._random.choice(("wait", "code", "finish", "cancel"))
+            self._own.append(Held(key, id, phone, plan))
+            self._load.held.append(self._own[-1])
+        elif said != "ERROR_SQL":
+            self._load.wrong.add(f"getNumber: {said}")
+
+    def _go_on(self, held: Held) -> None:
+        """One step of the plan, then a look."""
+        if held.plan in ("code", "finish") and not held.was_texted:
+            self._load.upstream.steer("sms", {"phone": held.phone, "text": "Your code is 4711"})
+            held.was_texted = True
+        if held.last == "STATUS_CANCEL":
+            pass
+        elif held.plan == "cancel":
+            self._set(held, 8, "ACCESS_CANCEL")
+        elif held.plan == "finish" and held.last == "STATUS_OK:4711":
+            self._set(held, 6, "ACCESS_ACTIVATION")
+        self._look(held)
+
+    def _set(self, held: Held, status: int, word: str) -> None:
+        held.was_ended = True
+        said = self._say(held, f"action=setStatus&status={status}&id={held.id}")
+        if said == word:
+            held.last = "STATUS_CANCEL"
+        elif said not in ("", "ERROR_SQL"):
+            self._load.wrong.add(f"setStatus={status} of {held}: {said}")
+
+    def _look(self, held: Held) -> None:
+        said = self._say(held, f"action=getStatus&id={held.id}")
+        if said == "STATUS_OK:4711" and held.was_texted and held.last == "STATUS_WAIT_CODE":
+            held.last = said
+        elif said == "STATUS_CANCEL" and held.was_ended:
+            pass
+        elif said not in ("", held.last):
+            self._load.wrong.add(f"getStatus of {held}: {said}")
+
+    def _say(self, held: Held, query: str) -> str:
+        try:
+            return self._load.proxy.ask(query, held.key)
+        except httpx.HTTPError:
+            return ""
+
+    def _finish(self, held: Held) -> None:
+        """The load is over, the proxy lives: a cancel that was begun is said until it is heard."""
+        if held.plan == "cancel":
+            until(lambda: self._go_on(held) or held.last == "STATUS_CANCEL", 20)
+        self._look(held)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What came out, in cents; `wrong` is empty where every law was kept."""
+
+    kills: int
+    asked: int
+    held: int
+    in_flight: int
+    cancelled: int
+    orphans: int
+    charged: int
+    refunded: int
+    told: int
+    wrong: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return (
+            f"{self.kills} kills, {self.asked} getNumber, {self.held} numbers answered, "
+            f"{self.in_flight} answers in flight at a kill, {self.cancelled} cancelled by clients, "
+            f"{self.orphans} that nobody was told about refunded; charged {self.charged / 100:.2f} "
+            f"- refunded {self.refunded / 100:.2f} = told {self.told / 100:.2f} USD"
+        )
+
+
+def crash(kills: int, seed: int, folder: Path) -> Account:
+    """Runs the load, kills the proxy `kills` times under it, and counts."""
+    with an_upstream(folder, hold=1) as upstream:
+        proxy = Proxy(
+            folder,
+            upstream.url,
+            PROXY_UPSTREAM_TIMEOUT="3",
+            PROXY_ORPHAN_REUSE_SECONDS="2",
+            PROXY_EARLY_CANCEL="defer",
+        )
+        load = Load(proxy, upstream, seed)
+        for fault in FAULTS:
+            upstream.steer("faults", {**fault, "times": None})
+        proxy.start()
+        try:
+            _run(load, kills)
+            upstream.no_more_faults()
+            until(lambda: _is_settled(load), 40)
+            return _account(load, kills)
+        finally:
+            proxy.stop()
+
+
+def _run(load: Load, kills: int) -> None:
+    moments = random.Random(load.seed)
+    clients = [Client(load, number) for number in range(CLIENTS)]
+    for client in clients:
+        client.start()
+    for _ in range(kills):
+        time.sleep(moments.uniform(*LIFE))
+        load.proxy.kill()
+        load.life += 1
+        load.proxy.start()
+    load.stopping.set()
+    for client in clients:
+        client.join(60)
+
+
+def _told(load: Load) -> dict[str, int]:
+    """The price of each order that the store says a client was told and did not cancel."""
+    prices = {order["order_id"]: round(order["price"] * 100) for order in load.upstream.orders()}
+    rows = load.proxy.rows("select order_id from orders where told and not cancelling")
+    cancelled = _orders_of(load, [held for held in load.held if held.last == "STATUS_CANCEL"
+                                  and held.plan == "cancel"])  # fmt: skip
+    return {id: prices[id] for (id,) in rows if id not in cancelled}
+
+
+def _orders_of(load: Load, held: list[Held]) -> set[str]:
+    by_phone = {order["phone_number"]: order["order_id"] for order in load.upstream.orders()}
+    return {by_phone[one.phone] for one in held}
+
+
+def _is_settled(load: Load) -> bool:
+    owed = load.proxy.rows("select * from owed where kind != 'purchase'")
+    return not owed and load.upstream.spent() == sum(_told(load).values())
+
+
+def _account(load: Load, kills: int) -> Account:
+    charges, refunds = load.upstream.entries("charge"), load.upstream.entries("refund")
+    cancelled = [held for held in load.held if held.plan == "cancel"]
+    given_up = _orders_of(load, cancelled)
+    refunded = Counter(entry["order"] for entry in refunds)
+    told = _told(load)
+    spent = sum(told.values())
+    return Account(
+        kills=kills,
+        asked=load.asked.total(),
+        held=len(load.held),
+        in_flight=load.lost.total(),
+        cancelled=len(cancelled),
+        orphans=len(refunded.keys() - given_up),
+        charged=-sum(entry["cents"] for entry in charges),
+        refunded=sum(entry["cents"] for entry in refunds),
+        told=spent,
+        wrong=(*sorted(load.wrong), *_broken_laws(load, told, given_up, refunded)),
+    )
+
+
+def _broken_laws(
+    load: Load, told: dict[str, int], given_up: set[str], refunded: Counter[str]
+) -> Iterator[str]:
+    received = _orders_of(load, load.held)
+    if load.upstream.spent() != sum(told.values()):
+        yield f"spent {load.upstream.spent()}, told {sum(told.values())}"
+    if len(received) != len(load.held):
+        yield "one number was answered twice"
+    if unkept := received - given_up - told.keys():
+        yield f"answered and not in the store: {unkept}"
+    if taken := (received - given_up) & refunded.keys():
+        yield f"refunded under their client: {taken}"
+    if forgotten := given_up - refunded.keys():
+        yield f"cancelled and not refunded: {forgotten}"
+    if twice := [order for order, times in refunded.items() if times > 1]:
+        yield f"refunded more than once: {twice}"
+    yield from _unexplained(load, told.keys() - received)
+
+
+def _unexplained(load: Load, unheard: set[str]) -> Iterator[str]:
+    """Told and unheard, without an answer on its way; more purchases than getNumber."""
+    for key, asked in load.asked.items():
+        orders = {order["order_id"] for order in load.upstream.orders(key)}
+        if len(orders & unheard) > load.lost[key] + load.left[key]:
+            yield f"{key}: {len(orders & unheard)} told, and no client could have heard it"
+        sent = len(load.upstream.requests("purchase", key))
+        if sent > asked:
+            yield f"{key}: {sent} purchases for {asked} getNumber"
+
+
+@click.command()
+@click.option("--kills", type=click.IntRange(1), default=50, show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True, help="Chooses the moments.")
+def main(kills: int, seed: int) -> None:
+    """Kill a proxy under load, again and again; exit 1 where money or a number was lost."""
+    with tempfile.TemporaryDirectory() as folder:
+        account = crash(kills, seed, Path(folder))
+    click.echo(account)
+    for wrong in account.wrong:
+        click.echo(wrong, err=True)
+    sys.exit(bool(account.wrong))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,189 @@
+"""What survives a restart, a lost store and a neighbour on the same key."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+
+from proxy.app import create_app
+from proxy.config import Config, StoreConfig
+from proxy.sandbox import create_sandbox
+from tests.world import NEVER, Wire, World
+
+pytestmark = pytest.mark.anyio
+
+BUY = "action=getNumber&service=wa&country=16"
+
+
+@pytest.fixture
+def sandbox(clock):
+    return create_sandbox(clock=clock, sms_after=NEVER)
+
+
+@pytest.fixture
+def run(clock, sandbox, tmp_path):
+    """Runs a proxy on the one sandbox and the one store."""
+
+    @asynccontextmanager
+    async def run(path=tmp_path / "store.db", **config):
+        config = Config(store=StoreConfig(url=f"sqlite:///{path}"), **config)
+        app = create_app(config, clock=clock, transport=Wire(sandbox))
+        async with app.router.lifespan_context(app):
+            yield World(app, sandbox)
+
+    return run
+
+
+def id_of(answer):
+    assert answer.startswith("ACCESS_NUMBER:"), answer
+    return answer.split(":")[1]
+
+
+async def balance(world):
+    await asyncio.sleep(6)
+    return await world.ask("action=getBalance")
+
+
+async def test_what_a_client_has_said_of_an_activation_survives_a_restart(run):
+    async with run() as world:
+        finished, retried, plain = [id_of(await world.ask(BUY)) for _ in range(3)]
+        await world.ask(f"action=setStatus&status=6&id={finished}")
+        for order in (await world.steer("orders"))["orders"]:
+            await world.steer("sms", {"order_id": order["order_id"], "text": "Your code is 1111"})
+        await asyncio.sleep(4)
+        assert await world.ask(f"action=getStatus&id={retried}") == "STATUS_OK:1111"
+        assert await world.ask(f"action=setStatus&status=3&id={retried}") == "ACCESS_RETRY_GET"
+    async with run() as world:
+        assert await world.ask(f"action=getStatus&id={finished}") == "STATUS_CANCEL"
+        assert await world.ask(f"action=getStatus&id={retried}") == "STATUS_WAIT_RETRY:1111"
+        assert await world.ask(f"action=getStatus&id={plain}") == "STATUS_OK:1111"
+
+
+async def test_after_a_lost_store_every_listed_order_has_its_old_id(run, tmp_path):
+    async with run() as world:
+        ids = {id_of(await world.ask(BUY)) for _ in range(5)}
+    async with run(tmp_path / "another.db") as world:
+        listed = await world.answer("action=getActiveActivations")
+        assert {row["activationId"] for row in listed.json()["activeActivations"]} == ids
+
+
+async def test_a_promised_cancel_survives_a_restart(run):
+    async with run() as world:
+        world.dialect = "/daisysms"
+        id = id_of(await world.ask("action=getNumber&service=wa"))
+        assert await world.ask(f"action=setStatus&status=8&id={id}") == "ACCESS_CANCEL"
+    await asyncio.sleep(300)
+    async with run() as world:
+        assert await balance(world) == "ACCESS_BALANCE:100.00"
+        assert await world.requests("cancel") == 2, "one too early, one that was granted"
+        assert await world.ask(f"action=getStatus&id={id}") == "STATUS_CANCEL"
+
+
+async def test_a_paid_order_that_nobody_was_told_about_survives_a_restart(run):
+    async with run() as world:
+        await world.steer("faults", {"kind": "cdn", "call": "purchase", "when": "after"})
+        await world.steer("faults", {"kind": "cdn", "call": "orders", "times": 2})
+        assert await world.ask(BUY) == "ERROR_SQL"
+    async with run() as world:
+        await world.ask(BUY)
+        assert await balance(world) == "ACCESS_BALANCE:99.10"
+        assert await world.requests("purchase") == 1
+
+
+async def test_an_orphan_is_refunded_by_the_next_run(run):
+    async with run() as world:
+        await world.steer("faults", {"kind": "cdn", "call": "purchase", "when": "after"})
+        await world.steer("faults", {"kind": "cdn", "call": "orders"})
+        assert await world.ask(BUY) == "ERROR_SQL"
+        await asyncio.sleep(15)
+        assert await balance(world) == "ACCESS_BALANCE:99.10"
+    async with run() as world:
+        await asyncio.sleep(310)
+        assert await balance(world) == "ACCESS_BALANCE:100.00"
+
+
+async def foreign_purchase(sandbox):
+    """Another program buys the same with the same key."""
+    async with httpx.AsyncClient(transport=Wire(sandbox), base_url="http://s/api/v1") as other:
+        wish = {"service": "wa", "country": "GB"}
+        answer = await other.post("/customer/purchase", json=wish, headers={"X-API-Key": "key"})
+        return answer.json()["order_id"]
+
+
+async def status_of(world, order):
+    orders = (await world.steer("orders"))["orders"]
+    return next(row["status"] for row in orders if row["order_id"] == order)
+
+
+async def test_a_foreign_order_beside_an_unclear_purchase_is_left_alone(run, sandbox):
+    async with run() as world:
+        await world.steer("faults", {"kind": "cdn", "call": "purchase", "when": "after"})
+        await world.steer("faults", {"kind": "cdn", "call": "orders"})
+        assert await world.ask(BUY) == "ERROR_SQL"
+        foreign = await foreign_purchase(sandbox)
+        id_of(await world.ask(BUY))
+        assert await world.requests("purchase") == 3, "two of ours, one of the other"
+        assert await world.ask(f"action=getStatus&id={foreign}") == "STATUS_WAIT_CODE"
+        await asyncio.sleep(900)
+        assert await status_of(world, foreign) == "waiting", "not cancelled"
+
+
+async def test_a_key_on_which_another_program_buys_adopts_nothing(run, sandbox, caplog):
+    async with run() as world:
+        await asyncio.sleep(5)
+        foreign = await foreign_purchase(sandbox)
+        await asyncio.sleep(5)
+        await world.ask("action=getActiveActivations")
+        await world.steer("faults", {"kind": "cdn", "call": "purchase"})
+        assert await world.ask(BUY.replace("wa", "tg")) == "ERROR_SQL"
+        assert [line for line in caplog.messages if "another program buys" in line]
+        await world.steer("faults", {"kind": "cdn", "call": "purchase", "when": "after"})
+        assert await world.ask(BUY) == "ERROR_SQL"
+        assert await world.ask(f"action=getStatus&id={foreign}") == "STATUS_WAIT_CODE"
+
+
+async def test_a_client_that_got_its_number_and_buys_again_gets_a_second_one(run):
+    async with run() as world:
+        assert id_of(await world.ask(BUY)) != id_of(await world.ask(BUY))
+
+
+async def test_concurrent_purchases_of_the_same_are_never_confused(run):
+    async with run() as world:
+        for when in ("before", "after", "after"):
+            await world.steer("faults", {"kind": "cdn", "call": "purchase", "when": when})
+        answers = await asyncio.gather(*(world.ask(BUY) for _ in range(10)))
+        told = [answer for answer in answers if answer != "ERROR_SQL"]
+        assert len(set(told)) == len(told)
+        while len(told) < 10:
+            told.append(await world.ask(BUY))
+        assert len({id_of(answer) for answer in told}) == 10
+        assert await balance(world) == "ACCESS_BALANCE:91.00"
+
+
+async def test_what_cannot_be_recorded_is_not_bought(run):
+    async with run() as world:
+        id = id_of(await world.ask(BUY))
+        store = world.app.state.house.store
+        store._db.execute(
+            "create trigger t before insert on owed begin select raise(fail, 'x'); end"
+        )
+        bought = await world.requests("purchase")
+        assert await world.ask(BUY) == "ERROR_SQL"
+        assert await world.requests("purchase") == bought
+        assert await world.ask(f"action=getStatus&id={id}") == "STATUS_WAIT_CODE"
+
+
+async def test_the_order_of_a_purchase_under_way_is_not_adopted_for_another(run):
+    async with run() as world:
+        await world.steer("faults", {"kind": "cdn", "call": "purchase"})
+        assert await world.ask(BUY) == "ERROR_SQL"
+        slow = {"kind": "slow", "call": "purchase", "when": "after", "seconds": 5}
+        await world.steer("faults", slow)
+        first = asyncio.create_task(world.ask(BUY))
+        await asyncio.sleep(2)
+        second = id_of(await world.ask(BUY))
+        assert id_of(await first) != second
+        assert await balance(world) == "ACCESS_BALANCE:98.20"
+        await asyncio.sleep(600)
+        assert await balance(world) == "ACCESS_BALANCE:98.20", "neither was taken for an orphan"
