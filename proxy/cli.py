@@ -117,15 +117,24 @@ def check(path: Path | None) -> None:
     show_default=True,
 )
 @click.option("--days", type=click.IntRange(1), default=30, show_default=True, help="How far back.")
-def ledger(path: Path | None, form: str, days: int) -> None:
+@click.option("--account", is_flag=True, help="The upstream's own account, by upstream.api_key.")
+def ledger(path: Path | None, form: str, days: int, account: bool) -> None:
     """Print what was charged and refunded, also while the proxy runs."""
+    import asyncio
     import time
 
-    from proxy.ledger import FORMS
+    from proxy.errors import ProblemError
+    from proxy.ledger import FORMS, of_account
     from proxy.store import read_ledger
 
-    config = _config(path)
-    entries = _built(lambda: read_ledger(config.store.url, time.time() - days * 86_400))
+    config, since = _config(path), time.time() - days * 86_400
+    if account:
+        try:
+            entries = asyncio.run(of_account(config.upstream, since))
+        except ProblemError as error:
+            raise click.ClickException(str(error)) from error
+    else:
+        entries = _built(lambda: read_ledger(config.store.url, since))
     click.echo(FORMS[form](entries))
 
 

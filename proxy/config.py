@@ -42,6 +42,7 @@ class Listen(Section, frozen=True):
 
 class UpstreamConfig(Section, frozen=True):
     url: Annotated[str, Meta(pattern="^https?://.")] = "https://virtualsms.io/api/v1"
+    api_key: str | None = None
     timeout: Annotated[float, Meta(gt=0, le=3600)] = 12.0
 
 

@@ -167,10 +167,13 @@ class Journal:
         purchase.unclear, purchase.activation = False, activation
         purchase.owed = replace(purchase.owed, kind=OwedKind.ORPHAN, order=order.id)
         cents, what = order.cents or 0, f"{service}/{iso}"
-        charge = Entry(self._upstream.now(), key.hash, order.id, "charge", -cents, what)
+        now = self._upstream.now()
+        entries = [Entry(now, key.hash, order.id, "charge", -cents, what)]
+        if purchase.quoted is not None:
+            entries.insert(0, Entry(now, key.hash, order.id, "quote", purchase.quoted, what))
         log.info("bought order %s: %s for %s cents, %s", order.id, what, order.cents, key)
         try:
-            await self._store.bought(purchase.owed, kept(key, activation), charge)
+            await self._store.bought(purchase.owed, kept(key, activation), *entries)
         except StoreError as error:
             log.error("order %s is paid and could not be kept: %s", order.id, error)
             raise ProblemError(Problem.TRY_AGAIN, "the store cannot be written") from error

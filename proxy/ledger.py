@@ -1,4 +1,4 @@
-"""The money ledger as a person or a program reads it. Pure: entries in, text out."""
+"""The money ledger as a person or a program reads it."""
 
 import csv
 import io
@@ -7,8 +7,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
+from proxy.config import UpstreamConfig
+from proxy.errors import Problem, ProblemError
 from proxy.legacy.answers import dollars
+from proxy.model import Key
 from proxy.store import Entry
+from proxy.upstream.client import Upstream
+
+WORDS = MappingProxyType({"purchase": "charge"})
 
 HEADS = ("time", "key", "order", "kind", "dollars", "what")
 
@@ -40,6 +46,22 @@ def as_json(entries: Iterable[Entry]) -> str:
 FORMS: Mapping[str, Callable[[Sequence[Entry]], str]] = MappingProxyType(
     {"table": table, "csv": as_csv, "json": as_json}
 )
+
+
+async def of_account(config: UpstreamConfig, since: float) -> list[Entry]:
+    """The upstream's own account, oldest first, in the ledger's words. ProblemError."""
+    if not config.api_key:
+        raise ProblemError(Problem.NO_KEY, "set upstream.api_key, or PROXY_UPSTREAM_API_KEY")
+    key, upstream = Key(config.api_key), Upstream(config.url, config.timeout)
+    try:
+        rows = await upstream.transactions(key)
+    finally:
+        await upstream.close()
+    return [
+        Entry(row.at, key.hash, row.order, WORDS.get(row.kind, row.kind), row.cents, row.what)
+        for row in reversed(rows)
+        if row.at >= since
+    ]
 
 
 def _row(entry: Entry) -> tuple[str, ...]:

@@ -95,6 +95,17 @@ def _grown(old: tuple[Sms, ...], new: tuple[Sms, ...]) -> tuple[Sms, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class Transaction:
+    """A line of the upstream's own account: what it took is negative."""
+
+    at: float
+    kind: str
+    cents: int
+    order: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     code: str
     name: str

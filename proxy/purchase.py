@@ -21,6 +21,8 @@ class Purchase:
     """Orders known before its POST: none of them can be its own."""
     has_client: bool = False
     """Somebody waits for it."""
+    quoted: int | None = None
+    """The price that was looked up before, in cents."""
     unclear: bool = False
     once: bool = False
     """The upstream said that it has no stock, in a 5xx: one look at the list is enough."""

@@ -58,11 +58,13 @@ class Purchases:
         await self._orders.open(key)
         if self._closed.is_fresh((service, country.iso)):
             raise ProblemError(Problem.NO_NUMBERS, f"{service}/{country.iso} is closed")
+        quoted = None
         if cap is not None:
-            _check_price(await self._catalogue.price(service, country.iso), cap)
+            quoted = await self._catalogue.price(service, country.iso)
+            _check_price(quoted, cap)
         pair = key, service, country.iso
         left_over = await self._journal.left_over(pair, cap, wish)
-        purchase = left_over or await self._begin(pair, wish)
+        purchase = left_over or await self._begin(pair, wish, quoted)
         try:
             activation = purchase.activation or await self._outcome(purchase, gone)
             await self._check(purchase, activation, country, cap)
@@ -83,8 +85,9 @@ class Purchases:
         except asyncio.CancelledError:
             await telling
 
-    async def _begin(self, pair: Pair, wish: str) -> Purchase:
+    async def _begin(self, pair: Pair, wish: str, quoted: int | None) -> Purchase:
         purchase = await self._journal.begin(pair, wish)
+        purchase.quoted = quoted
         purchase.post = asyncio.create_task(self._post(purchase))
         purchase.post.add_done_callback(_retrieve)
         return purchase

@@ -123,19 +123,34 @@ def test_the_ledger_is_read_while_the_proxy_runs(tmp_path):
     with a_process("sandbox", "--upstream-only", "--port", "0", log=tmp_path / "up") as upstream:
         environ = {"PROXY_UPSTREAM_URL": f"{upstream}/api/v1", "PROXY_STORE_URL": url}
         with a_process("--port", "0", log=tmp_path / "log", **environ) as proxy:
-            query = "api_key=planted-key&action=getNumber&service=wa&country=16"
+            query = "api_key=planted-key&action=getNumber&service=wa&country=16&maxPrice=1"
             assert httpx.get(f"{proxy}/stubs/handler_api.php?{query}").text[:6] == "ACCESS"
             table = run("ledger", PROXY_STORE_URL=url).stdout.splitlines()
             assert table[0].split() == ["time", "key", "order", "kind", "dollars", "what"]
-            assert table[1].split()[3:] == ["charge", "-0.90", "wa/GB"]
-            assert table[2] == "charged 0.90, refunded 0.00"
+            assert table[1].split()[3:] == ["quote", "0.90", "wa/GB"]
+            assert table[2].split()[3:] == ["charge", "-0.90", "wa/GB"]
+            assert table[3] == "charged 0.90, refunded 0.00"
             rows = json.loads(run("ledger", "--format", "json", PROXY_STORE_URL=url).stdout)
-            assert [row["cents"] for row in rows] == [-90]
-            assert run("ledger", "--format", "csv", PROXY_STORE_URL=url).stdout.count("\n") == 2
+            assert [row["cents"] for row in rows] == [90, -90]
+            assert run("ledger", "--format", "csv", PROXY_STORE_URL=url).stdout.count("\n") == 3
             second = run("serve", "--port", "0", PROXY_STORE_URL=url)
             assert (second.returncode, second.stdout) == (1, "")
             assert "another process has it open" in second.stderr
     assert b"planted-key" not in (tmp_path / "store.db").read_bytes()
+
+
+def test_the_upstreams_own_account_is_printed_for_its_key(tmp_path):
+    with a_process("sandbox", "--upstream-only", "--port", "0", log=tmp_path / "up") as upstream:
+        url, headers = f"{upstream}/api/v1", {"X-API-Key": "planted-key"}
+        wish = {"service": "wa", "country": "GB"}
+        httpx.post(f"{url}/customer/purchase", json=wish, headers=headers)
+        environ = {"PROXY_UPSTREAM_URL": url, "PROXY_UPSTREAM_API_KEY": "planted-key"}
+        said = run("ledger", "--account", **environ).stdout.splitlines()
+        assert said[2].split()[3:5] == ["charge", "-0.90"]
+        assert said[-1] == "charged 0.90, refunded 0.00"
+    done = run("ledger", "--account")
+    assert done.returncode == 1
+    assert done.stderr == "Error: NO_KEY: set upstream.api_key, or PROXY_UPSTREAM_API_KEY\n"
 
 
 def test_a_ledger_that_is_not_there_is_named(tmp_path):

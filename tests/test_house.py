@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "legacy": set(),
     "upstream": set(),
     "store": set(),
-    "ledger": {"legacy", "store"},
+    "ledger": {"legacy", "config"} | IO,
     "orders": {"legacy", "upstream", "store"},
     "cancels": {"orders", "legacy", "upstream", "store"},
     "purchase": {"legacy", "store"},

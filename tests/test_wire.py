@@ -3,7 +3,7 @@
 import pytest
 
 from proxy.errors import Problem, ProblemError
-from proxy.model import Order, OrderState, Price, Service, Sms
+from proxy.model import Order, OrderState, Price, Service, Sms, Transaction
 from proxy.upstream import wire
 
 LIVE = {
@@ -171,3 +171,12 @@ def test_services_under_both_names():
     live = {"services": [{"service_id": "wa", "service_name": "Whatsapp", "base_price": 0.21}]}
     newer = {"services": [{"service_code": "wa", "name": "Whatsapp", "price": 0.21}]}
     assert wire.services(live) == wire.services(newer) == (Service("wa", "Whatsapp"),)
+
+
+def test_the_upstreams_own_account():
+    rows = [{"id": "txn_1", "amount": -0.5, "type": "purchase", "description": "Telegram / GB",
+             "order_id": "o", "created_at": "2026-05-24T15:20:34Z"}, {"amount": "odd"}]  # fmt: skip
+    assert wire.transactions({"transactions": rows}) == (
+        Transaction(1779636034.0, "purchase", -50, "o", "Telegram / GB"),
+        Transaction(0.0, "", 0, "", ""),
+    )

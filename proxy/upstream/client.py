@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 import httpx
 
 from proxy.errors import Problem, ProblemError, classify
-from proxy.model import Key, Market, Order, Price, Service
+from proxy.model import Key, Market, Order, Price, Service, Transaction
 from proxy.upstream import wire
 
 T = TypeVar("T")
@@ -46,6 +46,7 @@ ENDPOINTS = MappingProxyType(
         "orders": Endpoint("GET", "/customer/orders"),
         "cancel": Endpoint("POST", "/customer/cancel/{id}"),
         "swap": Endpoint("POST", "/customer/swap/{id}"),
+        "transactions": Endpoint("GET", "/customer/transactions"),
         "retry": Endpoint("POST", "/orders/{id}/retry"),
     }
 )
@@ -88,6 +89,11 @@ class Upstream:
 
     async def countries(self, key: Key) -> tuple[Market, ...]:
         return await self._call("countries", wire.countries, key)
+
+    async def transactions(self, key: Key) -> tuple[Transaction, ...]:
+        """The upstream's own account of the last hundred movements, newest first."""
+        params = {"limit": "100"}
+        return await self._call("transactions", wire.transactions, key, params=params)
 
     async def price(self, service: str, country: str) -> int:
         """In cents. Public: no key. NO_NUMBERS where the pair is not for sale."""

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from proxy.errors import Problem, ProblemError
-from proxy.model import Market, Order, OrderState, Price, Service, Sms
+from proxy.model import Market, Order, OrderState, Price, Service, Sms, Transaction
 
 # Live set: waiting, completed, cancelled, expired; the others are named by OpenAPI 1.2.0 and SDKs.
 # A word that stands in no source is no final word: the order counts as waiting.
@@ -149,6 +149,20 @@ def countries(data: Any) -> tuple[Market, ...]:
         Market(
             _text(row, "country_id", "country_code", "iso", "id").upper(),
             tuple(code for code in row.get("services") or () if isinstance(code, str)),
+        )
+        for row in rows
+    )
+
+
+def transactions(data: Any) -> tuple[Transaction, ...]:
+    rows = data if isinstance(data, list) else _rows(data, "transactions")
+    return tuple(
+        Transaction(
+            at=_instant(row.get("created_at")) or 0.0,
+            kind=str(row.get("type") or ""),
+            cents=round(row["amount"] * 100) if _is_number(row.get("amount")) else 0,
+            order=str(row.get("order_id") or ""),
+            what=str(row.get("description") or ""),
         )
         for row in rows
     )
