@@ -55,8 +55,7 @@ class Cancels:
         owed = replace(owed, kind=OwedKind.CANCEL, order=activation.order.id)
         activation.cancelling = True
         try:
-            await self._store.owe(owed)
-            await self._store.keep(kept(owed.key, activation))
+            await self._store.commit(owed, kept(owed.key, activation))
         except StoreError as error:
             activation.cancelling = False
             log.error("order %s: no promise: the store: %s", activation.order.id, error)
@@ -65,6 +64,7 @@ class Cancels:
 
     def resume(self, owed: Owed, activation: Activation, wait: float | None = None) -> None:
         """Go on with a promise that the store holds."""
+        activation.cancelling = True
         if wait is None:
             wait = max((activation.order.cancel_at or 0.0) - self._upstream.now(), 0.0)
         task = asyncio.create_task(self._keep(owed, activation, wait))

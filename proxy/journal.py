@@ -20,7 +20,7 @@ from proxy.legacy.activation import Activation
 from proxy.model import OVER, Key
 from proxy.orders import Orders, kept
 from proxy.purchase import Pair, Purchase
-from proxy.store import Entry, Owed, OwedKind, SqliteStore, StoreError
+from proxy.store import Owed, OwedKind, SqliteStore, StoreError
 from proxy.upstream.client import Upstream
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ RECONCILE_SECONDS = 10.0
 FORGET_SECONDS = 6 * 3600.0
 
 GRACE = 8.0
-"""Seconds that purchases under way have when the process is told to stop."""
+"""Seconds that purchases under way have when the process stops."""
 
 DATE_SLACK = 1.0
 """A Date header and a created_at are whole seconds."""
@@ -101,9 +101,8 @@ class Journal:
     async def begin(self, pair: Pair, wish: str) -> Purchase:
         """The intent, in the store. A number that cannot be recorded must not be bought."""
         key, service, iso = pair
-        owed = Owed(
-            str(uuid4()), OwedKind.PURCHASE, key, service, iso, self._upstream.now(), wish=wish
-        )
+        now = self._upstream.now()
+        owed = Owed(str(uuid4()), OwedKind.PURCHASE, key, service, iso, now, wish=wish)
         known = frozenset(a.order.id for a in self._orders.activations(key))
         purchase = self._open[owed.id] = Purchase(owed, known, has_client=True)
         try:
@@ -131,7 +130,12 @@ class Journal:
         for purchase in self._unclaimed(pair, wish):
             if purchase.fits(cap):
                 self._claim(purchase)
-                await self._orders.look(pair[0], purchase.owned)
+                try:
+                    await self._orders.look(pair[0], purchase.owned)
+                except BaseException:
+                    # Whatever ended the look, the deadline included: its refund stays in sight.
+                    self.release(purchase)
+                    raise
                 if purchase.fits(cap):
                     return purchase
                 self.release(purchase)
@@ -161,19 +165,14 @@ class Journal:
 
     async def bought(self, purchase: Purchase, activation: Activation) -> None:
         """The order is paid: it and its money are kept before anybody hears of it."""
-        key, service, iso = purchase.pair
-        order = activation.order
+        key, order = purchase.owed.key, activation.order
         activation.told, activation.wish = False, purchase.owed.wish
         purchase.unclear, purchase.activation = False, activation
         purchase.owed = replace(purchase.owed, kind=OwedKind.ORPHAN, order=order.id)
-        cents, what = order.cents or 0, f"{service}/{iso}"
-        now = self._upstream.now()
-        entries = [Entry(now, key.hash, order.id, "charge", -cents, what)]
-        if purchase.quoted is not None:
-            entries.insert(0, Entry(now, key.hash, order.id, "quote", purchase.quoted, what))
-        log.info("bought order %s: %s for %s cents, %s", order.id, what, order.cents, key)
+        entries = purchase.entries(order, self._upstream.now())
+        log.info("bought %s: %s for %s cents, %s", order.id, entries[-1].what, order.cents, key)
         try:
-            await self._store.bought(purchase.owed, kept(key, activation), *entries)
+            await self._store.commit(purchase.owed, kept(key, activation), *entries)
         except StoreError as error:
             log.error("order %s is paid and could not be kept: %s", order.id, error)
             raise ProblemError(Problem.TRY_AGAIN, "the store cannot be written") from error

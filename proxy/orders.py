@@ -220,9 +220,7 @@ class Orders:
         return self.of(key, order_id)
 
     async def _read_list_surely(self, key: Key) -> None:
-        listed = await self._lists.get(key, lambda: self._read_list(key))
-        if listed.how == "STALE":
-            raise ProblemError(Problem.TRY_AGAIN, "the order list could not be read")
+        listed = await self._lists.get(key, lambda: self._read_list(key), stale=False)
         if listed.value.is_cut_off:
             raise ProblemError(Problem.TRY_AGAIN, "the order list ends among live orders")
 

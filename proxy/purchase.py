@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from proxy.legacy.activation import Activation
 from proxy.legacy.status import Phase
 from proxy.model import Key, Order
-from proxy.store import Owed
+from proxy.store import Entry, Owed
 
 Pair = tuple[Key, str, str]
 """Whose, which service, which country."""
@@ -42,6 +42,14 @@ class Purchase:
     @property
     def pair(self) -> Pair:
         return self.owed.key, self.owed.service, self.owed.country
+
+    def entries(self, order: Order, now: float) -> list[Entry]:
+        """The quote, if there was one, and the charge, for the ledger."""
+        key, service, country = self.pair
+        money = [("quote", self.quoted)] if self.quoted is not None else []
+        money.append(("charge", -(order.cents or 0)))
+        what = f"{service}/{country}"
+        return [Entry(now, key.hash, order.id, kind, cents or 0, what) for kind, cents in money]
 
     def explains(self, order: Order, slack: float) -> bool:
         """The order can be what its POST made."""

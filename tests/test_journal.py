@@ -187,3 +187,28 @@ async def test_the_order_of_a_purchase_under_way_is_not_adopted_for_another(run)
         assert await balance(world) == "ACCESS_BALANCE:98.20"
         await asyncio.sleep(600)
         assert await balance(world) == "ACCESS_BALANCE:98.20", "neither was taken for an orphan"
+
+
+async def test_an_orphan_stays_in_sight_when_the_look_at_it_is_refused(run):
+    async with run() as world:
+        await world.steer("faults", {"kind": "cdn", "call": "purchase", "when": "after"})
+        await world.steer("faults", {"kind": "cdn", "call": "orders"})
+        assert await world.ask(BUY) == "ERROR_SQL"
+        await asyncio.sleep(15)
+        refused = {"kind": "status", "status": 401, "body": {"error": "x"}, "call": "orders"}
+        await world.steer("faults", refused)
+        assert await world.ask(BUY) == "BAD_KEY"
+        await asyncio.sleep(310)
+        assert await balance(world) == "ACCESS_BALANCE:100.00"
+        assert await world.requests("purchase") == 1
+
+
+async def test_a_promise_that_the_store_holds_is_seen_by_its_client_after_a_crash(run, tmp_path):
+    async with run() as world:
+        world.dialect = "/daisysms"
+        id = id_of(await world.ask("action=getNumber&service=wa"))
+        assert await world.ask(f"action=setStatus&status=8&id={id}") == "ACCESS_CANCEL"
+        store = world.app.state.house.store
+        store._db.execute("update orders set cancelling = 0")
+    async with run() as world:
+        assert await world.ask(f"action=getStatus&id={id}") == "STATUS_CANCEL"

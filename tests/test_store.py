@@ -68,7 +68,7 @@ async def test_a_later_state_replaces_the_earlier(store):
 async def test_a_bought_order_and_what_is_owed_for_it_are_one_commit(store):
     await store.owe(OWED)
     orphan = Owed("p-1", OwedKind.ORPHAN, Key(SECRET), "wa", "GB", 99.0, "o-1")
-    await store.bought(orphan, KEPT, Entry(100.0, "hash", "o-1", "charge", -90))
+    await store.commit(orphan, KEPT, Entry(100.0, "hash", "o-1", "charge", -90))
     assert await store.owed() == [orphan]
     assert await store.orders("hash") == [KEPT]
 

@@ -20,7 +20,7 @@ LONGEST = 30 * 86_400
 
 async def get_active_activations(call: Call) -> Answer:
     live = [view for view in await _views(call) if view.phase in LIVE and not view.is_over]
-    start, length = _page(call, most=MOST_ROWS)
+    start, length = _page(call, "offset", "start", most=MOST_ROWS)
     page = await _read(call, live[start : start + length])
     return answers.json(call.dialect.shapes.active(page))
 
@@ -33,7 +33,7 @@ async def get_history(call: Call) -> Answer:
     if begin > end or (first and min(end, call.house.upstream.now()) - begin > LONGEST):
         raise ProblemError(Problem.BAD_DATE)
     views = [view for view in await _views(call) if begin <= int(view.bought_at) <= end]
-    offset, limit = _page(call, most=50)
+    offset, limit = _page(call, "offset", most=50)
     page = await _read(call, views[offset : offset + limit])
     return answers.json(call.dialect.shapes.history(page))
 
@@ -50,13 +50,10 @@ async def _views(call: Call) -> list[View]:
     return [call.view(activation) for activation in await call.house.orders.all(call.key)]
 
 
-def _page(call: Call, most: int) -> tuple[int, int]:
-    """Offset and length; the length is `most` unless the client wants another, up to 100."""
+def _page(call: Call, *first: str, most: int) -> tuple[int, int]:
+    """Offset, by these names, and length: `most` unless the client wants another, up to 100."""
     length = call.request.number("limit", "size", "length")
-    offset = call.request.number("offset")
-    start = call.request.number("start") if "offset" not in call.request.parameters else offset
-    is_time = call.request.action == "getHistory"
-    return (offset or 0 if is_time else start or 0), min(length or most, MOST_ROWS)
+    return call.request.number(*first) or 0, min(length or most, MOST_ROWS)
 
 
 def _time(call: Call, name: str) -> int | None:

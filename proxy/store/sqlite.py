@@ -144,8 +144,8 @@ class SqliteStore:
 
         await self._write(write, durable=True, erase=True)
 
-    async def bought(self, owed: Owed, kept: Kept, *entries: Entry) -> None:
-        """A paid order, what is owed for it from now on, and its money: all or nothing."""
+    async def commit(self, owed: Owed, kept: Kept, *entries: Entry) -> None:
+        """An order, what is owed for it from now on, and its money: all or nothing."""
 
         def write(db: sqlite3.Connection) -> None:
             _keep(db, (kept,))
