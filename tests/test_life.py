@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from proxy.app import create_app
 from proxy.config import Config, StoreConfig
-from proxy.sandbox import create_sandbox
+from proxy.sandbox import Switches, create_sandbox
 from tests.conftest import START, FakeTimeLoop
 from tests.judge import judge
 from tests.world import NEVER, SERVICES, Wire, World
@@ -43,7 +43,7 @@ class Life:
         begun = asyncio.get_running_loop().time()
         self.clock = lambda: START + asyncio.get_running_loop().time() - begun
         self.sandbox = create_sandbox(
-            clock=self.clock, sms_after=NEVER, limit_per_minute=None, services=SERVICES
+            Switches(requests_per_minute=0), clock=self.clock, sms_after=NEVER, services=SERVICES
         )
         self.told = {}
         self.codes = {}

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from proxy.codes import Codes
-from proxy.sandbox import create_sandbox
+from proxy.sandbox import Switches, create_sandbox
 from proxy.tables import load_codes
 
 pytestmark = pytest.mark.anyio
@@ -17,6 +17,7 @@ pytestmark = pytest.mark.anyio
 UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 RULES = {"cancel_cooldown_seconds": 120, "swap_cooldown_seconds": 120}
 NEVER = 10.0**9
+NO_LIMIT = Switches(requests_per_minute=0)
 
 
 @functools.cache
@@ -67,7 +68,7 @@ class Bench:
 
 @pytest.fixture
 async def bench(clock: Callable[[], float]) -> AsyncIterator[Bench]:
-    bench = Bench(clock, limit_per_minute=None)
+    bench = Bench(clock, switches=NO_LIMIT)
     async with bench.http:
         yield bench
 
@@ -75,7 +76,7 @@ async def bench(clock: Callable[[], float]) -> AsyncIterator[Bench]:
 @pytest.fixture
 async def quiet(clock: Callable[[], float]) -> AsyncIterator[Bench]:
     """No SMS comes of itself."""
-    bench = Bench(clock, limit_per_minute=None, sms_after=NEVER)
+    bench = Bench(clock, switches=NO_LIMIT, sms_after=NEVER)
     async with bench.http:
         yield bench
 

@@ -8,14 +8,14 @@ import pytest
 from proxy.codes import Codes
 from proxy.sandbox.catalogue import SEEN_LIVE
 from proxy.tables import load_codes
-from tests.test_sandbox_api import Bench
+from tests.test_sandbox_api import NO_LIMIT, Bench
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
 async def bench(clock: Callable[[], float]) -> AsyncIterator[Bench]:
-    bench = Bench(clock, limit_per_minute=None)
+    bench = Bench(clock, switches=NO_LIMIT)
     async with bench.http:
         yield bench
 

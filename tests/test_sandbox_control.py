@@ -205,6 +205,54 @@ async def test_requests_can_be_asked_for_by_key_and_call(bench: Bench) -> None:
     assert (await bench.look("requests", key="bob", call="purchase"))["count"] == 0
 
 
+async def test_requests_can_be_asked_for_from_an_instant_on(bench: Bench) -> None:
+    for _ in range(3):
+        await bench.balance()
+        await bench.wait(10)
+    for since, count in ((0, 3), (START, 3), (START + 0.001, 2), (START + 20, 1), (START + 21, 0)):
+        assert (await bench.look("requests", since=since))["count"] == count
+
+
+async def test_a_wrong_instant_is_told_what_is_known(bench: Bench) -> None:
+    response = await bench.http.get("/sandbox/requests?since=yesterday")
+    assert response.status_code == 400
+    assert list(response.json()["known"]) == ["since"]
+
+
+@pytest.mark.parametrize(("last", "busiest"), [(29.999, 3), (30, 2)])
+async def test_the_busiest_minute_is_the_most_requests_of_one_key_in_60_seconds(
+    bench: Bench, last: float, busiest: int
+) -> None:
+    for key, seconds in (("alice", 0), ("bob", 0), ("alice", 30), ("alice", last)):
+        await bench.wait(seconds)
+        await bench.balance(key)
+    await bench.wait(1000)
+    await bench.balance()
+    assert (await bench.look("requests"))["busiest_minute"] == busiest
+    assert (await bench.look("requests", key="bob"))["busiest_minute"] == 1
+    assert (await bench.look("requests", since=START + 30))["busiest_minute"] == 2
+    assert (await bench.look("requests", since=START + 2000))["busiest_minute"] == 0
+
+
+async def test_the_busiest_minute_has_only_what_counts_against_the_limit(bench: Bench) -> None:
+    await bench.steer("switches", requests_per_minute=2)
+    await bench.get("/price", "", service="wa", country="GB")
+    for path, key in (("/balance", "alice"), *[("/customer/balance", "bad")] * 3):
+        await bench.get(path, key)
+    codes = [(await bench.call("GET", "/customer/balance")).status_code for _ in range(5)]
+    assert codes == [200, 200, 429, 429, 429]
+    requests = await bench.look("requests")
+    assert requests["busiest_minute"] == 2
+    assert [line["status"] for line in requests["requests"] if line["counted"]] == [200, 200]
+
+
+async def test_a_request_that_a_fault_struck_is_counted(bench: Bench) -> None:
+    for status in (500, 429):
+        await bench.steer("faults", kind="status", status=status)
+        await bench.call("GET", "/customer/balance")
+    assert (await bench.look("requests"))["busiest_minute"] == 2
+
+
 async def test_a_reset_brings_everything_back_to_the_start(bench: Bench) -> None:
     first = await bench.buy()
     await bench.wait(50)
@@ -265,6 +313,8 @@ async def test_an_unknown_control_is_told_the_known_ones(
         ("phone", {"phone": "call me"}, "phone"),
         ("sockets", {"do": "cut"}, "do"),
         ("sockets", {"do": "drop", "order_id": "0"}, []),
+        ("sockets", {"do": "say"}, "frame"),
+        ("sockets", {"do": "mute", "frame": {}}, "frame"),
         ("faults", {"kind": "earthquake"}, "kind"),
         ("faults", {"kind": "cdn", "call": "buy"}, "purchase"),
         ("faults", {"kind": "cdn", "chance": 2}, "chance"),

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from proxy.sandbox import Switches
 from proxy.sandbox.faults import KINDS
 from tests.test_sandbox_api import NEVER, Bench
 
@@ -204,7 +205,7 @@ async def test_a_request_without_an_answer_is_logged_without_a_status(bench: Ben
 async def test_a_bad_key_and_a_spent_minute_are_told_before_any_fault(
     clock: Callable[[], float],
 ) -> None:
-    bench = Bench(clock, limit_per_minute=1)
+    bench = Bench(clock, switches=Switches(requests_per_minute=1))
     await bench.steer("faults", kind="status")
     assert (await bench.call("GET", "/customer/balance", "bad")).status_code == 401
     assert (await bench.call("GET", "/customer/balance")).status_code == 500

@@ -3,16 +3,18 @@
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import httpx
 import pytest
 
-from tests.test_sandbox_api import Bench
+from proxy.sandbox import Switches
+from tests.test_sandbox_api import NO_LIMIT, Bench
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
 async def bench(clock: Callable[[], float]) -> AsyncIterator[Bench]:
-    bench = Bench(clock, limit_per_minute=None)
+    bench = Bench(clock, switches=NO_LIMIT)
     async with bench.http:
         yield bench
 
@@ -147,7 +149,7 @@ async def test_the_61st_request_of_a_minute_is_429(clock: Callable[[], float]) -
 
 
 async def test_the_limit_slides(clock: Callable[[], float]) -> None:
-    bench = Bench(clock, limit_per_minute=2)
+    bench = Bench(clock, switches=Switches(requests_per_minute=2))
 
     async def status() -> int:
         return (await bench.call("GET", "/customer/balance")).status_code
@@ -163,8 +165,73 @@ async def test_the_limit_slides(clock: Callable[[], float]) -> None:
     assert await status() == 200
 
 
+async def test_a_limit_set_while_running_counts_what_came_before(bench: Bench) -> None:
+    for _ in range(70):
+        await bench.balance()
+    await bench.steer("switches", requests_per_minute=60)
+    assert (await bench.call("GET", "/customer/balance")).status_code == 429
+    await bench.steer("switches", requests_per_minute=71)
+    assert (await bench.call("GET", "/customer/balance")).status_code == 200
+
+
+async def purchase(bench: Bench, key: str = "alice") -> httpx.Response:
+    wish = {"service": "wa", "country": "GB"}
+    return await bench.call("POST", "/customer/purchase", key, json=wish)
+
+
+@pytest.mark.parametrize(
+    ("rate_limit", "headers"),
+    [
+        ("bare", {}),
+        ("retry_after", {"retry-after": "51"}),
+        (
+            "x_ratelimit",
+            {"x-ratelimit-limit": "10", "x-ratelimit-remaining": "0", "x-ratelimit-reset": "51"},
+        ),
+    ],
+)
+async def test_the_11th_purchase_of_a_minute_is_429_when_purchases_are_narrow(
+    clock: Callable[[], float], rate_limit: Any, headers: Any
+) -> None:
+    bench = Bench(clock, switches=Switches(narrow="purchase", rate_limit=rate_limit))
+    for _ in range(10):
+        assert (await purchase(bench)).status_code == 200
+        await bench.wait(0.9)
+    refused = await purchase(bench)
+    assert (refused.status_code, refused.json()) == (429, {"error": "rate_limited"})
+    named = ("x-ratelimit", "retry-after")
+    assert {n: v for n, v in refused.headers.items() if n.startswith(named)} == headers
+    assert (await bench.look("ledger"))["totals"]["charged"] == 900
+    assert (await purchase(bench, "bob")).status_code == 200
+    for _ in range(11):
+        assert (await bench.call("GET", "/customer/balance")).status_code == 200
+    await bench.wait(50.999)
+    assert (await purchase(bench)).status_code == 429
+    await bench.wait(0.001)  # the first purchase has just left the window
+    assert [(await purchase(bench)).status_code for _ in range(2)] == [200, 429]
+
+
+async def test_a_purchase_that_one_window_refuses_counts_in_neither(
+    clock: Callable[[], float],
+) -> None:
+    bench = Bench(clock, switches=Switches(narrow="purchase", requests_per_minute=12))
+    codes = [(await purchase(bench)).status_code for _ in range(20)]
+    assert codes.count(200) == 10
+    codes = [(await bench.call("GET", "/customer/balance")).status_code for _ in range(3)]
+    assert codes == [200, 200, 429]
+    await bench.steer("switches", requests_per_minute=10)
+    await bench.wait(30)
+    for _ in range(10):  # refused by the wide window alone, once the narrow one is of no account
+        await bench.steer("switches", narrow="none")
+        assert (await purchase(bench)).status_code == 429
+    await bench.steer("switches", narrow="purchase")
+    await bench.wait(30)
+    codes = [(await purchase(bench)).status_code for _ in range(11)]
+    assert codes == [200] * 10 + [429]
+
+
 async def test_a_refused_purchase_charges_nothing(clock: Callable[[], float]) -> None:
-    bench = Bench(clock, limit_per_minute=1)
+    bench = Bench(clock, switches=Switches(requests_per_minute=1))
     await bench.buy("wa", "GB")
     assert await bench.buy("wa", "GB") == {"error": "rate_limited"}
     assert (await bench.look("ledger"))["totals"]["charged"] == 90

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from proxy.sandbox import create_sandbox
-from tests.test_sandbox_api import NEVER
+from tests.test_sandbox_api import NEVER, NO_LIMIT
 from tests.test_sandbox_socket import served
 
 PINNED = (
@@ -80,7 +80,7 @@ def _clock(behind: float) -> Callable[[], float]:
 @pytest.fixture(scope="module")
 def addresses() -> Iterator[tuple[str, str]]:
     """A sandbox with the right time, and one whose clock is behind."""
-    quick = create_sandbox(sms_after=0.2, limit_per_minute=None)
+    quick = create_sandbox(sms_after=0.2, switches=NO_LIMIT)
     behind = create_sandbox(clock=_clock(BEHIND), sms_after=NEVER)
     with served(quick) as first, served(behind) as second:
         yield first, second

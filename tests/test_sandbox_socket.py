@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from proxy.sandbox import create_sandbox
-from tests.test_sandbox_api import NEVER
+from tests.test_sandbox_api import NEVER, NO_LIMIT
 
 # Real seconds in which a frame must come, and in which none may.
 SOON, QUIET = 5.0, 0.1
@@ -63,7 +63,7 @@ class Wire:
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    with served(create_sandbox(sms_after=NEVER, limit_per_minute=None)) as address:
+    with served(create_sandbox(sms_after=NEVER, switches=NO_LIMIT)) as address:
         yield address
 
 

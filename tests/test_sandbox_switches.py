@@ -9,7 +9,7 @@ import pytest
 
 from proxy.sandbox import Switches, create_sandbox
 from proxy.sandbox.switches import known_switches
-from tests.test_sandbox_api import NEVER, Bench
+from tests.test_sandbox_api import NEVER, NO_LIMIT, Bench
 
 pytestmark = pytest.mark.anyio
 
@@ -18,7 +18,7 @@ START = "2026-03-01T12:00:00Z"
 
 @pytest.fixture
 async def bench(clock: Callable[[], float]) -> AsyncIterator[Bench]:
-    bench = Bench(clock, limit_per_minute=None, sms_after=NEVER)
+    bench = Bench(clock, switches=NO_LIMIT, sms_after=NEVER)
     async with bench.http:
         yield bench
 
@@ -125,8 +125,19 @@ async def early(bench: Bench) -> Any:
     return set(response.json()) if kind == "application/json" else kind
 
 
+async def admitted(bench: Bench) -> Any:
+    """How many of 70 requests of one second are served."""
+    codes = [(await bench.call("GET", "/customer/balance")).status_code for _ in range(70)]
+    return codes.count(200)
+
+
+async def sold(bench: Bench) -> Any:
+    """How many of 12 purchases of one second are served."""
+    return ["success" in await bench.buy() for _ in range(12)].count(True)
+
+
 async def throttled(bench: Bench) -> Any:
-    # The sandbox of this test has a limit; see test_the_429_has_the_headers_of_the_switch.
+    await bench.steer("switches", requests_per_minute=2)
     for _ in range(3):
         response = await bench.call("GET", "/customer/balance")
         await bench.wait(10)
@@ -259,6 +270,11 @@ CASES: list[tuple[str, Any, Callable[..., Any], Any]] = [
     ("too_early", "text", early, {"error"}),
     ("too_early", "seconds", early, {"error", "seconds_remaining"}),
     ("too_early", "plain", early, "text/plain; charset=utf-8"),
+    ("requests_per_minute", 60, admitted, 60),
+    ("requests_per_minute", 0, admitted, 70),
+    ("requests_per_minute", 7, admitted, 7),
+    ("narrow", "none", sold, 12),
+    ("narrow", "purchase", sold, 10),
     ("rate_limit", "bare", throttled, {}),
     ("rate_limit", "retry_after", throttled, {"retry-after": "40"}),
     (
@@ -292,7 +308,8 @@ CASES: list[tuple[str, Any, Callable[..., Any], Any]] = [
 async def test_a_switch_set_while_running_is_seen(
     clock: Callable[[], float], name: str, position: Any, look: Any, seen: Any
 ) -> None:
-    bench = Bench(clock, limit_per_minute=2 if name == "rate_limit" else None, sms_after=NEVER)
+    start = Switches() if name == "requests_per_minute" else NO_LIMIT
+    bench = Bench(clock, switches=start, sms_after=NEVER)
     if position != getattr(Switches(), name):
         await bench.steer("switches", **{name: position})
     found = await look(bench)
@@ -330,7 +347,17 @@ async def test_a_reset_sets_the_switches_of_the_start(clock: Callable[[], float]
 
 
 @pytest.mark.parametrize(
-    "wish", [{"telephone": "plus"}, {"phone": "minus"}, {"hold": -1}, {"no_stock": 500}, ["phone"]]
+    "wish",
+    [
+        {"telephone": "plus"},
+        {"phone": "minus"},
+        {"hold": -1},
+        {"no_stock": 500},
+        ["phone"],
+        {"requests_per_minute": -1},
+        {"requests_per_minute": 1.5},
+        {"requests_per_minute": None},
+    ],
 )
 async def test_an_unknown_switch_or_position_is_told_what_is_known(bench: Bench, wish: Any) -> None:
     before = await bench.look("switches")
@@ -356,8 +383,9 @@ async def test_a_fraction_is_that_of_the_second(bench: Bench) -> None:
 
 
 async def test_a_position_may_come_as_text(bench: Bench) -> None:
-    answer = await bench.steer("switches", no_stock="404", hold="60")
-    assert (answer["switches"]["no_stock"], answer["switches"]["hold"]) == (404, 60)
+    given = {"no_stock": "404", "hold": "60", "requests_per_minute": "5"}
+    now = (await bench.steer("switches", **given))["switches"]
+    assert {name: str(int(now[name])) for name in given} == given
 
 
 async def test_an_order_put_back_to_waiting_takes_an_sms_and_ends_completed(bench: Bench) -> None:

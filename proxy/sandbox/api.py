@@ -12,6 +12,7 @@ from proxy.sandbox import refusals
 from proxy.sandbox.endpoints import ENDPOINTS, Ask, Endpoint
 from proxy.sandbox.faults import suffer
 from proxy.sandbox.ledger import Account
+from proxy.sandbox.minutes import admit
 from proxy.sandbox.refusals import Refusal
 from proxy.sandbox.simulation import LogLine, Simulation
 from proxy.sandbox.webhooks import WEBHOOK_ENDPOINTS
@@ -30,11 +31,12 @@ def api_routes(simulation: Simulation) -> list[BaseRoute]:
 
 def _served(simulation: Simulation, endpoint: Endpoint) -> Callable[[Request], Any]:
     async def serve(request: Request) -> Response:
+        # The body first: what follows, up to the admission, is then one moment.
+        ask = await _ask(simulation, request)
         simulation.world.settle()
         path = f"{request.url.path}?{request.url.query}".rstrip("?")
         line = LogLine(simulation.world.now, endpoint.call, request.method, path)
         simulation.log.append(line)
-        ask = await _ask(simulation, request)
         response = await _admitted(endpoint, ask, line)
         line.status = response.status_code or None
         return response
@@ -48,7 +50,8 @@ async def _admitted(endpoint: Endpoint, ask: Ask, line: LogLine) -> Response:
         if account := _account(endpoint, ask):
             line.account = account.name
             if endpoint.counted:
-                simulation.world.admit(account, simulation.limit)
+                admit(simulation.world.switches, account, endpoint.call, simulation.world.now)
+                line.counted = True
     except Refusal as refusal:
         return _refused(refusal)
     fault = simulation.faults.take(endpoint.call)

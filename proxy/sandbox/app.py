@@ -24,7 +24,6 @@ def create_sandbox(
     *,
     clock: Callable[[], float] = time.time,
     sms_after: float = 3.0,
-    limit_per_minute: int | None = 60,
     services: Mapping[str, str] | None = None,
     seed: int = 1,
 ) -> Starlette:
@@ -39,7 +38,6 @@ def create_sandbox(
         switched(switches or Switches(), {}),
         clock,
         sms_after,
-        limit_per_minute,
         seed,
     )
     return Starlette(

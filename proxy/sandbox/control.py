@@ -1,7 +1,7 @@
 """The control API under /sandbox: people and tests steer the simulated world with it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -12,7 +12,9 @@ from starlette.routing import BaseRoute, Route
 from proxy.sandbox import answers
 from proxy.sandbox.api import CALLS
 from proxy.sandbox.faults import KINDS, Fault
+from proxy.sandbox.frames import written
 from proxy.sandbox.ledger import Account, totals
+from proxy.sandbox.minutes import busiest_minute
 from proxy.sandbox.orders import Order
 from proxy.sandbox.scenarios import SCENARIOS
 from proxy.sandbox.simulation import Simulation
@@ -102,7 +104,7 @@ def offer(simulation: Simulation, wish: OfferWish) -> Body:
         changes = {"cents": _cents(wish.price), "charge": _cents(wish.charge), "stock": wish.stock}
         catalogue.change(wish.service, country, **changes)
     offers = catalogue.offers_of(wish.service).items()
-    return {"offers": {iso: asdict(o) for iso, o in offers if wish.country in (None, iso)}}
+    return {"offers": {iso: o for iso, o in offers if wish.country in (None, iso)}}
 
 
 def balance(simulation: Simulation, wish: Balance) -> Body:
@@ -128,19 +130,22 @@ def ledger(simulation: Simulation, query: Query) -> Body:
     return {
         "totals": totals(book.of(account)),
         "accounts": {a.name: totals(book.of(a)) | {"balance": a.cents} for a in accounts},
-        "entries": [asdict(entry) for entry in book.of(account)],
+        "entries": book.of(account),
     }
 
 
 def requests(simulation: Simulation, query: Query) -> Body:
     account, call = _account(simulation, query), query.get("call")
+    since = _instant(query.get("since", "-inf"))
     found = [
-        asdict(line)
+        line
         for line in simulation.log
+        if line.at >= since
         if account is None or line.account == account.name
         if call in (None, line.call)
     ]
-    return {"count": len(found), "requests": found}
+    busiest = busiest_minute((line.account, line.at) for line in found if line.counted)
+    return {"count": len(found), "busiest_minute": busiest, "requests": found}
 
 
 def sockets(simulation: Simulation) -> Body:
@@ -158,14 +163,16 @@ def sockets(simulation: Simulation) -> Body:
 
 def steer_sockets(simulation: Simulation, wish: SocketWish) -> Body:
     order = _order(simulation, Which(order_id=wish.order_id)) if wish.order_id else None
+    if (wish.do == "say") != (wish.frame is not msgspec.UNSET):
+        raise Wrong("`frame` is what to say", choices(SocketWish))
     match wish.do:
         case "drop":
             return {"dropped": simulation.drop(order)}
-        case "mute":
-            simulation.muted.add(order)
-        case "unmute":
-            simulation.muted = simulation.muted - {order} if order else set()
-    return sockets(simulation)
+        case "say":
+            return {"said": simulation.say(order, written(wish.frame))}
+        case _:
+            simulation.mute(order, wish.do == "mute")
+            return sockets(simulation)
 
 
 def faults(simulation: Simulation) -> Body:
@@ -211,11 +218,9 @@ CONTROLS = (
     Control("POST", "/sandbox/phone", phone, "the number that is given out next", Phone),
     Control("GET", "/sandbox/orders", orders, "all orders, or those of ?key=", query=True),
     Control("GET", "/sandbox/ledger", ledger, "all money in cents, or that of ?key=", query=True),
-    Control(
-        "GET", "/sandbox/requests", requests, "the requests seen, of ?key= and ?call=", query=True
-    ),
+    Control("GET", "/sandbox/requests", requests, "those of ?key=, ?call=, ?since=", query=True),
     Control("GET", "/sandbox/sockets", sockets, "the open sockets"),
-    Control("POST", "/sandbox/sockets", steer_sockets, "drop, mute or unmute", SocketWish),
+    Control("POST", "/sandbox/sockets", steer_sockets, "drop, mute, unmute, say", SocketWish),
     Control("GET", "/sandbox/faults", faults, "the faults that wait for their calls"),
     Control("POST", "/sandbox/faults", add_fault, "let calls go wrong", Fault),
     Control("DELETE", "/sandbox/faults", clear_faults, "forget all faults"),
@@ -245,7 +250,8 @@ def _served(simulation: Simulation, control: Control) -> Callable[[Request], Any
         try:
             if control.body is not None:
                 given.append(_wish(await request.body(), control))
-            return JSONResponse(control.act(simulation, *given))
+            body = msgspec.json.encode(control.act(simulation, *given))
+            return Response(body, media_type="application/json")
         except Wrong as wrong:
             return _wrong(wrong)
 
@@ -277,6 +283,13 @@ def _order(simulation: Simulation, which: Which) -> Order:
 
 def _account(simulation: Simulation, query: Query) -> Account | None:
     return simulation.world.account(query["key"]) if "key" in query else None
+
+
+def _instant(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise Wrong(f"{text} is no instant", {"since": "seconds, as `now` of the clock"}) from error
 
 
 def _cents(dollars: float | None) -> int | None:

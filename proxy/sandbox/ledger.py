@@ -1,7 +1,7 @@
 """Accounts and the ledger of their money, in integer cents."""
 
 import hashlib
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,14 +14,17 @@ Kind = Literal["deposit", "charge", "refund", "credit"]
 
 @dataclass(eq=False, slots=True)
 class Account:
-    """One API key's account. Its name stands for the key wherever something is shown."""
+    """One API key's account. Its name stands for the key wherever something is shown.
+
+    `requests`: the times of those counted in the last minute, by call, and of all under "*".
+    """
 
     name: str
     created_at: float
     cents: int = 0
     orders: list["Order"] = field(default_factory=list)
     bought_by_idempotency_key: dict[str, "Order"] = field(default_factory=dict)
-    requests: deque[float] = field(default_factory=deque)
+    requests: defaultdict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque))
     webhooks: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 

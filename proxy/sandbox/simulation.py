@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from proxy.sandbox.catalogue import Catalogue
 from proxy.sandbox.faults import Faults
+from proxy.sandbox.frames import frame
 from proxy.sandbox.orders import Order
 from proxy.sandbox.switches import Switches
 from proxy.sandbox.world import World
@@ -17,7 +18,10 @@ LOG_LINES = 100_000
 
 @dataclass(slots=True)
 class LogLine:
-    """One request to the upstream. `status` None: no answer has been given (yet, or ever)."""
+    """One request to the upstream. `status` None: no answer has been given (yet, or ever).
+
+    `counted`: it was admitted and counts against the limit of requests a minute.
+    """
 
     at: float
     call: str
@@ -25,18 +29,28 @@ class LogLine:
     path: str
     account: str | None = None
     status: int | None = None
+    counted: bool = False
 
 
 @dataclass(eq=False, slots=True)
 class Socket:
-    """One open socket; `told` counts what was said of the order before or has been sent since."""
+    """One open socket.
+
+    `told` counts what had been told of the order before, and what has been heard since; `texts`
+    are the frames that wait to be sent.
+    """
 
     order: Order
     told: int
     opened_at: float
     dropped: bool = False
     gone: bool = False
+    texts: deque[str] = field(default_factory=deque)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def say(self, text: str) -> None:
+        self.texts.append(text)
+        self.wake.set()
 
 
 class Simulation:
@@ -48,10 +62,8 @@ class Simulation:
         switches: Switches,
         clock: Callable[[], float],
         sms_after: float,
-        limit: int | None,
         seed: int,
     ) -> None:
-        self.limit = limit
         self.sockets: set[Socket] = set()
         self._services, self._switches = services, switches
         self._clock, self._sms_after, self._seed = clock, sms_after, seed
@@ -60,25 +72,61 @@ class Simulation:
     def reset(self) -> None:
         catalogue = Catalogue(self._services)
         self.world = World(catalogue, self._switches, self._clock, self._sms_after, self._seed)
-        self.world.changed = self._wake
+        self.world.changed = self._changed
         self.faults = Faults(random.Random(self._seed))
         self.log: deque[LogLine] = deque(maxlen=LOG_LINES)
-        self.muted: set[Order | None] = set()
+        self.mute(None, False)
         self.drop(None)
 
     def drop(self, order: Order | None) -> int:
         """Closes the open sockets of the order, or all; tells how many."""
-        dropped = [s for s in self.sockets if order is None or s.order is order]
+        dropped = self._open(order)
         for socket in dropped:
             socket.dropped = True
             socket.wake.set()
         return len(dropped)
 
-    def is_muted(self, order: Order) -> bool:
-        """`muted` holds orders, or None for all."""
-        return None in self.muted or order in self.muted
+    def say(self, order: Order | None, text: str) -> int:
+        """A frame of exactly this text, also on a mute socket; tells on how many it is sent."""
+        sockets = self._open(order)
+        for socket in sockets:
+            socket.say(text)
+        return len(sockets)
 
-    def _wake(self, order: Order | None) -> None:
-        for socket in self.sockets:
-            if order is None or socket.order is order:
-                socket.wake.set()
+    def mute(self, order: Order | None, muted: bool) -> None:
+        """None is all, those of later orders too; an order can be an exception from that."""
+        if order is None:
+            self._all_muted, self._exceptions = muted, set[Order]()
+        elif muted == self._all_muted:
+            self._exceptions.discard(order)
+        else:
+            self._exceptions.add(order)
+
+    def is_muted(self, order: Order) -> bool:
+        return self._all_muted != (order in self._exceptions)
+
+    def hear(self, socket: Socket) -> None:
+        """Gives the socket what has been told of its order; it is lost when the socket is mute.
+
+        That is decided here, when it happens, and not later, when the socket comes to send it.
+        """
+        switches, order = self.world.switches, socket.order
+        is_mute = switches.ws == "silent" or self.is_muted(order)
+        for event in order.told[socket.told :]:
+            text = frame(switches, order, event)
+            if text and not is_mute:
+                socket.say(text)
+        socket.told = len(order.told)
+
+    def _changed(self, order: Order | None) -> None:
+        for socket in self._open(order):
+            self.hear(socket)
+            socket.wake.set()
+
+    def _open(self, order: Order | None) -> list[Socket]:
+        """The open sockets of the order, or all."""
+        return [
+            socket
+            for socket in self.sockets
+            if order in (None, socket.order) and not (socket.dropped or socket.gone)
+        ]

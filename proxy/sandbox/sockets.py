@@ -2,23 +2,20 @@
 
 import asyncio
 import contextlib
-import re
 from collections.abc import Callable, Coroutine
-from typing import Any, Literal
+from typing import Any
 
 from starlette.responses import JSONResponse
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from proxy.sandbox import refusals
-from proxy.sandbox.orders import Message, Order
+from proxy.sandbox.orders import Order
 from proxy.sandbox.refusals import Refusal
 from proxy.sandbox.simulation import LogLine, Simulation, Socket
-from proxy.sandbox.switches import Switches
 
 PATH = "/ws/orders"
 SERVICE_RESTART = 1012
-_CODE = re.compile(r"\b\d{3}-\d{3}\b|(?<!\d)\d{4,8}(?!\d)")
 
 
 def socket_route(simulation: Simulation) -> WebSocketRoute:
@@ -61,6 +58,8 @@ async def _keep(ws: WebSocket, simulation: Simulation, order: Order) -> None:
     told = 0 if switches.ws_replay == "yes" else len(order.told)
     socket = Socket(order, told, simulation.world.now, dropped=switches.ws == "drops")
     simulation.sockets.add(socket)  # before it opens: a client that has it open misses nothing
+    if not socket.dropped:
+        simulation.hear(socket)
     try:
         await ws.accept()
         await _talk(ws, simulation, socket)
@@ -73,9 +72,13 @@ async def _keep(ws: WebSocket, simulation: Simulation, order: Order) -> None:
 async def _talk(ws: WebSocket, simulation: Simulation, socket: Socket) -> None:
     listener = asyncio.create_task(_listen(ws, socket))
     try:
-        while not (socket.dropped or socket.gone):
+        while not socket.gone:
             socket.wake.clear()
-            await _tell(ws, simulation, socket)
+            simulation.world.settle()
+            while socket.texts and not socket.gone:
+                await ws.send_text(socket.texts.popleft())
+            if socket.dropped:
+                break
             await _wait(simulation, socket)
     finally:
         listener.cancel()
@@ -91,18 +94,6 @@ async def _listen(ws: WebSocket, socket: Socket) -> None:
     socket.wake.set()
 
 
-async def _tell(ws: WebSocket, simulation: Simulation, socket: Socket) -> None:
-    world = simulation.world
-    world.settle()
-    while socket.told < len(socket.order.told):
-        event = socket.order.told[socket.told]
-        socket.told += 1
-        silent = world.switches.ws == "silent" or simulation.is_muted(socket.order)
-        frame = _frame(world.switches, socket.order, event)
-        if frame and not silent and not socket.gone:
-            await ws.send_json(frame)
-
-
 async def _wait(simulation: Simulation, socket: Socket) -> None:
     """Until something is said to have changed, or the order's next happening is due."""
     world = simulation.world
@@ -111,17 +102,3 @@ async def _wait(simulation: Simulation, socket: Socket) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(left):
             await socket.wake.wait()
-
-
-def _frame(
-    switches: Switches, order: Order, event: Message | Literal["expired"]
-) -> dict[str, Any] | None:
-    """Field names: vendor's MCP server, tools.ts; `order_status` is named without its fields."""
-    if switches.ws_frame == "order_status":
-        return {"type": "order_status", "order_id": order.id, "status": order.status}
-    if event == "expired":
-        return {"type": "expired"} if switches.ws_expired == "sent" else None
-    found = _CODE.search(event.text)
-    code = {"code": found[0].replace("-", "")} if found else {}
-    text = "full_text" if switches.ws_frame == "sms" else "message"
-    return {"type": switches.ws_frame, **code, text: event.text}

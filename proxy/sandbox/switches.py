@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 
 
 class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -31,6 +32,9 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     price_unavailable: Literal[404, 200] = 404
     price_available: Literal["absent", "present"] = "absent"
     stock_field: Literal["availability", "count", "neither"] = "availability"
+    # The limit of requests a minute per key, 0 for none, and a call with a narrower one of its own.
+    requests_per_minute: Count = 60
+    narrow: Literal["none", "purchase"] = "none"
     # Refusals.
     no_stock: Literal[503, 404, 400, 409] = 503
     no_stock_text: Literal["no_numbers", "out_of_stock"] = "no_numbers"
@@ -66,7 +70,7 @@ def _type_name(hint: Any) -> str:
 
 
 def known_switches() -> dict[str, list[Any] | str]:
-    """Each switch with its allowed values, the default first; the others are seconds."""
+    """Each switch with its allowed values, the default first; else its type."""
     return choices(Switches)
 
 

@@ -1,6 +1,6 @@
 """The bodies of the control calls, as msgspec checks them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -52,7 +52,8 @@ class Phone(Wish, kw_only=True):
 
 
 class SocketWish(Wish, kw_only=True):
-    """Without `order_id` for all; mute covers sockets opened later, too."""
+    """Without `order_id` for all; mute covers sockets opened later, too. `frame` is for say."""
 
-    do: Literal["drop", "mute", "unmute"]
+    do: Literal["drop", "mute", "unmute", "say"]
     order_id: str | None = None
+    frame: Any = msgspec.UNSET

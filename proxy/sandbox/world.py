@@ -18,8 +18,6 @@ from proxy.sandbox.orders import Message, Order
 from proxy.sandbox.scenarios import scenario_of, written
 from proxy.sandbox.switches import Switches
 
-WINDOW = 60.0
-
 
 class World:
     """All accounts, orders and money. Refuses by raising Refusal."""
@@ -71,16 +69,6 @@ class World:
             account = self.accounts[key] = Account(account_name(key), self.now)
             self.ledger.book(account, "deposit", OPENING_CENTS, self.now, "Opening balance")
         return account
-
-    def admit(self, account: Account, limit: int | None) -> None:
-        """Counts a request in the account's sliding window; a refused one does not count."""
-        seen, now = account.requests, self.now
-        while seen and round(now - seen[0], 3) >= WINDOW:
-            seen.popleft()
-        if limit is not None and len(seen) >= limit:
-            wait = math.ceil(round(seen[0] + WINDOW - now, 3))
-            raise refusals.rate_limited(self.switches, limit, wait)
-        seen.append(now)
 
     def set_balance(self, account: Account, cents: int) -> None:
         self.ledger.book(account, "credit", cents - account.cents, self.now, "Set by control")
