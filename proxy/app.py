@@ -28,11 +28,15 @@ from proxy.legacy.request import MAX_BODY, Request, parse
 from proxy.model import Key
 from proxy.orders import Orders
 from proxy.purchases import Purchases
+from proxy.pushes import Pushes
+from proxy.reads import Reads
 from proxy.store import open_store
 from proxy.tables import load_codes
+from proxy.upstream.budget import Budget
 from proxy.upstream.cache import Cache
 from proxy.upstream.catalogue import Catalogue
 from proxy.upstream.client import Transport, Upstream
+from proxy.upstream.feed import Connect, Feed
 
 log = logging.getLogger(__name__)
 
@@ -57,19 +61,24 @@ def create_app(
     *,
     clock: Callable[[], float] = time.time,
     transport: Transport | None = None,
+    connect: Connect | None = None,
 ) -> Starlette:
-    """The proxy. `clock` is the wall clock in seconds; `transport` stands in for the network.
+    """The proxy. `clock` is the wall clock in seconds; `transport` and `connect` stand in for the
+    network.
 
     Raises SheetError, ConfigError or StoreError. Nothing is connected before the app starts.
     """
-    house = build_house(config, clock, transport)
+    house = build_house(config, clock, transport, connect)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        await house.catalogue.start()
         await house.journal.start()
         yield
         await house.journal.close()
         await house.cancels.close()
+        await house.reads.close()
+        await house.pushes.close()
         await house.catalogue.close()
         await house.upstream.close()
         await house.store.close()
@@ -95,22 +104,31 @@ def build_house(
     config: Config,
     clock: Callable[[], float] = time.time,
     transport: Transport | None = None,
+    connect: Connect | None = None,
 ) -> House:
-    codes = codes_of(config)
-    upstream = Upstream(config.upstream.url, config.upstream.timeout, clock, transport)
+    codes, wanted = codes_of(config), config.upstream
     store = open_store(config.store.url)
-    orders = Orders(upstream, store, patience=config.upstream.timeout * READ_SHARE)
+    budget = Budget(wanted.requests_per_minute, store, clock)
+    upstream = Upstream(wanted.url, wanted.timeout, budget, clock, transport)
+    orders = Orders(store, upstream.now)
+    feed = Feed(wanted.sockets_url, connect)
+    pushes = Pushes(feed, orders, upstream.now, wanted.push_sockets if wanted.push else 0)
+    patience = wanted.timeout * READ_SHARE
+    reads = Reads(upstream, orders, pushes, budget, patience=patience)
     catalogue = Catalogue(
         upstream,
+        store,
+        clock,
         prices_ttl=config.prices.ttl,
         catalog_ttl=config.catalog.ttl,
         per_second=config.catalog.sweep_per_second,
     )
     balances: Cache[Key, int] = Cache(config.balance.ttl, MAX_KEYS)
-    cancels = Cancels(upstream, orders, store, balances)
+    cancels = Cancels(upstream, orders, reads, store, balances)
     journal = Journal(
         upstream,
         orders,
+        reads,
         cancels,
         store,
         reuse_seconds=config.orphan.reuse_seconds,
@@ -119,8 +137,10 @@ def build_house(
     return House(
         upstream=upstream,
         orders=orders,
+        reads=reads,
+        pushes=pushes,
         store=store,
-        purchases=Purchases(upstream, orders, journal, catalogue, balances, codes),
+        purchases=Purchases(upstream, budget, orders, pushes, journal, catalogue, balances, codes),
         journal=journal,
         cancels=cancels,
         catalogue=catalogue,

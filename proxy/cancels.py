@@ -9,6 +9,7 @@ from proxy.errors import Problem, ProblemError
 from proxy.legacy.activation import Activation
 from proxy.model import OVER, Key
 from proxy.orders import Orders, kept
+from proxy.reads import Reads
 from proxy.store import Owed, OwedKind, SqliteStore, StoreError
 from proxy.upstream.cache import Cache
 from proxy.upstream.client import Upstream
@@ -26,10 +27,16 @@ TOO_LATE = (Problem.CODE_RECEIVED, Problem.CANNOT_CANCEL, Problem.NO_ACTIVATION)
 
 class Cancels:
     def __init__(
-        self, upstream: Upstream, orders: Orders, store: SqliteStore, balances: Cache[Key, int]
+        self,
+        upstream: Upstream,
+        orders: Orders,
+        reads: Reads,
+        store: SqliteStore,
+        balances: Cache[Key, int],
     ) -> None:
         self._upstream = upstream
         self._orders = orders
+        self._reads = reads
         self._store = store
         self._balances = balances
         self._promised: set[asyncio.Task[None]] = set()
@@ -90,7 +97,7 @@ class Cancels:
 
     async def _settle(self, key: Key, activation: Activation) -> None:
         """Something came before the cancel. Only the end of its time leaves the order unpaid."""
-        await self._orders.read_anew(key, activation.order.id)
+        await self._reads.read_anew(key, activation.order.id)
         if activation.order.messages:
             raise ProblemError(Problem.CODE_RECEIVED, activation.order.id)
         if activation.order.state not in OVER:

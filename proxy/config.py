@@ -42,8 +42,19 @@ class Listen(Section, frozen=True):
 
 class UpstreamConfig(Section, frozen=True):
     url: Annotated[str, Meta(pattern="^https?://.")] = "https://virtualsms.io/api/v1"
+    websocket_url: Annotated[str, Meta(pattern="^wss?://.")] | None = None
     api_key: str | None = None
     timeout: Annotated[float, Meta(gt=0, le=3600)] = 12.0
+    requests_per_minute: Annotated[int, Meta(ge=1, le=1_000_000)] = 60
+    push: bool = True
+    push_sockets: Annotated[int, Meta(ge=0, le=100_000)] = 500
+
+    @property
+    def sockets_url(self) -> str:
+        """Without one of its own, beside the API: a key goes to the host that it is meant for."""
+        api = urlsplit(self.url)
+        scheme = "wss" if api.scheme == "https" else "ws"
+        return self.websocket_url or f"{scheme}://{api.netloc}/ws/orders"
 
 
 class StoreConfig(Section, frozen=True):
@@ -96,7 +107,7 @@ class Config(Section, frozen=True):
 
     def for_sandbox(self, url: str) -> "Config":
         """On that upstream, and leaving nothing behind."""
-        upstream = replace(self.upstream, url=url)
+        upstream = replace(self.upstream, url=url, websocket_url=None)
         return replace(self, upstream=upstream, store=StoreConfig(url="sqlite://"))
 
 
@@ -117,6 +128,7 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
         place[key] = value
     config = msgspec.convert(nested, Config)
     _check_url("upstream.url", config.upstream.url)
+    _check_url("upstream.websocket_url", config.upstream.sockets_url)
     return config
 
 
@@ -127,7 +139,8 @@ def _check_url(name: str, url: str) -> None:
     except ValueError:
         is_right = False
     if not is_right:
-        raise ConfigError(f"{name}: {url} is no address: write it as https://host/path")
+        scheme = url.partition(":")[0]
+        raise ConfigError(f"{name}: {url} is no address: write it as {scheme}://host/path")
 
 
 def keys(kind: type[Section] = Config, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -9,7 +9,8 @@ same, or is cancelled for a refund.
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterable
+import math
+from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -17,9 +18,10 @@ from uuid import uuid4
 from proxy.cancels import Cancels
 from proxy.errors import Problem, ProblemError
 from proxy.legacy.activation import Activation
-from proxy.model import OVER, Key
+from proxy.model import Key
 from proxy.orders import Orders, kept
-from proxy.purchase import Pair, Purchase
+from proxy.purchase import Pair, Purchase, candidates
+from proxy.reads import Reads
 from proxy.store import Owed, OwedKind, SqliteStore, StoreError
 from proxy.upstream.client import Upstream
 
@@ -35,15 +37,13 @@ FORGET_SECONDS = 6 * 3600.0
 GRACE = 8.0
 """Seconds that purchases under way have when the process stops."""
 
-DATE_SLACK = 1.0
-"""A Date header and a created_at are whole seconds."""
-
 
 class Journal:
     def __init__(
         self,
         upstream: Upstream,
         orders: Orders,
+        reads: Reads,
         cancels: Cancels,
         store: SqliteStore,
         *,
@@ -52,6 +52,7 @@ class Journal:
     ) -> None:
         self._upstream = upstream
         self._orders = orders
+        self._reads = reads
         self._cancels = cancels
         self._store = store
         self._reuse_seconds = reuse_seconds
@@ -131,7 +132,7 @@ class Journal:
             if purchase.fits(cap):
                 self._claim(purchase)
                 try:
-                    await self._orders.look(pair[0], purchase.owned)
+                    await self._reads.look(pair[0], purchase.owned)
                 except BaseException:
                     # Whatever ended the look, the deadline included: its refund stays in sight.
                     self.release(purchase)
@@ -212,7 +213,7 @@ class Journal:
 
     async def reconcile(self, key: Key) -> None:
         """Adopt from the order list what only an unclear purchase of ours can have made."""
-        await self._orders.refresh_anew(key)
+        await self._reads.refresh_anew(key)
         self._look_for_others(key)
         if key in self._shared:
             return
@@ -225,7 +226,9 @@ class Journal:
             (purchase for purchase in self._unclear(pair[0]) if purchase.pair == pair),
             key=lambda purchase: (not purchase.has_client, -purchase.owed.at),
         )
-        found, is_all = self._candidates(pair, purchases)
+        under_way = (p.owed.at for p in self._open.values() if p.pair == pair and p.is_under_way)
+        known = self._orders.activations(pair[0])
+        found, is_all = candidates(pair, purchases, known, min(under_way, default=math.inf))
         if len(found) > len(purchases):
             # One of them is another program's: to guess could hand it out, or cancel it.
             log.warning("%d orders for %d unclear purchases, none is adopted",
@@ -251,7 +254,7 @@ class Journal:
         for activation in self._orders.activations(key):
             order, begun = activation.order, activation.order.created_at or 0.0
             is_foreign = activation.told is None and begun > started
-            if is_foreign and not any(p.explains(order, DATE_SLACK) for p in intents):
+            if is_foreign and not any(p.explains(order) for p in intents):
                 self._shared.add(key)
                 log.warning("another program buys with %s: unclear purchases are not adopted", key)
                 return
@@ -287,31 +290,6 @@ class Journal:
 
     def _unclear(self, key: Key) -> list[Purchase]:
         return [p for p in self._open.values() if p.unclear and p.owed.key == key]
-
-    def _candidates(
-        self, pair: Pair, purchases: Iterable[Purchase]
-    ) -> tuple[list[Activation], bool]:
-        """The orders that unclear purchases can have made, and whether these are all.
-
-        An order may be listed before the POST that made it is answered: what is as young as a
-        purchase under way is left for the next look.
-        """
-        key, service, iso = pair
-        begun = min(purchase.owed.at for purchase in purchases) - DATE_SLACK
-        known = frozenset.intersection(*(purchase.known for purchase in purchases))
-        under_way = (p.owed.at for p in self._open.values() if p.pair == pair and p.is_under_way)
-        until = min(under_way, default=float("inf")) - DATE_SLACK
-        found = [
-            activation
-            for activation in self._orders.activations(key)
-            if activation.told is None
-            and activation.order.id not in known
-            and (activation.order.service, activation.order.country) == (service, iso)
-            and (activation.order.created_at or 0.0) >= begun
-            and activation.order.state not in OVER
-        ]
-        old = [activation for activation in found if (activation.order.created_at or 0.0) < until]
-        return old, len(old) == len(found)
 
     def _task(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

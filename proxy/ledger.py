@@ -11,7 +11,8 @@ from proxy.config import UpstreamConfig
 from proxy.errors import Problem, ProblemError
 from proxy.legacy.answers import dollars
 from proxy.model import Key
-from proxy.store import Entry
+from proxy.store import Entry, open_store
+from proxy.upstream.budget import Budget
 from proxy.upstream.client import Upstream
 
 WORDS = MappingProxyType({"purchase": "charge"})
@@ -52,11 +53,14 @@ async def of_account(config: UpstreamConfig, since: float) -> list[Entry]:
     """The upstream's own account, oldest first, in the ledger's words. ProblemError."""
     if not config.api_key:
         raise ProblemError(Problem.NO_KEY, "set upstream.api_key, or PROXY_UPSTREAM_API_KEY")
-    key, upstream = Key(config.api_key), Upstream(config.url, config.timeout)
+    key, store = Key(config.api_key), open_store("sqlite://")
+    budget = Budget(config.requests_per_minute, store, time.time)
+    upstream = Upstream(config.url, config.timeout, budget)
     try:
         rows = await upstream.transactions(key)
     finally:
         await upstream.close()
+        await store.close()
     return [
         Entry(row.at, key.hash, row.order, WORDS.get(row.kind, row.kind), row.cents, row.what)
         for row in reversed(rows)

@@ -44,6 +44,8 @@ class Sms:
     text: str
     received_at: float | None = None
     sender: str = ""
+    pushed: bool = False
+    """Told by a socket; the order itself has not shown it yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +85,10 @@ def _grown(old: tuple[Sms, ...], new: tuple[Sms, ...]) -> tuple[Sms, ...]:
     """The messages known, with the new ones behind them: upstream lists them in any order.
 
     Reads differ in detail (a time that was missing is there), so there are only as many new ones
-    as the list is longer.
+    as the list is longer. What a socket told stands until the order itself has messages.
     """
+    if new:
+        old = tuple(sms for sms in old if not sms.pushed)
     unknown = list(new)
     for sms in old:
         same = [other for other in unknown if other == sms or other.text == sms.text]
@@ -92,6 +96,13 @@ def _grown(old: tuple[Sms, ...], new: tuple[Sms, ...]) -> tuple[Sms, ...]:
             unknown.remove(sms if sms in same else same[0])
     more = len(new) - len(old)
     return old + tuple(unknown[-more:]) if more > 0 else old
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What a socket says of its order: an SMS, or, without a text, that something has come."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from proxy.legacy.activation import Activation
 from proxy.model import Key
 from proxy.orders import Orders
 from proxy.purchase import Pair, Purchase
+from proxy.pushes import Pushes
+from proxy.upstream.budget import Budget, Urgency
 from proxy.upstream.cache import Cache
 from proxy.upstream.catalogue import Catalogue
 from proxy.upstream.client import Upstream
@@ -19,6 +21,9 @@ log = logging.getLogger(__name__)
 CLOSED_SECONDS = 600.0
 """How long a service and country are not bought again after a number of another country came."""
 
+SOLD_OUT_SECONDS = 5.0
+"""How long a wish that found no numbers is answered so again: programs ask in a loop."""
+
 MAX_CLOSED = 10_000
 
 
@@ -26,19 +31,25 @@ class Purchases:
     def __init__(
         self,
         upstream: Upstream,
+        budget: Budget,
         orders: Orders,
+        pushes: Pushes,
         journal: Journal,
         catalogue: Catalogue,
         balances: Cache[Key, int],
         codes: Codes,
     ) -> None:
         self._upstream = upstream
+        self._budget = budget
         self._orders = orders
+        self._pushes = pushes
         self._journal = journal
         self._catalogue = catalogue
         self._balances = balances
         self._codes = codes
         self._closed: Cache[tuple[str, str], None] = Cache(CLOSED_SECONDS, MAX_CLOSED)
+        # Of one cap only: what is sold out under fifty cents may be there for sixty.
+        self._sold_out: Cache[tuple[Pair, int | None], None] = Cache(SOLD_OUT_SECONDS, MAX_CLOSED)
 
     async def buy(
         self,
@@ -58,19 +69,20 @@ class Purchases:
         await self._orders.open(key)
         if self._closed.is_fresh((service, country.iso)):
             raise ProblemError(Problem.NO_NUMBERS, f"{service}/{country.iso} is closed")
-        quoted = None
-        if cap is not None:
-            quoted = await self._catalogue.price(service, country.iso)
-            _check_price(quoted, cap)
         pair = key, service, country.iso
-        left_over = await self._journal.left_over(pair, cap, wish)
-        purchase = left_over or await self._begin(pair, wish, quoted)
+        try:
+            purchase = await self._purchase(pair, cap, wish, gone)
+        except ProblemError as error:
+            if error.problem is Problem.NO_NUMBERS:
+                self._sold_out.put((pair, cap), None)
+            raise
         try:
             activation = purchase.activation or await self._outcome(purchase, gone)
             await self._check(purchase, activation, country, cap)
             activation.service = code
             if gone.done():
                 raise ProblemError(Problem.TRY_AGAIN, "the client has gone")
+            self._pushes.watch(key, activation)
             await self._tell(purchase, activation)
             return activation
         finally:
@@ -84,6 +96,35 @@ class Purchases:
             await asyncio.shield(telling)
         except asyncio.CancelledError:
             await telling
+
+    async def _purchase(
+        self, pair: Pair, cap: int | None, wish: str, gone: asyncio.Task[None]
+    ) -> Purchase:
+        """One left over, or a new one whose turn has come."""
+        quoted = None
+        if cap is not None:
+            quoted = await self._catalogue.price(*pair[1:])
+            _check_price(quoted, cap)
+        if left_over := await self._journal.left_over(pair, cap, wish):
+            return left_over
+        if self._sold_out.is_fresh((pair, cap)):
+            raise ProblemError(Problem.NO_NUMBERS, "sold out a moment ago")
+        await self._admit(pair[0], gone)
+        return await self._begin(pair, wish, quoted)
+
+    async def _admit(self, key: Key, gone: asyncio.Task[None]) -> None:
+        """A turn to buy, unless the client goes while it waits in the queue."""
+        admitted = self._upstream.admit("purchase", key, Urgency.PAID)
+        if self._budget.has_room(key, Urgency.PAID):
+            return await admitted
+        turn = asyncio.create_task(admitted)
+        try:
+            await asyncio.wait({turn, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not turn.done():
+                raise ProblemError(Problem.TRY_AGAIN, "the client has gone")
+            turn.result()
+        finally:
+            turn.cancel()
 
     async def _begin(self, pair: Pair, wish: str, quoted: int | None) -> Purchase:
         purchase = await self._journal.begin(pair, wish)

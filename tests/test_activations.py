@@ -36,7 +36,7 @@ def test_the_id_of_an_order_never_changes_from_version_to_version():
 
 async def learned(*orders):
     store = open_store("sqlite://")
-    known = Orders(upstream=None, store=store, patience=1)
+    known = Orders(store, lambda: 0.0)
     await known.open(KEY)
     known.learn(KEY, *orders)
     await store.close()

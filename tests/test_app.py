@@ -152,6 +152,9 @@ async def test_a_hundred_who_ask_at_once_cause_one_read(world):
     assert await world.requests("stock") == 1
     number = await world.ask("action=getNumber&service=wa&country=16")
     query = f"action=getStatus&id={number.split(':')[1]}"
+    assert await world.ask(query) == "STATUS_WAIT_CODE", "just bought: there is nothing to read"
+    assert await world.requests("orders") == 0
+    await asyncio.sleep(4)
     assert set(await asyncio.gather(*(world.ask(query) for _ in range(100)))) == {
         "STATUS_WAIT_CODE"
     }

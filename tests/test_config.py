@@ -91,7 +91,7 @@ def test_a_mistake_in_the_environment_is_named():
 
 @pytest.mark.parametrize("url", ["http://[x", "http://a:99999/x", "https:///x", "http://a:x"])
 def test_an_address_that_is_none_is_named(url):
-    with pytest.raises(ConfigError, match=r"^upstream.url: .* is no address: write it as https"):
+    with pytest.raises(ConfigError, match=r"^upstream.url: .* is no address: write it as https?"):
         load_config(None, {"PROXY_UPSTREAM_URL": url})
 
 

@@ -24,17 +24,20 @@ MAY_IMPORT = {
     "logs": set(),
     "server": set(),
     "legacy": set(),
-    "upstream": set(),
+    "upstream": {"store"},
     "store": set(),
     "ledger": {"legacy", "config"} | IO,
-    "orders": {"legacy", "upstream", "store"},
-    "cancels": {"orders", "legacy", "upstream", "store"},
+    "orders": {"legacy"} | IO,
+    "pushes": {"orders", "legacy"} | IO,
+    "reads": {"pushes", "orders", "legacy"} | IO,
+    "cancels": {"reads", "orders", "legacy"} | IO,
     "purchase": {"legacy", "store"},
-    "journal": {"purchase", "orders", "cancels", "legacy", "upstream", "store"},
-    "purchases": {"purchase", "journal", "orders", "legacy", "codes", "upstream"},
-    "actions": {"orders", "purchases", "journal", "cancels", "legacy", "codes"} | IO,
-    "app": {"actions", "orders", "purchases", "journal", "cancels", "legacy", "config"}
-    | {"codes", "tables"}
+    "journal": {"purchase", "reads", "orders", "cancels", "legacy"} | IO,
+    "purchases": {"purchase", "journal", "pushes", "orders", "legacy", "codes"} | IO,
+    "actions": {"reads", "pushes", "orders", "purchases", "journal", "cancels", "legacy", "codes"}
+    | IO,
+    "app": {"actions", "pushes", "reads", "orders", "purchases", "journal", "cancels", "legacy"}
+    | {"config", "codes", "tables"}
     | IO,
     "sandbox": {"tables"},
     "cli": {"app", "server", "sandbox", "config", "logs", "tables", "store", "ledger"},
@@ -42,7 +45,12 @@ MAY_IMPORT = {
 }
 
 # One place for each library that does IO, and none for what the standard library or a frame has.
-OWNERS = {"httpx": {"upstream/client.py"}, "uvicorn": {"server.py"}, "click": {"cli.py"}}
+OWNERS = {
+    "httpx": {"upstream/client.py"},
+    "websockets": {"upstream/feed.py"},
+    "uvicorn": {"server.py"},
+    "click": {"cli.py"},
+}
 
 
 def room(path: Path) -> str:

@@ -1,11 +1,15 @@
 """The calls of the upstream: what goes out, and what is made of what comes back."""
 
+import time
+
 import httpx
 import pytest
 
 from proxy.app import create_app
 from proxy.errors import Problem, ProblemError
 from proxy.model import Key
+from proxy.store import open_store
+from proxy.upstream.budget import Budget
 from proxy.upstream.client import Upstream
 from tests.world import NOTHING_LEFT
 
@@ -16,7 +20,10 @@ ORDER = {"order_id": "o", "phone_number": "44"}
 
 
 def upstream(answer, **options):
-    return Upstream("https://up/api/v1", 12, transport=httpx.MockTransport(answer), **options)
+    budget = Budget(60, open_store("sqlite://"), time.time)
+    return Upstream(
+        "https://up/api/v1", 12, budget, transport=httpx.MockTransport(answer), **options
+    )
 
 
 async def problem_of(call):

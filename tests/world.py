@@ -11,6 +11,7 @@ from proxy.app import create_app
 from proxy.config import Config, StoreConfig
 from proxy.sandbox import create_sandbox
 from proxy.tables import load_codes
+from tests.sockets import sockets_to
 
 PATH = "/stubs/handler_api.php"
 NEVER = 1e9
@@ -69,6 +70,9 @@ async def a_world(clock: Callable[[], float], **config: Any) -> AsyncIterator[Wo
     """No SMS comes by itself in it."""
     sandbox = create_sandbox(clock=clock, sms_after=NEVER, services=SERVICES)
     store = StoreConfig(url=config.pop("store", "sqlite://"))
-    app = create_app(Config(store=store, **config), clock=clock, transport=Wire(sandbox))
+    transport, connect = Wire(sandbox), sockets_to(sandbox)
+    app = create_app(
+        Config(store=store, **config), clock=clock, transport=transport, connect=connect
+    )
     async with app.router.lifespan_context(app):
         yield World(app, sandbox)

@@ -18,6 +18,8 @@ from proxy.legacy.request import Request
 from proxy.model import Key
 from proxy.orders import Orders
 from proxy.purchases import Purchases
+from proxy.pushes import Pushes
+from proxy.reads import Reads
 from proxy.store import SqliteStore
 from proxy.upstream.cache import Cache
 from proxy.upstream.catalogue import Catalogue
@@ -31,6 +33,8 @@ class House:
     upstream: Upstream
     store: SqliteStore
     orders: Orders
+    reads: Reads
+    pushes: Pushes
     purchases: Purchases
     journal: Journal
     cancels: Cancels
@@ -95,7 +99,7 @@ class Call:
         return self.country() if wished else None
 
     async def activation(self) -> Activation:
-        return await self.house.orders.find(self.key, self.request.text("id", "activationId"))
+        return await self.house.reads.find(self.key, self.request.text("id", "activationId"))
 
     def view(self, activation: Activation) -> View:
         codes = self.house.codes

@@ -42,12 +42,12 @@ async def _read(call: Call, views: Sequence[View]) -> list[View]:
     """A program may have no other call for its code than these: what has come is read, some now."""
     unread = [view.activation for view in views if view.activation.is_unread]
     for activation in unread[:MOST_READS]:
-        await call.house.orders.look(call.key, activation)
+        await call.house.reads.look(call.key, activation)
     return [call.view(view.activation) for view in views]
 
 
 async def _views(call: Call) -> list[View]:
-    return [call.view(activation) for activation in await call.house.orders.all(call.key)]
+    return [call.view(activation) for activation in await call.house.reads.all(call.key)]
 
 
 def _page(call: Call, *first: str, most: int) -> tuple[int, int]:

@@ -52,7 +52,7 @@ async def swap_number(call: Call) -> Answer:
     except ProblemError as error:
         if error.problem is not Problem.UNCLEAR:
             raise
-        await call.house.orders.read_anew(call.key, activation.order.id)
+        await call.house.reads.read_anew(call.key, activation.order.id)
         if activation.order.phone == before:
             raise
     return _handed_out(call, call.view(activation))

@@ -94,22 +94,24 @@ async def _answered(call: Call, shape: Callable[[Rows, int | None], Map]) -> Ans
         only = call.only_country()
     except ProblemError:
         return answers.json({"status": "false", "msg": "country is incorrect"})
-    rows, how = await _rows(call, only)
-    return answers.json(shape(rows, only.id if only else None)).with_headers({"X-Cache": how})
+    rows, headers = await _rows(call, only)
+    return answers.json(shape(rows, only.id if only else None)).with_headers(headers)
 
 
-async def _rows(call: Call, only: Country | None) -> tuple[Rows, str]:
-    """What is known of the service that is asked for, or of all, and how fresh it is."""
+async def _rows(call: Call, only: Country | None) -> tuple[Rows, dict[str, str]]:
+    """What is known of the service that is asked for, or of all, and headers that say how much."""
     codes, catalogue = call.house.codes, call.house.catalogue
     text = call.request.text("service")
     if not text:
-        matrix = await catalogue.everything(call.key)
+        matrix, services = await catalogue.everything(call.key)
         listed = codes.listed(call.dialect.services)
         found = ((code, name, matrix[buys]) for code, buys, name in listed if buys in matrix)
-        return [row for one in found for row in _of(call, *one, only)], "MATRIX"
+        headers = {"X-Cache": "MATRIX", "X-Matrix": f"{len(matrix)}/{services}"}
+        return [row for one in found for row in _of(call, *one, only)], headers
     service = call.service()
     read = await catalogue.prices(service)
-    return list(_of(call, text, codes.services[service], read.value, only)), read.how
+    rows = list(_of(call, text, codes.services[service], read.value, only))
+    return rows, {"X-Cache": read.how}
 
 
 def _of(

@@ -18,7 +18,7 @@ async def get_status(call: Call) -> Answer:
 
 
 async def get_status_v2(call: Call) -> Answer:
-    view = await _looked(call)
+    view = await _looked(call, whole=call.dialect.shapes.shows_sender)
     if view.phase is Phase.CANCELLED or (view.phase is Phase.FINISHED and not view.sms):
         return answers.text("STATUS_CANCEL")
     return answers.json(call.dialect.shapes.status_v2(view))
@@ -33,7 +33,7 @@ async def get_full_sms(call: Call) -> Answer:
 
 async def get_all_sms(call: Call) -> Answer:
     activation = await call.activation()
-    await call.house.orders.look(call.key, activation, at_all=True)
+    await call.house.reads.look(call.key, activation, at_all=True)
     return answers.json(call.dialect.shapes.all_sms(call.view(activation)))
 
 
@@ -49,9 +49,9 @@ async def cancel_activation(call: Call) -> Answer:
     return call.dialect.shapes.done((await _set(call, 8)).word)
 
 
-async def _looked(call: Call) -> View:
+async def _looked(call: Call, *, whole: bool = False) -> View:
     activation = await call.activation()
-    await call.house.orders.look(call.key, activation)
+    await call.house.reads.look(call.key, activation, whole=whole)
     return call.view(activation)
 
 
@@ -67,7 +67,7 @@ async def _set(call: Call, wish: int | None) -> Step:
 async def _carried_out(call: Call, wish: int | None) -> Step:
     activation = await call.activation()
     if activation.is_unread:
-        await call.house.orders.look(call.key, activation)
+        await call.house.reads.look(call.key, activation)
     step = status.set_status(activation.phase, wish)
     if isinstance(step, Problem):
         raise ProblemError(step, f"status {wish}")

@@ -33,6 +33,10 @@ class Activation:
     """How many messages were known when the client asked for one more."""
     changed_at: float = 0.0
     """When the number was swapped, on the monotonic clock: an older read knows the old number."""
+    seen_at: float = float("-inf")
+    """When the upstream last said anything of the order, on the monotonic clock."""
+    tried_at: float = float("-inf")
+    """When a read of the order itself last began, on the monotonic clock."""
     read_at: float = 0.0
     """When the order itself, not just its row in the list, was last read: upstream's clock."""
     is_confirmed: bool = False
@@ -61,6 +65,11 @@ class Activation:
     def is_untouched(self) -> bool:
         """Nothing but waiting is known of it: a row of the order list can tell all."""
         return self.order.state is OrderState.WAITING and not self.order.messages
+
+    @property
+    def is_without_sms(self) -> bool:
+        """No SMS is known, and the order is not known to be over."""
+        return self.order.state not in OVER and not self.order.messages
 
     @property
     def is_unread(self) -> bool:

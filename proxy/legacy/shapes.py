@@ -58,6 +58,9 @@ Map = dict[str, Any]
 
 
 class Shapes:
+    shows_sender = False
+    """A body tells who sent an SMS: what a socket tells of it is not enough."""
+
     def number(self, view: View) -> Answer:
         return answers.text(f"ACCESS_NUMBER:{view.activation.id}:{view.order.phone}")
 

@@ -1,9 +1,10 @@
 """What must survive a restart: orders, what is owed to the upstream, the money ledger."""
 
-from proxy.store.rows import Entry, Kept, Owed, OwedKind
+from proxy.store.rows import Answer, Entry, Kept, Owed, OwedKind
 from proxy.store.sqlite import SqliteStore, StoreError, open_store, read_ledger
 
 __all__ = [
+    "Answer",
     "Entry",
     "Kept",
     "Owed",

@@ -63,6 +63,15 @@ class Entry:
     what: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the upstream said of its catalogue, as JSON, and when."""
+
+    name: str
+    at: float
+    body: bytes
+
+
 def packed(order: Order) -> bytes:
     return msgspec.json.encode(order)
 

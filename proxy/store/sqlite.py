@@ -7,9 +7,10 @@ from the file (secure_delete) and from the write-ahead log (a checkpoint that tr
 
 import asyncio
 import fcntl
+import logging
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,52 +18,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from proxy.model import Key
-from proxy.store.rows import Entry, Kept, Owed, OwedKind, packed, unpacked
+from proxy.store import schema
+from proxy.store.rows import Answer, Entry, Kept, Owed
 
 T = TypeVar("T")
-Write = Callable[[sqlite3.Connection], None]
+Write = Callable[[sqlite3.Connection], Any]
 
-VERSION = 1
+log = logging.getLogger(__name__)
+
 BUSY_SECONDS = 2.0
-
-SCHEMA = """
-create table orders (
-    key text not null,
-    id integer not null,
-    order_id text not null,
-    service text not null,
-    body blob not null,
-    told integer not null,
-    finished integer not null,
-    cancelling integer not null,
-    confirmed integer not null,
-    asked_at integer,
-    wish text not null,
-    created_at real not null,
-    primary key (key, order_id)
-) without rowid;
-create index orders_by_age on orders (created_at);
-create table owed (
-    id text primary key,
-    kind text not null,
-    secret text not null,
-    service text not null,
-    country text not null,
-    at real not null,
-    order_id text not null,
-    wish text not null
-) without rowid;
-create table ledger (
-    at real not null,
-    key text not null,
-    order_id text not null,
-    kind text not null,
-    cents integer not null,
-    what text not null
-);
-create index ledger_by_time on ledger (at);
-"""
+SPENT_SECONDS = 120.0
+"""How long a request of a key is kept: longer than the upstream counts it."""
 
 
 class StoreError(Exception):
@@ -122,10 +88,10 @@ class SqliteStore:
     async def orders(self, key: str) -> list[Kept]:
         """All orders kept of a key."""
         sql = "select * from orders where key = ?"
-        return [_kept(row) for row in await self._read(sql, key)]
+        return [schema.kept(row) for row in await self._read(sql, key)]
 
     async def owed(self) -> list[Owed]:
-        return [_owed(row) for row in await self._read("select * from owed order by at")]
+        return [schema.owed(row) for row in await self._read("select * from owed order by at")]
 
     async def ledger(self, since: float = 0.0) -> list[Entry]:
         rows = await self._read("select * from ledger where at >= ? order by at", since)
@@ -133,13 +99,13 @@ class SqliteStore:
 
     async def owe(self, owed: Owed) -> None:
         """Durable before it returns: nothing that is owed may be forgotten."""
-        await self._write(lambda db: _owe(db, owed), durable=True)
+        await self._write(lambda db: schema.owe(db, owed), durable=True)
 
     async def settle(self, id: str, *kept: Kept) -> None:
         """What was owed is done: its key goes from the file. Orders are kept in the same commit."""
 
         def write(db: sqlite3.Connection) -> None:
-            _keep(db, kept)
+            schema.keep(db, kept)
             db.execute("delete from owed where id = ?", (id,))
 
         await self._write(write, durable=True, erase=True)
@@ -148,17 +114,42 @@ class SqliteStore:
         """An order, what is owed for it from now on, and its money: all or nothing."""
 
         def write(db: sqlite3.Connection) -> None:
-            _keep(db, (kept,))
-            _owe(db, owed)
-            _book(db, entries)
+            schema.keep(db, (kept,))
+            schema.owe(db, owed)
+            schema.book(db, entries)
 
         await self._write(write, durable=True)
 
     async def keep(self, *kept: Kept) -> None:
-        await self._write(lambda db: _keep(db, kept))
+        await self._write(lambda db: schema.keep(db, kept))
 
     async def book(self, *entries: Entry) -> None:
-        await self._write(lambda db: _book(db, entries))
+        await self._write(lambda db: schema.book(db, entries))
+
+    def spend(self, key: str, at: float) -> None:
+        """A request of a key. Nobody waits for it to be written."""
+
+        def write(db: sqlite3.Connection) -> None:
+            db.execute("delete from spent where key = ? and at < ?", (key, at - SPENT_SECONDS))
+            again = "on conflict do update set requests = requests + 1"
+            db.execute(f"insert into spent values (?, ?, 1) {again}", (key, at))
+
+        self._ask(write).add_done_callback(_complain)
+
+    async def spent(self, key: str, since: float) -> list[float]:
+        """When each request of a key was made, oldest first."""
+        sql = "select at, requests from spent where key = ? and at > ? order by at"
+        rows = await self._read(sql, key, since)
+        return [at for at, requests in rows for _ in range(requests)]
+
+    def remember(self, answer: Answer) -> None:
+        """An answer of the catalogue. Nobody waits for it to be written."""
+        sql = "insert or replace into answers values (?, ?, ?)"
+        row = (answer.name, answer.at, answer.body)
+        self._ask(lambda db: db.execute(sql, row)).add_done_callback(_complain)
+
+    async def answers(self) -> list[Answer]:
+        return [Answer(*row) for row in await self._read("select * from answers")]
 
     async def forget(self, before: float) -> None:
         """Orders and ledger lines older than that, save orders that something is owed for."""
@@ -167,7 +158,8 @@ class SqliteStore:
             owed = "select order_id from owed"
             sql = f"delete from orders where created_at < ? and order_id not in ({owed})"
             db.execute(sql, (before,))
-            db.execute("delete from ledger where at < ?", (before,))
+            for table in ("ledger", "spent", "answers"):
+                db.execute(f"delete from {table} where at < ?", (before,))
 
         await self._write(write)
 
@@ -190,11 +182,16 @@ class SqliteStore:
             raise StoreError(str(error)) from error
 
     async def _write(self, write: Write, *, durable: bool = False, erase: bool = False) -> None:
+        await self._ask(write, durable=durable, erase=erase)
+
+    def _ask(
+        self, write: Write, *, durable: bool = False, erase: bool = False
+    ) -> "asyncio.Future[None]":
         done = asyncio.get_running_loop().create_future()
         self._wishes.append(_Wish(write, durable, erase, done))
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush())
-        await done
+        return done
 
     async def _flush(self) -> None:
         """One commit for all that has gathered while the last one ran."""
@@ -231,6 +228,11 @@ class SqliteStore:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
 
+def _complain(done: "asyncio.Future[None]") -> None:
+    if not done.cancelled() and (error := done.exception()):
+        log.warning("not written: %s", error)
+
+
 def _locked(path: str) -> int:
     """A descriptor that holds the file for this process, made readable for nobody else."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -248,54 +250,10 @@ def _connect(path: str) -> sqlite3.Connection:
     db.execute("pragma journal_mode = wal").fetchall()
     db.execute("pragma secure_delete = on").fetchall()
     found = db.execute("pragma user_version").fetchone()[0]
-    if found > VERSION:
-        raise sqlite3.DatabaseError(f"it is of a newer version ({found}; this is {VERSION})")
-    if found < VERSION:
-        db.executescript(f"begin; {SCHEMA} pragma user_version = {VERSION}; commit;")
+    version = len(schema.STEPS)
+    if found > version:
+        raise sqlite3.DatabaseError(f"it is of a newer version ({found}; this is {version})")
+    if found < version:
+        steps = "".join(schema.STEPS[found:])
+        db.executescript(f"begin; {steps} pragma user_version = {version}; commit;")
     return db
-
-
-def _keep(db: sqlite3.Connection, kept: Iterable[Kept]) -> None:
-    db.executemany(
-        "insert or replace into orders values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            (
-                row.key,
-                row.id,
-                row.order.id,
-                row.service,
-                packed(row.order),
-                row.told,
-                row.finished,
-                row.cancelling,
-                row.confirmed,
-                row.asked_at,
-                row.wish,
-                row.order.created_at or 0.0,
-            )
-            for row in kept
-        ],
-    )
-
-
-def _owe(db: sqlite3.Connection, owed: Owed) -> None:
-    row = (owed.id, owed.kind.value, owed.key.secret, owed.service, owed.country, owed.at)
-    db.execute(
-        "insert or replace into owed values (?, ?, ?, ?, ?, ?, ?, ?)", (*row, owed.order, owed.wish)
-    )
-
-
-def _book(db: sqlite3.Connection, entries: Iterable[Entry]) -> None:
-    rows = [(e.at, e.key, e.order, e.kind, e.cents, e.what) for e in entries]
-    db.executemany("insert into ledger values (?, ?, ?, ?, ?, ?)", rows)
-
-
-def _kept(row: Any) -> Kept:
-    key, id, _, service, body, told, finished, cancelling, confirmed, asked_at, wish, _ = row
-    flags = bool(told), bool(finished), bool(cancelling), bool(confirmed)
-    return Kept(key, id, unpacked(body), service, *flags, asked_at, wish)
-
-
-def _owed(row: Any) -> Owed:
-    id, kind, secret, service, country, at, order, wish = row
-    return Owed(id, OwedKind(kind), Key(secret), service, country, at, order, wish)

@@ -9,6 +9,9 @@ from cachetools import LRUCache
 
 from proxy.errors import ProblemError
 
+HURRY = 2.0
+"""Seconds that one waits for a new answer who could have the old one."""
+
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
@@ -22,7 +25,7 @@ class Cached(Generic[V]):
 
 class Cache(Generic[K, V]):
     """At most `size` answers, fresh for `ttl` seconds. Where the upstream says no, that is raised;
-    where it fails, the old answer is served.
+    where it fails or is slow, the old answer is served.
     """
 
     def __init__(self, ttl: float, size: int) -> None:
@@ -37,10 +40,15 @@ class Cache(Generic[K, V]):
         kept = self._kept.get(key)
         if kept and self._fresh(kept):
             return Cached(kept[1], "HIT")
-        try:
+        if not (kept and stale):
             return Cached(await self._shared(key, read), "MISS")
+        try:
+            async with asyncio.timeout(HURRY):
+                return Cached(await self._shared(key, read), "MISS")
+        except TimeoutError:
+            return Cached(kept[1], "STALE")
         except ProblemError as error:
-            if kept and stale and error.problem.is_doubt:
+            if error.problem.is_doubt:
                 return Cached(kept[1], "STALE")
             raise
 
@@ -49,8 +57,8 @@ class Cache(Generic[K, V]):
         kept = self._kept.get(key)
         return kept[1] if kept else None
 
-    def put(self, key: K, value: V) -> None:
-        self._kept[key] = asyncio.get_running_loop().time(), value
+    def put(self, key: K, value: V, age: float = 0.0) -> None:
+        self._kept[key] = asyncio.get_running_loop().time() - age, value
 
     def is_fresh(self, key: K) -> bool:
         return self._fresh(self._kept.get(key))

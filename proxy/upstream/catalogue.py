@@ -7,14 +7,19 @@ as long as somebody asks.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, TypeVar
 
 from cachetools import LRUCache
+from msgspec.json import decode, encode
 
 from proxy.errors import Problem, ProblemError
 from proxy.model import Key, Market, Price, Service
+from proxy.store import Answer, SqliteStore, StoreError
 from proxy.upstream.cache import Cache, Cached
 from proxy.upstream.client import Upstream
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -28,11 +33,34 @@ SWEEP_PAUSE = 30.0
 """Seconds between two rounds, and after the upstream failed."""
 
 
+SERVICES, MARKETS, PRICES = "services", "markets", "prices/"
+"""Names of answers in the store; prices are kept by service."""
+
+
+class Matrix(NamedTuple):
+    """All prices that are known, by service."""
+
+    prices: Mapping[str, tuple[Price, ...]]
+    services: int
+    """How many there are, known or not."""
+
+
 class Catalogue:
+    """`clock` is the wall clock: the age of an answer outlives a restart."""
+
     def __init__(
-        self, upstream: Upstream, *, prices_ttl: float, catalog_ttl: float, per_second: float
+        self,
+        upstream: Upstream,
+        store: SqliteStore,
+        clock: Callable[[], float],
+        *,
+        prices_ttl: float,
+        catalog_ttl: float,
+        per_second: float,
     ) -> None:
         self._upstream = upstream
+        self._store = store
+        self._clock = clock
         self._prices: Cache[str, tuple[Price, ...]] = Cache(prices_ttl, MAX_SERVICES)
         self._pairs: Cache[tuple[str, str], int] = Cache(prices_ttl, MAX_PAIRS)
         self._services: Cache[str, tuple[Service, ...]] = Cache(catalog_ttl, 1)
@@ -42,6 +70,24 @@ class Catalogue:
         self._asked_at = 0.0
         self._sweep: asyncio.Task[None] | None = None
         self._first = asyncio.Event()
+
+    async def start(self) -> None:
+        """What an earlier run knew."""
+        try:
+            answers = await self._store.answers()
+        except StoreError as error:
+            log.error("nothing is known of the catalogue: %s", error)
+            return
+        for answer in answers:
+            age = max(self._clock() - answer.at, 0.0)
+            if answer.name == SERVICES:
+                self._services.put("", decode(answer.body, type=tuple[Service, ...]), age)
+            elif answer.name == MARKETS:
+                self._markets.put("", decode(answer.body, type=tuple[Market, ...]), age)
+            else:
+                prices = decode(answer.body, type=tuple[Price, ...])
+                self._prices.put(answer.name.removeprefix(PRICES), prices, age)
+                self._first.set()
 
     async def prices(self, service: str) -> Cached[tuple[Price, ...]]:
         self._asked[service] = None
@@ -62,12 +108,18 @@ class Catalogue:
         self._pairs.put((service, country), cents)
 
     async def services(self, key: Key) -> Cached[tuple[Service, ...]]:
-        return await self._services.get("", lambda: self._upstream.services(key))
+        async def read() -> tuple[Service, ...]:
+            return self._kept(SERVICES, await self._upstream.services(key))
+
+        return await self._services.get("", read)
 
     async def markets(self, key: Key) -> Cached[tuple[Market, ...]]:
-        return await self._markets.get("", lambda: self._upstream.countries(key))
+        async def read() -> tuple[Market, ...]:
+            return self._kept(MARKETS, await self._upstream.countries(key))
 
-    async def everything(self, key: Key) -> Mapping[str, tuple[Price, ...]]:
+        return await self._markets.get("", read)
+
+    async def everything(self, key: Key) -> Matrix:
         """The prices of every service known so far; keeps the sweep going."""
         services = await self.services(key)
         self._asked_at = asyncio.get_running_loop().time()
@@ -79,7 +131,8 @@ class Catalogue:
             except TimeoutError:
                 log.warning("no prices yet after %d s", FIRST_WAIT)
         codes = (service.code for service in services.value)
-        return {code: rows for code in codes if (rows := self._prices.peek(code)) is not None}
+        known = {code: rows for code in codes if (rows := self._prices.peek(code)) is not None}
+        return Matrix(known, len(services.value))
 
     async def close(self) -> None:
         if self._sweep:
@@ -111,4 +164,11 @@ class Catalogue:
             await asyncio.sleep(1 / self._per_second)
 
     async def _read(self, service: str, *, stale: bool = True) -> Cached[tuple[Price, ...]]:
-        return await self._prices.get(service, lambda: self._upstream.prices(service), stale=stale)
+        async def read() -> tuple[Price, ...]:
+            return self._kept(PRICES + service, await self._upstream.prices(service))
+
+        return await self._prices.get(service, read, stale=stale)
+
+    def _kept(self, name: str, value: T) -> T:
+        self._store.remember(Answer(name, self._clock(), encode(value)))
+        return value

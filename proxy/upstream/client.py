@@ -17,6 +17,8 @@ import httpx
 from proxy.errors import Problem, ProblemError, classify
 from proxy.model import Key, Market, Order, Price, Service, Transaction
 from proxy.upstream import wire
+from proxy.upstream.budget import Budget, Urgency
+from proxy.upstream.cache import Cache
 
 T = TypeVar("T")
 Transport = httpx.AsyncBaseTransport
@@ -27,27 +29,36 @@ POOL = 16
 LONGEST_PURCHASE = 60.0
 # Other calls end before their client's deadline, so that an old answer can still be given.
 SHARE = 0.75
+# So much of it a request waits for its turn.
+PATIENCE = 0.5
+
+
+REFUSED_SECONDS = 10.0
+"""How long a key that the upstream refused is not shown to it again."""
+MAX_REFUSED = 10_000
 
 
 class Endpoint(NamedTuple):
     method: str
     path: str
+    urgency: Urgency | None
+    """None: its caller has it admitted, and so knows when it is sent."""
 
 
 ENDPOINTS = MappingProxyType(
     {
-        "balance": Endpoint("GET", "/customer/balance"),
-        "countries": Endpoint("GET", "/customer/countries"),
-        "services": Endpoint("GET", "/customer/services"),
-        "price": Endpoint("GET", "/price"),
-        "prices": Endpoint("GET", "/catalog/countries"),
-        "purchase": Endpoint("POST", "/customer/purchase"),
-        "order": Endpoint("GET", "/customer/order/{id}"),
-        "orders": Endpoint("GET", "/customer/orders"),
-        "cancel": Endpoint("POST", "/customer/cancel/{id}"),
-        "swap": Endpoint("POST", "/customer/swap/{id}"),
-        "transactions": Endpoint("GET", "/customer/transactions"),
-        "retry": Endpoint("POST", "/orders/{id}/retry"),
+        "balance": Endpoint("GET", "/customer/balance", Urgency.LIST),
+        "countries": Endpoint("GET", "/customer/countries", Urgency.CATALOGUE),
+        "services": Endpoint("GET", "/customer/services", Urgency.CATALOGUE),
+        "price": Endpoint("GET", "/price", Urgency.PAID),
+        "prices": Endpoint("GET", "/catalog/countries", Urgency.CATALOGUE),
+        "purchase": Endpoint("POST", "/customer/purchase", None),
+        "order": Endpoint("GET", "/customer/order/{id}", None),
+        "orders": Endpoint("GET", "/customer/orders", None),
+        "cancel": Endpoint("POST", "/customer/cancel/{id}", Urgency.PAID),
+        "swap": Endpoint("POST", "/customer/swap/{id}", Urgency.PAID),
+        "transactions": Endpoint("GET", "/customer/transactions", Urgency.CATALOGUE),
+        "retry": Endpoint("POST", "/orders/{id}/retry", Urgency.PAID),
     }
 )
 
@@ -62,9 +73,12 @@ class Upstream:
         self,
         url: str,
         timeout: float,
+        budget: Budget,
         clock: Callable[[], float] = time.time,
         transport: Transport | None = None,
     ) -> None:
+        self._budget = budget
+        self._refused: Cache[Key, None] = Cache(REFUSED_SECONDS, MAX_REFUSED)
         self._http = _client(url, timeout, transport)
         # Slow purchases hold their connections for long; they must not stop every read.
         self._purchases = _client(url, timeout, transport)
@@ -75,6 +89,7 @@ class Upstream:
     async def close(self) -> None:
         await self._http.aclose()
         await self._purchases.aclose()
+        self._budget.close()
 
     def now(self) -> float:
         """The upstream's wall clock, by the last Date it sent."""
@@ -104,6 +119,14 @@ class Upstream:
         """One service in all countries. Public: no key."""
         return await self._call("prices", wire.prices, params={"service": service})
 
+    async def admit(self, call: str, key: Key | None, urgency: Urgency, since: float = 0.0) -> None:
+        """Waits for the turn of one call: the most urgent first, then who waits `since` the
+        earliest. RATE_LIMITED if it does not come in time, BAD_KEY if the key was just refused.
+        """
+        if key and self._refused.is_fresh(key):
+            raise ProblemError(Problem.BAD_KEY, f"{call}: refused a moment ago")
+        await self._budget.take(key, call, urgency, since, self._timeout * PATIENCE)
+
     async def purchase(self, key: Key, service: str, country: str) -> Order:
         """Spends money, and is not idempotent: never repeat it after UNCLEAR."""
         body = {"service": service, "country": country}
@@ -117,7 +140,8 @@ class Upstream:
 
     async def orders(self, key: Key) -> tuple[Order, ...]:
         """Newest first, without their messages; the upstream lists 200 rows at most, maybe 50."""
-        return await self._call("orders", wire.orders, key, params={"limit": "200"})
+        params = {"limit": "200"}
+        return await self._call("orders", wire.orders, key, params=params)
 
     async def cancel(self, key: Key, order: str) -> None:
         await self._call("cancel", wire.cancelled, key, order=order, json={})
@@ -139,12 +163,14 @@ class Upstream:
         order: str = "",
         **request: Any,
     ) -> T:
-        method, path = ENDPOINTS[call]
+        method, path, urgency = ENDPOINTS[call]
         headers = {"X-API-Key": key.secret} if key else {}
         is_purchase = call == "purchase"
         http = self._purchases if is_purchase else self._http
         try:
             async with asyncio.timeout(LONGEST_PURCHASE if is_purchase else self._timeout * SHARE):
+                if urgency is not None:
+                    await self.admit(call, key, urgency)
                 response = await http.request(
                     method, path.format(id=order), headers=headers, **request
                 )
@@ -155,7 +181,21 @@ class Upstream:
         except httpx.HTTPError as error:
             raise ProblemError(Problem.UNCLEAR, _said(call, error)) from error
         self._look_at_clock(response)
+        self._note(call, key, response)
         return read(_body(call, response, key))
+
+    def _note(self, call: str, key: Key | None, response: httpx.Response) -> None:
+        """What the answer says of the key and of its budget."""
+        status, headers = response.status_code, response.headers
+        if status == 429:
+            seconds = wire.retry_after(headers.get("Retry-After", ""), self.now())
+            limit = wire.per_minute(headers.get("X-RateLimit-Limit", ""), response.content)
+            self._budget.refused(key, call, seconds, limit)
+            return
+        self._budget.answered(key, call)
+        said = wire.error_text(response.content)
+        if key and status == 401 and classify(call, status, said) is Problem.BAD_KEY:
+            self._refused.put(key, None)
 
     def _look_at_clock(self, response: httpx.Response) -> None:
         try:

@@ -7,12 +7,13 @@ its names, and only what a caller cannot do without is demanded.
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
 
 from proxy.errors import Problem, ProblemError
-from proxy.model import Market, Order, OrderState, Price, Service, Sms, Transaction
+from proxy.model import Frame, Market, Order, OrderState, Price, Service, Sms, Transaction
 
 # Live set: waiting, completed, cancelled, expired; the others are named by OpenAPI 1.2.0 and SDKs.
 # A word that stands in no source is no final word: the order counts as waiting.
@@ -73,6 +74,24 @@ def wait_seconds(body: bytes) -> float | None:
     return float(found[1]) if found else None
 
 
+def retry_after(value: str, now: float) -> float | None:
+    """The seconds of a Retry-After, which may be a date."""
+    if value.isascii() and value.isdigit():
+        return float(value)
+    try:
+        return max(parsedate_to_datetime(value).timestamp() - now, 0.0)
+    except ValueError:
+        return None
+
+
+def per_minute(limit: str, body: bytes) -> int | None:
+    """How many requests a minute a 429 says are allowed: by X-RateLimit-Limit, or in its text."""
+    found = re.match(r"([1-9]\d{0,5})\b", limit)
+    words = r"\b([1-9]\d{0,5})( requests?| calls?)? ?(per|a|/) ?min"
+    found = found or re.search(words, error_text(body), re.IGNORECASE)
+    return int(found[1]) if found else None
+
+
 def _said(value: Any) -> str:
     return value if isinstance(value, str) else str(value.get("message", "")) if _row(value) else ""
 
@@ -94,6 +113,19 @@ def order(data: Any) -> Order:
         cancel_at=_instant(row.get("cancel_available_at")),
         messages=_messages(row),
     )
+
+
+def frame(raw: str | bytes) -> Frame | None:
+    """A frame of the order's socket; None if it cannot be read.
+
+    Field names: vendor's MCP server, tools.ts. What is not known is a hint that something came.
+    """
+    data = _json(raw if isinstance(raw, bytes) else raw.encode())
+    if not isinstance(data, dict):
+        return None
+    is_sms = data.get("type") in ("sms", "sms_received")
+    text = _first(data, "full_text", "message", "text") if is_sms else None
+    return Frame(text if isinstance(text, str) else "")
 
 
 def purchased(data: Any) -> Order:

@@ -16,6 +16,8 @@ from proxy.model import Sms
 
 
 class HeroShapes(Shapes):
+    shows_sender = True
+
     def number_v2(self, view: View) -> Map:
         ends = view.order.expires_at
         return {

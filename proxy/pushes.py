@@ -1,0 +1,180 @@
+"""The sockets of waiting orders: which are open, and what they say.
+
+A socket makes things quick, never true: what it says of an SMS is shown until the order itself has
+it, everything else is a hint to read; and every order stays in the shared list read.
+"""
+
+import asyncio
+import logging
+import math
+import random
+from collections import Counter
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from proxy.legacy.activation import Activation
+from proxy.model import OVER, Frame, Key
+from proxy.orders import Orders
+from proxy.upstream.feed import Feed, FeedError
+
+log = logging.getLogger(__name__)
+
+PER_KEY = 0.2
+"""The share of all sockets that one key may have."""
+
+OPENING = 8
+"""Sockets that are being opened at the same time."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+"""Seconds before a broken socket is opened again: 1, 2, 4 … 60, each drawn between half and all."""
+HEALTHY_SECONDS = 30.0
+"""A socket that stood so long begins its pauses anew."""
+
+MAX_REFUSALS = 5
+FIRST_SILENCE, LONGEST_SILENCE = 60.0, 600.0
+"""Where none can be opened any more, all wait: 60, 120 … 600 seconds."""
+
+SWEEP_SECONDS = 5.0
+IDLE_SECONDS = 60.0
+"""A socket of an order that nobody has asked about for so long gives its place to another."""
+
+
+@dataclass(slots=True, eq=False)
+class _Line:
+    """One order that has a socket, or is to have one."""
+
+    key: Key
+    activation: Activation
+    asked_at: float
+    opened_at: float | None = None
+    hinted_at: float = float("-inf")
+    task: asyncio.Task[None] | None = None
+
+
+class Pushes:
+    """At most `most` sockets; none at all if that is 0. `now` is the upstream's clock."""
+
+    def __init__(self, feed: Feed, orders: Orders, now: Callable[[], float], most: int) -> None:
+        self._feed = feed
+        self._orders = orders
+        self._now = now
+        self._most = most
+        self._lines: dict[tuple[Key, int], _Line] = {}
+        self._of_key: Counter[Key] = Counter()
+        self._doors = asyncio.Semaphore(OPENING)
+        self._refusals = 0
+        self._silent_until = float("-inf")
+        self._sweep: asyncio.Task[None] | None = None
+
+    def watch(self, key: Key, activation: Activation) -> None:
+        """Somebody asks about the activation: a socket is opened if one helps and has room."""
+        line = self._lines.get((key, activation.id))
+        if line:
+            line.asked_at = _now()
+        elif self._is_waiting(activation) and self._has_room(key):
+            self._open(_Line(key, activation, _now()))
+
+    def is_healthy(self, key: Key, activation: Activation, since: float) -> bool:
+        """Its socket is open since before that time, and has said nothing after it."""
+        line = self._lines.get((key, activation.id))
+        if line is None or line.opened_at is None:
+            return False
+        return line.opened_at < since and line.hinted_at < since
+
+    async def close(self) -> None:
+        tasks = [line.task for line in self._lines.values() if line.task]
+        tasks += [self._sweep] if self._sweep else []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _has_room(self, key: Key) -> bool:
+        if self._of_key[key] < max(self._most * PER_KEY, 1) and len(self._lines) < self._most:
+            return True
+        is_own = self._of_key[key] >= self._most * PER_KEY
+        lines = (line for line in self._lines.values() if not is_own or line.key == key)
+        idle = min(lines, key=lambda line: line.asked_at, default=None)
+        if idle is None or _now() - idle.asked_at < IDLE_SECONDS:
+            return False
+        self._leave(idle)
+        return True
+
+    def _open(self, line: _Line) -> None:
+        self._lines[line.key, line.activation.id] = line
+        self._of_key[line.key] += 1
+        line.task = asyncio.create_task(self._keep(line))
+        if self._sweep is None or self._sweep.done():
+            self._sweep = asyncio.create_task(self._sweep_all())
+
+    def _leave(self, line: _Line) -> None:
+        if self._lines.pop((line.key, line.activation.id), None) is None:
+            return
+        self._of_key[line.key] -= 1
+        self._of_key += Counter()  # forgets those that have none
+        if line.task and line.task is not asyncio.current_task():
+            line.task.cancel()
+
+    def _is_waiting(self, activation: Activation) -> bool:
+        """An SMS can still come that would tell its client something."""
+        order = activation.order
+        is_over = order.state in OVER or (order.expires_at or math.inf) < self._now()
+        return not (is_over or activation.is_settled)
+
+    async def _sweep_all(self) -> None:
+        """An order's end is told by many; this sees them all."""
+        while self._lines:
+            await asyncio.sleep(SWEEP_SECONDS)
+            for line in list(self._lines.values()):
+                if not self._is_waiting(line.activation):
+                    self._leave(line)
+
+    async def _keep(self, line: _Line) -> None:
+        pause = FIRST_PAUSE
+        while self._is_waiting(line.activation):
+            await asyncio.sleep(self._silent_until - _now())
+            opened_at = _now()
+            try:
+                await self._follow(line)
+            except FeedError as error:
+                log.info("order %s: its socket: %s", line.activation.order.id, error)
+            finally:
+                stood = line.opened_at is not None
+                line.opened_at = None
+            if not stood:
+                self._refuse()
+            if stood and _now() - opened_at > HEALTHY_SECONDS:
+                pause = FIRST_PAUSE
+            await asyncio.sleep(pause * random.uniform(0.5, 1))
+            pause = min(pause * 2, LONGEST_PAUSE)
+        self._leave(line)
+
+    def _refuse(self) -> None:
+        """Where sockets cannot be had, they are not asked for all the time."""
+        self._refusals += 1
+        if self._refusals >= MAX_REFUSALS and _now() >= self._silent_until:
+            silence = FIRST_SILENCE * 2 ** ((self._refusals - MAX_REFUSALS) // MAX_REFUSALS)
+            self._silent_until = _now() + min(silence, LONGEST_SILENCE)
+            log.warning("no sockets can be opened: orders are polled for a while")
+
+    async def _follow(self, line: _Line) -> None:
+        """One connection, from its opening to its end."""
+        order = line.activation.order.id
+        async with aclosing(self._feed.frames(line.key, order)) as frames:
+            async with self._doors:
+                await anext(frames)
+            line.opened_at, self._refusals = _now(), 0
+            async for frame in frames:
+                if frame:
+                    await self._take(line, frame)
+                if not self._is_waiting(line.activation):
+                    return
+
+    async def _take(self, line: _Line, frame: Frame) -> None:
+        text, activation = frame.text, line.activation
+        if not text or not await self._orders.pushed(line.key, activation, text):
+            line.hinted_at = _now()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,266 @@
+"""When the upstream is read about orders: on demand, shared by all who ask, within the budget.
+
+One read of the order list answers for all orders of a key. The order itself is read once something
+has come of it, while it is to get a further SMS, and where the list does not reach.
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from cachetools import LRUCache
+
+from proxy.errors import Problem, ProblemError
+from proxy.legacy.activation import MAX_ID, Activation
+from proxy.model import Key
+from proxy.orders import Orders
+from proxy.pushes import Pushes
+from proxy.upstream.budget import Budget, Urgency
+from proxy.upstream.client import Upstream
+
+log = logging.getLogger(__name__)
+
+FASTEST, SLOWEST = 1.5, 6.0
+"""Seconds between two reads of a key's order list, as the budget allows."""
+
+POLL = 3.0
+"""Seconds that one read of an order serves all who ask."""
+
+PUSHED = 10.0
+"""Both of them, while the order has a socket: an open one can be mute."""
+
+CAPS = (50, 200)
+"""Rows that the upstream lists at most; sources differ."""
+
+LONGEST_LIFE = 3600.0
+"""Seconds that an order lives at most: 20 minutes live, 60 in a sample of the documentation."""
+
+MAX_KEYS = 10_000
+
+_ID = re.compile(r"[1-9][0-9]{0,9}")
+_ORDER = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+Reading = asyncio.Task[None]
+
+
+@dataclass(slots=True, eq=False)
+class _List:
+    """What is known of one key's order list."""
+
+    tried_at: float = float("-inf")
+    read_at: float = float("-inf")
+    """When the last read that was answered began."""
+    is_cut_off: bool = False
+    """It may lack orders that still live."""
+    reading: Reading | None = None
+
+
+class Reads:
+    def __init__(
+        self,
+        upstream: Upstream,
+        orders: Orders,
+        pushes: Pushes,
+        budget: Budget,
+        *,
+        patience: float,
+    ) -> None:
+        self._upstream = upstream
+        self._orders = orders
+        self._pushes = pushes
+        self._budget = budget
+        self._patience = patience
+        self._lists: LRUCache[Key, _List] = LRUCache(MAX_KEYS)
+        self._details: dict[tuple[Key, str], Reading] = {}
+        self._tasks: set[Reading] = set()
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def look(
+        self, key: Key, activation: Activation, *, at_all: bool = False, whole: bool = False
+    ) -> None:
+        """Bring an activation up to date, where that can tell anything.
+
+        `at_all`, even if only further messages can come; `whole`, even if a socket has told the
+        text. While the budget is empty or the upstream fails, what is known stands.
+        """
+        messages = activation.order.messages
+        is_of_use = (at_all and messages) or (whole and any(sms.pushed for sms in messages))
+        if activation.is_settled and not is_of_use:
+            return
+        self._pushes.watch(key, activation)
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._refresh(key, activation)
+        except TimeoutError:
+            log.warning(
+                "order %s: the upstream is slow, its last state stands", activation.order.id
+            )
+        except ProblemError as error:
+            if not error.problem.is_doubt:
+                raise
+            log.info("order %s: its last state stands: %s", activation.order.id, error)
+
+    async def find(self, key: Key, text: str) -> Activation:
+        """The activation that a client means: by its id, or by the upstream's order id.
+
+        An id unknown here is looked for in the upstream's list. NO_ACTIVATION is said when that
+        was read and has it not, or when the text cannot be an id at all.
+        """
+        await self._orders.open(key)
+        if _ORDER.fullmatch(text):
+            return await self._find_order(key, text.lower())
+        if not _ID.fullmatch(text) or int(text) > MAX_ID:
+            raise ProblemError(Problem.NO_ACTIVATION)
+        known = self._orders.known(key, int(text))
+        if known is None:
+            await self._read_list_surely(key)
+            known = self._orders.known(key, int(text))
+        if known is None:
+            raise ProblemError(Problem.NO_ACTIVATION)
+        return known
+
+    async def all(self, key: Key) -> list[Activation]:
+        """Every activation of a key, newest first, by one shared read; known ones on a doubt."""
+        await self._orders.open(key)
+        known = self._orders.activations(key)
+        try:
+            if not known or self._budget.has_room(key, Urgency.LIST):
+                await self.refresh(key)
+        except ProblemError as error:
+            if not error.problem.is_doubt or not known:
+                raise
+            log.warning("the activations known stand: %s", error)
+        return sorted(known, key=lambda found: found.order.created_at or 0.0, reverse=True)
+
+    async def refresh(self, key: Key) -> None:
+        """Read the order list, unless that was done a moment ago."""
+        if _now() - self._list(key).read_at >= POLL:
+            await asyncio.shield(self._list(key).reading or self._begin_list(key))
+
+    async def refresh_anew(self, key: Key) -> None:
+        """Read the order list by a request that begins now: money may be in doubt."""
+        await asyncio.shield(self._begin_list(key, Urgency.PAID))
+
+    async def read_anew(self, key: Key, order_id: str) -> None:
+        """Read one order, with its messages, by a request that begins now."""
+        await asyncio.shield(self._begin_order(key, order_id, Urgency.PAID))
+
+    async def _refresh(self, key: Key, activation: Activation) -> None:
+        # The list may say that something has come: then the order itself is read as well.
+        if activation.is_untouched and not await self._refresh_by_list(key, activation):
+            return
+        pushed_since = self._pushes.is_healthy(key, activation, activation.tried_at)
+        if _now() - activation.tried_at < (PUSHED if pushed_since else POLL):
+            reading = self._details.get((key, activation.order.id))
+        else:
+            reading = self._begin_order(key, activation.order.id, self._urgency(activation))
+        if reading and self._budget.has_room(key, self._urgency(activation)):
+            await asyncio.shield(reading)
+
+    async def _refresh_by_list(self, key: Key, activation: Activation) -> bool:
+        """Whether the order itself has to be read, too."""
+        known = self._list(key)
+        interval = self._interval(key, activation, known)
+        if _now() - activation.seen_at < interval:
+            return False
+        reading = known.reading
+        if reading is None and _now() - known.tried_at >= interval:
+            reading = self._begin_list(key)
+        if reading:
+            if not self._budget.has_room(key, Urgency.LIST):
+                return False
+            await asyncio.shield(reading)
+        is_listed = activation.seen_at >= known.read_at
+        is_known = known.read_at >= known.tried_at
+        return not activation.is_untouched or (is_known and not is_listed)
+
+    def _interval(self, key: Key, activation: Activation, known: _List) -> float:
+        if self._pushes.is_healthy(key, activation, known.read_at):
+            return PUSHED
+        if known.is_cut_off:
+            # What is left of the budget is for the orders behind the end of the list.
+            return POLL
+        return min(max(60 / max(self._budget.spare(key), 1.0), FASTEST), SLOWEST)
+
+    def _urgency(self, activation: Activation) -> Urgency:
+        return Urgency.ORDER if activation.is_unread else Urgency.TURN
+
+    async def _find_order(self, key: Key, order_id: str) -> Activation:
+        if self._orders.get(key, order_id) is None:
+            await asyncio.shield(self._begin_order(key, order_id, Urgency.LIST))
+        return self._orders.of(key, order_id)
+
+    async def _read_list_surely(self, key: Key) -> None:
+        await self.refresh(key)
+        if self._list(key).is_cut_off:
+            raise ProblemError(Problem.TRY_AGAIN, "the order list ends among live orders")
+
+    def _list(self, key: Key) -> _List:
+        known = self._lists.get(key)
+        if known is None:
+            known = self._lists[key] = _List()
+        return known
+
+    def _begin_list(self, key: Key, urgency: Urgency = Urgency.LIST) -> Reading:
+        known = self._list(key)
+        known.tried_at = _now()
+        known.reading = self._task(self._read_list(key, known, urgency))
+        return known.reading
+
+    def _begin_order(self, key: Key, order_id: str, urgency: Urgency) -> Reading:
+        place = key, order_id
+        reading = self._details.get(place)
+        if reading is None or urgency is Urgency.PAID:
+            reading = self._details[place] = self._task(self._read_order(key, order_id, urgency))
+        return reading
+
+    async def _read_list(self, key: Key, known: _List, urgency: Urgency) -> None:
+        try:
+            await self._upstream.admit("orders", key, urgency)
+            known.tried_at = asked_at = _now()
+            orders = await self._upstream.orders(key)
+            await self._orders.listed(key, orders, asked_at)
+        finally:
+            if known.reading is asyncio.current_task():
+                known.reading = None
+        known.read_at = max(known.read_at, asked_at)
+        oldest = min((order.created_at or 0.0 for order in orders), default=0.0)
+        is_young = oldest > self._upstream.now() - LONGEST_LIFE
+        known.is_cut_off = len(orders) in CAPS and is_young
+
+    async def _read_order(self, key: Key, order_id: str, urgency: Urgency) -> None:
+        activation = self._orders.get(key, order_id)
+        try:
+            since = activation.seen_at if activation else 0.0
+            await self._upstream.admit("order", key, urgency, since)
+            asked_at = _now()
+            order = await self._upstream.order(key, order_id)
+            await self._orders.detailed(key, order, asked_at)
+        finally:
+            if activation:
+                activation.tried_at = _now()
+            if self._details.get((key, order_id)) is asyncio.current_task():
+                del self._details[key, order_id]
+
+    def _task(self, work: Coroutine[Any, Any, None]) -> Reading:
+        # Kept, for one who has begun it may give up while others wait.
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: Reading) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

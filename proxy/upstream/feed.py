@@ -1,0 +1,71 @@
+"""The socket of one order, /ws/orders. The only file that imports the websockets library."""
+
+import logging
+from collections.abc import AsyncGenerator, AsyncIterable, Callable
+from contextlib import AbstractAsyncContextManager
+from urllib.parse import urlencode, urlsplit
+
+from websockets.asyncio.client import connect
+from websockets.exceptions import WebSocketException
+
+from proxy.model import Frame, Key
+from proxy.upstream import wire
+
+Connect = Callable[[str], AbstractAsyncContextManager[AsyncIterable[str | bytes]]]
+"""Opens the socket of an address, and gives its frames."""
+
+OPEN_SECONDS = 10.0
+PING_SECONDS = 20.0
+"""A connection that does not answer a ping for so long is dead."""
+MAX_FRAME = 65_536
+
+
+class FeedError(Exception):
+    """The socket could not be opened, or broke. Its text holds no address: that has the key."""
+
+
+class Feed:
+    """`connect` stands in for the network in tests."""
+
+    def __init__(self, url: str, connect: Connect | None = None) -> None:
+        self._url = url
+        self._connect = connect or _connection
+
+    async def frames(self, key: Key, order: str) -> AsyncGenerator[Frame | None, None]:
+        """One connection: None once it is open, then what it says, until it is closed. FeedError
+        where it cannot be opened, or breaks.
+        """
+        query = urlencode({"order_id": order, "api_key": key.secret})
+        try:
+            async with self._connect(f"{self._url}?{query}") as socket:
+                yield None
+                async for raw in socket:
+                    if frame := wire.frame(raw):
+                        yield frame
+        except (OSError, WebSocketException) as error:
+            raise FeedError(type(error).__name__) from None
+
+
+def _connection(uri: str) -> AbstractAsyncContextManager[AsyncIterable[str | bytes]]:
+    host = urlsplit(uri).hostname
+    return connect(
+        uri,
+        # Its log lines hold the address.
+        logger=_mute(),
+        # Each compressed connection would take a quarter of a megabyte.
+        compression=None,
+        open_timeout=OPEN_SECONDS,
+        ping_interval=PING_SECONDS,
+        ping_timeout=PING_SECONDS,
+        close_timeout=1,
+        max_size=MAX_FRAME,
+        max_queue=4,
+        user_agent_header="virtualsms-proxy",
+        proxy=None if host in ("127.0.0.1", "localhost", "::1") else True,
+    )
+
+
+def _mute() -> logging.Logger:
+    logger = logging.Logger("mute", logging.CRITICAL + 1)
+    logger.propagate = False
+    return logger
