@@ -1,35 +1,35 @@
-"""The ASGI app: create_app builds the house; one endpoint answers, and has the one `except`."""
+"""The ASGI app: create_app builds the house, its routes and its lifespan."""
 
 import asyncio
-import logging
+import os
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from secrets import token_hex
 from types import MappingProxyType
+from typing import Any
 
+from prometheus_client.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE
 from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from proxy.actions import ACTIONS, Call, Client, House
+from proxy.actions import House
 from proxy.cancels import Cancels
 from proxy.codes import Codes
 from proxy.config import Config, ConfigError
-from proxy.errors import Problem, ProblemError
 from proxy.journal import Journal
-from proxy.legacy.answers import Answer
-from proxy.legacy.dialects import DIALECTS, Dialect
-from proxy.legacy.dialects.dialect import written
-from proxy.legacy.request import MAX_BODY, Request, parse
+from proxy.legacy.dialects import DIALECTS
+from proxy.metrics import Metrics
 from proxy.model import Key
 from proxy.orders import Orders
+from proxy.programs import Strangers, load_programs
+from proxy.protocol import ByHost, Protocol
 from proxy.purchases import Purchases
 from proxy.pushes import Pushes
 from proxy.reads import Reads
+from proxy.retention import forget_old
 from proxy.store import open_store
 from proxy.tables import load_codes
 from proxy.upstream.budget import Budget
@@ -37,8 +37,6 @@ from proxy.upstream.cache import Cache
 from proxy.upstream.catalogue import Catalogue
 from proxy.upstream.client import Transport, Upstream
 from proxy.upstream.feed import Connect, Feed
-
-log = logging.getLogger(__name__)
 
 PATHS = (
     "/stubs/handler_api.php",
@@ -62,7 +60,7 @@ def create_app(
     clock: Callable[[], float] = time.time,
     transport: Transport | None = None,
     connect: Connect | None = None,
-) -> Starlette:
+) -> "App":
     """The proxy. `clock` is the wall clock in seconds; `transport` and `connect` stand in for the
     network.
 
@@ -73,27 +71,36 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await house.catalogue.start()
-        await house.journal.start()
+        await house.journal.start(house.programs.renewed)
+        forgetting = asyncio.create_task(
+            forget_old(house.store, house.upstream.now, config.store.retention)
+        )
         yield
+        forgetting.cancel()
         await house.journal.close()
         await house.cancels.close()
         await house.reads.close()
         await house.pushes.close()
         await house.catalogue.close()
+        await house.balances.close()
         await house.upstream.close()
         await house.store.close()
 
-    timeout = config.upstream.timeout
-    by_host = [(dialect.host, Protocol(house, dialect, timeout)) for dialect in DIALECTS.values()]
-    routes = [
-        Route(f"/{dialect.name}{path}", Protocol(house, dialect, timeout))
-        for dialect in DIALECTS.values()
-        for path in PATHS
-    ]
-    default = Protocol(house, DIALECTS[config.dialect], timeout)
-    routes += [Route(path, ByHost(by_host, default)) for path in PATHS]
-    routes.append(Route("/livez", livez))
-    app = Starlette(routes=routes, lifespan=lifespan)
+    strangers = Strangers()
+    metrics, timeout, sample = Metrics(), config.upstream.timeout, config.log.sample
+    protocols = {
+        name: Protocol(house, dialect, metrics, strangers, timeout, sample)
+        for name, dialect in DIALECTS.items()
+    }
+
+    async def show_metrics(request: HttpRequest) -> Response:
+        return Response(metrics.page(), media_type=CONTENT_TYPE)
+
+    app = App(
+        routes=[Route("/livez", livez), Route("/metrics", show_metrics)],
+        lifespan=lifespan,
+        endpoints=endpoints(protocols, config.dialect),
+    )
     app.state.house = house
     # A redirect would carry the key in its address.
     app.router.redirect_slashes = False
@@ -132,15 +139,15 @@ def build_house(
         cancels,
         store,
         reuse_seconds=config.orphan.reuse_seconds,
-        retention=config.store.retention,
     )
     return House(
+        programs=load_programs(config, os.environ, codes),
         upstream=upstream,
         orders=orders,
         reads=reads,
         pushes=pushes,
         store=store,
-        purchases=Purchases(upstream, budget, orders, pushes, journal, catalogue, balances, codes),
+        purchases=Purchases(upstream, orders, pushes, journal, store, catalogue, balances, codes),
         journal=journal,
         cancels=cancels,
         catalogue=catalogue,
@@ -160,115 +167,29 @@ def codes_of(config: Config) -> Codes:
     return codes
 
 
+def endpoints(protocols: Mapping[str, Protocol], default: str) -> Mapping[str, ASGIApp]:
+    """The legacy endpoint of each path."""
+    hosts = [(DIALECTS[name].host, protocol) for name, protocol in protocols.items()]
+    found: dict[str, ASGIApp] = dict.fromkeys(PATHS, ByHost(hosts, protocols[default]))
+    for name, protocol in protocols.items():
+        found |= {f"/{name}{path}": protocol for path in PATHS}
+    return found
+
+
+class App(Starlette):
+    """Starlette, with a way past its router for the paths that are asked all the time."""
+
+    def __init__(self, *, endpoints: Mapping[str, ASGIApp], **options: Any) -> None:
+        super().__init__(**options)
+        self._endpoints = endpoints
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        endpoint = self._endpoints.get(scope["path"]) if scope["type"] == "http" else None
+        if endpoint:
+            await endpoint(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
 async def livez(request: HttpRequest) -> PlainTextResponse:
     return PlainTextResponse("ok")
-
-
-class ByHost:
-    """Picks the dialect by the Host header, for programs that a hosts file has repointed."""
-
-    def __init__(self, by_host: Sequence[tuple[str, ASGIApp]], default: ASGIApp) -> None:
-        self._by_host = by_host
-        self._default = default
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        host = _header(scope, b"host").lower()
-        apps = (app for name, app in self._by_host if name in host)
-        await next(apps, self._default)(scope, receive, send)
-
-
-class Protocol:
-    """The legacy endpoint in one dialect. Whatever happens, it answers with a legal word."""
-
-    def __init__(self, house: House, dialect: Dialect, timeout: float) -> None:
-        self._house = house
-        self._dialect = dialect
-        self._timeout = timeout
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request_id = token_hex(8)
-        try:
-            body = await _read_body(scope, receive)
-        except ClientDisconnect:
-            return
-        if body is None:
-            answer = Answer(b"the body is over 64 KiB", status=413)
-        else:
-            answer = await self._answer(request_id, scope, body, Client(receive))
-        await _send(send, answer, request_id)
-
-    async def _answer(self, request_id: str, scope: Scope, body: bytes, client: Client) -> Answer:
-        action = ""
-        try:
-            request = self._request(scope, body)
-            action = request.action
-            async with asyncio.timeout(self._timeout):
-                return await self._act(request, scope["method"], client)
-        except ProblemError as error:
-            log.debug("%s: %s", request_id, error)
-            return self._dialect.refuse(error, action)
-        except (TimeoutError, asyncio.CancelledError):
-            # Cancelled is what the server does to the last requests when it stops.
-            problem = ProblemError(Problem.TRY_AGAIN)
-        except Exception:
-            log.exception("%s: a bug; the client was told to try again", request_id)
-            problem = ProblemError(Problem.TRY_AGAIN)
-        return self._dialect.refuse(problem, action)
-
-    def _request(self, scope: Scope, body: bytes) -> Request:
-        key = ""
-        if self._dialect.key_header:
-            name, before = self._dialect.key_header
-            sent = _header(scope, name.encode())
-            is_named = sent[: len(before)].lower() == before.lower()
-            key = sent[len(before) :] if is_named else ""
-        content_type = _header(scope, b"content-type")
-        return parse(scope["query_string"], body, content_type, key)
-
-    async def _act(self, request: Request, method: str, client: Client) -> Answer:
-        key = Key(request.key)
-        refused = self._dialect.refused.get(request.action)
-        if refused:
-            return written(refused)
-        action = ACTIONS.get(request.action)
-        # HEAD would lose the answer of what it bought.
-        if action is None or method not in ("GET", "POST"):
-            raise ProblemError(Problem.BAD_ACTION)
-        return await action(Call(self._house, self._dialect, request, key, client))
-
-
-async def _read_body(scope: Scope, receive: Receive) -> bytes | None:
-    """The whole body; None where it is longer than a legacy request can be."""
-    body = b""
-    if scope["method"] != "POST":
-        return body
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        body += bytes(message.get("body", b""))
-        if len(body) > MAX_BODY:
-            return None
-        if not message.get("more_body"):
-            return body
-
-
-async def _send(send: Send, answer: Answer, request_id: str) -> None:
-    body = {
-        "content-type": answer.content_type,
-        "content-length": str(len(answer.body)),
-    }
-    headers = {
-        **(body if answer.status != 204 else {}),
-        "cache-control": "no-store",
-        "x-request-id": request_id,
-        **answer.headers,
-    }
-    raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": answer.status, "headers": raw})
-    await send({"type": "http.response.body", "body": answer.body})
-
-
-def _header(scope: Scope, name: bytes) -> str:
-    found = (value.decode("latin-1") for header, value in scope["headers"] if header == name)
-    return next(found, "")

@@ -92,7 +92,7 @@ class Cancels:
             elif error.problem is not Problem.ALREADY_CANCELLED:
                 raise
         finally:
-            self._balances.drop(key)
+            self._balances.drop(key.upstream)
         await self._orders.cancelled(key, activation)
 
     async def _settle(self, key: Key, activation: Activation) -> None:

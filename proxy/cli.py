@@ -99,11 +99,13 @@ def sandbox(port: int, sms_after: float, upstream_only: bool, changes: tuple[str
 def check(path: Path | None) -> None:
     """Validate the config and the mapping tables."""
     from proxy.app import codes_of
+    from proxy.programs import load_programs
     from proxy.server import tls_context
 
     config = _config(path)
     _built(lambda: tls_context(config.listen.tls_cert, config.listen.tls_key))
     codes = _built(lambda: codes_of(config))
+    _built(lambda: load_programs(config, os.environ, codes))
     click.echo(f"ok: {len(codes.countries)} countries, {len(codes.services)} services")
 
 
@@ -118,13 +120,16 @@ def check(path: Path | None) -> None:
 )
 @click.option("--days", type=click.IntRange(1), default=30, show_default=True, help="How far back.")
 @click.option("--account", is_flag=True, help="The upstream's own account, by upstream.api_key.")
-def ledger(path: Path | None, form: str, days: int, account: bool) -> None:
+@click.option("--by", type=click.Choice(["key"]), help="The sums of each key, and what is left.")
+def ledger(path: Path | None, form: str, days: int, account: bool, by: str | None) -> None:
     """Print what was charged and refunded, also while the proxy runs."""
     import asyncio
     import time
 
+    from proxy.app import codes_of
     from proxy.errors import ProblemError
-    from proxy.ledger import FORMS, of_account
+    from proxy.ledger import FORMS, by_key, of_account
+    from proxy.programs import load_programs
     from proxy.store import read_ledger
 
     config, since = _config(path), time.time() - days * 86_400
@@ -135,7 +140,29 @@ def ledger(path: Path | None, form: str, days: int, account: bool) -> None:
             raise click.ClickException(str(error)) from error
     else:
         entries = _built(lambda: read_ledger(config.store.url, since))
+    if by:
+        programs = _built(lambda: load_programs(config, os.environ, codes_of(config)))
+        click.echo(by_key(entries, programs, time.time()))
+        return
     click.echo(FORMS[form](entries))
+
+
+@main.group()
+def keys() -> None:
+    """Client keys: each program its own, with its own ceilings."""
+
+
+@keys.command("new")
+@click.argument("name")
+def new_key(name: str) -> None:
+    """Print a new key, once, and the lines of the configuration for it."""
+    from secrets import token_hex
+
+    from proxy.programs import sha256
+
+    key = token_hex(16)
+    click.echo(f"{key}\n\nkeys:\n  sha256:{sha256(key)}:")
+    click.echo(f"    name: {name}\n    upstream_key: env:VIRTUALSMS_KEY")
 
 
 def _config(path: Path | None) -> "Config":

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
@@ -57,6 +58,29 @@ class UpstreamConfig(Section, frozen=True):
         return self.websocket_url or f"{scheme}://{api.netloc}/ws/orders"
 
 
+Dollars = Annotated[float, Meta(ge=0, le=1_000_000)]
+Words = tuple[Text, ...]
+
+
+class CapsConfig(Section, frozen=True, kw_only=True):
+    """What a program may do and spend; None is no cap."""
+
+    max_price: Dollars | None = None
+    active: Annotated[int, Meta(ge=0)] | None = None
+    spend_per_day: Dollars | None = None
+    spend_per_month: Dollars | None = None
+    services: Words | None = None
+    countries: tuple[int, ...] | None = None
+    actions: Words | None = None
+    paused: bool = False
+    expires: Text | None = None
+
+
+class ProgramConfig(CapsConfig, frozen=True, kw_only=True):
+    name: Text
+    upstream_key: Text
+
+
 class StoreConfig(Section, frozen=True):
     url: Annotated[str, Meta(pattern="^sqlite://(/.+)?$")] = "sqlite:///virtualsms-proxy.db"
     retention: Seconds = 2_592_000.0
@@ -82,6 +106,7 @@ class Balance(Section, frozen=True):
 class Log(Section, frozen=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "text", "json"] = "auto"
+    sample: Annotated[float, Meta(ge=0, le=1)] = 0.0
 
 
 class Config(Section, frozen=True):
@@ -92,6 +117,9 @@ class Config(Section, frozen=True):
     default_country: Annotated[int, Meta(ge=0)] = 187
     early_cancel: Literal["auto", "deny", "defer"] = "auto"
     upstream: UpstreamConfig = field(default_factory=UpstreamConfig)
+    keys: dict[str, ProgramConfig] = field(default_factory=dict)
+    passthrough: bool = False
+    limits: CapsConfig = field(default_factory=CapsConfig)
     store: StoreConfig = field(default_factory=StoreConfig)
     orphan: Orphan = field(default_factory=Orphan)
     prices: Prices = field(default_factory=Prices)
@@ -148,7 +176,7 @@ def keys(kind: type[Section] = Config, prefix: str = "") -> Iterator[tuple[str, 
     for name, type_ in get_type_hints(kind, include_extras=True).items():
         if _is_section(type_):
             yield from keys(type_, f"{prefix}{name}.")
-        else:
+        elif get_origin(type_) is not dict:
             yield f"{prefix}{name}", type_
 
 
@@ -169,15 +197,31 @@ def _from_file(
         name = f"{prefix}{key.value}"
         if key.value not in types:
             raise sheet.error(key, f"{name} is no key: {nearest(key.value, types)}")
-        if _is_section(types[key.value]):
+        if get_origin(types[key.value]) is dict:
+            yield name, dict(_programs(sheet, value))
+        elif _is_section(types[key.value]):
             yield from _from_file(sheet, value, f"{name}.", types[key.value])
         else:
             yield name, _from_node(sheet, value, name, types[key.value])
 
 
+def _programs(sheet: Sheet, node: Node) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The table of client keys. What it says of an entry names its line, never its key."""
+    for key, value in sheet.rows(node, "sha256:...: {name: ...}", is_secret=True):
+        fields = dict(_from_file(sheet, value, "keys: ", ProgramConfig))
+        entry = {name.removeprefix("keys: "): value for name, value in fields.items()}
+        for name in ("name", "upstream_key"):
+            if name not in entry:
+                raise sheet.error(key, f"keys: this entry has no {name}: add it")
+        yield key.value, entry
+
+
 def _from_node(sheet: Sheet, node: Node, name: str, type_: Any) -> Any:
+    value = sheet.value(node)
+    if isinstance(value, date):
+        value = value.isoformat()
     try:
-        return msgspec.convert(sheet.value(node), type_)
+        return msgspec.convert(value, type_)
     except msgspec.ValidationError as error:
         raise sheet.error(node, f"{name}: {_wrong(error, type_)}") from error
 
@@ -190,8 +234,10 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     values = {}
     for name, (key, type_) in names.items():
         if text := environ.get(name):
+            is_list = any(get_origin(choice) is tuple for choice in get_args(type_))
+            value = [part.strip() for part in text.split(",")] if is_list else text
             try:
-                values[key] = msgspec.convert(text, type_, strict=False)
+                values[key] = msgspec.convert(value, type_, strict=False)
             except msgspec.ValidationError as error:
                 raise ConfigError(f"{name}: {_wrong(error, type_)}") from error
     return values

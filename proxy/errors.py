@@ -21,6 +21,9 @@ class Problem(enum.Enum):
     ORDER_EXISTS = enum.auto()
     UNSUPPORTED_WISH = enum.auto()
     CODE_RECEIVED = enum.auto()
+    # The operator's ceilings.
+    PAUSED = enum.auto()
+    TOO_MANY_ACTIVE = enum.auto()
     # The upstream's own word.
     BAD_KEY = enum.auto()
     BAD_SERVICE = enum.auto()

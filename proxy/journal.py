@@ -10,7 +10,7 @@ same, or is cancelled for a refund.
 import asyncio
 import logging
 import math
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -20,9 +20,9 @@ from proxy.errors import Problem, ProblemError
 from proxy.legacy.activation import Activation
 from proxy.model import Key
 from proxy.orders import Orders, kept
-from proxy.purchase import Pair, Purchase, candidates
+from proxy.purchase import Pair, Pending, Purchase, candidates
 from proxy.reads import Reads
-from proxy.store import Owed, OwedKind, SqliteStore, StoreError
+from proxy.store import Ceiling, Owed, OwedKind, SqliteStore, StoreError
 from proxy.upstream.client import Upstream
 
 log = logging.getLogger(__name__)
@@ -31,8 +31,6 @@ OPEN_SECONDS = 300.0
 """How long an order that a purchase of unknown outcome made may take to be listed."""
 
 RECONCILE_SECONDS = 10.0
-
-FORGET_SECONDS = 6 * 3600.0
 
 GRACE = 8.0
 """Seconds that purchases under way have when the process stops."""
@@ -48,7 +46,6 @@ class Journal:
         store: SqliteStore,
         *,
         reuse_seconds: float,
-        retention: float,
     ) -> None:
         self._upstream = upstream
         self._orders = orders
@@ -56,26 +53,26 @@ class Journal:
         self._cancels = cancels
         self._store = store
         self._reuse_seconds = reuse_seconds
-        self._retention = retention
         self._started = 0.0
         self._shared: set[Key] = set()
-        self._open: dict[str, Purchase] = {}
+        self._pending = Pending()
         self._tasks: set[asyncio.Task[None]] = set()
         self._watched: set[Key] = set()
 
-    async def start(self) -> None:
-        """Take up what the last run left open."""
+    async def start(self, renewed: Callable[[Key], Key]) -> None:
+        """Take up what the last run left open, each with the upstream key that it has now."""
         self._started = asyncio.get_running_loop().time()
-        self._task(self._forget())
         for owed in await self._store.owed():
+            owed = replace(owed, key=renewed(owed.key))
             await self._orders.open(owed.key)
+            await self._orders.open(owed.key.listing)
             purchase = Purchase(owed)
             match owed.kind:
                 case OwedKind.PURCHASE:
-                    self._open[owed.id] = purchase
+                    self._pending.add(purchase)
                     self.leave(purchase)
                 case OwedKind.ORPHAN:
-                    self._open[owed.id] = purchase
+                    self._pending.add(purchase)
                     purchase.activation = self._orders.of(owed.key, owed.order)
                     self.release(purchase)
                 case OwedKind.CANCEL:
@@ -83,39 +80,38 @@ class Journal:
 
     async def close(self) -> None:
         """Purchases under way come to their end; the rest is owed by the next run."""
-        posts = [p.post for p in self._open.values() if p.post and p.is_under_way]
+        posts = [p.post for p in self._pending if p.post and p.is_under_way]
         if posts:
             await asyncio.wait(posts, timeout=GRACE)
-        tasks = {*self._tasks, *posts, *(p.timer for p in self._open.values() if p.timer)}
+        tasks = {*self._tasks, *posts, *(p.timer for p in self._pending if p.timer)}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _forget(self) -> None:
-        while True:
-            try:
-                await self._store.forget(self._upstream.now() - self._retention)
-            except StoreError as error:
-                log.error("old orders could not be forgotten: %s", error)
-            await asyncio.sleep(FORGET_SECONDS)
-
-    async def begin(self, pair: Pair, wish: str) -> Purchase:
-        """The intent, in the store. A number that cannot be recorded must not be bought."""
+    async def begin(
+        self, pair: Pair, wish: str, quoted: int | None, ceiling: Ceiling | None
+    ) -> Purchase:
+        """The intent, in the store. What cannot be recorded, or does not fit, is not bought."""
         key, service, iso = pair
         now = self._upstream.now()
-        owed = Owed(str(uuid4()), OwedKind.PURCHASE, key, service, iso, now, wish=wish)
-        known = frozenset(a.order.id for a in self._orders.activations(key))
-        purchase = self._open[owed.id] = Purchase(owed, known, has_client=True)
+        id, cents = str(uuid4()), quoted or 0
+        owed = Owed(id, OwedKind.PURCHASE, key, service, iso, now, wish=wish, cents=cents)
+        listed = len(self._orders.activations(key.listing))
+        purchase = Purchase(owed, listed, has_client=True, quoted=quoted)
+        self._pending.add(purchase)
         try:
-            await self._store.owe(owed)
+            refused = await self._store.owe(owed, ceiling)
         except StoreError as error:
-            self._open.pop(owed.id)
+            self._pending.drop(purchase)
             log.error("no purchase: the store cannot be written: %s", error)
             raise ProblemError(Problem.TRY_AGAIN, "the store cannot be written") from error
         except asyncio.CancelledError:
             # The deadline passed before the POST: nothing was bought.
             self._task(self.drop(purchase))
             raise
+        if refused:
+            self._pending.drop(purchase)
+            raise ProblemError(refused, "a ceiling of the key")
         return purchase
 
     async def left_over(self, pair: Pair, cap: int | None, wish: str) -> Purchase | None:
@@ -146,9 +142,9 @@ class Journal:
         return under_way
 
     def _check_wish(self, pair: Pair, wish: str) -> None:
-        told = any(a.wish == wish and a.told for a in self._orders.activations(pair[0]))
-        same = [p for p in self._open.values() if p.pair == pair and p.owed.wish == wish]
-        if told or any(purchase.has_client for purchase in same):
+        wished = self._orders.wished(pair[0], wish)
+        same = [p for p in self._pending.of(pair[0]) if p.pair == pair and p.owed.wish == wish]
+        if (wished and wished.told) or any(purchase.has_client for purchase in same):
             raise ProblemError(Problem.ORDER_EXISTS)
         if any(purchase.unclear for purchase in same):
             raise ProblemError(Problem.UNCLEAR, "what came of this wish is not known yet")
@@ -161,13 +157,14 @@ class Journal:
     def release(self, purchase: Purchase) -> None:
         """Nobody waits for it any more: its refund is in sight, unless it is claimed before."""
         purchase.has_client = False
-        if purchase.activation and purchase.owed.id in self._open:
+        if purchase.activation and purchase in self._pending:
             purchase.timer = asyncio.create_task(self._expire(purchase))
 
     async def bought(self, purchase: Purchase, activation: Activation) -> None:
         """The order is paid: it and its money are kept before anybody hears of it."""
         key, order = purchase.owed.key, activation.order
-        activation.told, activation.wish = False, purchase.owed.wish
+        activation.told = False
+        self._orders.wish(key, activation, purchase.owed.wish)
         purchase.unclear, purchase.activation = False, activation
         purchase.owed = replace(purchase.owed, kind=OwedKind.ORPHAN, order=order.id)
         entries = purchase.entries(order, self._upstream.now())
@@ -187,17 +184,17 @@ class Journal:
             activation.told = False
             log.error("order %s is not handed out: the store: %s", activation.order.id, error)
             raise ProblemError(Problem.TRY_AGAIN, "the store cannot be written") from error
-        self._open.pop(purchase.owed.id, None)
+        self._pending.drop(purchase)
 
     async def give_back(self, purchase: Purchase) -> None:
         """Cancel what no client gets, as soon as the upstream allows it."""
         await self._cancels.promise(purchase.owed, purchase.owned)
-        self._open.pop(purchase.owed.id, None)
+        self._pending.drop(purchase)
 
     async def drop(self, purchase: Purchase) -> None:
         """It made no order."""
         purchase.unclear = False
-        self._open.pop(purchase.owed.id, None)
+        self._pending.drop(purchase)
         try:
             await self._store.settle(purchase.owed.id)
         except StoreError as error:
@@ -206,58 +203,72 @@ class Journal:
     def leave(self, purchase: Purchase) -> None:
         """The outcome is unknown: the order list is looked at until it is known, or too old."""
         purchase.unclear = True
-        key = purchase.owed.key
-        if key not in self._watched:
-            self._watched.add(key)
-            self._task(self._watch(key))
+        account = purchase.owed.key.upstream
+        if account not in self._watched:
+            self._watched.add(account)
+            self._task(self._watch(purchase.owed.key))
 
     async def reconcile(self, key: Key) -> None:
         """Adopt from the order list what only an unclear purchase of ours can have made."""
         await self._reads.refresh_anew(key)
-        self._look_for_others(key)
-        if key in self._shared:
+        await self._look_for_others(key)
+        if key.upstream in self._shared:
             return
-        for pair in {purchase.pair for purchase in self._unclear(key)}:
-            await self._adopt(pair)
+        for what in {purchase.pair[1:] for purchase in self._unclear(key)}:
+            await self._adopt(key, what)
 
-    async def _adopt(self, pair: Pair) -> None:
+    async def _adopt(self, key: Key, what: tuple[str, str]) -> None:
         # Those that somebody waits for come first.
         purchases = sorted(
-            (purchase for purchase in self._unclear(pair[0]) if purchase.pair == pair),
+            (purchase for purchase in self._unclear(key) if purchase.pair[1:] == what),
             key=lambda purchase: (not purchase.has_client, -purchase.owed.at),
         )
-        under_way = (p.owed.at for p in self._open.values() if p.pair == pair and p.is_under_way)
-        known = self._orders.activations(pair[0])
-        found, is_all = candidates(pair, purchases, known, min(under_way, default=math.inf))
+        same = (p for p in self._pending.of(key) if p.pair[1:] == what)
+        under_way = min((p.owed.at for p in same if p.is_under_way), default=math.inf)
+        listed = self._orders.activations(key.listing)
+        found, is_all = candidates(what, purchases, listed, under_way)
+        found = await self._unowned(found)
         if len(found) > len(purchases):
             # One of them is another program's: to guess could hand it out, or cancel it.
-            log.warning("%d orders for %d unclear purchases, none is adopted",
-                        len(found), len(purchases))  # fmt: skip
+            log.warning("none of %d orders is adopted for %d", len(found), len(purchases))
             return
         for purchase, activation in zip(purchases, found, strict=False):
+            own = self._orders.adopt(purchase.owed.key, activation.order)
             # Another look at the list may have come first.
-            if purchase.unclear and activation.told is None:
-                await self.bought(purchase, activation)
+            if purchase.unclear and own.told is None:
+                await self.bought(purchase, own)
                 if not purchase.has_client:
                     self.release(purchase)
         for purchase in purchases[len(found) :]:
             if purchase.once and is_all:
                 await self.drop(purchase)
 
-    def _look_for_others(self, key: Key) -> None:
+    async def _unowned(self, found: list[Activation]) -> list[Activation]:
+        """Without those that any program has bought."""
+        if not found:
+            return found
+        try:
+            owners = await self._store.owners([activation.order.id for activation in found])
+        except StoreError as error:
+            raise ProblemError(Problem.TRY_AGAIN, f"the store cannot be read: {error}") from error
+        return [activation for activation in found if activation.order.id not in owners]
+
+    async def _look_for_others(self, key: Key) -> None:
         """An order younger than this process that no purchase of ours explains is another's."""
-        if key in self._shared:
+        if key.upstream in self._shared:
             return
         # Reckoned now: before the first answer the upstream's clock is not known.
         started = self._upstream.now() - asyncio.get_running_loop().time() + self._started
-        intents = [p for p in self._open.values() if p.owed.key == key and not p.activation]
-        for activation in self._orders.activations(key):
-            order, begun = activation.order, activation.order.created_at or 0.0
-            is_foreign = activation.told is None and begun > started
-            if is_foreign and not any(p.explains(order) for p in intents):
-                self._shared.add(key)
-                log.warning("another program buys with %s: unclear purchases are not adopted", key)
-                return
+        intents = [p for p in self._pending.of(key) if not p.activation]
+        young = [
+            activation
+            for activation in self._orders.activations(key.listing)
+            if activation.told is None and (activation.order.created_at or 0.0) > started
+            if not any(purchase.explains(activation) for purchase in intents)
+        ]
+        if await self._unowned(young):
+            self._shared.add(key.upstream)
+            log.warning("another program buys with %s: unclear purchases are not adopted", key)
 
     async def _watch(self, key: Key) -> None:
         while self._unclear(key):
@@ -270,7 +281,7 @@ class Journal:
                 if self._upstream.now() - purchase.owed.at > OPEN_SECONDS:
                     log.warning("purchase %s made no order", purchase.owed.id)
                     await self.drop(purchase)
-        self._watched.discard(key)
+        self._watched.discard(key.upstream)
 
     async def _expire(self, purchase: Purchase) -> None:
         now, order = self._upstream.now(), purchase.owned.order
@@ -285,11 +296,11 @@ class Journal:
             await asyncio.sleep(RECONCILE_SECONDS)
 
     def _unclaimed(self, pair: Pair, wish: str) -> list[Purchase]:
-        same = (p for p in self._open.values() if p.pair == pair and p.owed.wish == wish)
+        same = (p for p in self._pending.of(pair[0]) if p.pair == pair and p.owed.wish == wish)
         return [purchase for purchase in same if not purchase.has_client]
 
     def _unclear(self, key: Key) -> list[Purchase]:
-        return [p for p in self._open.values() if p.unclear and p.owed.key == key]
+        return [p for p in self._pending.of(key) if p.unclear]
 
     def _task(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -10,7 +10,8 @@ from types import MappingProxyType
 from proxy.config import UpstreamConfig
 from proxy.errors import Problem, ProblemError
 from proxy.legacy.answers import dollars
-from proxy.model import Key
+from proxy.model import Caps, Key
+from proxy.programs import Programs
 from proxy.store import Entry, open_store
 from proxy.upstream.budget import Budget
 from proxy.upstream.client import Upstream
@@ -22,13 +23,17 @@ HEADS = ("time", "key", "order", "kind", "dollars", "what")
 
 def table(entries: Sequence[Entry]) -> str:
     """Aligned columns, and the sum of each kind."""
-    rows = [HEADS, *map(_row, entries)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADS))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-             for row in rows]  # fmt: skip
+    lines = columns([HEADS, *map(_row, entries)])
     sums = {kind: sum(e.cents for e in entries if e.kind == kind) for kind in ("charge", "refund")}
     total = f"charged {dollars(-sums['charge'])}, refunded {dollars(sums['refund'])}"
-    return "\n".join([*(line.rstrip() for line in lines), total])
+    return f"{lines}\n{total}"
+
+
+def columns(rows: Sequence[Sequence[str]]) -> str:
+    """Aligned, a row a line."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    cells = ([cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows)
+    return "\n".join("  ".join(row).rstrip() for row in cells)
 
 
 def as_csv(entries: Iterable[Entry]) -> str:
@@ -47,6 +52,42 @@ def as_json(entries: Iterable[Entry]) -> str:
 FORMS: Mapping[str, Callable[[Sequence[Entry]], str]] = MappingProxyType(
     {"table": table, "csv": as_csv, "json": as_json}
 )
+
+
+def by_key(entries: Iterable[Entry], programs: Programs, now: float) -> str:
+    """What each key has spent, got back and may still spend: since when the entries begin."""
+    rows: dict[str, list[Entry]] = {program.key.hash: [] for program in programs}
+    for entry in entries:
+        rows.setdefault(entry.key, []).append(entry)
+    known = {program.key.hash: program for program in programs}
+    table = [("key", "charged", "refunded", "spent", "left today", "left this month")]
+    for hash, found in rows.items():
+        sums = {
+            kind: sum(e.cents for e in found if e.kind == kind) for kind in ("charge", "refund")
+        }
+        program = known.get(hash)
+        name = program.name if program else hash[:8]
+        caps = program.caps if program else Caps()
+        day, month = caps.since(now)
+        table.append(
+            (
+                name,
+                dollars(-sums["charge"]),
+                dollars(sums["refund"]),
+                dollars(-sums["charge"] - sums["refund"]),
+                _left(caps.per_day, found, day),
+                _left(caps.per_month, found, month),
+            )
+        )
+    return columns(table)
+
+
+def _left(cap: int | None, entries: Sequence[Entry], since: float) -> str:
+    if cap is None:
+        return "no ceiling"
+    charged = {entry.order for entry in entries if entry.kind == "charge" and entry.at >= since}
+    spent = -sum(e.cents for e in entries if e.order in charged and e.kind != "quote")
+    return dollars(max(cap - spent, 0))
 
 
 async def of_account(config: UpstreamConfig, since: float) -> list[Entry]:

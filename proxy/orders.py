@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from proxy.errors import Problem, ProblemError
-from proxy.legacy.activation import Activation, candidates
+from proxy.legacy.activation import Activation, candidates, code_of
 from proxy.model import OVER, Key, Order, OrderState, Sms, merge
 from proxy.store import Entry, Kept, SqliteStore, StoreError
 from proxy.upstream.cache import Cache
@@ -20,6 +20,13 @@ class _Account:
 
     by_id: dict[int, Activation] = field(default_factory=dict)
     by_order: dict[str, Activation] = field(default_factory=dict)
+    by_wish: dict[str, Activation] = field(default_factory=dict)
+
+    def add(self, activation: Activation) -> None:
+        self.by_id[activation.id] = self.by_order[activation.order.id] = activation
+        activation.place = len(self.by_id)
+        if activation.wish:
+            self.by_wish[activation.wish] = activation
 
 
 class Orders:
@@ -39,39 +46,49 @@ class Orders:
     async def _load(self, key: Key) -> None:
         account = _Account()
         try:
-            kept = await self._store.orders(key.hash)
+            async for row in self._store.orders(key.hash):
+                account.add(_activation(row))
         except StoreError as error:
             raise ProblemError(Problem.TRY_AGAIN, f"the store cannot be read: {error}") from error
-        for row in kept:
-            activation = _activation(row)
-            account.by_id[row.id] = account.by_order[row.order.id] = activation
         self._accounts.setdefault(key, account)
 
-    def learn(self, key: Key, *orders: Order, asked_at: float | None = None) -> list[Activation]:
+    def learn(
+        self, key: Key, *orders: Order, asked_at: float | None = None, own: bool = False
+    ) -> list[Activation]:
         """Take in what the upstream says of these orders of a key, when it was asked at that time.
 
         Returns the activations that have changed. The order created earlier has first claim on an
-        id, so that a list read after a restart gives the ids that were given before.
+        id, so that a list read after a restart gives the ids that were given before. A key that
+        shares its account learns of new orders only where they are its `own`.
         """
         account = self._accounts[key]
         said_at = asyncio.get_running_loop().time() if asked_at is None else asked_at
         changed = []
         for order in sorted(orders, key=lambda order: (order.created_at or 0.0, order.id)):
             known = account.by_order.get(order.id)
+            if known is None and not (own or key.is_sole):
+                continue
             if known is None:
                 free = (number for number in candidates(order.id) if number not in account.by_id)
                 known = Activation(next(free), order, service=order.service)
-                account.by_id[known.id] = account.by_order[order.id] = known
+                account.add(known)
                 changed.append(known)
             elif _take_in(known, order, asked_at):
                 changed.append(known)
             known.seen_at = max(known.seen_at, said_at)
         return changed
 
-    async def listed(self, key: Key, orders: Iterable[Order], asked_at: float) -> None:
-        """Rows of the order list."""
+    def adopt(self, key: Key, order: Order) -> Activation:
+        """The order is the key's own, whatever it shares."""
+        self.learn(key, order, own=True)
+        return self.of(key, order.id)
+
+    async def listed(self, key: Key, orders: Sequence[Order], asked_at: float) -> None:
+        """Rows of the account's order list, which all programs that share it learn from."""
         await self.open(key)
-        await self.save(key, *self.learn(key, *orders, asked_at=asked_at))
+        await self.open(key.listing)
+        for one in [other for other in self._accounts if other.secret == key.secret]:
+            await self.save(one, *self.learn(one, *orders, asked_at=asked_at))
 
     async def detailed(self, key: Key, order: Order, asked_at: float) -> None:
         """The order itself, with its messages: only this ends an order."""
@@ -93,6 +110,7 @@ class Orders:
         told = replace(activation.order, messages=(Sms(text, self._now(), pushed=True),))
         await self.save(key, replace(activation, order=told))
         activation.order = merge(activation.order, told)
+        activation.tried_at = asyncio.get_running_loop().time()
         return True
 
     async def swapped(self, key: Key, activation: Activation, order: Order) -> None:
@@ -124,6 +142,15 @@ class Orders:
 
     def known(self, key: Key, id: int) -> Activation | None:
         return self._accounts[key].by_id.get(id)
+
+    def wished(self, key: Key, wish: str) -> Activation | None:
+        """What its client called so; of several, the last."""
+        return self._accounts[key].by_wish.get(wish)
+
+    def wish(self, key: Key, activation: Activation, wish: str) -> None:
+        activation.wish = wish
+        if wish:
+            self._accounts[key].by_wish[wish] = activation
 
     def get(self, key: Key, order_id: str) -> Activation | None:
         return self._accounts[key].by_order.get(order_id)
@@ -184,5 +211,22 @@ def _take_in(known: Activation, order: Order, asked_at: float | None) -> bool:
         return False
     if asked_at is not None and asked_at < known.changed_at:
         order = replace(order, phone="", expires_at=None, cancel_at=None)
-    before, known.order = known.order, merge(known.order, order)
-    return known.order != before
+    merged = merge(known.order, order)
+    if merged == known.order:
+        # The same object goes on, and with it all answers that stand on it.
+        return False
+    if known.asked_at and merged.messages != known.order.messages:
+        known.asked_at = _asked_after(known, merged.messages)
+    known.order = merged
+    return True
+
+
+def _asked_after(known: Activation, messages: Sequence[Sms]) -> int | None:
+    """How many messages had come when a further one was asked for, where only a socket had told
+    of the one before: the order itself may list others, too, or not that one.
+    """
+    told = [code_of(sms) for sms in known.order.messages if sms.pushed]
+    if not told:
+        return known.asked_at
+    codes = [code_of(sms) for sms in messages]
+    return codes.index(told[0]) + 1 if told[0] in codes else 0

@@ -1,7 +1,7 @@
 """One intended purchase, from the intent to the telling."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from proxy.legacy.activation import Activation
@@ -21,12 +21,14 @@ class Purchase:
     """One intended purchase. Its row `owed` changes with it."""
 
     owed: Owed
-    known: frozenset[str] = frozenset()
-    """Orders known before its POST: none of them can be its own."""
+    place: int = 0
+    """How many activations of its key were known before its POST: none of them can be its own."""
     has_client: bool = False
     """Somebody waits for it."""
     quoted: int | None = None
     """The price that was looked up before, in cents."""
+    cap: int | None = None
+    """What it may cost at most, in cents."""
     unclear: bool = False
     once: bool = False
     """The upstream said that it has no stock, in a 5xx: one look at the list is enough."""
@@ -55,11 +57,12 @@ class Purchase:
         what = f"{service}/{country}"
         return [Entry(now, key.hash, order.id, kind, cents or 0, what) for kind, cents in money]
 
-    def explains(self, order: Order) -> bool:
+    def explains(self, activation: Activation) -> bool:
         """The order can be what its POST made."""
+        order = activation.order
         is_same = (order.service, order.country) == self.pair[1:]
         is_new = (order.created_at or 0.0) >= self.owed.at - DATE_SLACK
-        return is_same and is_new and order.id not in self.known
+        return is_same and is_new and activation.place > self.place
 
     def fits(self, cap: int | None) -> bool:
         """It is an orphan that can be handed out: still waiting, no SMS yet, within the cap."""
@@ -71,22 +74,55 @@ class Purchase:
         return is_affordable and activation.is_untouched
 
 
+class Pending:
+    """The purchases whose outcome is not known, or not told."""
+
+    def __init__(self) -> None:
+        # By account.
+        self._of_key: dict[Key, dict[str, Purchase]] = {}
+
+    def add(self, purchase: Purchase) -> None:
+        account = purchase.owed.key.upstream
+        self._of_key.setdefault(account, {})[purchase.owed.id] = purchase
+
+    def drop(self, purchase: Purchase) -> None:
+        account = purchase.owed.key.upstream
+        found = self._of_key.get(account, {})
+        found.pop(purchase.owed.id, None)
+        if not found:
+            self._of_key.pop(account, None)
+
+    def of(self, key: Key) -> Collection[Purchase]:
+        """Of all programs that share the account of a key."""
+        return self._of_key.get(key.upstream, {}).values()
+
+    def __contains__(self, purchase: Purchase) -> bool:
+        return purchase.owed.id in self._of_key.get(purchase.owed.key.upstream, {})
+
+    def __iter__(self) -> Iterator[Purchase]:
+        return (purchase for found in self._of_key.values() for purchase in found.values())
+
+
 def candidates(
-    pair: Pair, purchases: Iterable[Purchase], known: Iterable[Activation], under_way: float
+    what: tuple[str, str],
+    purchases: Iterable[Purchase],
+    known: Iterable[Activation],
+    under_way: float,
 ) -> tuple[list[Activation], bool]:
-    """The orders that unclear purchases of a pair can have made, and whether these are all.
+    """The orders that unclear purchases of a service and country can have made, and whether these
+    are all.
 
     An order may be listed before the POST that made it is answered: what is as young as the
     earliest purchase `under_way` is left for the next look.
     """
     begun = min(purchase.owed.at for purchase in purchases) - DATE_SLACK
-    before = frozenset.intersection(*(purchase.known for purchase in purchases))
+    before = min(purchase.place for purchase in purchases)
     found = [
         activation
         for activation in known
         if activation.told is None
-        and activation.order.id not in before
-        and (activation.order.service, activation.order.country) == pair[1:]
+        and activation.place > before
+        and (activation.order.service, activation.order.country) == what
         and (activation.order.created_at or 0.0) >= begun
         and activation.order.state not in OVER
     ]

@@ -7,14 +7,15 @@ from proxy.codes import Codes, Country
 from proxy.errors import Problem, ProblemError
 from proxy.journal import Journal
 from proxy.legacy.activation import Activation
-from proxy.model import Key
+from proxy.model import Caps, Key, lowest
 from proxy.orders import Orders
 from proxy.purchase import Pair, Purchase
 from proxy.pushes import Pushes
-from proxy.upstream.budget import Budget, Urgency
+from proxy.store import Ceiling, SqliteStore, StoreError
 from proxy.upstream.cache import Cache
 from proxy.upstream.catalogue import Catalogue
 from proxy.upstream.client import Upstream
+from proxy.upstream.window import Urgency
 
 log = logging.getLogger(__name__)
 
@@ -31,19 +32,19 @@ class Purchases:
     def __init__(
         self,
         upstream: Upstream,
-        budget: Budget,
         orders: Orders,
         pushes: Pushes,
         journal: Journal,
+        store: SqliteStore,
         catalogue: Catalogue,
         balances: Cache[Key, int],
         codes: Codes,
     ) -> None:
         self._upstream = upstream
-        self._budget = budget
         self._orders = orders
         self._pushes = pushes
         self._journal = journal
+        self._store = store
         self._catalogue = catalogue
         self._balances = balances
         self._codes = codes
@@ -54,6 +55,7 @@ class Purchases:
     async def buy(
         self,
         key: Key,
+        caps: Caps,
         code: str,
         service: str,
         country: Country,
@@ -67,15 +69,12 @@ class Purchases:
         fulfilled once.
         """
         await self._orders.open(key)
+        await self._orders.open(key.listing)
+        cap = lowest(cap, caps.max_price)
         if self._closed.is_fresh((service, country.iso)):
             raise ProblemError(Problem.NO_NUMBERS, f"{service}/{country.iso} is closed")
         pair = key, service, country.iso
-        try:
-            purchase = await self._purchase(pair, cap, wish, gone)
-        except ProblemError as error:
-            if error.problem is Problem.NO_NUMBERS:
-                self._sold_out.put((pair, cap), None)
-            raise
+        purchase = await self._purchase(pair, caps, cap, wish, gone)
         try:
             activation = purchase.activation or await self._outcome(purchase, gone)
             await self._check(purchase, activation, country, cap)
@@ -98,26 +97,30 @@ class Purchases:
             await telling
 
     async def _purchase(
-        self, pair: Pair, cap: int | None, wish: str, gone: asyncio.Task[None]
+        self, pair: Pair, caps: Caps, cap: int | None, wish: str, gone: asyncio.Task[None]
     ) -> Purchase:
         """One left over, or a new one whose turn has come."""
-        quoted = None
-        if cap is not None:
-            quoted = await self._catalogue.price(*pair[1:])
-            _check_price(quoted, cap)
         if left_over := await self._journal.left_over(pair, cap, wish):
             return left_over
         if self._sold_out.is_fresh((pair, cap)):
             raise ProblemError(Problem.NO_NUMBERS, "sold out a moment ago")
-        await self._admit(pair[0], gone)
-        return await self._begin(pair, wish, quoted)
+        try:
+            quoted = None
+            if cap is not None or caps.counts_money:
+                quoted = await self._catalogue.price(*pair[1:])
+                _check_price(quoted, cap)
+            await self._admit(pair[0], gone)
+            return await self._begin(pair, wish, quoted, cap, self._ceiling(caps))
+        except ProblemError as error:
+            if error.problem is Problem.NO_NUMBERS:
+                self._sold_out.put((pair, cap), None)
+            raise
 
     async def _admit(self, key: Key, gone: asyncio.Task[None]) -> None:
         """A turn to buy, unless the client goes while it waits in the queue."""
-        admitted = self._upstream.admit("purchase", key, Urgency.PAID)
-        if self._budget.has_room(key, Urgency.PAID):
-            return await admitted
-        turn = asyncio.create_task(admitted)
+        if await self._upstream.admit_now("purchase", key, Urgency.PAID):
+            return
+        turn = asyncio.create_task(self._upstream.admit("purchase", key, Urgency.PAID))
         try:
             await asyncio.wait({turn, gone}, return_when=asyncio.FIRST_COMPLETED)
             if not turn.done():
@@ -126,9 +129,30 @@ class Purchases:
         finally:
             turn.cancel()
 
-    async def _begin(self, pair: Pair, wish: str, quoted: int | None) -> Purchase:
-        purchase = await self._journal.begin(pair, wish)
-        purchase.quoted = quoted
+    async def left(self, key: Key, caps: Caps) -> int:
+        """The cents that a key may still spend."""
+        money = caps.money(self._upstream.now())
+        try:
+            return min([most - await self._store.spent(key.hash, since) for since, most in money])
+        except StoreError as error:
+            raise ProblemError(Problem.TRY_AGAIN, f"the store cannot be read: {error}") from error
+
+    def _ceiling(self, caps: Caps) -> Ceiling | None:
+        if caps.active is None and not caps.counts_money:
+            return None
+        now = self._upstream.now()
+        return Ceiling(now, caps.active, tuple(caps.money(now)))
+
+    async def _begin(
+        self,
+        pair: Pair,
+        wish: str,
+        quoted: int | None,
+        cap: int | None,
+        ceiling: Ceiling | None,
+    ) -> Purchase:
+        purchase = await self._journal.begin(pair, wish, quoted, ceiling)
+        purchase.cap = cap
         purchase.post = asyncio.create_task(self._post(purchase))
         purchase.post.add_done_callback(_retrieve)
         return purchase
@@ -139,6 +163,8 @@ class Purchases:
         try:
             order = await self._upstream.purchase(key, service, iso)
         except ProblemError as error:
+            if error.problem is Problem.NO_NUMBERS:
+                self._sold_out.put((purchase.pair, purchase.cap), None)
             if error.may_have_worked:
                 purchase.once = error.problem is not Problem.UNCLEAR
                 self._journal.leave(purchase)
@@ -146,9 +172,8 @@ class Purchases:
                 await self._journal.drop(purchase)
             raise
         finally:
-            self._balances.drop(key)
-        self._orders.learn(key, order)
-        activation = self._orders.of(key, order.id)
+            self._balances.drop(key.upstream)
+        activation = self._orders.adopt(key, order)
         await self._journal.bought(purchase, activation)
         if not purchase.has_client:
             self._journal.release(purchase)

@@ -46,9 +46,6 @@ class _Line:
 
     key: Key
     activation: Activation
-    asked_at: float
-    opened_at: float | None = None
-    hinted_at: float = float("-inf")
     task: asyncio.Task[None] | None = None
 
 
@@ -69,18 +66,10 @@ class Pushes:
 
     def watch(self, key: Key, activation: Activation) -> None:
         """Somebody asks about the activation: a socket is opened if one helps and has room."""
-        line = self._lines.get((key, activation.id))
-        if line:
-            line.asked_at = _now()
-        elif self._is_waiting(activation) and self._has_room(key):
-            self._open(_Line(key, activation, _now()))
-
-    def is_healthy(self, key: Key, activation: Activation, since: float) -> bool:
-        """Its socket is open since before that time, and has said nothing after it."""
-        line = self._lines.get((key, activation.id))
-        if line is None or line.opened_at is None:
-            return False
-        return line.opened_at < since and line.hinted_at < since
+        activation.asked_for_at = _now()
+        is_open = (key, activation.id) in self._lines
+        if not is_open and self._is_waiting(activation) and self._has_room(key):
+            self._open(_Line(key, activation))
 
     async def close(self) -> None:
         tasks = [line.task for line in self._lines.values() if line.task]
@@ -90,19 +79,24 @@ class Pushes:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _has_room(self, key: Key) -> bool:
-        if self._of_key[key] < max(self._most * PER_KEY, 1) and len(self._lines) < self._most:
+        if (
+            self._of_key[key.upstream] < max(self._most * PER_KEY, 1)
+            and len(self._lines) < self._most
+        ):
             return True
-        is_own = self._of_key[key] >= self._most * PER_KEY
-        lines = (line for line in self._lines.values() if not is_own or line.key == key)
-        idle = min(lines, key=lambda line: line.asked_at, default=None)
-        if idle is None or _now() - idle.asked_at < IDLE_SECONDS:
+        is_own = self._of_key[key.upstream] >= self._most * PER_KEY
+        lines = (
+            line for line in self._lines.values() if not is_own or line.key.upstream == key.upstream
+        )
+        idle = min(lines, key=lambda line: line.activation.asked_for_at, default=None)
+        if idle is None or _now() - idle.activation.asked_for_at < IDLE_SECONDS:
             return False
         self._leave(idle)
         return True
 
     def _open(self, line: _Line) -> None:
         self._lines[line.key, line.activation.id] = line
-        self._of_key[line.key] += 1
+        self._of_key[line.key.upstream] += 1
         line.task = asyncio.create_task(self._keep(line))
         if self._sweep is None or self._sweep.done():
             self._sweep = asyncio.create_task(self._sweep_all())
@@ -110,8 +104,9 @@ class Pushes:
     def _leave(self, line: _Line) -> None:
         if self._lines.pop((line.key, line.activation.id), None) is None:
             return
-        self._of_key[line.key] -= 1
+        self._of_key[line.key.upstream] -= 1
         self._of_key += Counter()  # forgets those that have none
+        line.activation.open_at = math.inf
         if line.task and line.task is not asyncio.current_task():
             line.task.cancel()
 
@@ -130,21 +125,18 @@ class Pushes:
                     self._leave(line)
 
     async def _keep(self, line: _Line) -> None:
-        pause = FIRST_PAUSE
+        pause, order = FIRST_PAUSE, line.activation.order.id
         while self._is_waiting(line.activation):
-            await asyncio.sleep(self._silent_until - _now())
-            opened_at = _now()
             try:
                 await self._follow(line)
             except FeedError as error:
-                log.info("order %s: its socket: %s", line.activation.order.id, error)
-            finally:
-                stood = line.opened_at is not None
-                line.opened_at = None
-            if not stood:
+                log.info("order %s: its socket: %s", order, error)
+            except Exception:
+                log.exception("order %s: a bug ended its socket", order)
+            stood, line.activation.open_at = _now() - line.activation.open_at, math.inf
+            if stood < 0:
                 self._refuse()
-            if stood and _now() - opened_at > HEALTHY_SECONDS:
-                pause = FIRST_PAUSE
+            pause = FIRST_PAUSE if stood > HEALTHY_SECONDS else pause
             await asyncio.sleep(pause * random.uniform(0.5, 1))
             pause = min(pause * 2, LONGEST_PAUSE)
         self._leave(line)
@@ -162,8 +154,9 @@ class Pushes:
         order = line.activation.order.id
         async with aclosing(self._feed.frames(line.key, order)) as frames:
             async with self._doors:
+                await asyncio.sleep(self._silent_until - _now())
                 await anext(frames)
-            line.opened_at, self._refusals = _now(), 0
+            line.activation.open_at, self._refusals = _now(), 0
             async for frame in frames:
                 if frame:
                     await self._take(line, frame)
@@ -173,7 +166,7 @@ class Pushes:
     async def _take(self, line: _Line, frame: Frame) -> None:
         text, activation = frame.text, line.activation
         if not text or not await self._orders.pushed(line.key, activation, text):
-            line.hinted_at = _now()
+            activation.hinted_at = _now()
 
 
 def _now() -> float:

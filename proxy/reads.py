@@ -7,7 +7,7 @@ has come of it, while it is to get a further SMS, and where the list does not re
 import asyncio
 import logging
 import re
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +18,9 @@ from proxy.legacy.activation import MAX_ID, Activation
 from proxy.model import Key
 from proxy.orders import Orders
 from proxy.pushes import Pushes
-from proxy.upstream.budget import Budget, Urgency
+from proxy.upstream.budget import Budget
 from proxy.upstream.client import Upstream
+from proxy.upstream.window import Urgency
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,12 @@ class _List:
     is_cut_off: bool = False
     """It may lack orders that still live."""
     reading: Reading | None = None
+    pace: float = FASTEST
+    """Seconds between two reads, by what the budget leaves."""
+
+    def interval(self, activation: Activation) -> float:
+        """How old what it says of an order may be."""
+        return PUSHED if activation.is_pushed_since(self.read_at) else self.pace
 
 
 class Reads:
@@ -90,9 +97,9 @@ class Reads:
         `at_all`, even if only further messages can come; `whole`, even if a socket has told the
         text. While the budget is empty or the upstream fails, what is known stands.
         """
-        messages = activation.order.messages
-        is_of_use = (at_all and messages) or (whole and any(sms.pushed for sms in messages))
+        is_of_use = (at_all and activation.order.messages) or (whole and activation.is_only_pushed)
         if activation.is_settled and not is_of_use:
+            self._confirm(key, activation)
             return
         self._pushes.watch(key, activation)
         try:
@@ -107,11 +114,29 @@ class Reads:
                 raise
             log.info("order %s: its last state stands: %s", activation.order.id, error)
 
+    def standing(self, key: Key, activation: Activation) -> Callable[[], bool] | None:
+        """Whether what is known of an activation still stands, and is not too old."""
+        known, order, said = self._list(key), activation.order, activation.said
+        is_settled = activation.is_settled
+        if activation.is_only_pushed or not (is_settled or activation.is_untouched):
+            return None
+
+        def stands() -> bool:
+            if activation.order is not order or activation.said != said:
+                return False
+            if is_settled:
+                return True
+            now = activation.asked_for_at = _now()
+            return now - activation.seen_at < known.interval(activation)
+
+        return stands
+
     async def find(self, key: Key, text: str) -> Activation:
         """The activation that a client means: by its id, or by the upstream's order id.
 
         An id unknown here is looked for in the upstream's list. NO_ACTIVATION is said when that
-        was read and has it not, or when the text cannot be an id at all.
+        was read and has it not, when the text cannot be an id at all, or when the key shares its
+        account and has not bought it.
         """
         await self._orders.open(key)
         if _ORDER.fullmatch(text):
@@ -119,7 +144,7 @@ class Reads:
         if not _ID.fullmatch(text) or int(text) > MAX_ID:
             raise ProblemError(Problem.NO_ACTIVATION)
         known = self._orders.known(key, int(text))
-        if known is None:
+        if known is None and key.is_sole:
             await self._read_list_surely(key)
             known = self._orders.known(key, int(text))
         if known is None:
@@ -152,12 +177,17 @@ class Reads:
         """Read one order, with its messages, by a request that begins now."""
         await asyncio.shield(self._begin_order(key, order_id, Urgency.PAID))
 
+    def _confirm(self, key: Key, activation: Activation) -> None:
+        """Whoever goes on asking has no use for the code that a socket told: it may not be true."""
+        if activation.is_only_pushed and _now() - activation.tried_at >= PUSHED:
+            self._begin_order(key, activation.order.id, Urgency.ORDER)
+
     async def _refresh(self, key: Key, activation: Activation) -> None:
         # The list may say that something has come: then the order itself is read as well.
         if activation.is_untouched and not await self._refresh_by_list(key, activation):
             return
-        pushed_since = self._pushes.is_healthy(key, activation, activation.tried_at)
-        if _now() - activation.tried_at < (PUSHED if pushed_since else POLL):
+        is_pushed = activation.is_pushed_since(activation.tried_at)
+        if _now() - activation.tried_at < (PUSHED if is_pushed else POLL):
             reading = self._details.get((key, activation.order.id))
         else:
             reading = self._begin_order(key, activation.order.id, self._urgency(activation))
@@ -167,7 +197,7 @@ class Reads:
     async def _refresh_by_list(self, key: Key, activation: Activation) -> bool:
         """Whether the order itself has to be read, too."""
         known = self._list(key)
-        interval = self._interval(key, activation, known)
+        interval = known.interval(activation)
         if _now() - activation.seen_at < interval:
             return False
         reading = known.reading
@@ -181,19 +211,13 @@ class Reads:
         is_known = known.read_at >= known.tried_at
         return not activation.is_untouched or (is_known and not is_listed)
 
-    def _interval(self, key: Key, activation: Activation, known: _List) -> float:
-        if self._pushes.is_healthy(key, activation, known.read_at):
-            return PUSHED
-        if known.is_cut_off:
-            # What is left of the budget is for the orders behind the end of the list.
-            return POLL
-        return min(max(60 / max(self._budget.spare(key), 1.0), FASTEST), SLOWEST)
-
     def _urgency(self, activation: Activation) -> Urgency:
         return Urgency.ORDER if activation.is_unread else Urgency.TURN
 
     async def _find_order(self, key: Key, order_id: str) -> Activation:
         if self._orders.get(key, order_id) is None:
+            if not key.is_sole:
+                raise ProblemError(Problem.NO_ACTIVATION)
             await asyncio.shield(self._begin_order(key, order_id, Urgency.LIST))
         return self._orders.of(key, order_id)
 
@@ -203,9 +227,10 @@ class Reads:
             raise ProblemError(Problem.TRY_AGAIN, "the order list ends among live orders")
 
     def _list(self, key: Key) -> _List:
-        known = self._lists.get(key)
+        """Of the account: one read serves all programs that share it."""
+        known = self._lists.get(key.upstream)
         if known is None:
-            known = self._lists[key] = _List()
+            known = self._lists[key.upstream] = _List()
         return known
 
     def _begin_list(self, key: Key, urgency: Urgency = Urgency.LIST) -> Reading:
@@ -234,6 +259,13 @@ class Reads:
         oldest = min((order.created_at or 0.0 for order in orders), default=0.0)
         is_young = oldest > self._upstream.now() - LONGEST_LIFE
         known.is_cut_off = len(orders) in CAPS and is_young
+        known.pace = self._pace(key, known)
+
+    def _pace(self, key: Key, known: _List) -> float:
+        if known.is_cut_off:
+            # What is left of the budget is for the orders behind the end of the list.
+            return POLL
+        return min(max(60 / max(self._budget.spare(key), 1.0), FASTEST), SLOWEST)
 
     async def _read_order(self, key: Key, order_id: str, urgency: Urgency) -> None:
         activation = self._orders.get(key, order_id)

@@ -33,8 +33,12 @@ class Sheet:
         one_line = "".join(char if char.isprintable() else " " for char in text)
         return SheetError(f"{self.path}:{line}: {one_line}")
 
-    def rows(self, node: Node | None, shape: str) -> Iterator[tuple[ScalarNode, Node]]:
-        """The keys and values of a mapping, which may be empty. No key may come twice."""
+    def rows(
+        self, node: Node | None, shape: str, *, is_secret: bool = False
+    ) -> Iterator[tuple[ScalarNode, Node]]:
+        """The keys and values of a mapping, which may be empty. No key may come twice; one that
+        `is_secret` is not repeated in what is said of it.
+        """
         if node is None or node.tag == _NULL:
             return
         if not isinstance(node, MappingNode):
@@ -46,7 +50,8 @@ class Sheet:
             first = seen.setdefault(key.value, key)
             if first is not key:
                 line = first.start_mark.line + 1
-                text = f"{key.value} is here twice, first in line {line}: take one of them away"
+                name = "this entry" if is_secret else key.value
+                text = f"{name} is here twice, first in line {line}: take one of them away"
                 raise self.error(key, text)
             yield key, value
 

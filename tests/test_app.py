@@ -216,7 +216,7 @@ async def test_a_bug_is_a_legal_word_and_is_logged_without_the_key(world, monkey
     async def broken(call):
         raise RuntimeError("something nobody thought of")
 
-    monkeypatch.setattr("proxy.app.ACTIONS", {"getBalance": broken})
+    monkeypatch.setattr("proxy.protocol.ACTIONS", {"getBalance": broken})
     assert await world.ask("action=getBalance&api_key=planted-key") == "ERROR_SQL"
     assert "something nobody thought of" in caplog.text
     assert "planted-key" not in caplog.text

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from proxy.errors import Problem, ProblemError
-from proxy.upstream.cache import Cache
+from proxy.upstream.cache import HURRY, Cache
 
 pytestmark = pytest.mark.anyio
 
@@ -107,3 +107,95 @@ async def test_it_keeps_so_many_answers_and_no_more(cache, source):
         await cache.get(key, source.read)
     assert len(cache) == 2
     assert cache.peek("a") is None
+
+
+# Who could have the old answer does not wait long for a new one.
+
+
+async def aged(cache, source):
+    """An old answer, and a source that is slow or fails from now on."""
+    await cache.get("k", source.read)
+    await asyncio.sleep(61)
+
+
+def slowly(source, seconds):
+    async def read():
+        await asyncio.sleep(seconds - 1)
+        return await source.read()
+
+    return read
+
+
+def now():
+    return asyncio.get_running_loop().time()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said", "after"),
+    [(1, (2, "MISS"), 1), (1.5, (2, "MISS"), 1.5), (3, (1, "STALE"), 2), (600, (1, "STALE"), 2)],
+)
+async def test_where_the_upstream_is_slow_the_old_answer_is_served(
+    cache, source, seconds, said, after
+):
+    assert HURRY == 2
+    await aged(cache, source)
+    begun = now()
+    read = await cache.get("k", slowly(source, seconds))
+    assert (read.value, read.how) == said
+    assert now() - begun == after
+
+
+async def test_a_slow_read_goes_on_and_is_shared_and_kept(cache, source):
+    await aged(cache, source)
+    said = []
+    for pause in (0, 0, 0, 10):
+        await asyncio.sleep(pause)
+        read = await cache.get("k", slowly(source, 7))
+        said.append((read.value, read.how))
+    # 0 to 2, 2 to 4, 4 to 6, and it is there at 7.
+    assert said == [(1, "STALE")] * 3 + [(2, "HIT")]
+    assert source.reads == 2
+
+
+async def test_a_slow_read_that_fails_in_the_end_harms_nobody(cache, source):
+    await aged(cache, source)
+    source.problem = Problem.BAD_KEY
+    assert (await cache.get("k", slowly(source, 7))).how == "STALE"
+    await asyncio.sleep(10)
+    source.problem = None
+    assert (await cache.get("k", source.read)).how == "MISS"
+
+
+async def test_who_has_no_use_for_an_old_answer_waits_for_the_new_one(cache, source):
+    await aged(cache, source)
+    read = await cache.get("k", slowly(source, 10), stale=False)
+    assert (read.value, read.how) == (2, "MISS")
+    source.problem = Problem.UNCLEAR
+    await asyncio.sleep(61)
+    with pytest.raises(ProblemError):
+        await cache.get("k", source.read, stale=False)
+
+
+@pytest.mark.parametrize("problem", [p for p in Problem if p.is_doubt])
+async def test_every_doubt_is_answered_by_what_is_known(cache, source, problem):
+    await aged(cache, source)
+    source.problem = problem
+    for _ in range(2):
+        assert (await cache.get("k", source.read)).how == "STALE"
+
+
+@pytest.mark.parametrize(
+    ("age", "how", "fresh"), [(0, "HIT", True), (59, "HIT", True), (60, "MISS", False)]
+)
+async def test_an_answer_that_was_put_there_is_as_old_as_it_says(cache, source, age, how, fresh):
+    await asyncio.sleep(5)
+    cache.put("k", 0, age)
+    assert cache.is_fresh("k") == fresh
+    assert cache.read_at("k") == 5 - age
+    assert (await cache.get("k", source.read)).how == how
+
+
+async def test_of_what_is_not_there_nothing_is_known(cache):
+    assert not cache.is_fresh("k")
+    assert cache.peek("k") is None
+    assert cache.read_at("k") == float("-inf")

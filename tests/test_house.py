@@ -26,21 +26,49 @@ MAY_IMPORT = {
     "legacy": set(),
     "upstream": {"store"},
     "store": set(),
-    "ledger": {"legacy", "config"} | IO,
+    "ledger": {"legacy", "config", "programs"} | IO,
     "orders": {"legacy"} | IO,
     "pushes": {"orders", "legacy"} | IO,
     "reads": {"pushes", "orders", "legacy"} | IO,
     "cancels": {"reads", "orders", "legacy"} | IO,
+    "programs": {"config", "codes", "upstream"},
     "purchase": {"legacy", "store"},
     "journal": {"purchase", "reads", "orders", "cancels", "legacy"} | IO,
     "purchases": {"purchase", "journal", "pushes", "orders", "legacy", "codes"} | IO,
-    "actions": {"reads", "pushes", "orders", "purchases", "journal", "cancels", "legacy", "codes"}
+    "actions": {
+        "programs",
+        "reads",
+        "pushes",
+        "orders",
+        "purchases",
+        "journal",
+        "cancels",
+        "legacy",
+        "codes",
+    }
     | IO,
-    "app": {"actions", "pushes", "reads", "orders", "purchases", "journal", "cancels", "legacy"}
+    "metrics": set(),
+    "retention": {"store"},
+    "entrance": {"legacy"},
+    "protocol": {"programs", "actions", "entrance", "metrics", "legacy"},
+    "app": {
+        "programs",
+        "retention",
+        "protocol",
+        "metrics",
+        "actions",
+        "pushes",
+        "reads",
+        "orders",
+        "purchases",
+        "journal",
+        "cancels",
+        "legacy",
+    }
     | {"config", "codes", "tables"}
     | IO,
     "sandbox": {"tables"},
-    "cli": {"app", "server", "sandbox", "config", "logs", "tables", "store", "ledger"},
+    "cli": {"app", "server", "sandbox", "config", "logs", "tables", "store", "ledger", "programs"},
     "__main__": {"cli"},
 }
 

@@ -4,11 +4,14 @@ import asyncio
 import os
 import sqlite3
 import stat
+from contextlib import closing
 
 import pytest
 
 from proxy.model import Key, Order, OrderState, Sms
-from proxy.store import Entry, Kept, Owed, OwedKind, StoreError, open_store
+from proxy.store import Answer, Entry, Kept, Owed, OwedKind, StoreError, open_store
+from proxy.store.rows import packed
+from proxy.store.schema import STEPS
 
 pytestmark = pytest.mark.anyio
 
@@ -51,8 +54,8 @@ async def test_what_was_kept_is_there_after_a_restart(path):
     await store.owe(OWED)
     await store.book(Entry(100.0, "hash", "o-1", "charge", -90, "wa/GB"))
     store = await reopened(store, path)
-    assert await store.orders("hash") == [KEPT]
-    assert await store.orders("other") == []
+    assert [row async for row in store.orders("hash")] == [KEPT]
+    assert [row async for row in store.orders("other")] == []
     assert await store.owed() == [OWED]
     assert [entry.cents for entry in await store.ledger()] == [-90]
     await store.close()
@@ -62,7 +65,7 @@ async def test_a_later_state_replaces_the_earlier(store):
     await store.keep(KEPT)
     later = Kept("hash", 7, ORDER, "wa", told=True, cancelling=True, confirmed=True)
     await store.keep(later)
-    assert await store.orders("hash") == [later]
+    assert [row async for row in store.orders("hash")] == [later]
 
 
 async def test_a_bought_order_and_what_is_owed_for_it_are_one_commit(store):
@@ -70,7 +73,7 @@ async def test_a_bought_order_and_what_is_owed_for_it_are_one_commit(store):
     orphan = Owed("p-1", OwedKind.ORPHAN, Key(SECRET), "wa", "GB", 99.0, "o-1")
     await store.commit(orphan, KEPT, Entry(100.0, "hash", "o-1", "charge", -90))
     assert await store.owed() == [orphan]
-    assert await store.orders("hash") == [KEPT]
+    assert [row async for row in store.orders("hash")] == [KEPT]
 
 
 async def test_a_key_that_is_no_longer_owed_a_call_is_gone_from_the_bytes(store, path):
@@ -84,7 +87,7 @@ async def test_a_key_that_is_no_longer_owed_a_call_is_gone_from_the_bytes(store,
         await store.settle(f"p-{number}", KEPT)
     assert SECRET.encode() not in bytes_of_all_files()
     assert await store.owed() == []
-    assert await store.orders("hash") == [KEPT]
+    assert [row async for row in store.orders("hash")] == [KEPT]
 
 
 async def test_the_files_are_for_their_owner_alone(store, path):
@@ -109,7 +112,7 @@ async def test_one_write_that_fails_is_told_and_loses_no_later_one(store):
     with pytest.raises(StoreError):
         await store.book(Entry(1.0, "h", "o", "charge", 1))
     await store.keep(KEPT)
-    assert await store.orders("hash") == [KEPT]
+    assert [row async for row in store.orders("hash")] == [KEPT]
 
 
 async def test_old_orders_are_forgotten_but_not_those_that_something_is_owed_for(store):
@@ -118,11 +121,11 @@ async def test_old_orders_are_forgotten_but_not_those_that_something_is_owed_for
     await store.owe(orphan)
     await store.book(Entry(100.0, "hash", "o-1", "charge", -90))
     await store.forget(before=1000.0)
-    assert await store.orders("hash") == [KEPT]
+    assert [row async for row in store.orders("hash")] == [KEPT]
     assert await store.ledger() == []
     await store.settle("p-1")
     await store.forget(before=1000.0)
-    assert await store.orders("hash") == []
+    assert [row async for row in store.orders("hash")] == []
 
 
 async def test_a_file_that_another_process_holds_is_refused(store, path):
@@ -134,7 +137,7 @@ async def test_a_file_of_a_newer_version_is_refused(path):
     with sqlite3.connect(path) as db:
         db.execute("pragma user_version = 99")
     db.close()
-    with pytest.raises(StoreError, match=r"store.db: it is of a newer version \(99; this is 2\)"):
+    with pytest.raises(StoreError, match=r"store.db: it is of a newer version \(99; this is \d+\)"):
         open_store(f"sqlite:///{path}")
 
 
@@ -161,6 +164,128 @@ async def test_in_memory_nothing_is_left_behind(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     store = open_store("sqlite://")
     await store.keep(KEPT)
-    assert await store.orders("hash") == [KEPT]
+    assert [row async for row in store.orders("hash")] == [KEPT]
     await store.close()
     assert list(tmp_path.iterdir()) == []
+
+
+# Files of earlier versions.
+
+
+@pytest.fixture
+def first_version(path):
+    """A file as the first version left it."""
+    order = ("hash", 7, "o-1", "wa", packed(ORDER), True, True, False, False, 1, "", 100.0)
+    owed = ("p-1", "purchase", SECRET, "wa", "GB", 99.0, "", "")
+    entry = (100.0, "hash", "o-1", "charge", -90, "wa/GB")
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.executescript(STEPS[0])
+        for table, row in (("orders", order), ("owed", owed), ("ledger", entry)):
+            db.execute(f"insert into {table} values ({', '.join('?' * len(row))})", row)
+        db.execute("pragma user_version = 1")
+
+
+def version(path):
+    with closing(sqlite3.connect(path)) as db:
+        return db.execute("pragma user_version").fetchone()[0]
+
+
+async def test_a_file_of_the_first_version_is_brought_up_to_date_and_loses_nothing(
+    first_version, path
+):
+    for _ in range(2):
+        store = open_store(f"sqlite:///{path}")
+        assert [row async for row in store.orders("hash")] == [KEPT]
+        assert await store.owed() == [OWED]
+        assert await store.ledger() == [Entry(100.0, "hash", "o-1", "charge", -90, "wa/GB")]
+        store.spend("hash", 1.0)
+        store.remember(Answer("services", 1.0, b"[]"))
+        await store.close()
+        assert version(path) == len(STEPS)
+
+
+async def test_a_step_that_fails_leaves_the_file_as_it_was(first_version, path):
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("create table answers (somebody_elses)")
+    for _ in range(2):
+        with pytest.raises(StoreError, match="table answers already exists: move it away"):
+            open_store(f"sqlite:///{path}")
+    assert version(path) == 1
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("drop table answers")
+    store = open_store(f"sqlite:///{path}")
+    assert [row async for row in store.orders("hash")] == [KEPT]
+    await store.close()
+
+
+# What was spent, and answers.
+
+
+async def test_each_request_counts_even_of_one_instant(path):
+    store = open_store(f"sqlite:///{path}")
+    for at in (3.0, 1.0, 3.0, 2.0, 3.0):
+        store.spend("hash", at)
+    store.spend("other", 9.0)
+    store = await reopened(store, path)
+    assert await store.requests("hash", since=0.0) == [1.0, 2.0, 3.0, 3.0, 3.0]
+    assert await store.requests("hash", since=1.0) == [2.0, 3.0, 3.0, 3.0]
+    assert await store.requests("nobody", since=0.0) == []
+    await store.close()
+
+
+async def test_what_was_spent_long_ago_goes_with_the_next_request_of_the_key(store):
+    for key, at in (("a", 0.0), ("b", 0.0), ("a", 1.0), ("a", 121.0)):
+        store.spend(key, at)
+        await store.keep()
+    assert await store.requests("a", since=-1.0) == [1.0, 121.0]
+    assert await store.requests("b", since=-1.0) == [0.0]
+
+
+async def test_what_was_spent_and_answered_goes_when_it_is_old(store):
+    for at in (1.0, 1000.0):
+        store.spend("hash", at)
+        store.remember(Answer(f"answer of {at:.0f}", at, b""))
+        await store.keep()
+    await store.forget(before=1000.0)
+    assert await store.requests("hash", since=0.0) == [1000.0]
+    assert [answer.name for answer in await store.answers()] == ["answer of 1000"]
+
+
+async def test_the_last_answer_of_a_name_is_remembered_with_its_time(path):
+    answers = [Answer("services", 1.0, b"[1]"), Answer("prices/wa", 2.0, b"\x00\xff")]
+    store = open_store(f"sqlite:///{path}")
+    for answer in (*answers, Answer("services", 3.0, b"[2]")):
+        store.remember(answer)
+    store = await reopened(store, path)
+    found = sorted(await store.answers(), key=lambda answer: answer.at)
+    assert found == [answers[1], Answer("services", 3.0, b"[2]")]
+    await store.close()
+
+
+async def test_nobody_waits_for_a_note_that_cannot_be_written_but_it_is_told(store, caplog):
+    store._db.executescript("drop table spent; drop table answers;")
+    store.spend("hash", 1.0)
+    await asyncio.sleep(1)
+    store.remember(Answer("services", 1.0, b"[]"))
+    await asyncio.sleep(1)
+    assert caplog.text.count("not written: no such table") == 2
+    with pytest.raises(StoreError):
+        await store.requests("hash", 0.0)
+    with pytest.raises(StoreError):
+        await store.answers()
+
+
+async def test_a_note_that_cannot_be_written_takes_no_money_with_it(store):
+    store._db.executescript("drop table spent; drop table answers;")
+    store.spend("hash", 1.0)
+    store.remember(Answer("services", 1.0, b"[]"))
+    await store.owe(OWED)
+    assert await store.owed() == [OWED]
+
+
+async def test_a_key_is_not_among_what_was_spent(store, path):
+    store.spend(Key(SECRET).hash, 1.0)
+    await store.keep()
+    files = b"".join(file.read_bytes() for file in path.parent.iterdir())
+    assert Key(SECRET).hash.encode() in files
+    assert SECRET.encode() not in files

@@ -1,5 +1,6 @@
 """The calls of the upstream: what goes out, and what is made of what comes back."""
 
+import asyncio
 import time
 
 import httpx
@@ -11,7 +12,8 @@ from proxy.model import Key
 from proxy.store import open_store
 from proxy.upstream.budget import Budget
 from proxy.upstream.client import Upstream
-from tests.world import NOTHING_LEFT
+from tests.conftest import START
+from tests.world import NOTHING_LEFT, a_world
 
 pytestmark = pytest.mark.anyio
 
@@ -147,3 +149,179 @@ async def test_an_id_behind_the_end_of_a_full_list_of_live_orders_is_no_final_wo
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://p")
     path = "/stubs/handler_api.php?api_key=k&action=getStatus&id=4"
     assert (await client.get(path)).text == "ERROR_SQL"
+
+
+# What a 429 says.
+
+TEN_A_MINUTE = {"error": "rate_limited", "message": "10 requests per minute"}
+
+
+class Refusing:
+    """An upstream that says 429 once, and notes when it is asked."""
+
+    def __init__(self, clock, headers=None, json=None):
+        self.clock, self.headers, self.json = clock, headers, json or {"error": "rate_limited"}
+        self.asked = []
+        self.calls = upstream(self.answer, clock=clock)
+
+    def answer(self, request):
+        self.asked.append(self.clock() - START)
+        if len(self.asked) == 1:
+            return httpx.Response(429, headers=self.headers, json=self.json)
+        return httpx.Response(200, json={"balance": 1, **ORDER})
+
+    async def until_answered(self):
+        while len(self.asked) < 2:
+            try:
+                await self.calls.balance(KEY)
+            except ProblemError as error:
+                assert error.problem is Problem.RATE_LIMITED
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("7", 7),
+        ("0", 0),
+        ("300", 300),
+        ("1000000000", 300),
+        ("9" * 400, 300),
+        ("Sun, 01 Mar 2026 12:00:05 GMT", 5),
+        ("Sun, 01 Mar 2026 13:00:04 +0100", 4),
+        ("Sun, 01 Mar 2026 11:00:00 GMT", 0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 300),
+        # What says nothing is a 429 without it.
+        (None, 2),
+        ("", 2),
+        ("-1", 2),
+        ("1e9", 2),
+        ("soon", 2),
+        ("\xb2", 2),
+        ("Sun, 01 Mar 2026 12:00:05 +99999999999999999999", 2),
+    ],
+)
+async def test_a_429_is_kept_to_and_what_is_absurd_in_it_is_harmless(clock, value, seconds):
+    headers = {} if value is None else {"Retry-After": value.encode("latin-1")}
+    refusing = Refusing(clock, headers)
+    await refusing.until_answered()
+    assert refusing.asked == [0, seconds]
+
+
+@pytest.mark.parametrize(
+    ("headers", "json", "sent"),
+    [
+        ({"X-RateLimit-Limit": "10"}, None, 10),
+        ({"X-RateLimit-Limit": "10, 10;w=60"}, None, 10),
+        ({}, TEN_A_MINUTE, 10),
+        ({}, {"error": "Only 10 calls a minute"}, 10),
+        ({"X-RateLimit-Limit": "60"}, None, 51),
+        ({"X-RateLimit-Limit": "0"}, None, 51),
+        ({"X-RateLimit-Limit": "-10"}, None, 51),
+        ({"X-RateLimit-Limit": "ten"}, None, 51),
+        ({}, {"error": "5 requests per second"}, 51),
+        ({}, None, 51),
+    ],
+)
+async def test_a_limit_that_a_429_tells_is_kept_for_that_call(clock, headers, json, sent):
+    refusing = Refusing(clock, headers, json)
+    await refusing.until_answered()
+    with pytest.raises(ProblemError):
+        while True:
+            await refusing.calls.balance(KEY)
+    assert sum(at < 61 for at in refusing.asked) == sent
+    asked = len(refusing.asked)
+    await refusing.calls.retry(KEY, "o")
+    assert len(refusing.asked) == asked + 1
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "soon",
+        "-1",
+        "Sun, 01 Mar 99999 12:00:00 GMT",
+        "Sun, 01 Mar 2026 12:00:00 +99999999999999999999",
+    ],
+)
+async def test_a_date_that_is_none_is_passed_over(value):
+    calls = upstream(
+        lambda request: httpx.Response(200, json=ORDER, headers={"Date": value}), clock=lambda: 5.0
+    )
+    assert (await calls.purchase(KEY, "wa", "GB")).id == "o"
+    assert calls.now() == 5.0
+
+
+# A key that the upstream refuses.
+
+
+@pytest.fixture
+async def world(clock):
+    async with a_world(clock) as world:
+        yield world
+
+
+async def refusals(world):
+    requests = (await world.steer("requests"))["requests"]
+    return sum(request["status"] == 401 for request in requests)
+
+
+UUID = "7e44ebb5-9a55-4bd8-a4e9-7f226f9d5ebd"
+OF_A_KEY = [
+    "action=getBalance",
+    "action=getStatus&id=1234",
+    f"action=getStatus&id={UUID}",
+    f"action=setStatus&status=8&id={UUID}",
+    "action=getNumber&service=wa&country=16",
+    "action=getNumber&service=wa&country=16&maxPrice=5",
+    "action=getPrices",
+    "action=getServicesList",
+    "action=getCountries",
+    "action=getActiveActivations",
+]
+
+
+@pytest.mark.parametrize("query", OF_A_KEY)
+async def test_a_refused_key_is_shown_to_the_upstream_once_in_ten_seconds(world, query):
+    for _ in range(60):
+        assert await world.ask(f"api_key=bad-one&{query}") == "BAD_KEY"
+        await asyncio.sleep(0.5)
+    assert await refusals(world) == 3
+
+
+async def test_ten_seconds_are_those_of_the_key_whatever_it_asks(world):
+    for query in OF_A_KEY:
+        assert await world.ask(f"api_key=bad-one&{query}") == "BAD_KEY"
+    assert await refusals(world) == 1
+
+
+async def test_other_keys_are_not_affected_by_a_refused_one(world):
+    for _ in range(3):
+        assert await world.ask("api_key=bad-one&action=getBalance") == "BAD_KEY"
+        assert await world.ask("api_key=bad-two&action=getBalance") == "BAD_KEY"
+        assert (await world.ask("api_key=good&action=getBalance")).startswith("ACCESS_BALANCE")
+        number = await world.ask("api_key=good&action=getNumber&service=wa&country=16")
+        assert number.startswith("ACCESS_NUMBER")
+    assert await refusals(world) == 2
+
+
+async def test_a_key_that_becomes_good_is_good_within_ten_seconds(world):
+    await world.steer("faults", {"kind": "status", "status": 401, "body": {"error": "no_key"}})
+    answers = []
+    for pause in (0, 9, 1):
+        await asyncio.sleep(pause)
+        answers.append(await world.ask("action=getBalance"))
+    assert answers == ["BAD_KEY", "BAD_KEY", "ACCESS_BALANCE:100.00"]
+
+
+async def test_a_401_that_is_no_word_of_the_upstream_refuses_no_key(world):
+    page = {"kind": "status", "status": 401, "body": "<html>who are you?</html>"}
+    await world.steer("faults", page)
+    assert await world.ask("action=getBalance") == "ERROR_SQL"
+    assert await world.ask("action=getBalance") == "ACCESS_BALANCE:100.00"
+
+
+async def test_wrong_keys_use_up_the_budget_of_nobody(world):
+    for number in range(100):
+        assert await world.ask(f"api_key=bad-{number}&action=getBalance") == "BAD_KEY"
+    assert await world.ask("action=getBalance") == "ACCESS_BALANCE:100.00"

@@ -17,6 +17,7 @@ from proxy.legacy.dialects import Dialect
 from proxy.legacy.request import Request
 from proxy.model import Key
 from proxy.orders import Orders
+from proxy.programs import Program, Programs
 from proxy.purchases import Purchases
 from proxy.pushes import Pushes
 from proxy.reads import Reads
@@ -30,6 +31,7 @@ from proxy.upstream.client import Upstream
 class House:
     """Everything an action can use."""
 
+    programs: Programs
     upstream: Upstream
     store: SqliteStore
     orders: Orders
@@ -71,8 +73,12 @@ class Call:
     house: House
     dialect: Dialect
     request: Request
-    key: Key
+    program: Program
     client: "Client"
+
+    @property
+    def key(self) -> Key:
+        return self.program.key
 
     def service(self) -> str:
         """The upstream code of the service that is asked for."""

@@ -71,10 +71,15 @@ def _handed_out(call: Call, view: View) -> Answer:
 async def _bought(call: Call) -> View:
     refuse_wishes(call.request)
     service, country, cap = call.service(), call.country(), call.request.max_cents
+    caps = call.program.caps
+    if caps.services is not None and service not in caps.services:
+        raise ProblemError(Problem.BAD_SERVICE, f"{call.program.name} may not buy it")
+    if caps.countries is not None and country.iso not in caps.countries:
+        raise ProblemError(Problem.BAD_COUNTRY, f"{call.program.name} may not buy there")
     code, wish = call.request.text("service"), call.request.text("orderId")
     with call.client.watched() as gone:
         activation = await call.house.purchases.buy(
-            call.key, code, service, country, cap, wish, gone
+            call.key, caps, code, service, country, cap, wish, gone
         )
     return call.view(activation)
 

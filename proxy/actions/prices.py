@@ -15,12 +15,18 @@ FREE_PAGE = 10
 FORWARDED = ("av", "ot", "ya", "ym")
 
 Rows = list[PriceRow]
+Stands = Callable[[], bool] | None
 
 
 async def get_balance(call: Call) -> Answer:
-    house = call.house
-    read = await house.balances.get(call.key, lambda: house.upstream.balance(call.key))
-    return answers.balance(read.value).with_headers({"X-Cache": read.how})
+    """The account's, or what the key may still spend, if that is less."""
+    house, caps = call.house, call.program.caps
+    read = await house.balances.get(call.key.upstream, lambda: house.upstream.balance(call.key))
+    headers = {"X-Cache": read.how}
+    if not caps.counts_money:
+        return answers.balance(read.value).with_headers(headers).while_it(read.stands)
+    left = await house.purchases.left(call.key, caps)
+    return answers.balance(max(min(read.value, left), 0)).with_headers(headers)
 
 
 async def get_prices(call: Call) -> Answer:
@@ -50,7 +56,7 @@ async def get_numbers_status(call: Call) -> Answer:
     them with forwarding, which there is none of.
     """
     country = call.country()
-    rows, _ = await _rows(call, country)
+    rows, *_ = await _rows(call, country)
     markets = (await call.house.catalogue.markets(call.key)).value
     # Offered there, and its stock not read yet: a program that asks first would never buy.
     offered = {s for market in markets if market.country == country.iso for s in market.services}
@@ -62,7 +68,7 @@ async def get_numbers_status(call: Call) -> Answer:
 
 async def get_top_countries(call: Call) -> Answer:
     """The countries of a service, best stocked and then cheapest first; of all without one."""
-    rows, _ = await _rows(call, _one(call))
+    rows, *_ = await _rows(call, _one(call))
     by_service: dict[str, Rows] = {}
     for row in rows:
         by_service.setdefault(row.service, []).append(row)
@@ -74,7 +80,7 @@ async def get_top_countries(call: Call) -> Answer:
 async def get_list_of_top_countries(call: Call) -> Answer:
     """A bare list, as documented. Shares and success rates are known to nobody: they are 0."""
     call.service()
-    rows, _ = await _rows(call, _one(call))
+    rows, *_ = await _rows(call, _one(call))
     length = min(call.request.number("length") or FREE_PAGE, 100)
     first = ((call.request.number("page") or 1) - 1) * length
     page = _best(rows)[first : first + length]
@@ -94,12 +100,15 @@ async def _answered(call: Call, shape: Callable[[Rows, int | None], Map]) -> Ans
         only = call.only_country()
     except ProblemError:
         return answers.json({"status": "false", "msg": "country is incorrect"})
-    rows, headers = await _rows(call, only)
-    return answers.json(shape(rows, only.id if only else None)).with_headers(headers)
+    rows, headers, stands = await _rows(call, only)
+    answer = answers.json(shape(rows, only.id if only else None)).with_headers(headers)
+    return answer.while_it(stands)
 
 
-async def _rows(call: Call, only: Country | None) -> tuple[Rows, dict[str, str]]:
-    """What is known of the service that is asked for, or of all, and headers that say how much."""
+async def _rows(call: Call, only: Country | None) -> tuple[Rows, dict[str, str], Stands]:
+    """What is known of the service that is asked for, or of all; headers that say how much; and
+    whether that still stands.
+    """
     codes, catalogue = call.house.codes, call.house.catalogue
     text = call.request.text("service")
     if not text:
@@ -107,11 +116,11 @@ async def _rows(call: Call, only: Country | None) -> tuple[Rows, dict[str, str]]
         listed = codes.listed(call.dialect.services)
         found = ((code, name, matrix[buys]) for code, buys, name in listed if buys in matrix)
         headers = {"X-Cache": "MATRIX", "X-Matrix": f"{len(matrix)}/{services}"}
-        return [row for one in found for row in _of(call, *one, only)], headers
+        return [row for one in found for row in _of(call, *one, only)], headers, None
     service = call.service()
     read = await catalogue.prices(service)
     rows = list(_of(call, text, codes.services[service], read.value, only))
-    return rows, {"X-Cache": read.how}
+    return rows, {"X-Cache": read.how}, read.stands
 
 
 def _of(

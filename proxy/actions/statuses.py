@@ -14,7 +14,9 @@ log = logging.getLogger(__name__)
 
 async def get_status(call: Call) -> Answer:
     wants_text = call.request.text("text") == "1"
-    return call.dialect.shapes.status(await _looked(call), wants_text)
+    view = await _looked(call)
+    answer = call.dialect.shapes.status(view, wants_text)
+    return answer.while_it(call.house.reads.standing(call.key, view.activation))
 
 
 async def get_status_v2(call: Call) -> Answer:

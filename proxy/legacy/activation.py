@@ -22,6 +22,8 @@ class Activation:
     order: Order
     service: str
     """The code that the client bought, else the upstream's."""
+    place: int = 0
+    """How many of its key were known before it, and itself."""
     told: bool | None = None
     """Whether a client heard of the number; None: it was not bought here."""
     wish: str = ""
@@ -36,11 +38,22 @@ class Activation:
     seen_at: float = float("-inf")
     """When the upstream last said anything of the order, on the monotonic clock."""
     tried_at: float = float("-inf")
-    """When a read of the order itself last began, on the monotonic clock."""
+    """When a read of the order itself last ended, on the monotonic clock."""
+    asked_for_at: float = float("-inf")
+    """When its client last asked for it, on the monotonic clock."""
+    open_at: float = float("inf")
+    """Since when it has an open socket, on the monotonic clock."""
+    hinted_at: float = float("-inf")
+    """When its socket last said that something has come, on the monotonic clock."""
     read_at: float = 0.0
     """When the order itself, not just its row in the list, was last read: upstream's clock."""
     is_confirmed: bool = False
     """The end was said by the order itself; a row of the list could hide an SMS."""
+
+    @property
+    def said(self) -> tuple[object, ...]:
+        """What is known beside the order: its client's words, and that its end is certain."""
+        return self.finished, self.cancelling, self.asked_at, self.is_confirmed
 
     @property
     def phase(self) -> Phase:
@@ -66,6 +79,10 @@ class Activation:
         """Nothing but waiting is known of it: a row of the order list can tell all."""
         return self.order.state is OrderState.WAITING and not self.order.messages
 
+    def is_pushed_since(self, when: float) -> bool:
+        """Its socket is open since before that time, and has given no hint after it."""
+        return self.open_at < when and self.hinted_at < when
+
     @property
     def is_without_sms(self) -> bool:
         """No SMS is known, and the order is not known to be over."""
@@ -84,6 +101,11 @@ class Activation:
             # A welcome may come before the code.
             return self.sms is not None and find_code(self.sms.text) is not None
         return self.phase in (Phase.FINISHED, Phase.CANCELLED)
+
+    @property
+    def is_only_pushed(self) -> bool:
+        """A socket has told its code; the order itself has not shown any."""
+        return bool(self.order.messages) and all(sms.pushed for sms in self.order.messages)
 
     @property
     def is_worth_keeping(self) -> bool:

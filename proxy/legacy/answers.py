@@ -5,7 +5,7 @@ grizzly-sms-client reads JSON only where the type says so.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -28,9 +28,14 @@ class Answer:
     content_type: str = TEXT
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+    stands: Callable[[], bool] | None = field(default=None, compare=False)
+    """Whether it is still the answer to the same question; None: nobody knows."""
 
     def with_headers(self, headers: Mapping[str, str]) -> "Answer":
         return replace(self, headers={**self.headers, **headers})
+
+    def while_it(self, stands: Callable[[], bool] | None) -> "Answer":
+        return replace(self, stands=stands)
 
     def with_status(self, status: int) -> "Answer":
         return replace(self, status=status)

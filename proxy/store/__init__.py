@@ -1,10 +1,11 @@
 """What must survive a restart: orders, what is owed to the upstream, the money ledger."""
 
-from proxy.store.rows import Answer, Entry, Kept, Owed, OwedKind
+from proxy.store.rows import Answer, Ceiling, Entry, Kept, Owed, OwedKind
 from proxy.store.sqlite import SqliteStore, StoreError, open_store, read_ledger
 
 __all__ = [
     "Answer",
+    "Ceiling",
     "Entry",
     "Kept",
     "Owed",

@@ -1,7 +1,8 @@
 """The rows that a store keeps. Pure."""
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from sys import intern
 from typing import Any
 
 import msgspec
@@ -49,6 +50,18 @@ class Owed:
     """When it began, on the upstream's clock."""
     order: str = ""
     wish: str = ""
+    cents: int = 0
+    """What a purchase is expected to cost, where ceilings count it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """What a purchase must fit under: numbers held at once, and cents spent since two instants."""
+
+    now: float
+    active: int | None
+    money: tuple[tuple[float, int], ...]
+    """Since when, and how much: refunds are taken off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,4 +90,6 @@ def packed(order: Order) -> bytes:
 
 
 def unpacked(body: Any) -> Order:
-    return msgspec.json.decode(body, type=Order)
+    order = msgspec.json.decode(body, type=Order)
+    # Of a hundred thousand orders, most have the same few words.
+    return replace(order, service=intern(order.service), country=intern(order.country))

@@ -4,8 +4,9 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
+from proxy.errors import Problem
 from proxy.model import Key
-from proxy.store.rows import Entry, Kept, Owed, OwedKind, packed, unpacked
+from proxy.store.rows import Ceiling, Entry, Kept, Owed, OwedKind, packed, unpacked
 
 # One step for each version; a file of an older one takes those that it lacks.
 STEPS = (
@@ -59,12 +60,32 @@ create table answers (
     body blob not null
 );
 """,
+    """
+alter table orders add column expires_at real not null default 0;
+alter table owed add column key text not null default '';
+alter table owed add column cents integer not null default 0;
+create index owed_by_key on owed (key);
+create index ledger_by_key on ledger (key, at);
+create index ledger_by_order on ledger (order_id);
+""",
 )
+
+# A refund is taken off where its order was charged, not on the day on which it comes.
+SPENT = """
+select -coalesce(sum(cents), 0) from ledger where key = ? and kind <> 'quote' and order_id in
+    (select order_id from ledger where key = ? and kind = 'charge' and at >= ?)
+"""
+RESERVED = "select coalesce(sum(cents), 0) from owed where key = ? and kind = 'purchase'"
+HELD = """
+select (select count(*) from orders where key = ? and told and not finished and not cancelling
+            and not confirmed and expires_at > ?)
+     + (select count(*) from owed where key = ? and kind <> 'cancel')
+"""
 
 
 def keep(db: sqlite3.Connection, kept: Iterable[Kept]) -> None:
     db.executemany(
-        "insert or replace into orders values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "insert or replace into orders values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
                 row.key,
@@ -79,6 +100,7 @@ def keep(db: sqlite3.Connection, kept: Iterable[Kept]) -> None:
                 row.asked_at,
                 row.wish,
                 row.order.created_at or 0.0,
+                row.order.expires_at or 0.0,
             )
             for row in kept
         ],
@@ -88,7 +110,8 @@ def keep(db: sqlite3.Connection, kept: Iterable[Kept]) -> None:
 def owe(db: sqlite3.Connection, owed: Owed) -> None:
     row = (owed.id, owed.kind.value, owed.key.secret, owed.service, owed.country, owed.at)
     db.execute(
-        "insert or replace into owed values (?, ?, ?, ?, ?, ?, ?, ?)", (*row, owed.order, owed.wish)
+        "insert or replace into owed values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (*row, owed.order, owed.wish, owed.key.hash, owed.cents),
     )
 
 
@@ -98,11 +121,33 @@ def book(db: sqlite3.Connection, entries: Iterable[Entry]) -> None:
 
 
 def kept(row: Any) -> Kept:
-    key, id, _, service, body, told, finished, cancelling, confirmed, asked_at, wish, _ = row
+    key, id, _, service, body, told, finished, cancelling, confirmed, asked_at, wish, *_ = row
     flags = bool(told), bool(finished), bool(cancelling), bool(confirmed)
     return Kept(key, id, unpacked(body), service, *flags, asked_at, wish)
 
 
 def owed(row: Any) -> Owed:
-    id, kind, secret, service, country, at, order, wish = row
-    return Owed(id, OwedKind(kind), Key(secret), service, country, at, order, wish)
+    id, kind, secret, service, country, at, order, wish, owner, cents = row
+    key = Key(secret)
+    if owner not in ("", key.hash):
+        key = Key(secret, owner)
+    return Owed(id, OwedKind(kind), key, service, country, at, order, wish, cents)
+
+
+def spent(db: sqlite3.Connection, key: str, since: float) -> int:
+    """In cents, with what purchases under way are expected to cost."""
+    charged = db.execute(SPENT, (key, key, since)).fetchone()[0]
+    return int(charged + db.execute(RESERVED, (key,)).fetchone()[0])
+
+
+def refusal(db: sqlite3.Connection, owed: Owed, ceiling: Ceiling) -> Problem | None:
+    """Why a purchase does not fit under a ceiling."""
+    key = owed.key.hash
+    if ceiling.active is not None:
+        held = db.execute(HELD, (key, ceiling.now, key)).fetchone()[0]
+        if held >= ceiling.active:
+            return Problem.TOO_MANY_ACTIVE
+    for since, most in ceiling.money:
+        if spent(db, key, since) + owed.cents > most:
+            return Problem.NO_BALANCE
+    return None

@@ -10,7 +10,7 @@ import fcntl
 import logging
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -18,8 +18,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from proxy.errors import Problem
 from proxy.store import schema
-from proxy.store.rows import Answer, Entry, Kept, Owed
+from proxy.store.rows import Answer, Ceiling, Entry, Kept, Owed
 
 T = TypeVar("T")
 Write = Callable[[sqlite3.Connection], Any]
@@ -40,7 +41,7 @@ class _Wish:
     write: Write
     durable: bool
     erase: bool
-    done: "asyncio.Future[None]"
+    done: "asyncio.Future[Any]"
 
 
 def open_store(url: str) -> "SqliteStore":
@@ -85,10 +86,14 @@ class SqliteStore:
             self._let_go()
             raise
 
-    async def orders(self, key: str) -> list[Kept]:
-        """All orders kept of a key."""
-        sql = "select * from orders where key = ?"
-        return [schema.kept(row) for row in await self._read(sql, key)]
+    async def orders(self, key: str) -> AsyncIterator[Kept]:
+        """All orders kept of a key, read by the thousand: there may be very many."""
+        sql = "select * from orders where key = ? and order_id > ? order by order_id limit 1000"
+        last = ""
+        while rows := await self._read(sql, key, last):
+            for row in rows:
+                yield schema.kept(row)
+            last = row[2]
 
     async def owed(self) -> list[Owed]:
         return [schema.owed(row) for row in await self._read("select * from owed order by at")]
@@ -97,9 +102,32 @@ class SqliteStore:
         rows = await self._read("select * from ledger where at >= ? order by at", since)
         return [Entry(*row) for row in rows]
 
-    async def owe(self, owed: Owed) -> None:
-        """Durable before it returns: nothing that is owed may be forgotten."""
-        await self._write(lambda db: schema.owe(db, owed), durable=True)
+    async def owe(self, owed: Owed, ceiling: Ceiling | None = None) -> Problem | None:
+        """Durable before it returns: nothing that is owed may be forgotten. Where it does not fit
+        under the ceiling, why: then nothing is written.
+        """
+
+        def write(db: sqlite3.Connection) -> Problem | None:
+            problem = schema.refusal(db, owed, ceiling) if ceiling else None
+            if problem is None:
+                schema.owe(db, owed)
+            return problem
+
+        problem: Problem | None = await self._write(write, durable=True)
+        return problem
+
+    async def spent(self, key: str, since: float) -> int:
+        """Cents that a key has spent since then, refunds taken off."""
+        try:
+            return await self._run(lambda: schema.spent(self._db, key, since))
+        except sqlite3.Error as error:
+            raise StoreError(str(error)) from error
+
+    async def owners(self, orders: Sequence[str]) -> dict[str, str]:
+        """The hash of the key that has each of these orders; those of nobody are left out."""
+        gaps = ", ".join("?" * len(orders))
+        sql = f"select order_id, key from orders where order_id in ({gaps})"
+        return dict(await self._read(sql, *orders))
 
     async def settle(self, id: str, *kept: Kept) -> None:
         """What was owed is done: its key goes from the file. Orders are kept in the same commit."""
@@ -136,7 +164,7 @@ class SqliteStore:
 
         self._ask(write).add_done_callback(_complain)
 
-    async def spent(self, key: str, since: float) -> list[float]:
+    async def requests(self, key: str, since: float) -> list[float]:
         """When each request of a key was made, oldest first."""
         sql = "select at, requests from spent where key = ? and at > ? order by at"
         rows = await self._read(sql, key, since)
@@ -181,12 +209,12 @@ class SqliteStore:
         except sqlite3.Error as error:
             raise StoreError(str(error)) from error
 
-    async def _write(self, write: Write, *, durable: bool = False, erase: bool = False) -> None:
-        await self._ask(write, durable=durable, erase=erase)
+    async def _write(self, write: Write, *, durable: bool = False, erase: bool = False) -> Any:
+        return await self._ask(write, durable=durable, erase=erase)
 
     def _ask(
         self, write: Write, *, durable: bool = False, erase: bool = False
-    ) -> "asyncio.Future[None]":
+    ) -> "asyncio.Future[Any]":
         done = asyncio.get_running_loop().create_future()
         self._wishes.append(_Wish(write, durable, erase, done))
         if self._flushing is None:
@@ -198,24 +226,31 @@ class SqliteStore:
         try:
             while self._wishes:
                 wishes, self._wishes = self._wishes, []
-                failure: BaseException | None = None
-                try:
-                    await self._run(partial(self._commit, wishes))
-                except sqlite3.Error as error:
-                    failure = StoreError(str(error))
-                for wish in wishes:
-                    if not wish.done.done():
-                        wish.done.set_exception(failure) if failure else wish.done.set_result(None)
+                await self._carry_out(wishes)
         finally:
             self._flushing = None
 
-    def _commit(self, batch: Sequence[_Wish]) -> None:
+    async def _carry_out(self, wishes: Sequence[_Wish]) -> None:
+        try:
+            results = await self._run(partial(self._commit, wishes))
+        except sqlite3.Error as error:
+            if len(wishes) > 1:
+                # What one of them cannot do must not stop the others: there may be money in them.
+                for wish in wishes:
+                    await self._carry_out([wish])
+            elif not wishes[0].done.done():
+                wishes[0].done.set_exception(StoreError(str(error)))
+            return
+        for wish, result in zip(wishes, results, strict=True):
+            if not wish.done.done():
+                wish.done.set_result(result)
+
+    def _commit(self, batch: Sequence[_Wish]) -> list[Any]:
         level = "full" if any(wish.durable for wish in batch) else "normal"
         self._db.execute(f"pragma synchronous = {level}")
         self._db.execute("begin immediate")
         try:
-            for wish in batch:
-                wish.write(self._db)
+            results = [wish.write(self._db) for wish in batch]
             self._db.execute("commit")
         except BaseException:
             if self._db.in_transaction:
@@ -223,12 +258,13 @@ class SqliteStore:
             raise
         if any(wish.erase for wish in batch):
             self._db.execute("pragma wal_checkpoint(truncate)").fetchall()
+        return results
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
 
-def _complain(done: "asyncio.Future[None]") -> None:
+def _complain(done: "asyncio.Future[Any]") -> None:
     if not done.cancelled() and (error := done.exception()):
         log.warning("not written: %s", error)
 
@@ -247,13 +283,20 @@ def _locked(path: str) -> int:
 
 def _connect(path: str) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        _set_up(db)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _set_up(db: sqlite3.Connection) -> None:
     db.execute("pragma journal_mode = wal").fetchall()
     db.execute("pragma secure_delete = on").fetchall()
-    found = db.execute("pragma user_version").fetchone()[0]
-    version = len(schema.STEPS)
+    found, version = db.execute("pragma user_version").fetchone()[0], len(schema.STEPS)
     if found > version:
         raise sqlite3.DatabaseError(f"it is of a newer version ({found}; this is {version})")
     if found < version:
         steps = "".join(schema.STEPS[found:])
         db.executescript(f"begin; {steps} pragma user_version = {version}; commit;")
-    return db

@@ -16,11 +16,21 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
+@dataclass(slots=True, eq=False)
+class _Kept(Generic[V]):
+    value: V
+    read_at: float
+    until: float
+    """When it is not fresh any more, on the monotonic clock."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cached(Generic[V]):
     value: V
     how: str
     """HIT, MISS or STALE, for the X-Cache header."""
+    stands: Callable[[], bool] | None = None
+    """Whether it is still the answer; None for one that is not fresh."""
 
 
 class Cache(Generic[K, V]):
@@ -30,7 +40,7 @@ class Cache(Generic[K, V]):
 
     def __init__(self, ttl: float, size: int) -> None:
         self._ttl = ttl
-        self._kept: LRUCache[K, tuple[float, V]] = LRUCache(size)
+        self._kept: LRUCache[K, _Kept[V]] = LRUCache(size)
         self._reads: dict[K, asyncio.Task[V]] = {}
 
     async def get(
@@ -38,46 +48,62 @@ class Cache(Generic[K, V]):
     ) -> Cached[V]:
         """The answer; the old one where the upstream fails, unless `stale` ones are of no use."""
         kept = self._kept.get(key)
-        if kept and self._fresh(kept):
-            return Cached(kept[1], "HIT")
+        if kept and _now() < kept.until:
+            return Cached(kept.value, "HIT", lambda: _now() < kept.until)
         if not (kept and stale):
-            return Cached(await self._shared(key, read), "MISS")
+            return Cached(await self._shared(key, read), "MISS", self._stands(key))
         try:
             async with asyncio.timeout(HURRY):
-                return Cached(await self._shared(key, read), "MISS")
+                return Cached(await self._shared(key, read), "MISS", self._stands(key))
         except TimeoutError:
-            return Cached(kept[1], "STALE")
+            return Cached(kept.value, "STALE")
         except ProblemError as error:
             if error.problem.is_doubt:
-                return Cached(kept[1], "STALE")
+                return Cached(kept.value, "STALE")
             raise
 
     def peek(self, key: K) -> V | None:
         """The answer kept, however old."""
         kept = self._kept.get(key)
-        return kept[1] if kept else None
+        return kept.value if kept else None
 
     def put(self, key: K, value: V, age: float = 0.0) -> None:
-        self._kept[key] = asyncio.get_running_loop().time() - age, value
+        self._expire(key)
+        read_at = _now() - age
+        self._kept[key] = _Kept(value, read_at, read_at + self._ttl)
 
     def is_fresh(self, key: K) -> bool:
-        return self._fresh(self._kept.get(key))
+        kept = self._kept.get(key)
+        return kept is not None and _now() < kept.until
 
     def read_at(self, key: K) -> float:
         """When the answer kept was read, on the monotonic clock; -inf if there is none."""
         kept = self._kept.get(key)
-        return kept[0] if kept else float("-inf")
+        return kept.read_at if kept else float("-inf")
+
+    async def close(self) -> None:
+        """Ends the reads under way."""
+        for task in self._reads.values():
+            task.cancel()
+        await asyncio.gather(*self._reads.values(), return_exceptions=True)
 
     def __len__(self) -> int:
         return len(self._kept)
 
     def drop(self, key: K) -> None:
         """Forget the answer; a read under way is not kept either: it may have begun before."""
+        self._expire(key)
         self._kept.pop(key, None)
         self._reads.pop(key, None)
 
-    def _fresh(self, kept: tuple[float, V] | None) -> bool:
-        return kept is not None and asyncio.get_running_loop().time() - kept[0] < self._ttl
+    def _expire(self, key: K) -> None:
+        """Where the answer is still held, it stands no longer."""
+        if kept := self._kept.get(key):
+            kept.until = float("-inf")
+
+    def _stands(self, key: K) -> Callable[[], bool] | None:
+        kept = self._kept.get(key)
+        return (lambda: _now() < kept.until) if kept else None
 
     async def _shared(self, key: K, read: Callable[[], Awaitable[V]]) -> V:
         is_others = key in self._reads
@@ -113,3 +139,7 @@ def _retrieve(task: asyncio.Task[V]) -> None:
     """Where every waiter gave up, nobody else takes the failure: asyncio would complain of it."""
     if not task.cancelled():
         task.exception()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

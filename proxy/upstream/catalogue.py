@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeVar
 
 from cachetools import LRUCache
+from msgspec import MsgspecError
 from msgspec.json import decode, encode
 
 from proxy.errors import Problem, ProblemError
@@ -79,15 +80,21 @@ class Catalogue:
             log.error("nothing is known of the catalogue: %s", error)
             return
         for answer in answers:
-            age = max(self._clock() - answer.at, 0.0)
-            if answer.name == SERVICES:
-                self._services.put("", decode(answer.body, type=tuple[Service, ...]), age)
-            elif answer.name == MARKETS:
-                self._markets.put("", decode(answer.body, type=tuple[Market, ...]), age)
-            else:
-                prices = decode(answer.body, type=tuple[Price, ...])
-                self._prices.put(answer.name.removeprefix(PRICES), prices, age)
-                self._first.set()
+            try:
+                self._restore(answer)
+            except (MsgspecError, TypeError) as error:
+                log.warning("the store's %s cannot be read: %s", answer.name, error)
+
+    def _restore(self, answer: Answer) -> None:
+        age = max(self._clock() - answer.at, 0.0)
+        if answer.name == SERVICES:
+            self._services.put("", decode(answer.body, type=tuple[Service, ...]), age)
+        elif answer.name == MARKETS:
+            self._markets.put("", decode(answer.body, type=tuple[Market, ...]), age)
+        elif answer.name.startswith(PRICES):
+            prices = decode(answer.body, type=tuple[Price, ...])
+            self._prices.put(answer.name.removeprefix(PRICES), prices, age)
+            self._first.set()
 
     async def prices(self, service: str) -> Cached[tuple[Price, ...]]:
         self._asked[service] = None
@@ -138,10 +145,15 @@ class Catalogue:
         if self._sweep:
             self._sweep.cancel()
             await asyncio.wait([self._sweep])
+        for cache in (self._prices, self._pairs, self._services, self._markets):
+            await cache.close()
+
+    @property
+    def _is_wanted(self) -> bool:
+        return asyncio.get_running_loop().time() - self._asked_at < SWEEP_AFTER_ASKING
 
     async def _sweep_all(self, key: Key) -> None:
-        loop = asyncio.get_running_loop()
-        while loop.time() - self._asked_at < SWEEP_AFTER_ASKING:
+        while self._is_wanted:
             try:
                 await self._sweep_once(key)
             except ProblemError as error:
@@ -153,6 +165,8 @@ class Catalogue:
         services = [service.code for service in (await self.services(key)).value]
         order = sorted(services, key=lambda c: (c not in self._asked, self._prices.read_at(c)))
         for code in (code for code in order if not self._prices.is_fresh(code)):
+            if not self._is_wanted:
+                return
             try:
                 await self._read(code, stale=False)
             except ProblemError as error:

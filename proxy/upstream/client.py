@@ -5,6 +5,7 @@ request never left, UNCLEAR when it may have had its effect.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
@@ -17,8 +18,9 @@ import httpx
 from proxy.errors import Problem, ProblemError, classify
 from proxy.model import Key, Market, Order, Price, Service, Transaction
 from proxy.upstream import wire
-from proxy.upstream.budget import Budget, Urgency
+from proxy.upstream.budget import Budget
 from proxy.upstream.cache import Cache
+from proxy.upstream.window import Urgency
 
 T = TypeVar("T")
 Transport = httpx.AsyncBaseTransport
@@ -123,9 +125,15 @@ class Upstream:
         """Waits for the turn of one call: the most urgent first, then who waits `since` the
         earliest. RATE_LIMITED if it does not come in time, BAD_KEY if the key was just refused.
         """
-        if key and self._refused.is_fresh(key):
-            raise ProblemError(Problem.BAD_KEY, f"{call}: refused a moment ago")
-        await self._budget.take(key, call, urgency, since, self._timeout * PATIENCE)
+        self._check(call, key)
+        # Turns are taken in order, however long that takes; nobody waits for them.
+        patience = math.inf if urgency is Urgency.TURN else self._timeout * PATIENCE
+        await self._budget.take(key, call, urgency, since, patience)
+
+    async def admit_now(self, call: str, key: Key, urgency: Urgency) -> bool:
+        """Whether its turn is there without waiting. BAD_KEY if the key was just refused."""
+        self._check(call, key)
+        return await self._budget.take_now(key, call, urgency)
 
     async def purchase(self, key: Key, service: str, country: str) -> Order:
         """Spends money, and is not idempotent: never repeat it after UNCLEAR."""
@@ -184,6 +192,10 @@ class Upstream:
         self._note(call, key, response)
         return read(_body(call, response, key))
 
+    def _check(self, call: str, key: Key | None) -> None:
+        if key and self._refused.is_fresh(key.upstream):
+            raise ProblemError(Problem.BAD_KEY, f"{call}: refused a moment ago")
+
     def _note(self, call: str, key: Key | None, response: httpx.Response) -> None:
         """What the answer says of the key and of its budget."""
         status, headers = response.status_code, response.headers
@@ -195,14 +207,14 @@ class Upstream:
         self._budget.answered(key, call)
         said = wire.error_text(response.content)
         if key and status == 401 and classify(call, status, said) is Problem.BAD_KEY:
-            self._refused.put(key, None)
+            self._refused.put(key.upstream, None)
 
     def _look_at_clock(self, response: httpx.Response) -> None:
         try:
-            date = parsedate_to_datetime(response.headers.get("Date", ""))
-        except ValueError:
+            date = parsedate_to_datetime(response.headers.get("Date", "")).timestamp()
+        except (ValueError, OverflowError):
             return
-        self._ahead = date.timestamp() - self._clock()
+        self._ahead = date - self._clock()
 
 
 def _client(url: str, timeout: float, transport: Transport | None) -> httpx.AsyncClient:

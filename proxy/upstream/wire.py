@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from sys import intern
 from typing import Any
 
 import msgspec
@@ -40,11 +41,14 @@ EARLIEST = 946_684_800.0
 
 Row = Mapping[str, Any]
 
+# What msgspec raises; the last of them on a body that nests without end.
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 
 def decode(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise ProblemError(Problem.UNCLEAR, f"not JSON: {error}") from error
 
 
@@ -59,7 +63,7 @@ def error_text(body: bytes) -> str:
 def _json(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return None
 
 
@@ -80,7 +84,7 @@ def retry_after(value: str, now: float) -> float | None:
         return float(value)
     try:
         return max(parsedate_to_datetime(value).timestamp() - now, 0.0)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
@@ -104,8 +108,8 @@ def order(data: Any) -> Order:
     return Order(
         id=_text(row, "order_id", "id"),
         phone="".join(char for char in phone if char in "0123456789"),
-        service=str(_first(row, "service", "service_id") or ""),
-        country=str(_first(row, "country", "country_id") or "").upper(),
+        service=intern(str(_first(row, "service", "service_id") or "")),
+        country=intern(str(_first(row, "country", "country_id") or "").upper()),
         state=STATES.get(str(row.get("status")).lower(), OrderState.WAITING),
         cents=_cents(_first(row, "price_charged", "price", "cost")),
         created_at=_instant(row.get("created_at")),

@@ -64,6 +64,8 @@ DIALECT = Dialect(
         Problem.CODE_RECEIVED: "ACCESS_READY",
         Problem.CANNOT_CANCEL: "ACCESS_READY",
         Problem.NO_ACTIVATION: "NO_ACTIVATION",
+        Problem.PAUSED: "ACCOUNT_INACTIVE",
+        Problem.TOO_MANY_ACTIVE: "TOO_MANY_ACTIVE_RENTALS",
         Problem.NO_BALANCE: "NO_MONEY",
         Problem.NO_NUMBERS: "NO_NUMBERS",
         Problem.PRICE_TOO_HIGH: "MAX_PRICE_EXCEEDED",

@@ -112,6 +112,8 @@ DIALECT = Dialect(
         Problem.CODE_RECEIVED: Word("OTP_RECEIVED", 409, "The code was received"),
         Problem.NO_ACTIVATION: Word("NOT_FOUND", 404, "Activation Not Found"),
         Problem.NOTHING_TO_CANCEL: Word("NOT_FOUND", 404, "Activation Not Found"),
+        Problem.PAUSED: Word("ACCOUNT_INACTIVE", 403, "Account Inactive"),
+        Problem.TOO_MANY_ACTIVE: Word("CHANNELS_LIMIT", 403, "Too many active numbers"),
         Problem.NO_BALANCE: Word("NO_BALANCE", 402, "Not enough funds"),
         Problem.NO_NUMBERS: "NO_NUMBERS",
         Problem.PRICE_TOO_HIGH: Word(

@@ -28,6 +28,8 @@ DIALECT = Dialect(
         Problem.CODE_RECEIVED: "BAD_STATUS",
         Problem.NO_ACTIVATION: "NO_ACTIVATION",
         Problem.NOTHING_TO_CANCEL: "NO_ACTIVATION",
+        Problem.PAUSED: "ACCOUNT_INACTIVE",
+        Problem.TOO_MANY_ACTIVE: "CHANNELS_LIMIT",
         Problem.NO_BALANCE: "NO_BALANCE",
         Problem.NO_NUMBERS: "NO_NUMBERS",
         Problem.PRICE_TOO_HIGH: "WRONG_MAX_PRICE:{price}",

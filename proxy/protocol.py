@@ -1,0 +1,174 @@
+"""The legacy endpoint over HTTP: reads the request, has it answered, and has the one `except`."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Sequence
+from itertools import count
+from secrets import token_hex
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from proxy.actions import ACTIONS, Call, Client, House
+from proxy.entrance import Repeats, Reply
+from proxy.errors import Problem, ProblemError
+from proxy.legacy.answers import Answer
+from proxy.legacy.dialects import Dialect
+from proxy.legacy.dialects.dialect import written
+from proxy.legacy.request import MAX_BODY, Request, parse
+from proxy.metrics import Metrics
+from proxy.programs import Program, Strangers
+
+log = logging.getLogger(__name__)
+
+
+class ByHost:
+    """Picks the dialect by the Host header, for programs that a hosts file has repointed."""
+
+    def __init__(self, by_host: Sequence[tuple[str, ASGIApp]], default: ASGIApp) -> None:
+        self._by_host = by_host
+        self._default = default
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        host = _header(scope, b"host").lower()
+        app = self._default
+        for name, other in self._by_host:
+            if name in host:
+                app = other
+                break
+        await app(scope, receive, send)
+
+
+class Protocol:
+    """The legacy endpoint in one dialect. Whatever happens, it answers with a legal word.
+
+    `sample` is the share of requests that get a line in the log.
+    """
+
+    def __init__(
+        self,
+        house: House,
+        dialect: Dialect,
+        metrics: Metrics,
+        strangers: Strangers,
+        timeout: float,
+        sample: float,
+    ) -> None:
+        self._house = house
+        self._dialect = dialect
+        self._metrics = metrics
+        self._timeout = timeout
+        self._sample = sample
+        self._repeats = Repeats()
+        self._strangers = strangers
+        self._run, self._places = token_hex(4), count(1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Unique in this run, and by its beginning among runs.
+        request_id = f"{self._run}{next(self._places):08x}"
+        repeat = self._repeats.get(scope)
+        if repeat:
+            repeat.counter.inc()
+            await repeat.reply.send(send, request_id.encode())
+            if self._sample:
+                self._note(request_id, "a question asked before", 0.0)
+            return
+        begun = time.perf_counter()
+        try:
+            body = await _read_body(scope, receive)
+        except ClientDisconnect:
+            return
+        if body is None:
+            action, answer = "", Answer(b"the body is over 64 KiB", status=413)
+        else:
+            action, answer = await self._answer(request_id, scope, body, Client(receive))
+        await Reply(answer).send(send, request_id.encode())
+        known = action if action in ACTIONS else "other"
+        counter = self._metrics.answers(self._dialect.name, known, answer.body)
+        counter.inc()
+        self._repeats.remember(scope, answer, counter)
+        if self._sample:
+            self._note(request_id, known, time.perf_counter() - begun)
+
+    async def _answer(
+        self, request_id: str, scope: Scope, body: bytes, client: Client
+    ) -> tuple[str, Answer]:
+        """The action that was asked for, and its answer."""
+        action = ""
+        try:
+            key = self._key_of(scope)
+            content_type = _header(scope, b"content-type")
+            request = parse(scope["query_string"], body, content_type, key)
+            action = request.action
+            async with asyncio.timeout(self._timeout):
+                program = await self._program(request.key, scope)
+                answer = await self._act(request, program, scope["method"], client)
+            # With another key in the header, or at another time, it would be another question.
+            is_the_same = not key and program.caps.expires is None
+            return action, answer if is_the_same else answer.while_it(None)
+        except ProblemError as error:
+            log.debug("%s: %s", request_id, error)
+            return action, self._dialect.refuse(error, action)
+        except (TimeoutError, asyncio.CancelledError):
+            # Cancelled is what the server does to the last requests when it stops.
+            problem = ProblemError(Problem.TRY_AGAIN)
+        except Exception:
+            log.exception("%s: a bug; the client was told to try again", request_id)
+            problem = ProblemError(Problem.TRY_AGAIN)
+        return action, self._dialect.refuse(problem, action)
+
+    def _key_of(self, scope: Scope) -> str:
+        """The key that came in a header."""
+        if self._dialect.key_header is None:
+            return ""
+        name, before = self._dialect.key_header
+        sent = _header(scope, name.encode())
+        is_named = sent[: len(before)].lower() == before.lower()
+        return sent[len(before) :] if is_named else ""
+
+    async def _program(self, key: str, scope: Scope) -> Program:
+        try:
+            return self._house.programs.of(key)
+        except ProblemError:
+            await self._strangers.wait((scope.get("client") or ("", 0))[0])
+            raise
+
+    async def _act(self, request: Request, program: Program, method: str, client: Client) -> Answer:
+        program.check(self._house.upstream.now(), request.action)
+        refused = self._dialect.refused.get(request.action)
+        if refused:
+            return written(refused)
+        action = ACTIONS.get(request.action)
+        # HEAD would lose the answer of what it bought.
+        if action is None or method not in ("GET", "POST"):
+            raise ProblemError(Problem.BAD_ACTION)
+        return await action(Call(self._house, self._dialect, request, program, client))
+
+    def _note(self, request_id: str, what: str, seconds: float) -> None:
+        if random.random() < self._sample:
+            log.info("%s: %s, %s, %.1f ms", request_id, self._dialect.name, what, seconds * 1000)
+
+
+async def _read_body(scope: Scope, receive: Receive) -> bytes | None:
+    """The whole body; None where it is longer than a legacy request can be."""
+    body = b""
+    if scope["method"] != "POST":
+        return body
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += bytes(message.get("body", b""))
+        if len(body) > MAX_BODY:
+            return None
+        if not message.get("more_body"):
+            return body
+
+
+def _header(scope: Scope, name: bytes) -> str:
+    for header, value in scope["headers"]:
+        if header == name:
+            return str(value.decode("latin-1"))
+    return ""

@@ -1,0 +1,21 @@
+"""Forgets what is older than store.retention."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from proxy.store import SqliteStore, StoreError
+
+log = logging.getLogger(__name__)
+
+EVERY_SECONDS = 6 * 3600.0
+
+
+async def forget_old(store: SqliteStore, now: Callable[[], float], seconds: float) -> None:
+    """For ever, every six hours. `now` is the upstream's clock."""
+    while True:
+        try:
+            await store.forget(now() - seconds)
+        except StoreError as error:
+            log.error("old orders could not be forgotten: %s", error)
+        await asyncio.sleep(EVERY_SECONDS)
