@@ -1,0 +1,1 @@
+"""Benches: what a crowd of clients sees on one key, and what it costs."""

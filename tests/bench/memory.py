@@ -1,0 +1,100 @@
+"""The memory bench: what an idle activation and an open push socket cost the proxy."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.load import KEY, a_target, bought
+from tests.bench.processes import a_proxy
+from tests.bench.shelves import fill
+from tests.crash import Upstream, an_upstream, until
+
+LIST = "action=getActiveActivations"
+SOCKETS = 1000
+SETTLE = 2.0
+"""Seconds in which memory comes to rest."""
+OPENING = 15.0
+"""Seconds in which the sockets are opened, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Resident memory in bytes."""
+
+    at_rest: int
+    after_a_request: int
+    activations: int
+    with_activations: int
+    live: int
+    """Activations that were bought and polled, for the sockets."""
+    without_sockets: int
+    sockets: int
+    with_sockets: int
+
+    @property
+    def per_activation(self) -> float:
+        return (self.with_activations - self.after_a_request) / self.activations
+
+    @property
+    def per_socket(self) -> float | None:
+        """None where no socket was opened."""
+        more = self.with_sockets - self.without_sockets
+        return more / self.sockets if self.sockets else None
+
+    def __str__(self) -> str:
+        per_socket = "" if self.per_socket is None else f", {self.per_socket / 1e3:.1f} kB each"
+        return (
+            f"at rest {self.at_rest / 1e6:.1f} MB, after a first request "
+            f"{self.after_a_request / 1e6:.1f} MB\n"
+            f"{self.activations} idle activations: {self.with_activations / 1e6:.1f} MB, "
+            f"{self.per_activation:.0f} bytes each\n"
+            f"{self.live} live ones without push {self.without_sockets / 1e6:.1f} MB, with "
+            f"{self.sockets} sockets {self.with_sockets / 1e6:.1f} MB{per_socket}"
+        )
+
+
+def memory(activations: int, live: int, folder: Path, settle: float = SETTLE) -> Memory:
+    with an_upstream(folder, hold=0) as upstream:
+        upstream.steer("switches", {"requests_per_minute": 0})
+        upstream.steer("balance", {"key": KEY, "balance": 100_000})
+        idle = _idle(activations, _empty(folder / "idle"), upstream)
+        without, _ = _live(live, False, _empty(folder / "polled"), upstream, settle)
+        with_push, sockets = _live(live, True, _empty(folder / "pushed"), upstream, settle)
+    return Memory(*idle[:2], activations, idle[2], live, without, sockets, with_push)
+
+
+def _empty(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+def _idle(activations: int, folder: Path, upstream: Upstream) -> tuple[int, int, int]:
+    """At rest, after a request of another key, and when the activations are known."""
+    fill(folder, activations)
+    with a_proxy(folder, upstream, UPSTREAM_PUSH=False) as proxy:
+        at_rest = proxy.rss
+        asyncio.run(_ask(proxy.url, f"{LIST}&api_key=another"))
+        warm = proxy.rss
+        asyncio.run(_ask(proxy.url, LIST))
+        return at_rest, warm, proxy.rss
+
+
+def _live(
+    count: int, push: bool, folder: Path, upstream: Upstream, settle: float
+) -> tuple[int, int]:
+    """With bought and polled activations; and how many sockets are open for them."""
+    settings = {"UPSTREAM_REQUESTS_PER_MINUTE": 100_000, "UPSTREAM_PUSH_SOCKETS": SOCKETS}
+    with a_proxy(folder, upstream, UPSTREAM_PUSH=push, **settings) as proxy:
+        held = asyncio.run(bought(proxy.url, count))
+        asyncio.run(_ask(proxy.url, *(f"action=getStatus&id={one.id}" for one in held)))
+        until(lambda: not push or upstream.steer("sockets")["count"] == count, OPENING)
+        time.sleep(settle)
+        return proxy.rss, upstream.steer("sockets")["count"]
+
+
+async def _ask(url: str, *queries: str) -> None:
+    async with a_target(url) as target:
+        for query in queries:
+            said = await target.ask(query)
+            assert said.startswith(("{", "[", "STATUS_WAIT_CODE", "NO_ACTIVATIONS")), said
