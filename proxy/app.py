@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from types import MappingProxyType
 from typing import Any
 
-from prometheus_client.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
 from starlette.responses import PlainTextResponse, Response
@@ -94,7 +93,7 @@ def create_app(
     }
 
     async def show_metrics(request: HttpRequest) -> Response:
-        return Response(metrics.page(), media_type=CONTENT_TYPE)
+        return Response(metrics.page(), media_type="text/plain; version=0.0.4")
 
     app = App(
         routes=[Route("/livez", livez), Route("/metrics", show_metrics)],

@@ -7,11 +7,14 @@ Only a question that brings its key in the query string is remembered.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from prometheus_client import Counter
 from starlette.types import Scope, Send
 
 from proxy.legacy.answers import Answer
+
+if TYPE_CHECKING:
+    from prometheus_client import Counter
 
 MOST = 50_000
 """Questions that are remembered in each dialect; the oldest goes first."""
@@ -43,7 +46,7 @@ class Repeat:
 
     stands: Callable[[], bool]
     reply: Reply
-    counter: Counter
+    counter: "Counter"
 
 
 class Repeats:
@@ -61,7 +64,7 @@ class Repeats:
         del self._known[scope["query_string"]]
         return None
 
-    def remember(self, scope: Scope, answer: Answer, counter: Counter) -> None:
+    def remember(self, scope: Scope, answer: Answer, counter: "Counter") -> None:
         """Does nothing with an answer that has to be looked for anew each time."""
         stands = answer.stands
         if stands is None or scope["method"] != "GET":

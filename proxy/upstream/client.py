@@ -9,7 +9,9 @@ import math
 import time
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
+from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from ssl import SSLContext
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
@@ -81,16 +83,19 @@ class Upstream:
     ) -> None:
         self._budget = budget
         self._refused: Cache[Key, None] = Cache(REFUSED_SECONDS, MAX_REFUSED)
-        self._http = _client(url, timeout, transport)
+        self._url = url
+        self._transport = transport
         # Slow purchases hold their connections for long; they must not stop every read.
-        self._purchases = _client(url, timeout, transport)
+        self._reads: httpx.AsyncClient | None = None
+        self._purchases: httpx.AsyncClient | None = None
         self._timeout = timeout
         self._clock = clock
         self._ahead = 0.0
 
     async def close(self) -> None:
-        await self._http.aclose()
-        await self._purchases.aclose()
+        for http in (self._reads, self._purchases):
+            if http:
+                await http.aclose()
         self._budget.close()
 
     def now(self) -> float:
@@ -174,7 +179,7 @@ class Upstream:
         method, path, urgency = ENDPOINTS[call]
         headers = {"X-API-Key": key.secret} if key else {}
         is_purchase = call == "purchase"
-        http = self._purchases if is_purchase else self._http
+        http = self._client(is_purchase)
         try:
             async with asyncio.timeout(LONGEST_PURCHASE if is_purchase else self._timeout * SHARE):
                 if urgency is not None:
@@ -191,6 +196,14 @@ class Upstream:
         self._look_at_clock(response)
         self._note(call, key, response)
         return read(_body(call, response, key))
+
+    def _client(self, for_purchases: bool) -> httpx.AsyncClient:
+        """Made at the first call: reading the certificates of the system takes its time."""
+        if self._reads is None or self._purchases is None:
+            verify = httpx.create_ssl_context() if self._url.startswith("https") else False
+            make = partial(_client, self._url, self._timeout, self._transport, verify)
+            self._reads, self._purchases = make(), make()
+        return self._purchases if for_purchases else self._reads
 
     def _check(self, call: str, key: Key | None) -> None:
         if key and self._refused.is_fresh(key.upstream):
@@ -217,8 +230,11 @@ class Upstream:
         self._ahead = date - self._clock()
 
 
-def _client(url: str, timeout: float, transport: Transport | None) -> httpx.AsyncClient:
+def _client(
+    url: str, timeout: float, transport: Transport | None, verify: SSLContext | bool
+) -> httpx.AsyncClient:
     return httpx.AsyncClient(
+        verify=verify,
         base_url=url,
         headers={"Accept": "application/json", "User-Agent": "virtualsms-proxy"},
         timeout=timeout,

@@ -1,12 +1,11 @@
-"""The socket of one order, /ws/orders. The only file that imports the websockets library."""
+"""The socket of one order, /ws/orders. The only file that imports the websockets library, and not
+before the first socket: it is a large one.
+"""
 
 import logging
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from contextlib import AbstractAsyncContextManager
 from urllib.parse import urlencode, urlsplit
-
-from websockets.asyncio.client import connect
-from websockets.exceptions import WebSocketException
 
 from proxy.model import Frame, Key
 from proxy.upstream import wire
@@ -35,6 +34,8 @@ class Feed:
         """One connection: None once it is open, then what it says, until it is closed. FeedError
         where it cannot be opened, or breaks.
         """
+        from websockets.exceptions import WebSocketException
+
         query = urlencode({"order_id": order, "api_key": key.secret})
         try:
             async with self._connect(f"{self._url}?{query}") as socket:
@@ -47,6 +48,8 @@ class Feed:
 
 
 def _connection(uri: str) -> AbstractAsyncContextManager[AsyncIterable[str | bytes]]:
+    from websockets.asyncio.client import connect
+
     host = urlsplit(uri).hostname
     return connect(
         uri,
