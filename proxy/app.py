@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from types import MappingProxyType
 from typing import Any
@@ -31,6 +31,7 @@ from proxy.reads import Reads
 from proxy.retention import forget_old
 from proxy.store import open_store
 from proxy.tables import load_codes
+from proxy.tally import Tally
 from proxy.upstream.budget import Budget
 from proxy.upstream.cache import Cache
 from proxy.upstream.catalogue import Catalogue
@@ -72,7 +73,7 @@ def create_app(
         await house.catalogue.start()
         await house.journal.start(house.programs.renewed)
         forgetting = asyncio.create_task(
-            forget_old(house.store, house.upstream.now, config.store.retention)
+            forget_old(house.store, house.orders, house.upstream.now, config.store.retention)
         )
         yield
         forgetting.cancel()
@@ -86,7 +87,8 @@ def create_app(
         await house.store.close()
 
     strangers = Strangers()
-    metrics, timeout, sample = Metrics(), config.upstream.timeout, config.log.sample
+    metrics = Metrics(house.tally, lambda: gauges(house))
+    timeout, sample = config.upstream.timeout, config.log.sample
     protocols = {
         name: Protocol(house, dialect, metrics, strangers, timeout, sample)
         for name, dialect in DIALECTS.items()
@@ -115,32 +117,37 @@ def build_house(
     codes, wanted = codes_of(config), config.upstream
     store = open_store(config.store.url)
     budget = Budget(wanted.requests_per_minute, store, clock)
-    upstream = Upstream(wanted.url, wanted.timeout, budget, clock, transport)
-    orders = Orders(store, upstream.now)
+    tally = Tally()
+    upstream = Upstream(wanted.url, wanted.timeout, budget, tally, clock, transport)
+    orders = Orders(store, tally, upstream.now)
     feed = Feed(wanted.sockets_url, connect)
-    pushes = Pushes(feed, orders, upstream.now, wanted.push_sockets if wanted.push else 0)
+    pushes = Pushes(feed, orders, tally, upstream.now, wanted.push_sockets if wanted.push else 0)
     patience = wanted.timeout * READ_SHARE
     reads = Reads(upstream, orders, pushes, budget, patience=patience)
     catalogue = Catalogue(
         upstream,
         store,
         clock,
+        tally,
         prices_ttl=config.prices.ttl,
         catalog_ttl=config.catalog.ttl,
         per_second=config.catalog.sweep_per_second,
     )
-    balances: Cache[Key, int] = Cache(config.balance.ttl, MAX_KEYS)
-    cancels = Cancels(upstream, orders, reads, store, balances)
+    balances: Cache[Key, int] = Cache(config.balance.ttl, MAX_KEYS, tally, "balance")
+    cancels = Cancels(upstream, orders, reads, store, tally, balances)
     journal = Journal(
         upstream,
         orders,
         reads,
         cancels,
         store,
+        tally,
         reuse_seconds=config.orphan.reuse_seconds,
     )
     return House(
         programs=load_programs(config, os.environ, codes),
+        tally=tally,
+        budget=budget,
         upstream=upstream,
         orders=orders,
         reads=reads,
@@ -155,6 +162,19 @@ def build_house(
         default_country=config.default_country,
         defers_cancel=DEFERS[config.early_cancel],
     )
+
+
+def gauges(house: House) -> Iterator[tuple[str, str, dict[str, float]]]:
+    """What is so at the moment, for the metrics."""
+    yield (
+        "budget",
+        "Requests left to the key that has the least; keys that pause after a 429.",
+        (house.budget.states),
+    )
+    yield "sockets", "Sockets of waiting orders: open, or to be opened again.", house.pushes.states
+    yield "activations", "Activations of the last hour, by phase.", house.orders.states()
+    yield "pending_purchases", "Purchases whose end is not told.", house.journal.pending.states()
+    yield "pending_cancels", "Promised cancels to be kept.", {"": float(len(house.cancels))}
 
 
 def codes_of(config: Config) -> Codes:

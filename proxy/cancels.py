@@ -11,6 +11,7 @@ from proxy.model import OVER, Key
 from proxy.orders import Orders, kept
 from proxy.reads import Reads
 from proxy.store import Owed, OwedKind, SqliteStore, StoreError
+from proxy.tally import Tally
 from proxy.upstream.cache import Cache
 from proxy.upstream.client import Upstream
 
@@ -32,12 +33,14 @@ class Cancels:
         orders: Orders,
         reads: Reads,
         store: SqliteStore,
+        tally: Tally,
         balances: Cache[Key, int],
     ) -> None:
         self._upstream = upstream
         self._orders = orders
         self._reads = reads
         self._store = store
+        self._tally = tally
         self._balances = balances
         self._promised: set[asyncio.Task[None]] = set()
 
@@ -67,6 +70,7 @@ class Cancels:
             activation.cancelling = False
             log.error("order %s: no promise: the store: %s", activation.order.id, error)
             raise ProblemError(Problem.TRY_AGAIN, "the store cannot be written") from error
+        self._tally.count("promised_cancels", "promised")
         self.resume(owed, activation, wait)
 
     def resume(self, owed: Owed, activation: Activation, wait: float | None = None) -> None:
@@ -77,6 +81,10 @@ class Cancels:
         task = asyncio.create_task(self._keep(owed, activation, wait))
         self._promised.add(task)
         task.add_done_callback(self._promised.discard)
+
+    def __len__(self) -> int:
+        """How many promises are to be kept."""
+        return len(self._promised)
 
     async def close(self) -> None:
         for task in self._promised:
@@ -114,9 +122,11 @@ class Cancels:
                     wait = min(max(error.seconds or 0.0, pause), LONGEST_WAIT)
                     pause = min(pause * 2, LONGEST_PAUSE)
                     continue
+                self._tally.count("promised_cancels", "too_late")
                 log.warning("order %s: charged, the promised cancel came too late: %s",
                             activation.order.id, error)  # fmt: skip
             else:
+                self._tally.count("promised_cancels", "kept")
                 log.info("order %s: cancelled as promised", activation.order.id)
             await self._done(owed, activation)
             return

@@ -23,6 +23,7 @@ from proxy.orders import Orders, kept
 from proxy.purchase import Pair, Pending, Purchase, candidates
 from proxy.reads import Reads
 from proxy.store import Ceiling, Owed, OwedKind, SqliteStore, StoreError
+from proxy.tally import Tally
 from proxy.upstream.client import Upstream
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ class Journal:
         reads: Reads,
         cancels: Cancels,
         store: SqliteStore,
+        tally: Tally,
         *,
         reuse_seconds: float,
     ) -> None:
@@ -52,10 +54,11 @@ class Journal:
         self._reads = reads
         self._cancels = cancels
         self._store = store
+        self._tally = tally
         self._reuse_seconds = reuse_seconds
         self._started = 0.0
         self._shared: set[Key] = set()
-        self._pending = Pending()
+        self.pending = Pending()
         self._tasks: set[asyncio.Task[None]] = set()
         self._watched: set[Key] = set()
 
@@ -69,10 +72,10 @@ class Journal:
             purchase = Purchase(owed)
             match owed.kind:
                 case OwedKind.PURCHASE:
-                    self._pending.add(purchase)
+                    self.pending.add(purchase)
                     self.leave(purchase)
                 case OwedKind.ORPHAN:
-                    self._pending.add(purchase)
+                    self.pending.add(purchase)
                     purchase.activation = self._orders.of(owed.key, owed.order)
                     self.release(purchase)
                 case OwedKind.CANCEL:
@@ -80,10 +83,10 @@ class Journal:
 
     async def close(self) -> None:
         """Purchases under way come to their end; the rest is owed by the next run."""
-        posts = [p.post for p in self._pending if p.post and p.is_under_way]
+        posts = [p.post for p in self.pending if p.post and p.is_under_way]
         if posts:
             await asyncio.wait(posts, timeout=GRACE)
-        tasks = {*self._tasks, *posts, *(p.timer for p in self._pending if p.timer)}
+        tasks = {*self._tasks, *posts, *(p.timer for p in self.pending if p.timer)}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -96,13 +99,13 @@ class Journal:
         now = self._upstream.now()
         id, cents = str(uuid4()), quoted or 0
         owed = Owed(id, OwedKind.PURCHASE, key, service, iso, now, wish=wish, cents=cents)
-        listed = len(self._orders.activations(key.listing))
+        listed = self._orders.places(key.listing)
         purchase = Purchase(owed, listed, has_client=True, quoted=quoted)
-        self._pending.add(purchase)
+        self.pending.add(purchase)
         try:
             refused = await self._store.owe(owed, ceiling)
         except StoreError as error:
-            self._pending.drop(purchase)
+            self.pending.drop(purchase)
             log.error("no purchase: the store cannot be written: %s", error)
             raise ProblemError(Problem.TRY_AGAIN, "the store cannot be written") from error
         except asyncio.CancelledError:
@@ -110,7 +113,7 @@ class Journal:
             self._task(self.drop(purchase))
             raise
         if refused:
-            self._pending.drop(purchase)
+            self.pending.drop(purchase)
             raise ProblemError(refused, "a ceiling of the key")
         return purchase
 
@@ -143,7 +146,7 @@ class Journal:
 
     def _check_wish(self, pair: Pair, wish: str) -> None:
         wished = self._orders.wished(pair[0], wish)
-        same = [p for p in self._pending.of(pair[0]) if p.pair == pair and p.owed.wish == wish]
+        same = [p for p in self.pending.of(pair[0]) if p.pair == pair and p.owed.wish == wish]
         if (wished and wished.told) or any(purchase.has_client for purchase in same):
             raise ProblemError(Problem.ORDER_EXISTS)
         if any(purchase.unclear for purchase in same):
@@ -157,7 +160,7 @@ class Journal:
     def release(self, purchase: Purchase) -> None:
         """Nobody waits for it any more: its refund is in sight, unless it is claimed before."""
         purchase.has_client = False
-        if purchase.activation and purchase in self._pending:
+        if purchase.activation and purchase in self.pending:
             purchase.timer = asyncio.create_task(self._expire(purchase))
 
     async def bought(self, purchase: Purchase, activation: Activation) -> None:
@@ -168,6 +171,7 @@ class Journal:
         purchase.unclear, purchase.activation = False, activation
         purchase.owed = replace(purchase.owed, kind=OwedKind.ORPHAN, order=order.id)
         entries = purchase.entries(order, self._upstream.now())
+        self._tally.count("charged_cents", by=order.cents or 0)
         log.info("bought %s: %s for %s cents, %s", order.id, entries[-1].what, order.cents, key)
         try:
             await self._store.commit(purchase.owed, kept(key, activation), *entries)
@@ -184,17 +188,20 @@ class Journal:
             activation.told = False
             log.error("order %s is not handed out: the store: %s", activation.order.id, error)
             raise ProblemError(Problem.TRY_AGAIN, "the store cannot be written") from error
-        self._pending.drop(purchase)
+        self._tally.count("purchases", "told")
+        self.pending.drop(purchase)
 
     async def give_back(self, purchase: Purchase) -> None:
-        """Cancel what no client gets, as soon as the upstream allows it."""
+        """Cancel what no client gets."""
         await self._cancels.promise(purchase.owed, purchase.owned)
-        self._pending.drop(purchase)
+        self._tally.count("purchases", "given_back")
+        self.pending.drop(purchase)
 
     async def drop(self, purchase: Purchase) -> None:
         """It made no order."""
+        self._tally.count("purchases", "none")
         purchase.unclear = False
-        self._pending.drop(purchase)
+        self.pending.drop(purchase)
         try:
             await self._store.settle(purchase.owed.id)
         except StoreError as error:
@@ -202,6 +209,7 @@ class Journal:
 
     def leave(self, purchase: Purchase) -> None:
         """The outcome is unknown: the order list is looked at until it is known, or too old."""
+        self._tally.count("purchases", "unclear")
         purchase.unclear = True
         account = purchase.owed.key.upstream
         if account not in self._watched:
@@ -223,14 +231,14 @@ class Journal:
             (purchase for purchase in self._unclear(key) if purchase.pair[1:] == what),
             key=lambda purchase: (not purchase.has_client, -purchase.owed.at),
         )
-        same = (p for p in self._pending.of(key) if p.pair[1:] == what)
+        same = (p for p in self.pending.of(key) if p.pair[1:] == what)
         under_way = min((p.owed.at for p in same if p.is_under_way), default=math.inf)
         listed = self._orders.activations(key.listing)
         found, is_all = candidates(what, purchases, listed, under_way)
         found = await self._unowned(found)
         if len(found) > len(purchases):
             # One of them is another program's: to guess could hand it out, or cancel it.
-            log.warning("none of %d orders is adopted for %d", len(found), len(purchases))
+            log.warning("none of %d orders is adopted", len(found))
             return
         for purchase, activation in zip(purchases, found, strict=False):
             own = self._orders.adopt(purchase.owed.key, activation.order)
@@ -259,7 +267,7 @@ class Journal:
             return
         # Reckoned now: before the first answer the upstream's clock is not known.
         started = self._upstream.now() - asyncio.get_running_loop().time() + self._started
-        intents = [p for p in self._pending.of(key) if not p.activation]
+        intents = [p for p in self.pending.of(key) if not p.activation]
         young = [
             activation
             for activation in self._orders.activations(key.listing)
@@ -296,11 +304,11 @@ class Journal:
             await asyncio.sleep(RECONCILE_SECONDS)
 
     def _unclaimed(self, pair: Pair, wish: str) -> list[Purchase]:
-        same = (p for p in self._pending.of(pair[0]) if p.pair == pair and p.owed.wish == wish)
+        same = (p for p in self.pending.of(pair[0]) if p.pair == pair and p.owed.wish == wish)
         return [purchase for purchase in same if not purchase.has_client]
 
     def _unclear(self, key: Key) -> list[Purchase]:
-        return [p for p in self._pending.of(key) if p.unclear]
+        return [p for p in self.pending.of(key) if p.unclear]
 
     def _task(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

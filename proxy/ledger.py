@@ -13,6 +13,7 @@ from proxy.legacy.answers import dollars
 from proxy.model import Caps, Key
 from proxy.programs import Programs
 from proxy.store import Entry, open_store
+from proxy.tally import Tally
 from proxy.upstream.budget import Budget
 from proxy.upstream.client import Upstream
 
@@ -96,7 +97,7 @@ async def of_account(config: UpstreamConfig, since: float) -> list[Entry]:
         raise ProblemError(Problem.NO_KEY, "set upstream.api_key, or PROXY_UPSTREAM_API_KEY")
     key, store = Key(config.api_key), open_store("sqlite://")
     budget = Budget(config.requests_per_minute, store, time.time)
-    upstream = Upstream(config.url, config.timeout, budget)
+    upstream = Upstream(config.url, config.timeout, budget, Tally())
     try:
         rows = await upstream.transactions(key)
     finally:

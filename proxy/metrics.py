@@ -1,34 +1,45 @@
-"""What Prometheus is told. Every label has a bounded set of values."""
+"""What Prometheus is told, see docs/metrics.md. Every label has few values.
+
+The library is loaded for the first answer, not for the start.
+"""
 
 import re
+from collections.abc import Callable, Iterator
 from functools import cached_property
+from itertools import accumulate
 from typing import TYPE_CHECKING
+
+from proxy.tally import DELAYS, Tally
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry, Counter
+    from prometheus_client.metrics_core import Metric
+
+PREFIX = "virtualsms_proxy_"
 
 _WORD = re.compile(rb"[A-Z_]{2,40}")
 
+# The counts of the tally: name, labels, what it is.
+COUNTS = (
+    ("upstream_calls", ("call", "result"), "Calls of the upstream: ok, or the problem."),
+    ("cache_answers", ("cache", "how"), "Answers of the caches: HIT, MISS or STALE."),
+    ("frames", ("kind",), "What sockets said: an SMS, or a hint to read."),
+    ("purchases", ("outcome",), "Purchases: told, or what became of them."),
+    ("promised_cancels", ("outcome",), "Promised cancels: promised, kept, too_late."),
+    ("charged_cents", (), "Cents that the upstream took."),
+    ("refunded_cents", (), "Cents that it gave back."),
+)
+
+Gauges = Callable[[], Iterator[tuple[str, str, dict[str, float]]]]
+"""Name, what it is, and the value of each label; a value without labels has the label ''."""
+
 
 class Metrics:
-    """One set for each app. The library is loaded for the first answer, not for the start."""
+    """One set for each app. `gauges` tells what is so at the moment."""
 
-    @cached_property
-    def registry(self) -> "CollectorRegistry":
-        from prometheus_client import CollectorRegistry
-
-        return CollectorRegistry()
-
-    @cached_property
-    def _answers(self) -> "Counter":
-        from prometheus_client import Counter
-
-        return Counter(
-            "virtualsms_proxy_answers",
-            "Answers to clients, by dialect, action and first word (JSON for a body in JSON).",
-            ["dialect", "action", "word"],
-            registry=self.registry,
-        )
+    def __init__(self, tally: Tally, gauges: Gauges) -> None:
+        self._tally = tally
+        self._gauges = gauges
 
     def answers(self, dialect: str, action: str, body: bytes) -> "Counter":
         """The counter of such answers. `action` is one of the registry, or `other`."""
@@ -39,4 +50,47 @@ class Metrics:
     def page(self) -> bytes:
         from prometheus_client import generate_latest
 
-        return generate_latest(self.registry)
+        assert self._answers, "it stands on the page from the beginning"
+        return generate_latest(self._registry)
+
+    def collect(self) -> "Iterator[Metric]":
+        """Everything but the answers, which are counted where they are given."""
+        from prometheus_client.metrics_core import (
+            CounterMetricFamily,
+            GaugeMetricFamily,
+            HistogramMetricFamily,
+        )
+
+        for name, labels, text in COUNTS:
+            counter = CounterMetricFamily(PREFIX + name, text, labels=labels)
+            for values, count in self._tally.of(name) or ([((), 0)] if not labels else []):
+                counter.add_metric(values, count)
+            yield counter
+        for name, text, by_label in self._gauges():
+            has_states = "" not in by_label
+            gauge = GaugeMetricFamily(PREFIX + name, text, labels=["state"] * has_states)
+            for label, value in by_label.items():
+                gauge.add_metric([label] * has_states, value)
+            yield gauge
+        text = "Seconds from an SMS to its first reading by a client."
+        delays = HistogramMetricFamily(PREFIX + "sms_delay_seconds", text)
+        bounds = [*map(str, DELAYS), "+Inf"]
+        sums = accumulate(self._tally.delays)
+        delays.add_metric([], list(zip(bounds, sums, strict=True)), self._tally.delayed)
+        yield delays
+
+    @cached_property
+    def _registry(self) -> "CollectorRegistry":
+        from prometheus_client import CollectorRegistry
+
+        registry = CollectorRegistry()
+        registry.register(self)
+        return registry
+
+    @cached_property
+    def _answers(self) -> "Counter":
+        from prometheus_client import Counter
+
+        text = "Answers to clients by dialect, action and first word; JSON for a body in JSON."
+        labels = ["dialect", "action", "word"]
+        return Counter(PREFIX + "answers", text, labels, registry=self._registry)

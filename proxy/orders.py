@@ -7,11 +7,21 @@ from dataclasses import dataclass, field, replace
 
 from proxy.errors import Problem, ProblemError
 from proxy.legacy.activation import Activation, candidates, code_of
+from proxy.legacy.status import Phase
 from proxy.model import OVER, Key, Order, OrderState, Sms, merge
 from proxy.store import Entry, Kept, SqliteStore, StoreError
+from proxy.tally import Tally
 from proxy.upstream.cache import Cache
 
 log = logging.getLogger(__name__)
+
+MAX_ACCOUNTS = 10_000
+"""So many keys are known before those that nobody uses are let go."""
+EMPTY_SECONDS, IDLE_SECONDS = 60.0, 7200.0
+SWEEP_SECONDS = 10.0
+
+LONGEST_LIFE = 3600.0
+"""Seconds that an order lives at most: 20 minutes live, 60 in a sample of the documentation."""
 
 
 @dataclass(slots=True)
@@ -21,27 +31,70 @@ class _Account:
     by_id: dict[int, Activation] = field(default_factory=dict)
     by_order: dict[str, Activation] = field(default_factory=dict)
     by_wish: dict[str, Activation] = field(default_factory=dict)
+    places: int = 0
+    used_at: float = 0.0
+    """On the monotonic clock."""
 
     def add(self, activation: Activation) -> None:
         self.by_id[activation.id] = self.by_order[activation.order.id] = activation
-        activation.place = len(self.by_id)
+        self.places += 1
+        activation.place = self.places
         if activation.wish:
             self.by_wish[activation.wish] = activation
+
+    def drop(self, activation: Activation) -> None:
+        self.by_id.pop(activation.id, None)
+        self.by_order.pop(activation.order.id, None)
+        self.by_wish.pop(activation.wish, None)
 
 
 class Orders:
     """`now` is the upstream's clock."""
 
-    def __init__(self, store: SqliteStore, now: Callable[[], float]) -> None:
+    def __init__(self, store: SqliteStore, tally: Tally, now: Callable[[], float]) -> None:
         self._store = store
+        self._tally = tally
         self._now = now
         self._accounts: dict[Key, _Account] = {}
         self._opened: Cache[Key, None] = Cache(0.0, 1)
+        self._swept_at = float("-inf")
 
     async def open(self, key: Key) -> None:
         """Bring the key's activations back from the store, once."""
-        if key not in self._accounts:
+        account = self._accounts.get(key)
+        if account is None:
+            self._let_go_of_idle()
             await self._opened.get(key, lambda: self._load(key))
+            account = self._accounts[key]
+        account.used_at = asyncio.get_running_loop().time()
+
+    def _let_go_of_idle(self) -> None:
+        """Whoever sends one wrong key after the other must not fill the memory."""
+        now = asyncio.get_running_loop().time()
+        if len(self._accounts) < MAX_ACCOUNTS or now - self._swept_at < SWEEP_SECONDS:
+            return
+        self._swept_at = now
+        for key, account in list(self._accounts.items()):
+            if now - account.used_at > (IDLE_SECONDS if account.by_id else EMPTY_SECONDS):
+                del self._accounts[key]
+
+    def forget(self, before: float) -> None:
+        """What was created before that, as the store does."""
+        for account in self._accounts.values():
+            for activation in list(account.by_id.values()):
+                if (activation.order.created_at or 0.0) < before and activation.is_settled:
+                    account.drop(activation)
+
+    def states(self) -> dict[str, float]:
+        """How many of the last hour are in each phase."""
+        found = dict.fromkeys((phase.name.lower() for phase in Phase), 0.0)
+        young = self._now() - LONGEST_LIFE
+        for account in self._accounts.values():
+            for activation in reversed(account.by_id.values()):
+                if (activation.order.created_at or 0.0) < young:
+                    break
+                found[activation.phase.name.lower()] += 1
+        return found
 
     async def _load(self, key: Key) -> None:
         account = _Account()
@@ -132,6 +185,10 @@ class Orders:
         except StoreError as error:
             log.error("orders could not be kept: %s", error)
 
+    def places(self, key: Key) -> int:
+        """How many activations of an open key have ever been known."""
+        return self._accounts[key].places
+
     def activations(self, key: Key) -> Collection[Activation]:
         """Those that are known of an open key."""
         return self._accounts[key].by_id.values()
@@ -169,6 +226,8 @@ class Orders:
         order = activation.order
         if activation.told is not None and not any(not sms.pushed for sms in order.messages):
             now, cents, why = self._now(), order.cents or 0, order.state.value
+            self._tally.count("refunded_cents", by=cents)
+            log.info("order %s: %s, %d cents are refunded", order.id, why, cents)
             try:
                 await self._store.book(Entry(now, key.hash, order.id, "refund", cents, why))
             except StoreError as error:

@@ -1,6 +1,7 @@
 """One intended purchase, from the intent to the telling."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -39,6 +40,12 @@ class Purchase:
     @property
     def is_under_way(self) -> bool:
         return self.post is not None and not self.post.done()
+
+    @property
+    def state(self) -> str:
+        if self.activation and not self.has_client:
+            return "orphan"
+        return "unclear" if self.unclear else "under_way"
 
     @property
     def owned(self) -> Activation:
@@ -95,6 +102,11 @@ class Pending:
     def of(self, key: Key) -> Collection[Purchase]:
         """Of all programs that share the account of a key."""
         return self._of_key.get(key.upstream, {}).values()
+
+    def states(self) -> dict[str, float]:
+        """How many are under way, unclear, or orphans."""
+        found = Counter(purchase.state for purchase in self)
+        return {state: float(found[state]) for state in ("under_way", "unclear", "orphan")}
 
     def __contains__(self, purchase: Purchase) -> bool:
         return purchase.owed.id in self._of_key.get(purchase.owed.key.upstream, {})

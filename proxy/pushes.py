@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from proxy.legacy.activation import Activation
 from proxy.model import OVER, Frame, Key
 from proxy.orders import Orders
+from proxy.tally import Tally
 from proxy.upstream.feed import Feed, FeedError
 
 log = logging.getLogger(__name__)
@@ -52,9 +53,12 @@ class _Line:
 class Pushes:
     """At most `most` sockets; none at all if that is 0. `now` is the upstream's clock."""
 
-    def __init__(self, feed: Feed, orders: Orders, now: Callable[[], float], most: int) -> None:
+    def __init__(
+        self, feed: Feed, orders: Orders, tally: Tally, now: Callable[[], float], most: int
+    ) -> None:
         self._feed = feed
         self._orders = orders
+        self._tally = tally
         self._now = now
         self._most = most
         self._lines: dict[tuple[Key, int], _Line] = {}
@@ -70,6 +74,12 @@ class Pushes:
         is_open = (key, activation.id) in self._lines
         if not is_open and self._is_waiting(activation) and self._has_room(key):
             self._open(_Line(key, activation))
+
+    @property
+    def states(self) -> dict[str, float]:
+        """How many sockets are open, and how many are to be."""
+        still_open = sum(line.activation.open_at < math.inf for line in self._lines.values())
+        return {"open": still_open, "closed": len(self._lines) - still_open}
 
     async def close(self) -> None:
         tasks = [line.task for line in self._lines.values() if line.task]
@@ -165,7 +175,9 @@ class Pushes:
 
     async def _take(self, line: _Line, frame: Frame) -> None:
         text, activation = frame.text, line.activation
-        if not text or not await self._orders.pushed(line.key, activation, text):
+        is_told = bool(text) and await self._orders.pushed(line.key, activation, text)
+        self._tally.count("frames", "sms" if is_told else "hint")
+        if not is_told:
             activation.hinted_at = _now()
 
 

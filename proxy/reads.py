@@ -16,7 +16,7 @@ from cachetools import LRUCache
 from proxy.errors import Problem, ProblemError
 from proxy.legacy.activation import MAX_ID, Activation
 from proxy.model import Key
-from proxy.orders import Orders
+from proxy.orders import LONGEST_LIFE, Orders
 from proxy.pushes import Pushes
 from proxy.upstream.budget import Budget
 from proxy.upstream.client import Upstream
@@ -35,9 +35,6 @@ PUSHED = 10.0
 
 CAPS = (50, 200)
 """Rows that the upstream lists at most; sources differ."""
-
-LONGEST_LIFE = 3600.0
-"""Seconds that an order lives at most: 20 minutes live, 60 in a sample of the documentation."""
 
 MAX_KEYS = 10_000
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from proxy.orders import Orders
 from proxy.store import SqliteStore, StoreError
 
 log = logging.getLogger(__name__)
@@ -11,10 +12,13 @@ log = logging.getLogger(__name__)
 EVERY_SECONDS = 6 * 3600.0
 
 
-async def forget_old(store: SqliteStore, now: Callable[[], float], seconds: float) -> None:
+async def forget_old(
+    store: SqliteStore, orders: Orders, now: Callable[[], float], seconds: float
+) -> None:
     """For ever, every six hours. `now` is the upstream's clock."""
     while True:
         try:
+            orders.forget(now() - seconds)
             await store.forget(now() - seconds)
         except StoreError as error:
             log.error("old orders could not be forgotten: %s", error)

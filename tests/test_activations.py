@@ -11,6 +11,7 @@ from proxy.legacy.status import Phase
 from proxy.model import Key, Order, OrderState, Sms, merge
 from proxy.orders import Orders
 from proxy.store import open_store
+from proxy.tally import Tally
 
 KEY = Key("k")
 
@@ -36,7 +37,7 @@ def test_the_id_of_an_order_never_changes_from_version_to_version():
 
 async def learned(*orders):
     store = open_store("sqlite://")
-    known = Orders(store, lambda: 0.0)
+    known = Orders(store, Tally(), lambda: 0.0)
     await known.open(KEY)
     known.learn(KEY, *orders)
     await store.close()

@@ -8,7 +8,7 @@ import pytest
 PROXY = Path(__file__).parent.parent / "proxy"
 FILES = sorted(PROXY.rglob("*.py"))
 
-FOUNDATION = {"errors", "model", "sheet"}
+FOUNDATION = {"errors", "model", "sheet", "tally"}
 ROOMS = {"legacy", "upstream", "codes", "sandbox"}
 
 IO = {"upstream", "store"}
@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "errors": set(),
     "model": set(),
     "sheet": set(),
+    "tally": set(),
     "codes": set(),
     "tables": {"codes"},
     "config": {"legacy"},
@@ -48,7 +49,7 @@ MAY_IMPORT = {
     }
     | IO,
     "metrics": set(),
-    "retention": {"store"},
+    "retention": {"orders", "store"},
     "entrance": {"legacy"},
     "protocol": {"programs", "actions", "entrance", "metrics", "legacy"},
     "app": {

@@ -4,17 +4,20 @@ Those in a folder are played in the dialect of its name. An answer with another 
 begins with it, as in `< [404] …`. `$name` in an answer is a gap the first time, and from then on
 what stood there. The key is added to every question. The world: `* wait SECONDS`, `* sms TEXT` to
 the newest order, or a path of the sandbox's control API with its JSON, in which `$order` is the
-newest order.
+newest order. Lines `@` before all others are the proxy's configuration, in JSON.
 """
 
 import asyncio
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
+from proxy.config import Config
 from tests.conftest import START
 from tests.world import World, a_world
 
@@ -27,9 +30,16 @@ TRANSCRIPTS = sorted(FOLDER.rglob("*.txt"))
 async def test_transcript(path):
     dialect = "" if path.parent == FOLDER else f"/{path.parent.name}"
     for dialogue in path.read_text().split("\n\n"):
-        async with a_world(beginning_now()) as world:
+        async with a_world(beginning_now(), **configured(dialogue)) as world:
             world.dialect = dialect
             await play(world, dialogue)
+
+
+def configured(dialogue: str) -> dict[str, Any]:
+    text = "".join(line[2:] for line in dialogue.splitlines() if line.startswith("@ "))
+    wanted = json.loads(text or "{}")
+    config = msgspec.convert(wanted, Config)
+    return {name: getattr(config, name) for name in wanted}
 
 
 def beginning_now():
@@ -59,7 +69,7 @@ async def play(world: World, dialogue: str) -> None:
                 assert answer.headers[name] == value, f"{dialogue}\n\n! {line}"
             case "*":
                 await happen(world, text)
-            case "#" | "":
+            case "@" | "#" | "":
                 pass
             case _:
                 raise AssertionError(f"not a line of a transcript: {line}")

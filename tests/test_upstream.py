@@ -10,6 +10,7 @@ from proxy.app import create_app
 from proxy.errors import Problem, ProblemError
 from proxy.model import Key
 from proxy.store import open_store
+from proxy.tally import Tally
 from proxy.upstream.budget import Budget
 from proxy.upstream.client import Upstream
 from tests.conftest import START
@@ -24,7 +25,7 @@ ORDER = {"order_id": "o", "phone_number": "44"}
 def upstream(answer, **options):
     budget = Budget(60, open_store("sqlite://"), time.time)
     return Upstream(
-        "https://up/api/v1", 12, budget, transport=httpx.MockTransport(answer), **options
+        "https://up/api/v1", 12, budget, Tally(), transport=httpx.MockTransport(answer), **options
     )
 
 

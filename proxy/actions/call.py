@@ -22,6 +22,8 @@ from proxy.purchases import Purchases
 from proxy.pushes import Pushes
 from proxy.reads import Reads
 from proxy.store import SqliteStore
+from proxy.tally import Tally
+from proxy.upstream.budget import Budget
 from proxy.upstream.cache import Cache
 from proxy.upstream.catalogue import Catalogue
 from proxy.upstream.client import Upstream
@@ -32,6 +34,8 @@ class House:
     """Everything an action can use."""
 
     programs: Programs
+    tally: Tally
+    budget: Budget
     upstream: Upstream
     store: SqliteStore
     orders: Orders

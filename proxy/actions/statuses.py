@@ -54,7 +54,12 @@ async def cancel_activation(call: Call) -> Answer:
 async def _looked(call: Call, *, whole: bool = False) -> View:
     activation = await call.activation()
     await call.house.reads.look(call.key, activation, whole=whole)
-    return call.view(activation)
+    view = call.view(activation)
+    if view.phase is Phase.RECEIVED and view.sms and not activation.was_read:
+        activation.was_read = True
+        if view.sms.received_at:
+            call.house.tally.read_after(view.now - view.sms.received_at)
+    return view
 
 
 async def _set(call: Call, wish: int | None) -> Step:

@@ -108,6 +108,13 @@ class Budget:
             if window:
                 window.answered()
 
+    @property
+    def states(self) -> dict[str, float]:
+        """Of the key that has the least left: how many requests; and how many keys must pause."""
+        windows = [window for key, window in self._windows.items() if key]
+        left = min((window.left for window in windows), default=self._per_minute)
+        return {"left": left, "paused": sum(window.is_closed for window in windows)}
+
     def close(self) -> None:
         for window in (*self._windows.values(), *self._narrow.values()):
             window.close()

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from cachetools import LRUCache
 
 from proxy.errors import ProblemError
+from proxy.tally import Tally
 
 HURRY = 2.0
 """Seconds that one waits for a new answer who could have the old one."""
@@ -38,8 +39,10 @@ class Cache(Generic[K, V]):
     where it fails or is slow, the old answer is served.
     """
 
-    def __init__(self, ttl: float, size: int) -> None:
+    def __init__(self, ttl: float, size: int, tally: Tally | None = None, name: str = "") -> None:
         self._ttl = ttl
+        self._tally = tally
+        self._name = name
         self._kept: LRUCache[K, _Kept[V]] = LRUCache(size)
         self._reads: dict[K, asyncio.Task[V]] = {}
 
@@ -47,6 +50,12 @@ class Cache(Generic[K, V]):
         self, key: K, read: Callable[[], Awaitable[V]], *, stale: bool = True
     ) -> Cached[V]:
         """The answer; the old one where the upstream fails, unless `stale` ones are of no use."""
+        cached = await self._get(key, read, stale)
+        if self._tally:
+            self._tally.count("cache_answers", self._name, cached.how)
+        return cached
+
+    async def _get(self, key: K, read: Callable[[], Awaitable[V]], stale: bool) -> Cached[V]:
         kept = self._kept.get(key)
         if kept and _now() < kept.until:
             return Cached(kept.value, "HIT", lambda: _now() < kept.until)

@@ -17,6 +17,7 @@ from msgspec.json import decode, encode
 from proxy.errors import Problem, ProblemError
 from proxy.model import Key, Market, Price, Service
 from proxy.store import Answer, SqliteStore, StoreError
+from proxy.tally import Tally
 from proxy.upstream.cache import Cache, Cached
 from proxy.upstream.client import Upstream
 
@@ -54,6 +55,7 @@ class Catalogue:
         upstream: Upstream,
         store: SqliteStore,
         clock: Callable[[], float],
+        tally: Tally,
         *,
         prices_ttl: float,
         catalog_ttl: float,
@@ -62,10 +64,12 @@ class Catalogue:
         self._upstream = upstream
         self._store = store
         self._clock = clock
-        self._prices: Cache[str, tuple[Price, ...]] = Cache(prices_ttl, MAX_SERVICES)
-        self._pairs: Cache[tuple[str, str], int] = Cache(prices_ttl, MAX_PAIRS)
-        self._services: Cache[str, tuple[Service, ...]] = Cache(catalog_ttl, 1)
-        self._markets: Cache[str, tuple[Market, ...]] = Cache(catalog_ttl, 1)
+        self._prices: Cache[str, tuple[Price, ...]] = Cache(
+            prices_ttl, MAX_SERVICES, tally, "prices"
+        )
+        self._pairs: Cache[tuple[str, str], int] = Cache(prices_ttl, MAX_PAIRS, tally, "price")
+        self._services: Cache[str, tuple[Service, ...]] = Cache(catalog_ttl, 1, tally, "services")
+        self._markets: Cache[str, tuple[Market, ...]] = Cache(catalog_ttl, 1, tally, "countries")
         self._per_second = per_second
         self._asked: LRUCache[str, None] = LRUCache(MAX_ASKED)
         self._asked_at = 0.0

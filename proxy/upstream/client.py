@@ -7,7 +7,7 @@ request never left, UNCLEAR when it may have had its effect.
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -19,6 +19,7 @@ import httpx
 
 from proxy.errors import Problem, ProblemError, classify
 from proxy.model import Key, Market, Order, Price, Service, Transaction
+from proxy.tally import Tally
 from proxy.upstream import wire
 from proxy.upstream.budget import Budget
 from proxy.upstream.cache import Cache
@@ -78,10 +79,12 @@ class Upstream:
         url: str,
         timeout: float,
         budget: Budget,
+        tally: Tally,
         clock: Callable[[], float] = time.time,
         transport: Transport | None = None,
     ) -> None:
         self._budget = budget
+        self._tally = tally
         self._refused: Cache[Key, None] = Cache(REFUSED_SECONDS, MAX_REFUSED)
         self._url = url
         self._transport = transport
@@ -175,6 +178,22 @@ class Upstream:
         *,
         order: str = "",
         **request: Any,
+    ) -> T:
+        try:
+            answer = await self._answer(call, read, key, order, request)
+        except ProblemError as error:
+            self._tally.count("upstream_calls", call, error.problem.name.lower())
+            raise
+        self._tally.count("upstream_calls", call, "ok")
+        return answer
+
+    async def _answer(
+        self,
+        call: str,
+        read: Callable[[Any], T],
+        key: Key | None,
+        order: str,
+        request: Mapping[str, Any],
     ) -> T:
         method, path, urgency = ENDPOINTS[call]
         headers = {"X-API-Key": key.secret} if key else {}

@@ -95,9 +95,16 @@ class Window:
         return self._spent
 
     @property
+    def left(self) -> float:
+        return self.limit - len(self.spent())
+
+    @property
+    def is_closed(self) -> bool:
+        return _now() < self._closed_until
+
+    @property
     def is_idle(self) -> bool:
-        is_closed = _now() < self._closed_until
-        return not (is_closed or self.spent() or self._waiting)
+        return not (self.is_closed or self.spent() or self._waiting)
 
     def has_room(self, urgency: Urgency, owner: str = "") -> bool:
         return _now() >= self._opens_at(urgency, owner)
