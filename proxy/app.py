@@ -20,6 +20,7 @@ from proxy.codes import Codes
 from proxy.config import Config, ConfigError
 from proxy.journal import Journal
 from proxy.legacy.dialects import DIALECTS
+from proxy.logs import Secrets
 from proxy.metrics import Metrics
 from proxy.model import Key
 from proxy.orders import Orders
@@ -60,18 +61,27 @@ def create_app(
     clock: Callable[[], float] = time.time,
     transport: Transport | None = None,
     connect: Connect | None = None,
+    secrets: Secrets | None = None,
 ) -> "App":
     """The proxy. `clock` is the wall clock in seconds; `transport` and `connect` stand in for the
-    network.
+    network; `secrets` learns the keys, for the log.
 
     Raises SheetError, ConfigError or StoreError. Nothing is connected before the app starts.
     """
     house = build_house(config, clock, transport, connect)
+    strangers, secrets = Strangers(), secrets or Secrets()
+    secrets.add(*(program.key.secret for program in house.programs))
+    secrets.add(config.upstream.api_key or "")
+
+    def renewed(key: Key) -> Key:
+        """Of what an earlier run owes: its key is no stranger to the log."""
+        secrets.add(key.secret)
+        return house.programs.renewed(key)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await house.catalogue.start()
-        await house.journal.start(house.programs.renewed)
+        await house.journal.start(renewed)
         forgetting = asyncio.create_task(
             forget_old(house.store, house.orders, house.upstream.now, config.store.retention)
         )
@@ -86,11 +96,10 @@ def create_app(
         await house.upstream.close()
         await house.store.close()
 
-    strangers = Strangers()
     metrics = Metrics(house.tally, lambda: gauges(house))
     timeout, sample = config.upstream.timeout, config.log.sample
     protocols = {
-        name: Protocol(house, dialect, metrics, strangers, timeout, sample)
+        name: Protocol(house, dialect, metrics, strangers, secrets, timeout, sample)
         for name, dialect in DIALECTS.items()
     }
 

@@ -47,8 +47,9 @@ def serve(path: Path | None, host: str | None, port: int | None) -> None:
     from proxy.app import create_app
 
     config = _config(path)
-    logs.set_up(config.log.level, config.log.format)
-    app = _built(lambda: create_app(config))
+    secrets = logs.Secrets()
+    logs.set_up(config.log.level, config.log.format, secrets)
+    app = _built(lambda: create_app(config, secrets=secrets))
     tls = _built(lambda: server.tls_context(config.listen.tls_cert, config.listen.tls_key))
     opened = _open(host or config.listen.host, config.listen.port if port is None else port)
     click.echo(f"listening on {server.url(opened, tls)}")
@@ -80,7 +81,8 @@ def sandbox(port: int, sms_after: float, upstream_only: bool, changes: tuple[str
     from proxy.sandbox.beside import beside, lines_to_copy, upstream_lines
 
     config = _config(None)
-    logs.set_up(config.log.level, config.log.format)
+    secrets = logs.Secrets()
+    logs.set_up(config.log.level, config.log.format, secrets)
     switches = _switches(changes)
     simulated = _built(lambda: create_sandbox(switches, sms_after=sms_after))
     opened = _open(config.listen.host, port)
@@ -89,7 +91,7 @@ def sandbox(port: int, sms_after: float, upstream_only: bool, changes: tuple[str
         click.echo(upstream_lines(url))
         server.run(simulated, opened)
         return
-    app = _built(lambda: create_app(config.for_sandbox(f"{url}/api/v1")))
+    app = _built(lambda: create_app(config.for_sandbox(f"{url}/api/v1"), secrets=secrets))
     click.echo(lines_to_copy(url, sms_after))
     server.run(beside(app, simulated), opened)
 

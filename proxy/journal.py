@@ -188,6 +188,7 @@ class Journal:
             activation.told = False
             log.error("order %s is not handed out: the store: %s", activation.order.id, error)
             raise ProblemError(Problem.TRY_AGAIN, "the store cannot be written") from error
+        log.info("order %s: told as activation %d", activation.order.id, activation.id)
         self._tally.count("purchases", "told")
         self.pending.drop(purchase)
 

@@ -163,6 +163,7 @@ class Orders:
         told = replace(activation.order, messages=(Sms(text, self._now(), pushed=True),))
         await self.save(key, replace(activation, order=told))
         activation.order = merge(activation.order, told)
+        log.info("order %s: its socket tells an SMS", activation.order.id)
         activation.tried_at = asyncio.get_running_loop().time()
         return True
 
@@ -276,6 +277,8 @@ def _take_in(known: Activation, order: Order, asked_at: float | None) -> bool:
         return False
     if known.asked_at and merged.messages != known.order.messages:
         known.asked_at = _asked_after(known, merged.messages)
+    if len(merged.messages) > len(known.order.messages):
+        log.info("order %s: %d SMS", order.id, len(merged.messages))
     known.order = merged
     return True
 

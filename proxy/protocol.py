@@ -18,6 +18,7 @@ from proxy.legacy.answers import Answer
 from proxy.legacy.dialects import Dialect
 from proxy.legacy.dialects.dialect import written
 from proxy.legacy.request import MAX_BODY, Request, parse
+from proxy.logs import REQUEST, Secrets
 from proxy.metrics import Metrics
 from proxy.programs import Program, Strangers
 
@@ -53,6 +54,7 @@ class Protocol:
         dialect: Dialect,
         metrics: Metrics,
         strangers: Strangers,
+        secrets: Secrets,
         timeout: float,
         sample: float,
     ) -> None:
@@ -63,6 +65,7 @@ class Protocol:
         self._sample = sample
         self._repeats = Repeats()
         self._strangers = strangers
+        self._secrets = secrets
         self._run, self._places = token_hex(4), count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,9 +76,11 @@ class Protocol:
             repeat.counter.inc()
             await repeat.reply.send(send, request_id.encode())
             if self._sample:
-                self._note(request_id, "a question asked before", 0.0)
+                REQUEST.set(request_id)
+                self._note("a question asked before", 0.0)
             return
         begun = time.perf_counter()
+        REQUEST.set(request_id)
         try:
             body = await _read_body(scope, receive)
         except ClientDisconnect:
@@ -83,18 +88,16 @@ class Protocol:
         if body is None:
             action, answer = "", Answer(b"the body is over 64 KiB", status=413)
         else:
-            action, answer = await self._answer(request_id, scope, body, Client(receive))
+            action, answer = await self._answer(scope, body, Client(receive))
         await Reply(answer).send(send, request_id.encode())
         known = action if action in ACTIONS else "other"
         counter = self._metrics.answers(self._dialect.name, known, answer.body)
         counter.inc()
         self._repeats.remember(scope, answer, counter)
         if self._sample:
-            self._note(request_id, known, time.perf_counter() - begun)
+            self._note(known, time.perf_counter() - begun)
 
-    async def _answer(
-        self, request_id: str, scope: Scope, body: bytes, client: Client
-    ) -> tuple[str, Answer]:
+    async def _answer(self, scope: Scope, body: bytes, client: Client) -> tuple[str, Answer]:
         """The action that was asked for, and its answer."""
         action = ""
         try:
@@ -109,13 +112,13 @@ class Protocol:
             is_the_same = not key and program.caps.expires is None
             return action, answer if is_the_same else answer.while_it(None)
         except ProblemError as error:
-            log.debug("%s: %s", request_id, error)
+            log.debug("%s", error)
             return action, self._dialect.refuse(error, action)
         except (TimeoutError, asyncio.CancelledError):
             # Cancelled is what the server does to the last requests when it stops.
             problem = ProblemError(Problem.TRY_AGAIN)
         except Exception:
-            log.exception("%s: a bug; the client was told to try again", request_id)
+            log.exception("a bug; the client was told to try again")
             problem = ProblemError(Problem.TRY_AGAIN)
         return action, self._dialect.refuse(problem, action)
 
@@ -129,6 +132,7 @@ class Protocol:
         return sent[len(before) :] if is_named else ""
 
     async def _program(self, key: str, scope: Scope) -> Program:
+        self._secrets.add(key)
         try:
             return self._house.programs.of(key)
         except ProblemError:
@@ -146,9 +150,9 @@ class Protocol:
             raise ProblemError(Problem.BAD_ACTION)
         return await action(Call(self._house, self._dialect, request, program, client))
 
-    def _note(self, request_id: str, what: str, seconds: float) -> None:
+    def _note(self, what: str, seconds: float) -> None:
         if random.random() < self._sample:
-            log.info("%s: %s, %s, %.1f ms", request_id, self._dialect.name, what, seconds * 1000)
+            log.info("%s: %s, %.1f ms", self._dialect.name, what, seconds * 1000)
 
 
 async def _read_body(scope: Scope, receive: Receive) -> bytes | None:

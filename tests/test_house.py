@@ -51,8 +51,9 @@ MAY_IMPORT = {
     "metrics": set(),
     "retention": {"orders", "store"},
     "entrance": {"legacy"},
-    "protocol": {"programs", "actions", "entrance", "metrics", "legacy"},
+    "protocol": {"programs", "logs", "actions", "entrance", "metrics", "legacy"},
     "app": {
+        "logs",
         "programs",
         "retention",
         "protocol",
