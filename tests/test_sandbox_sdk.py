@@ -1,10 +1,12 @@
 """The vendor's own SDK 2.0.0, unmodified from PyPI, judges the sandbox."""
 
 import importlib
+import json
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from queue import SimpleQueue
 from types import ModuleType
 from typing import Any
 
@@ -22,6 +24,7 @@ PINNED = (
 # The SDK compares cancel_available_at with its own clock and does not ask when it is too early.
 # In a sandbox whose clock is behind by this, it always asks.
 BEHIND = 3600.0
+SOON = 5.0
 
 
 @pytest.fixture(scope="session")
@@ -78,9 +81,20 @@ def _clock(behind: float) -> Callable[[], float]:
 
 
 @pytest.fixture(scope="module")
-def addresses() -> Iterator[tuple[str, str]]:
+def sent() -> "SimpleQueue[Any]":
+    """The bodies of the webhooks that were sent."""
+    return SimpleQueue()
+
+
+@pytest.fixture(scope="module")
+def addresses(sent: "SimpleQueue[Any]") -> Iterator[tuple[str, str]]:
     """A sandbox with the right time, and one whose clock is behind."""
-    quick = create_sandbox(sms_after=0.2, switches=NO_LIMIT)
+
+    async def post(url: str, headers: dict[str, str], body: bytes) -> int:
+        sent.put(json.loads(body))
+        return 200
+
+    quick = create_sandbox(sms_after=0.2, switches=NO_LIMIT, post=post)
     behind = create_sandbox(clock=_clock(BEHIND), sms_after=NEVER)
     with served(quick) as first, served(behind) as second:
         yield first, second
@@ -344,13 +358,48 @@ def test_a_purchase_that_fails_after_the_charge_is_found_in_the_list(desk: Desk)
     assert [row["service"] for row in desk.client.list_orders()] == ["vk"]
 
 
-def test_webhooks(desk: Desk) -> None:
+def test_the_seven_calls_of_webhooks(desk: Desk, sent: "SimpleQueue[Any]") -> None:
     made = desk.client.create_webhook("https://example.com/hook", ["sms.received"])["webhook"]
     id = made["id"]
+    assert made["secret"].startswith("whsec_")
     assert desk.client.list_webhooks()["count"] == 1
-    assert desk.client.get_webhook(id)["webhook"]["url"] == "https://example.com/hook"
-    assert desk.client.update_webhook(id, description="mine")["success"] is True
+    seen = desk.client.get_webhook(id)["webhook"]
+    assert (seen["url"], "secret" in seen) == ("https://example.com/hook", False)
+    assert desk.client.update_webhook(id, description="mine")["webhook"]["description"] == "mine"
     fired = desk.client.test_webhook(id)
-    rows = desk.client.list_webhook_deliveries(id)["deliveries"]
-    assert [row["id"] for row in rows] == [fired["delivery_id"]]
+    event = sent.get(timeout=SOON)
+    assert (event["id"], event["data"]["test"]) == (fired["event_id"], True)
+    (row,) = desk.client.list_webhook_deliveries(id)["deliveries"]
+    assert (row["id"], row["status"], row["payload"]) == (fired["delivery_id"], "delivered", event)
     assert desk.client.delete_webhook(id) == {"success": True, "id": id}
+    assert desk.client.list_webhooks()["webhooks"] == []
+
+
+def test_a_webhook_tells_what_the_sdk_reads(desk: Desk, sent: "SimpleQueue[Any]") -> None:
+    desk.client.create_webhook("https://example.com/hook", ["sms.received"])
+    order = desk.client.create_order("wa", "GB")
+    data = sent.get(timeout=SOON)["data"]
+    read = desk.client.get_sms(order["order_id"])
+    assert data["order_id"] == order["order_id"]
+    assert (data["phone_number"], data["full_text"]) == (
+        order["phone_number"],
+        read["messages"][0]["content"],
+    )
+
+
+def test_a_paused_webhook_cannot_be_tested_until_it_goes_on(
+    desk: Desk, sent: "SimpleQueue[Any]"
+) -> None:
+    id = desk.client.create_webhook("https://example.com/hook", ["sms.received"])["webhook"]["id"]
+    assert desk.client.update_webhook(id, paused=True)["webhook"]["paused"] is True
+    with pytest.raises(desk.sdk.ApiError, match="paused"):
+        desk.client.test_webhook(id)
+    desk.client.update_webhook(id, paused=False)
+    fired = desk.client.test_webhook(id)
+    assert sent.get(timeout=SOON)["id"] == fired["event_id"]
+
+
+@pytest.mark.parametrize("url", ["http://example.com/", "https://localhost/"])
+def test_a_webhook_address_that_the_sdk_warns_of_is_refused(desk: Desk, url: str) -> None:
+    with pytest.raises(desk.sdk.ApiError, match="Unknown url"):
+        desk.client.create_webhook(url, ["sms.received"])

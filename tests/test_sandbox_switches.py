@@ -317,12 +317,13 @@ async def test_a_switch_set_while_running_is_seen(
 
 
 def test_every_position_of_every_switch_has_a_case() -> None:
-    """Those of the socket have theirs in test_sandbox_socket."""
+    """Those of the socket and the webhooks have theirs in test_sandbox_socket and _webhooks."""
     tested = {(name, position) for name, position, *_ in CASES}
     for name, positions in known_switches().items():
-        if not name.startswith("ws") and isinstance(positions, list):
+        elsewhere = name.startswith(("ws", "webhook_"))
+        if not elsewhere and isinstance(positions, list):
             assert {(name, position) for position in positions} <= tested
-        assert name.startswith("ws") or name in {case[0] for case in CASES}
+        assert elsewhere or name in {case[0] for case in CASES}
 
 
 def test_the_first_position_is_the_default() -> None:

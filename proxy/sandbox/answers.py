@@ -70,7 +70,7 @@ def swapped(switches: Switches, order: Order, before: str) -> Json:
 
 def profile(switches: Switches, account: Account, entries: list[Entry]) -> Json:
     return {
-        "id": account.name,
+        "id": account.id,
         "email": f"{account.name}@sandbox.example",
         "telegram_linked": False,
         "telegram_username": None,

@@ -1,7 +1,8 @@
 """The ASGI app of the sandbox: the API, the socket and the control over one simulation."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from email.utils import formatdate
 
 from starlette.applications import Starlette
@@ -11,8 +12,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from proxy.sandbox import postman
 from proxy.sandbox.api import api_routes
 from proxy.sandbox.control import control_routes
+from proxy.sandbox.postman import Post
 from proxy.sandbox.simulation import Simulation
 from proxy.sandbox.sockets import socket_route
 from proxy.sandbox.switches import Switches, switched
@@ -26,12 +29,16 @@ def create_sandbox(
     sms_after: float = 3.0,
     services: Mapping[str, str] | None = None,
     seed: int = 1,
+    post: Post = postman.post,
 ) -> Starlette:
     """A simulated upstream: the API under /api/v1, the socket /ws/orders, control under /sandbox.
 
     `clock` gives seconds since the epoch; a code comes `sms_after` seconds after a purchase.
     `services` (code to name) is what may be on sale, by default the project's own table. Equal
-    seeds draw equal order ids and phone numbers. Raises msgspec.ValidationError on a wrong switch.
+    seeds draw equal order ids and phone numbers. `post` carries a webhook: given the address, the
+    headers and the body it returns the status of the answer, or raises; by default it goes over
+    real connections. Webhooks end with the lifespan. Raises msgspec.ValidationError on a wrong
+    switch.
     """
     simulation = Simulation(
         load_codes().services if services is None else services,
@@ -39,11 +46,19 @@ def create_sandbox(
         clock,
         sms_after,
         seed,
+        post,
     )
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
+        await simulation.deliveries.close()
+
     return Starlette(
         routes=[*api_routes(simulation), socket_route(simulation), *control_routes(simulation)],
         middleware=[Middleware(Dated, simulation=simulation)],
         exception_handlers={HTTPException: _unknown},
+        lifespan=lifespan,
     )
 
 

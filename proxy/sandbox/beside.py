@@ -1,5 +1,6 @@
 """The proxy and the simulated upstream on one port, and the lines that a person copies."""
 
+from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 SANDBOX_PATHS = ("/api/v1/", "/ws/", "/sandbox")
@@ -35,11 +36,15 @@ def lines_to_copy(url: str, sms_after: float) -> str:
     return _LINES.format(url=url, sms_after=sms_after)
 
 
-def beside(proxy: ASGIApp, sandbox: ASGIApp) -> ASGIApp:
-    """The sandbox under its own paths; everything else, and the lifespan, is the proxy's."""
+def beside(proxy: ASGIApp, sandbox: Starlette) -> ASGIApp:
+    """The sandbox under its own paths, everything else the proxy's; both have their lifespan."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        is_sandbox = scope["type"] != "lifespan" and scope["path"].startswith(SANDBOX_PATHS)
-        await (sandbox if is_sandbox else proxy)(scope, receive, send)
+        if scope["type"] == "lifespan":
+            async with sandbox.router.lifespan_context(sandbox):
+                await proxy(scope, receive, send)
+        else:
+            is_sandbox = scope["path"].startswith(SANDBOX_PATHS)
+            await (sandbox if is_sandbox else proxy)(scope, receive, send)
 
     return app

@@ -19,18 +19,21 @@ from proxy.sandbox.orders import Order
 from proxy.sandbox.scenarios import SCENARIOS
 from proxy.sandbox.simulation import Simulation
 from proxy.sandbox.switches import choices, known_switches, switched
-from proxy.sandbox.wishes import Balance, OfferWish, Phone, Push, SocketWish, Text, Which
+from proxy.sandbox.webhook_control import steer_webhooks, webhooks
+from proxy.sandbox.wishes import (
+    Balance,
+    OfferWish,
+    Phone,
+    Push,
+    SocketWish,
+    Text,
+    WebhookWish,
+    Which,
+    Wrong,
+)
 
 Body = dict[str, Any]
 Query = Mapping[str, str]
-
-
-class Wrong(Exception):
-    """A wrong control call: what is wrong, and what is known instead."""
-
-    def __init__(self, text: str, known: Any):
-        super().__init__(text)
-        self.known = known
 
 
 def overview(simulation: Simulation) -> Body:
@@ -221,6 +224,8 @@ CONTROLS = (
     Control("GET", "/sandbox/requests", requests, "those of ?key=, ?call=, ?since=", query=True),
     Control("GET", "/sandbox/sockets", sockets, "the open sockets"),
     Control("POST", "/sandbox/sockets", steer_sockets, "drop, mute, unmute, say", SocketWish),
+    Control("GET", "/sandbox/webhooks", webhooks, "the subscriptions, and what was sent to them"),
+    Control("POST", "/sandbox/webhooks", steer_webhooks, "send, forge, repeat", WebhookWish),
     Control("GET", "/sandbox/faults", faults, "the faults that wait for their calls"),
     Control("POST", "/sandbox/faults", add_fault, "let calls go wrong", Fault),
     Control("DELETE", "/sandbox/faults", clear_faults, "forget all faults"),

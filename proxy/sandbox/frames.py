@@ -23,6 +23,12 @@ def written(frame: Any) -> str:
     return json.dumps(frame, separators=(",", ":"), ensure_ascii=False)
 
 
+def code_in(text: str) -> str | None:
+    """What the upstream takes for the code of an SMS."""
+    found = _CODE.search(text)
+    return found[0].replace("-", "") if found else None
+
+
 def _body(
     switches: Switches, order: Order, event: Message | Literal["expired"]
 ) -> dict[str, Any] | None:
@@ -31,7 +37,7 @@ def _body(
         return {"type": "order_status", "order_id": order.id, "status": order.status}
     if event == "expired":
         return {"type": "expired"} if switches.ws_expired == "sent" else None
-    found = _CODE.search(event.text)
-    code = {"code": found[0].replace("-", "")} if found else {}
+    found = code_in(event.text)
+    code = {"code": found} if found else {}
     text = "full_text" if switches.ws_frame == "sms" else "message"
     return {"type": switches.ws_frame, **code, text: event.text}

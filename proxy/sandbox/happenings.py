@@ -40,5 +40,8 @@ class Calendar:
     def take_due(self, now: float) -> Happening | None:
         return heapq.heappop(self._heap) if self._heap and self._heap[0].due <= now else None
 
-    def next_due(self, order: Order) -> float | None:
+    def next_due(self, order: Order | None = None) -> float | None:
+        """When the next happening is due: the order's, or any."""
+        if order is None:
+            return self._heap[0].due if self._heap else None
         return min((it.due for it in self._heap if it.order is order), default=None)

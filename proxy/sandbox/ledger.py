@@ -1,12 +1,15 @@
 """Accounts and the ledger of their money, in integer cents."""
 
 import hashlib
+import uuid
 from collections import defaultdict, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from proxy.sandbox.orders import Order
+    from proxy.sandbox.subscriptions import Webhook
 
 OPENING_CENTS = 10_000
 Kind = Literal["deposit", "charge", "refund", "credit"]
@@ -25,7 +28,12 @@ class Account:
     orders: list["Order"] = field(default_factory=list)
     bought_by_idempotency_key: dict[str, "Order"] = field(default_factory=dict)
     requests: defaultdict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque))
-    webhooks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    webhooks: dict[str, "Webhook"] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """What the upstream itself calls it."""
+        return str(uuid.uuid5(uuid.NAMESPACE_OID, self.name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +51,14 @@ class Entry:
 
 
 class Ledger:
-    """Every movement, oldest first; an account's balance is the sum of its entries."""
+    """Every movement, oldest first; an account's balance is the sum of its entries.
+
+    `booked` hears of each, after it: the account, its cents before, and when.
+    """
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
+        self.booked: Callable[[Account, int, float], None] = lambda account, before, at: None
 
     def book(
         self,
@@ -61,6 +73,7 @@ class Ledger:
         before = account.cents
         account.cents += cents
         self.entries.append(Entry(number, at, account.name, kind, cents, before, order, about))
+        self.booked(account, before, at)
 
     def of(self, account: Account | None) -> list[Entry]:
         """The entries of one account, or of all."""

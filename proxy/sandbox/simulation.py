@@ -1,4 +1,4 @@
-"""One running sandbox: the world, the faults, the request log and the open sockets."""
+"""One running sandbox: the world, the faults, the log, the sockets and the webhooks."""
 
 import asyncio
 import random
@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from proxy.sandbox.catalogue import Catalogue
+from proxy.sandbox.deliveries import Deliveries
 from proxy.sandbox.faults import Faults
 from proxy.sandbox.frames import frame
 from proxy.sandbox.orders import Order
+from proxy.sandbox.postman import Post
 from proxy.sandbox.switches import Switches
 from proxy.sandbox.world import World
 
@@ -63,16 +65,24 @@ class Simulation:
         clock: Callable[[], float],
         sms_after: float,
         seed: int,
+        post: Post,
     ) -> None:
         self.sockets: set[Socket] = set()
         self._services, self._switches = services, switches
-        self._clock, self._sms_after, self._seed = clock, sms_after, seed
-        self.reset()
+        self._clock, self._sms_after, self._seed, self._post = clock, sms_after, seed, post
+        self._begin()
 
     def reset(self) -> None:
+        self.deliveries.stop()
+        self._begin()
+
+    def _begin(self) -> None:
         catalogue = Catalogue(self._services)
         self.world = World(catalogue, self._switches, self._clock, self._sms_after, self._seed)
         self.world.changed = self._changed
+        self.deliveries = Deliveries(
+            self.world, self._post, random.Random(f"webhooks {self._seed}")
+        )
         self.faults = Faults(random.Random(self._seed))
         self.log: deque[LogLine] = deque(maxlen=LOG_LINES)
         self.mute(None, False)
@@ -119,6 +129,7 @@ class Simulation:
         socket.told = len(order.told)
 
     def _changed(self, order: Order | None) -> None:
+        self.deliveries.wake()
         for socket in self._open(order):
             self.hear(socket)
             socket.wake.set()

@@ -54,6 +54,12 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ws_expired: Literal["absent", "sent"] = "absent"
     ws_replay: Literal["no", "yes"] = "no"
     webhooks: Literal["present", "absent"] = "present"
+    webhook_urls: Literal["https", "any"] = "https"
+    webhook_events: Literal["sms.received", "order.sms_received"] = "sms.received"
+    webhook_service: Literal["code", "slug"] = "code"
+    webhook_signature: Literal["prefixed", "hex"] = "prefixed"
+    webhook_timestamp: Literal["seconds", "iso", "absent"] = "seconds"
+    webhook_attempts: Literal[5, 6] = 5
 
 
 def choices(struct: type[msgspec.Struct]) -> dict[str, list[Any] | str]:

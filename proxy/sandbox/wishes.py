@@ -1,4 +1,4 @@
-"""The bodies of the control calls, as msgspec checks them."""
+"""The bodies of the control calls, as msgspec checks them, and what a wrong call is told."""
 
 from typing import Annotated, Any, Literal
 
@@ -7,6 +7,14 @@ import msgspec
 from proxy.sandbox.switches import Seconds
 
 Dollars = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
+
+
+class Wrong(Exception):
+    """A wrong control call: what is wrong, and what is known instead."""
+
+    def __init__(self, text: str, known: Any):
+        super().__init__(text)
+        self.known = known
 
 
 class Wish(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -57,3 +65,12 @@ class SocketWish(Wish, kw_only=True):
     do: Literal["drop", "mute", "unmute", "say"]
     order_id: str | None = None
     frame: Any = msgspec.UNSET
+
+
+class WebhookWish(Wish, kw_only=True):
+    """Without `webhook_id` for all; without `event` a test event. `age` makes timestamps old."""
+
+    do: Literal["send", "forge", "repeat"]
+    webhook_id: str | None = None
+    event: Any = msgspec.UNSET
+    age: Seconds = 0.0

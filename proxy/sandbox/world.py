@@ -10,8 +10,10 @@ import uuid
 from collections import deque
 from collections.abc import Callable
 
-from proxy.sandbox import refusals
+from proxy.sandbox import events, refusals
+from proxy.sandbox.answers import Json
 from proxy.sandbox.catalogue import Catalogue
+from proxy.sandbox.events import Event, Reason
 from proxy.sandbox.happenings import Calendar, Happening
 from proxy.sandbox.ledger import OPENING_CENTS, Account, Ledger, account_name
 from proxy.sandbox.orders import Message, Order
@@ -20,7 +22,10 @@ from proxy.sandbox.switches import Switches
 
 
 class World:
-    """All accounts, orders and money. Refuses by raising Refusal."""
+    """All accounts, orders and money. Refuses by raising Refusal.
+
+    `changed` hears that something is different now, `told` hears what webhooks may tell.
+    """
 
     def __init__(
         self,
@@ -39,6 +44,7 @@ class World:
         self.calendar = Calendar()
         self.next_phones: deque[str] = deque()
         self.changed: Callable[[Order | None], None] = lambda order: None
+        self.told: Callable[[Event], None] = lambda event: None
         self._clock = clock
         self._pushed = 0.0
         self.now = 0.0
@@ -89,7 +95,9 @@ class World:
         order = self._open(account, service, country, offer.charge)
         about = f"{self.catalogue.services[service]} / {country}"
         self.ledger.book(account, "charge", -offer.charge, self.now, about, order.first_id)
+        self._tell("order.created", order, self.now, events.created(self.switches, order))
         self._plan(order)
+        self.changed(order)
         return order
 
     def swap(self, order: Order) -> str:
@@ -109,6 +117,7 @@ class World:
             self.orders[order.id] = order  # the old id goes on naming it
         if self.switches.swap_status == "pending_order":
             order.status = "pending"
+        self._tell("order.swapped", order, self.now, events.swapped(self.switches, order, before))
         self._plan(order)
         self.changed(order)
         return before
@@ -133,10 +142,11 @@ class World:
             raise refusals.too_early_to_cancel(self.switches, wait)
         self.withdraw(order, self.now)
 
-    def withdraw(self, order: Order, at: float) -> None:
+    def withdraw(self, order: Order, at: float, reason: Reason = "user_cancelled") -> None:
         """Cancelled and refunded, whatever the hold: by the operator, or from elsewhere."""
         order.status = "cancelled"
         self._refund(order, at)
+        self._tell("order.cancelled", order, at, events.cancelled(order, reason))
         self.changed(order)
 
     def expire(self, order: Order) -> None:
@@ -209,13 +219,14 @@ class World:
         elif it.what == "refund":
             self._refund(order, it.due)
         elif it.what == "withdraw" and same and order.awaits_first_sms:
-            self.withdraw(order, it.due)
+            self.withdraw(order, it.due, "operator_rejected")
         self.changed(order)
 
     def _run_out(self, order: Order, at: float) -> None:
         if order.awaits_first_sms:
             order.status = "expired"
             order.told.append("expired")
+            self._tell("order.expired", order, at, events.expired(self.switches, order))
             self.calendar.plan(round(at + self.switches.refund_delay, 3), "refund", order)
         elif order.status in ("waiting", "pending"):
             order.status = "completed"
@@ -225,6 +236,12 @@ class World:
             order.messages.append(message)
             order.told.append(message)
             order.status = "completed"
+            data = events.received(self.switches, message)
+            self._tell(self.switches.webhook_events, order, message.at, data)
+
+    def _tell(self, type: str, order: Order, at: float, data: Json) -> None:
+        about = events.about(self.switches, order, self.catalogue.services[order.service])
+        self.told(Event(type, order.account, at, about | data))
 
     def _refund(self, order: Order, at: float) -> None:
         order.refunded = True

@@ -1,0 +1,173 @@
+"""Webhooks on their way: each subscription has a worker, which signs and sends what is due."""
+
+import asyncio
+import contextlib
+import hashlib
+import hmac
+import random
+import uuid
+from typing import Any
+
+from proxy.sandbox import events
+from proxy.sandbox.answers import Json, stamp
+from proxy.sandbox.events import Event
+from proxy.sandbox.frames import written
+from proxy.sandbox.ledger import Account
+from proxy.sandbox.postman import Post
+from proxy.sandbox.subscriptions import Delivery, Webhook
+from proxy.sandbox.switches import Switches
+from proxy.sandbox.world import World
+
+PATIENCE = 5.0
+
+
+class Deliveries:
+    """The workers run in the background, and end with `stop` or `close`.
+
+    A worker sends one delivery at a time, in the order in which they are due. While there is one,
+    the world moves by itself: it would otherwise not be seen when an order expires.
+    """
+
+    def __init__(self, world: World, post: Post, chances: random.Random) -> None:
+        self._world, self._post, self._chances = world, post, chances
+        self._workers: set[asyncio.Task[None]] = set()
+        world.told = self.tell
+        world.ledger.booked = self.look_at_balance
+
+    def draw_id(self) -> str:
+        return str(uuid.UUID(int=self._chances.getrandbits(128), version=4))
+
+    # What is to be sent.
+
+    def tell(self, event: Event) -> None:
+        for webhook in event.account.webhooks.values():
+            if self._takes(webhook, event.type):
+                self.send(webhook, event)
+
+    def look_at_balance(self, account: Account, before: int, at: float) -> None:
+        """Tells of the moment in which a balance falls below a threshold, and of nothing after."""
+        for webhook in account.webhooks.values():
+            limit = (webhook.threshold or 0.0) * 100
+            if account.cents < limit <= before and self._takes(webhook, "balance.low"):
+                data = events.balance_low(account.cents, webhook.threshold)
+                self.send(webhook, Event("balance.low", account, at, data))
+
+    def send(self, webhook: Webhook, event: Event) -> Delivery:
+        return self.send_body(webhook, self.envelope(event))
+
+    def envelope(self, event: Event) -> Json:
+        return events.envelope(self._world.switches, event, self._chances.getrandbits(80))
+
+    def send_body(
+        self, webhook: Webhook, body: Any, forged: bool = False, age: float = 0.0
+    ) -> Delivery:
+        """Sends anything as JSON, or a string as it is."""
+        now, named = self._world.now, body if isinstance(body, dict) else {}
+        delivery = Delivery(
+            id=self.draw_id(),
+            event_id=str(named.get("id", "")),
+            event_type=str(named.get("type", "")),
+            body=written(body).encode(),
+            created_at=now,
+            due=now,
+            forged=forged,
+            age=age,
+        )
+        webhook.add(delivery)
+        return delivery
+
+    def repeat(self, webhook: Webhook, age: float = 0.0) -> bool:
+        """Sends again, under the same id, what was sent last; False when there is nothing."""
+        last = next((it for it in webhook.deliveries if it.attempt), None)
+        if last is not None:
+            now = self._world.now
+            ids = (last.id, last.event_id, last.event_type)
+            webhook.add(Delivery(*ids, last.body, now, now, forged=last.forged, age=age))
+        return last is not None
+
+    def _takes(self, webhook: Webhook, type: str) -> bool:
+        present = self._world.switches.webhooks == "present"
+        return present and webhook.is_on and type in webhook.events
+
+    # The workers.
+
+    def begin(self, webhook: Webhook) -> None:
+        webhook.worker = asyncio.create_task(self._work(webhook))
+        self._workers.add(webhook.worker)
+        webhook.worker.add_done_callback(self._workers.discard)
+
+    def end(self, webhook: Webhook) -> None:
+        if webhook.worker:
+            webhook.worker.cancel()
+
+    def stop(self) -> None:
+        for worker in self._workers:
+            worker.cancel()
+
+    async def close(self) -> None:
+        self.stop()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+
+    def wake(self) -> None:
+        """The world has changed: what the workers wait for may now be due earlier."""
+        for account in self._world.accounts.values():
+            for webhook in account.webhooks.values():
+                webhook.wake.set()
+
+    async def _work(self, webhook: Webhook) -> None:
+        while True:
+            webhook.wake.clear()
+            self._world.settle()
+            if delivery := webhook.take_due(self._world.now):
+                await self._attempt(webhook, delivery)
+            else:
+                await self._wait(webhook)
+
+    async def _wait(self, webhook: Webhook) -> None:
+        dues = (webhook.next_due(), self._world.calendar.next_due())
+        due = min((due for due in dues if due is not None), default=None)
+        left = None if due is None else max(0.0, due - self._world.now)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(left):
+                await webhook.wake.wait()
+
+    async def _attempt(self, webhook: Webhook, delivery: Delivery) -> None:
+        delivery.attempt += 1
+        delivery.response_status = delivery.error = None
+        status, code = 0, "connection"
+        headers = headers_of(self._world.switches, webhook.secret, delivery, self._world.now)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                status = await self._post(webhook.url, headers, delivery.body)
+        except Exception as failure:  # whatever goes wrong there is a failed attempt here
+            code = "timeout" if isinstance(failure, TimeoutError) else code
+            delivery.error = str(failure) or type(failure).__name__
+        else:
+            delivery.response_status, code = status, str(status)
+        self._world.settle()
+        if 200 <= status < 300:
+            webhook.arrived(delivery, self._world.now)
+        else:
+            attempts = self._world.switches.webhook_attempts
+            webhook.failed(delivery, code, self._world.now, attempts)
+
+
+def headers_of(switches: Switches, secret: str, delivery: Delivery, now: float) -> dict[str, str]:
+    signature = sign("forged" if delivery.forged else secret, delivery.body)
+    prefix = "sha256=" if switches.webhook_signature == "prefixed" else ""
+    at = now - delivery.age
+    times = {"seconds": str(int(at)), "iso": stamp(switches, at)}
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": "virtualsms-sandbox",
+        "X-VirtualSMS-Signature": prefix + signature,
+        "X-VirtualSMS-Delivery": delivery.id,
+    }
+    if switches.webhook_timestamp != "absent":
+        headers["X-VirtualSMS-Timestamp"] = times[switches.webhook_timestamp]
+    return headers
+
+
+def sign(secret: str, body: bytes) -> str:
+    """HMAC-SHA256 of the raw body, in hex. The timestamp is not part of it."""
+    return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
