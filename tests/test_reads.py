@@ -169,7 +169,7 @@ async def test_the_pace_of_the_reads_follows_the_limit(clock, limit, pace):
         assert all(pace - 0.01 <= gap <= pace + 0.11 for gap in gaps), gaps
 
 
-@pytest.mark.parametrize(("purchases", "pace"), [(9, 1.5), (30, 2.0), (40, 3.0), (48, 5.0)])
+@pytest.mark.parametrize(("purchases", "pace"), [(9, 1.5), (30, 2.0), (40, 3.0), (48, 6.0)])
 async def test_the_pace_of_the_reads_follows_what_else_is_spent(world, purchases, pace):
     ids = [await bought(world) for _ in range(purchases)]
     for _ in range(160):

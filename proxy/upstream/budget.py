@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 
 MAX_WINDOWS = 10_000
 
+NEARLY_FULL = 0.9
+LATE_SECONDS = 15.0
+
 
 class Budget:
     """One window for each key, and one more for a call that an answer showed to be allowed less.
@@ -76,12 +79,14 @@ class Budget:
         window = self._windows.get(key.upstream)
         if window is None:
             return self._per_minute
-        whole = SHARES[Urgency.LIST] * self._per_minute
-        urgencies = [spent.urgency for spent in window.spent()]
-        paid = urgencies.count(Urgency.PAID)
-        kept_for_paid = self._per_minute - whole
-        others = len(urgencies) - paid - urgencies.count(Urgency.LIST)
-        return whole - others - max(0.0, paid - kept_for_paid)
+        whole, spent = SHARES[Urgency.LIST] * self._per_minute, window.spent()
+        if len(spent) > NEARLY_FULL * whole:
+            return 0.0
+        others = [s for s in spent if s.urgency not in (Urgency.LIST, Urgency.PAID)]
+        # What went on of late may go on all the minute.
+        of_late = sum(one.at > asyncio.get_running_loop().time() - LATE_SECONDS for one in others)
+        paid = sum(one.urgency is Urgency.PAID for one in spent) - (self._per_minute - whole)
+        return whole - max(len(others), of_late * 60 / LATE_SECONDS) - max(paid, 0.0)
 
     def refused(
         self, key: Key | None, call: str, seconds: float | None, per_minute: int | None
