@@ -24,7 +24,7 @@ from proxy.upstream.window import Urgency
 
 log = logging.getLogger(__name__)
 
-FASTEST, SLOWEST = 1.5, 6.0
+FASTEST, SLOWEST = 2.0, 5.0
 """Seconds between two reads of a key's order list, as the budget allows."""
 
 POLL = 3.0
@@ -259,10 +259,9 @@ class Reads:
         known.pace = self._pace(key, known)
 
     def _pace(self, key: Key, known: _List) -> float:
-        if known.is_cut_off:
-            # What is left of the budget is for the orders behind the end of the list.
-            return POLL
-        return min(max(60 / max(self._budget.spare(key), 1.0), FASTEST), SLOWEST)
+        # What is left of the budget is for the orders behind the end of the list.
+        fastest = POLL if known.is_cut_off else FASTEST
+        return min(max(60 / max(self._budget.spare(key), 1.0), fastest), SLOWEST)
 
     async def _read_order(self, key: Key, order_id: str, urgency: Urgency) -> None:
         activation = self._orders.get(key, order_id)

@@ -156,7 +156,7 @@ async def test_all_who_ask_while_a_read_is_under_way_share_it(world):
 
 @pytest.mark.parametrize(
     ("limit", "pace"),
-    [(1000, FASTEST), (60, FASTEST), (40, 60 / 34), (20, 60 / 17), (12, 60 / 10.2), (8, SLOWEST)],
+    [(1000, FASTEST), (60, FASTEST), (40, FASTEST), (20, 60 / 16), (15, SLOWEST), (8, SLOWEST)],
 )
 async def test_the_pace_of_the_reads_follows_the_limit(clock, limit, pace):
     async with a_world(clock, upstream=without_push(limit)) as world:
@@ -169,7 +169,7 @@ async def test_the_pace_of_the_reads_follows_the_limit(clock, limit, pace):
         assert all(pace - 0.01 <= gap <= pace + 0.11 for gap in gaps), gaps
 
 
-@pytest.mark.parametrize(("purchases", "pace"), [(9, 1.5), (30, 2.0), (40, 3.0), (48, 6.0)])
+@pytest.mark.parametrize(("purchases", "pace"), [(9, FASTEST), (30, 60 / 30), (36, 60 / 24)])
 async def test_the_pace_of_the_reads_follows_what_else_is_spent(world, purchases, pace):
     ids = [await bought(world) for _ in range(purchases)]
     for _ in range(160):
@@ -205,9 +205,9 @@ async def test_what_the_list_has_no_room_for_is_read_singly_within_its_share(wor
     beyond, newest = await beyond_the_list(world, cap)
     log = await polled(world, [*beyond, newest], 65)
     singly = [line for line in log["requests"] if line["call"] == "order"]
-    assert len({line["path"] for line in singly}) == 30
-    assert busiest(singly) <= 45, "three quarters of the minute"
-    assert log["busiest_minute"] <= 51
+    assert len({line["path"] for line in singly}) >= 20
+    assert busiest(singly) <= 42, "seven tenths of the minute"
+    assert log["busiest_minute"] <= 48
     assert {line["status"] for line in log["requests"]} == {200}
 
 
@@ -220,7 +220,7 @@ async def test_the_list_is_read_on_and_on_beside_single_reads(world):
     beyond, newest = await beyond_the_list(world, 50)
     log = await polled(world, [*beyond, newest], 65)
     lists = [line["at"] for line in log["requests"] if line["call"] == "orders"]
-    assert max(later - earlier for earlier, later in pairwise(lists)) <= POLL + 5
+    assert max(later - earlier for earlier, later in pairwise(lists)) <= 12
 
 
 async def test_the_longest_unread_is_read_first(world):
@@ -240,7 +240,7 @@ async def test_a_code_behind_the_end_of_the_list_comes_in_its_turn(world):
     await polled(world, [*beyond, newest], 20)
     await text(world, beyond[9], "Your code is 1111")
     others = asyncio.create_task(polled(world, [*beyond[:9], newest], 35))
-    assert await seconds_until(world, beyond[9], "STATUS_OK:1111", 2) <= 60, "ten turns"
+    assert await seconds_until(world, beyond[9], "STATUS_OK:1111", 2) <= 130, "its turn"
     await others
 
 
@@ -298,7 +298,7 @@ async def test_a_further_code_comes_after_set_status_3(world):
         await asyncio.sleep(1)
     lists, orders = await reads(world)
     assert lists == before[0], "the list cannot tell of it"
-    assert 19 <= orders - before[1] <= 21
+    assert 13 <= orders - before[1] <= 21
     await text(world, id, "Your code is 2222")
     assert await seconds_until(world, id, "STATUS_OK:2222") <= POLL + 1
 

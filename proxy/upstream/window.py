@@ -37,17 +37,17 @@ class Urgency(enum.IntEnum):
 SHARES = MappingProxyType(
     {
         Urgency.PAID: 1.0,
-        Urgency.ORDER: 0.85,
-        Urgency.LIST: 0.85,
-        Urgency.CATALOGUE: 0.8,
-        Urgency.TURN: 0.75,
+        Urgency.ORDER: 0.9,
+        Urgency.LIST: 0.8,
+        Urgency.CATALOGUE: 0.75,
+        Urgency.TURN: 0.7,
     }
 )
 
 
-# There is no end of turns: once half of the window is full, they take a quarter of a minute's
+# There is no end of turns: once a little of the window is full, they take a fifth of a minute's
 # requests, evenly, so that there is always room for the list.
-UNPACED, PACED = 0.5, 0.25
+UNPACED, PACED = 0.15, 0.2
 
 
 # Programs that share a key: each that has asked in the last minute has half of its equal share kept
