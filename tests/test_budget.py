@@ -80,7 +80,7 @@ async def takes(budget, key, call="call", urgency=PAID, patience=0.0, most=1000)
 
 
 @pytest.mark.parametrize(
-    ("urgency", "requests"), [(PAID, 60), (ORDER, 54), (LIST, 48), (CATALOGUE, 45), (TURN, 9)]
+    ("urgency", "requests"), [(PAID, 60), (ORDER, 56), (LIST, 51), (CATALOGUE, 45), (TURN, 9)]
 )
 async def test_each_fills_its_share_of_the_minute_at_once_and_no_more(budget, urgency, requests):
     assert await takes(budget, KEY, urgency=urgency) == requests

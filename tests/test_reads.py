@@ -156,7 +156,7 @@ async def test_all_who_ask_while_a_read_is_under_way_share_it(world):
 
 @pytest.mark.parametrize(
     ("limit", "pace"),
-    [(1000, FASTEST), (60, FASTEST), (40, FASTEST), (20, 60 / 16), (15, SLOWEST), (8, SLOWEST)],
+    [(1000, FASTEST), (60, FASTEST), (40, FASTEST), (20, 60 / 17), (12, SLOWEST), (8, SLOWEST)],
 )
 async def test_the_pace_of_the_reads_follows_the_limit(clock, limit, pace):
     async with a_world(clock, upstream=without_push(limit)) as world:
@@ -207,7 +207,7 @@ async def test_what_the_list_has_no_room_for_is_read_singly_within_its_share(wor
     singly = [line for line in log["requests"] if line["call"] == "order"]
     assert len({line["path"] for line in singly}) >= 20
     assert busiest(singly) <= 42, "seven tenths of the minute"
-    assert log["busiest_minute"] <= 48
+    assert log["busiest_minute"] <= 51
     assert {line["status"] for line in log["requests"]} == {200}
 
 
@@ -300,7 +300,7 @@ async def test_a_further_code_comes_after_set_status_3(world):
     assert lists == before[0], "the list cannot tell of it"
     assert 13 <= orders - before[1] <= 21
     await text(world, id, "Your code is 2222")
-    assert await seconds_until(world, id, "STATUS_OK:2222") <= POLL + 1
+    assert await seconds_until(world, id, "STATUS_OK:2222") <= 6
 
 
 @pytest.mark.parametrize("kind", ["broken", "cdn", "truncated"])

@@ -37,8 +37,8 @@ class Urgency(enum.IntEnum):
 SHARES = MappingProxyType(
     {
         Urgency.PAID: 1.0,
-        Urgency.ORDER: 0.9,
-        Urgency.LIST: 0.8,
+        Urgency.ORDER: 0.92,
+        Urgency.LIST: 0.85,
         Urgency.CATALOGUE: 0.75,
         Urgency.TURN: 0.7,
     }
