@@ -124,7 +124,7 @@ def build_house(
     connect: Connect | None = None,
 ) -> House:
     codes, wanted = codes_of(config), config.upstream
-    store = open_store(config.store.url)
+    store = open_store(config.store.url, config.store.secret)
     budget = Budget(wanted.requests_per_minute, store, clock)
     tally = Tally()
     upstream = Upstream(wanted.url, wanted.timeout, budget, tally, clock, transport)

@@ -10,7 +10,7 @@ from proxy.legacy.activation import Activation
 from proxy.model import OVER, Key
 from proxy.orders import Orders, kept
 from proxy.reads import Reads
-from proxy.store import Owed, OwedKind, SqliteStore, StoreError
+from proxy.store import Owed, OwedKind, Store, StoreError
 from proxy.tally import Tally
 from proxy.upstream.cache import Cache
 from proxy.upstream.client import Upstream
@@ -32,7 +32,7 @@ class Cancels:
         upstream: Upstream,
         orders: Orders,
         reads: Reads,
-        store: SqliteStore,
+        store: Store,
         tally: Tally,
         balances: Cache[Key, int],
     ) -> None:

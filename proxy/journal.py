@@ -22,7 +22,7 @@ from proxy.model import Key
 from proxy.orders import Orders, kept
 from proxy.purchase import Pair, Pending, Purchase, candidates
 from proxy.reads import Reads
-from proxy.store import Ceiling, Owed, OwedKind, SqliteStore, StoreError
+from proxy.store import Ceiling, Owed, OwedKind, Store, StoreError
 from proxy.tally import Tally
 from proxy.upstream.client import Upstream
 
@@ -44,7 +44,7 @@ class Journal:
         orders: Orders,
         reads: Reads,
         cancels: Cancels,
-        store: SqliteStore,
+        store: Store,
         tally: Tally,
         *,
         reuse_seconds: float,

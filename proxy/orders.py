@@ -9,7 +9,7 @@ from proxy.errors import Problem, ProblemError
 from proxy.legacy.activation import Activation, candidates, code_of
 from proxy.legacy.status import Phase
 from proxy.model import OVER, Key, Order, OrderState, Sms, merge
-from proxy.store import Entry, Kept, SqliteStore, StoreError
+from proxy.store import Entry, Kept, Store, StoreError
 from proxy.tally import Tally
 from proxy.upstream.cache import Cache
 
@@ -51,7 +51,7 @@ class _Account:
 class Orders:
     """`now` is the upstream's clock."""
 
-    def __init__(self, store: SqliteStore, tally: Tally, now: Callable[[], float]) -> None:
+    def __init__(self, store: Store, tally: Tally, now: Callable[[], float]) -> None:
         self._store = store
         self._tally = tally
         self._now = now

@@ -11,7 +11,7 @@ from proxy.model import Caps, Key, lowest
 from proxy.orders import Orders
 from proxy.purchase import Pair, Purchase
 from proxy.pushes import Pushes
-from proxy.store import Ceiling, SqliteStore, StoreError
+from proxy.store import Ceiling, Store, StoreError
 from proxy.upstream.cache import Cache
 from proxy.upstream.catalogue import Catalogue
 from proxy.upstream.client import Upstream
@@ -35,7 +35,7 @@ class Purchases:
         orders: Orders,
         pushes: Pushes,
         journal: Journal,
-        store: SqliteStore,
+        store: Store,
         catalogue: Catalogue,
         balances: Cache[Key, int],
         codes: Codes,

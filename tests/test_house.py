@@ -80,6 +80,9 @@ OWNERS = {
     "websockets": {"upstream/feed.py"},
     "uvicorn": {"server.py"},
     "click": {"cli.py"},
+    "psycopg": {"store/postgres.py", "store/notices.py"},
+    "psycopg_pool": {"store/postgres.py"},
+    "cryptography": {"store/seal.py"},
 }
 
 

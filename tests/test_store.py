@@ -1,10 +1,11 @@
-"""The contract of a store."""
+"""The contract of a store, held by SQLite and PostgreSQL; and what only a file can do."""
 
 import asyncio
 import os
 import sqlite3
 import stat
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
@@ -31,29 +32,49 @@ KEPT = Kept("hash", 7, ORDER, "wa", told=True, finished=True, asked_at=1)
 OWED = Owed("p-1", OwedKind.PURCHASE, Key(SECRET), "wa", "GB", at=99.0)
 
 
+in_a_file = pytest.mark.parametrize("kind", ["sqlite"])
+
+
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "store.db"
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def kind(request):
+    return request.param
+
+
 @pytest.fixture
-async def store(path):
-    store = open_store(f"sqlite:///{path}")
+def address(kind, path, request):
+    """Of an empty store."""
+    return f"sqlite:///{path}" if kind == "sqlite" else request.getfixturevalue("database")
+
+
+def opened(address):
+    return open_store(address, "the secret of the store")
+
+
+@pytest.fixture
+async def store(address):
+    store = opened(address)
+    # It owns what nobody owns yet.
+    await store.take_over()
     yield store
     await store.close()
 
 
-async def reopened(store, path):
+async def reopened(store, address):
     await store.close()
-    return open_store(f"sqlite:///{path}")
+    return opened(address)
 
 
-async def test_what_was_kept_is_there_after_a_restart(path):
-    store = open_store(f"sqlite:///{path}")
+async def test_what_was_kept_is_there_after_a_restart(address):
+    store = opened(address)
     await store.keep(KEPT)
     await store.owe(OWED)
     await store.book(Entry(100.0, "hash", "o-1", "charge", -90, "wa/GB"))
-    store = await reopened(store, path)
+    store = await reopened(store, address)
     assert [row async for row in store.orders("hash")] == [KEPT]
     assert [row async for row in store.orders("other")] == []
     assert await store.owed() == [OWED]
@@ -61,13 +82,16 @@ async def test_what_was_kept_is_there_after_a_restart(path):
     await store.close()
 
 
-async def test_a_later_state_replaces_the_earlier(store):
+async def test_a_later_state_is_laid_over_the_earlier_and_unsays_nothing(store):
     await store.keep(KEPT)
-    later = Kept("hash", 7, ORDER, "wa", told=True, cancelling=True, confirmed=True)
-    await store.keep(later)
-    assert [row async for row in store.orders("hash")] == [later]
+    unread = replace(ORDER, messages=(), state=OrderState.CANCELLED)
+    await store.keep(Kept("hash", 7, unread, "wa", told=True, cancelling=True, confirmed=True))
+    order = replace(ORDER, state=OrderState.CANCELLED)
+    all_said = replace(KEPT, order=order, cancelling=True, confirmed=True)
+    assert [row async for row in store.orders("hash")] == [all_said]
 
 
+@in_a_file
 async def test_a_bought_order_and_what_is_owed_for_it_are_one_commit(store):
     await store.owe(OWED)
     orphan = Owed("p-1", OwedKind.ORPHAN, Key(SECRET), "wa", "GB", 99.0, "o-1")
@@ -76,6 +100,7 @@ async def test_a_bought_order_and_what_is_owed_for_it_are_one_commit(store):
     assert [row async for row in store.orders("hash")] == [KEPT]
 
 
+@in_a_file
 async def test_a_key_that_is_no_longer_owed_a_call_is_gone_from_the_bytes(store, path):
     def bytes_of_all_files():
         return b"".join(file.read_bytes() for file in path.parent.iterdir())
@@ -90,21 +115,23 @@ async def test_a_key_that_is_no_longer_owed_a_call_is_gone_from_the_bytes(store,
     assert [row async for row in store.orders("hash")] == [KEPT]
 
 
+@in_a_file
 async def test_the_files_are_for_their_owner_alone(store, path):
     await store.owe(OWED)
     for file in path.parent.iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
 
 
-async def test_writes_in_flight_share_a_commit(store):
-    commits = []
-    store._db.set_trace_callback(lambda sql: commits.append(sql) if sql == "commit" else None)
+async def test_writes_in_flight_share_a_commit(store, monkeypatch):
+    commits, commit = [], store._commit
+    monkeypatch.setattr(store, "_commit", lambda batch: commits.append(batch) or commit(batch))
     owed = [Owed(f"p-{n}", OwedKind.PURCHASE, Key(SECRET), "wa", "GB", 1.0) for n in range(100)]
     await asyncio.gather(*(store.owe(row) for row in owed))
     assert len(await store.owed()) == 100
     assert len(commits) <= 2
 
 
+@in_a_file
 async def test_one_write_that_fails_is_told_and_loses_no_later_one(store):
     store._db.execute(
         "create trigger no before insert on ledger begin select raise(fail, 'x'); end"
@@ -128,6 +155,7 @@ async def test_old_orders_are_forgotten_but_not_those_that_something_is_owed_for
     assert [row async for row in store.orders("hash")] == []
 
 
+@in_a_file
 async def test_a_file_that_another_process_holds_is_refused(store, path):
     with pytest.raises(StoreError, match="another process has it open"):
         open_store(f"sqlite:///{path}")
@@ -221,12 +249,12 @@ async def test_a_step_that_fails_leaves_the_file_as_it_was(first_version, path):
 # What was spent, and answers.
 
 
-async def test_each_request_counts_even_of_one_instant(path):
-    store = open_store(f"sqlite:///{path}")
+async def test_each_request_counts_even_of_one_instant(address):
+    store = opened(address)
     for at in (3.0, 1.0, 3.0, 2.0, 3.0):
         store.spend("hash", at)
     store.spend("other", 9.0)
-    store = await reopened(store, path)
+    store = await reopened(store, address)
     assert await store.requests("hash", since=0.0) == [1.0, 2.0, 3.0, 3.0, 3.0]
     assert await store.requests("hash", since=1.0) == [2.0, 3.0, 3.0, 3.0]
     assert await store.requests("nobody", since=0.0) == []
@@ -251,17 +279,18 @@ async def test_what_was_spent_and_answered_goes_when_it_is_old(store):
     assert [answer.name for answer in await store.answers()] == ["answer of 1000"]
 
 
-async def test_the_last_answer_of_a_name_is_remembered_with_its_time(path):
+async def test_the_last_answer_of_a_name_is_remembered_with_its_time(address):
     answers = [Answer("services", 1.0, b"[1]"), Answer("prices/wa", 2.0, b"\x00\xff")]
-    store = open_store(f"sqlite:///{path}")
+    store = opened(address)
     for answer in (*answers, Answer("services", 3.0, b"[2]")):
         store.remember(answer)
-    store = await reopened(store, path)
+    store = await reopened(store, address)
     found = sorted(await store.answers(), key=lambda answer: answer.at)
     assert found == [answers[1], Answer("services", 3.0, b"[2]")]
     await store.close()
 
 
+@in_a_file
 async def test_nobody_waits_for_a_note_that_cannot_be_written_but_it_is_told(store, caplog):
     store._db.executescript("drop table spent; drop table answers;")
     store.spend("hash", 1.0)
@@ -275,6 +304,7 @@ async def test_nobody_waits_for_a_note_that_cannot_be_written_but_it_is_told(sto
         await store.answers()
 
 
+@in_a_file
 async def test_a_note_that_cannot_be_written_takes_no_money_with_it(store):
     store._db.executescript("drop table spent; drop table answers;")
     store.spend("hash", 1.0)
@@ -283,6 +313,7 @@ async def test_a_note_that_cannot_be_written_takes_no_money_with_it(store):
     assert await store.owed() == [OWED]
 
 
+@in_a_file
 async def test_a_key_is_not_among_what_was_spent(store, path):
     store.spend(Key(SECRET).hash, 1.0)
     await store.keep()

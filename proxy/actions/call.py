@@ -21,7 +21,7 @@ from proxy.programs import Program, Programs
 from proxy.purchases import Purchases
 from proxy.pushes import Pushes
 from proxy.reads import Reads
-from proxy.store import SqliteStore
+from proxy.store import Store
 from proxy.tally import Tally
 from proxy.upstream.budget import Budget
 from proxy.upstream.cache import Cache
@@ -37,7 +37,7 @@ class House:
     tally: Tally
     budget: Budget
     upstream: Upstream
-    store: SqliteStore
+    store: Store
     orders: Orders
     reads: Reads
     pushes: Pushes

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from proxy.model import Key
-from proxy.store import SqliteStore, StoreError
+from proxy.store import Store, StoreError
 from proxy.upstream.window import SHARES, WINDOW, Spent, Urgency, Window
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ class Budget:
     Requests without a key are not counted; a 429 to one of them makes the others wait.
     """
 
-    def __init__(self, per_minute: int, store: SqliteStore, clock: Callable[[], float]) -> None:
+    def __init__(self, per_minute: int, store: Store, clock: Callable[[], float]) -> None:
         self._per_minute = per_minute
         self._store = store
         self._clock = clock
