@@ -125,6 +125,19 @@ async def test_replicas_that_start_at_once_make_the_tables_once(database):
     assert len(rows(database, "select * from proxy_version")) == 1
 
 
+async def test_a_file_is_copied_into_a_database_by_a_command(database, tmp_path):
+    source = f"sqlite:///{tmp_path}/store.db"
+    held = open_store(source)
+    await held.keep(KEPT)
+    await held.owe(OWED)
+    copying = (run, "store", "copy", source, database)
+    done = await asyncio.to_thread(*copying, PROXY_STORE_SECRET=SEALED_WITH)
+    assert "another process has it open" in done.stderr
+    await held.close()
+    done = await asyncio.to_thread(*copying, PROXY_STORE_SECRET=SEALED_WITH)
+    assert (done.stdout, done.stderr) == ("copied 1 orders, 1 owed calls, 0 ledger lines\n", "")
+
+
 # Keys.
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from proxy.model import Key, Order, OrderState, Sms
 from proxy.store import Answer, Entry, Kept, Owed, OwedKind, StoreError, open_store
+from proxy.store.copy import copy
 from proxy.store.rows import packed
 from proxy.store.schema import STEPS
 
@@ -320,3 +321,32 @@ async def test_a_key_is_not_among_what_was_spent(store, path):
     files = b"".join(file.read_bytes() for file in path.parent.iterdir())
     assert Key(SECRET).hash.encode() in files
     assert SECRET.encode() not in files
+
+
+# Another store.
+
+
+async def test_all_goes_to_another_store_and_is_owed_there(address, tmp_path):
+    answer, entry = Answer("services", 1.0, b"[]"), Entry(1.0, "hash", "o-1", "quote", 90)
+    source, target = opened(f"sqlite:///{tmp_path}/source.db"), opened(address)
+    others = [replace(KEPT, key=f"other {n}") for n in range(3)]
+    await source.keep(KEPT, *others)
+    await source.owe(OWED)
+    await source.book(entry)
+    source.remember(answer)
+    assert await copy(source, target) == (4, 1, 1)
+    await source.close()
+    target = await reopened(target, address)
+    assert [row async for row in target.all_orders()] == [KEPT, *others]
+    assert await target.take_over() == [OWED]
+    assert await target.ledger() == [entry]
+    assert await target.answers() == [answer]
+    await target.close()
+
+
+async def test_what_is_there_already_is_not_mixed_with_a_copy(store, tmp_path):
+    source = opened(f"sqlite:///{tmp_path}/source.db")
+    await store.keep(KEPT)
+    with pytest.raises(StoreError, match="not empty: give it another file or database"):
+        await copy(source, store)
+    await source.close()

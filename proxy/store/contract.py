@@ -29,6 +29,9 @@ class Store(Protocol):
     def orders(self, key: str, since: float = 0.0) -> AsyncIterator[Kept]:
         """All orders kept of a key, created since then: there may be very many."""
 
+    def all_orders(self) -> AsyncIterator[Kept]:
+        """Those of every key."""
+
     async def order(self, key: str, *, id: int = 0, order: str = "", wish: str = "") -> Kept | None:
         """The one of that key with this activation id, order id, or wish; the newest of several."""
 

@@ -67,6 +67,11 @@ class SqlStore:
                 yield schema.kept(row)
             last = row[2]
 
+    async def all_orders(self) -> AsyncIterator[Kept]:
+        for (key,) in await self._read("select distinct key from orders order by key"):
+            async for row in self.orders(key):
+                yield row
+
     async def order(self, key: str, *, id: int = 0, order: str = "", wish: str = "") -> Kept | None:
         sql = """
             select * from orders
