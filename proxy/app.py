@@ -29,9 +29,11 @@ from proxy.protocol import ByHost, Protocol
 from proxy.purchases import Purchases
 from proxy.pushes import Pushes
 from proxy.reads import Reads
+from proxy.replicas import Replicas
 from proxy.retention import forget_old
 from proxy.store import open_store
 from proxy.tables import load_codes
+from proxy.takeover import Takeover
 from proxy.tally import Tally
 from proxy.upstream.budget import Budget
 from proxy.upstream.cache import Cache
@@ -69,6 +71,7 @@ def create_app(
     Raises SheetError, ConfigError or StoreError. Nothing is connected before the app starts.
     """
     house = build_house(config, clock, transport, connect)
+    replicas = Replicas(house.store, house.orders, house.reads)
     strangers, secrets = Strangers(), secrets or Secrets()
     secrets.add(*(program.key.secret for program in house.programs))
     secrets.add(config.upstream.api_key or "")
@@ -78,16 +81,21 @@ def create_app(
         secrets.add(key.secret)
         return house.programs.renewed(key)
 
+    takeover = Takeover(house.store, house.orders, house.journal, house.cancels, renewed)
+
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await house.catalogue.start()
-        await house.journal.start(renewed)
+        house.journal.start()
+        await takeover.once()
         forgetting = asyncio.create_task(
             forget_old(house.store, house.orders, house.upstream.now, config.store.retention)
         )
+        following = asyncio.gather(replicas.follow(), takeover.follow())
         yield
         forgetting.cancel()
         await house.journal.close()
+        following.cancel()
         await house.cancels.close()
         await house.reads.close()
         await house.pushes.close()
@@ -132,7 +140,7 @@ def build_house(
     feed = Feed(wanted.sockets_url, connect)
     pushes = Pushes(feed, orders, tally, upstream.now, wanted.push_sockets if wanted.push else 0)
     patience = wanted.timeout * READ_SHARE
-    reads = Reads(upstream, orders, pushes, budget, patience=patience)
+    reads = Reads(upstream, orders, pushes, budget, store, patience=patience)
     catalogue = Catalogue(
         upstream,
         store,

@@ -3,14 +3,14 @@
 import asyncio
 import logging
 from dataclasses import replace
-from uuid import uuid4
 
+from proxy.account import kept
 from proxy.errors import Problem, ProblemError
 from proxy.legacy.activation import Activation
-from proxy.model import OVER, Key
-from proxy.orders import Orders, kept
+from proxy.model import OVER, Key, OrderState
+from proxy.orders import Orders
 from proxy.reads import Reads
-from proxy.store import Owed, OwedKind, Store, StoreError
+from proxy.store import Lost, Owed, OwedKind, Store, StoreError
 from proxy.tally import Tally
 from proxy.upstream.cache import Cache
 from proxy.upstream.client import Upstream
@@ -55,17 +55,25 @@ class Cancels:
                 raise
             order = activation.order
             owed = Owed(
-                str(uuid4()), OwedKind.CANCEL, key, order.service, order.country,
+                f"cancel {order.id}", OwedKind.CANCEL, key, order.service, order.country,
                 self._upstream.now(), order.id,
             )  # fmt: skip
             await self.promise(owed, activation, error.seconds or FIRST_PAUSE)
 
     async def promise(self, owed: Owed, activation: Activation, wait: float | None = None) -> None:
-        """Cancel when the upstream allows it, whatever comes; kept before this returns."""
+        """Cancel when the upstream allows it, whatever comes; kept before this returns. Where
+        another replica sees to the order, it does.
+        """
+        is_clients = owed.kind is OwedKind.CANCEL
         owed = replace(owed, kind=OwedKind.CANCEL, order=activation.order.id)
         activation.cancelling = True
         try:
             await self._store.commit(owed, kept(owed.key, activation))
+        except Lost as error:
+            # It was promised there, or is an orphan no more.
+            activation.cancelling = is_clients
+            log.info("order %s: %s", activation.order.id, error)
+            return
         except StoreError as error:
             activation.cancelling = False
             log.error("order %s: no promise: the store: %s", activation.order.id, error)
@@ -73,12 +81,21 @@ class Cancels:
         self._tally.count("promised_cancels", "promised")
         self.resume(owed, activation, wait)
 
-    def resume(self, owed: Owed, activation: Activation, wait: float | None = None) -> None:
-        """Go on with a promise that the store holds."""
+    def resume(
+        self,
+        owed: Owed,
+        activation: Activation,
+        wait: float | None = None,
+        *,
+        is_taken_up: bool = False,
+    ) -> None:
+        """Go on with a promise that the store holds. One that was `taken up` from an earlier run,
+        or from another replica, may have been carried out.
+        """
         activation.cancelling = True
         if wait is None:
             wait = max((activation.order.cancel_at or 0.0) - self._upstream.now(), 0.0)
-        task = asyncio.create_task(self._keep(owed, activation, wait))
+        task = asyncio.create_task(self._keep(owed, activation, wait, is_taken_up))
         self._promised.add(task)
         task.add_done_callback(self._promised.discard)
 
@@ -111,12 +128,16 @@ class Cancels:
         if activation.order.state not in OVER:
             raise ProblemError(Problem.CANNOT_CANCEL, activation.order.id)
 
-    async def _keep(self, owed: Owed, activation: Activation, wait: float) -> None:
+    async def _keep(
+        self, owed: Owed, activation: Activation, wait: float, is_taken_up: bool
+    ) -> None:
         pause = FIRST_PAUSE
         while True:
             await asyncio.sleep(wait)
             try:
-                await self._cancel(owed.key, activation)
+                if not await self._holds(owed):
+                    return
+                await self._carry_out(owed.key, activation, is_taken_up)
             except ProblemError as error:
                 if error.problem not in TOO_LATE:
                     wait = min(max(error.seconds or 0.0, pause), LONGEST_WAIT)
@@ -130,6 +151,21 @@ class Cancels:
                 log.info("order %s: cancelled as promised", activation.order.id)
             await self._done(owed, activation)
             return
+
+    async def _holds(self, owed: Owed) -> bool:
+        """It is still this replica's to carry out."""
+        try:
+            return await self._store.holds(owed.id)
+        except StoreError as error:
+            raise ProblemError(Problem.TRY_AGAIN, f"the store cannot be read: {error}") from error
+
+    async def _carry_out(self, key: Key, activation: Activation, is_taken_up: bool) -> None:
+        if is_taken_up:
+            await self._reads.read_anew(key, activation.order.id)
+        if activation.order.state is OrderState.CANCELLED:
+            await self._orders.cancelled(key, activation)
+        else:
+            await self._cancel(key, activation)
 
     async def _done(self, owed: Owed, activation: Activation) -> None:
         try:

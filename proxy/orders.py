@@ -3,13 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
+from proxy.account import Account, activation_of, hear, kept, take_in
 from proxy.errors import Problem, ProblemError
-from proxy.legacy.activation import Activation, candidates, code_of
+from proxy.legacy.activation import Activation, candidates
 from proxy.legacy.status import Phase
 from proxy.model import OVER, Key, Order, OrderState, Sms, merge
-from proxy.store import Entry, Kept, Store, StoreError
+from proxy.store import Entry, Store, StoreError
 from proxy.tally import Tally
 from proxy.upstream.cache import Cache
 
@@ -24,30 +25,6 @@ LONGEST_LIFE = 3600.0
 """Seconds that an order lives at most: 20 minutes live, 60 in a sample of the documentation."""
 
 
-@dataclass(slots=True)
-class _Account:
-    """The activations of one key."""
-
-    by_id: dict[int, Activation] = field(default_factory=dict)
-    by_order: dict[str, Activation] = field(default_factory=dict)
-    by_wish: dict[str, Activation] = field(default_factory=dict)
-    places: int = 0
-    used_at: float = 0.0
-    """On the monotonic clock."""
-
-    def add(self, activation: Activation) -> None:
-        self.by_id[activation.id] = self.by_order[activation.order.id] = activation
-        self.places += 1
-        activation.place = self.places
-        if activation.wish:
-            self.by_wish[activation.wish] = activation
-
-    def drop(self, activation: Activation) -> None:
-        self.by_id.pop(activation.id, None)
-        self.by_order.pop(activation.order.id, None)
-        self.by_wish.pop(activation.wish, None)
-
-
 class Orders:
     """`now` is the upstream's clock."""
 
@@ -55,7 +32,8 @@ class Orders:
         self._store = store
         self._tally = tally
         self._now = now
-        self._accounts: dict[Key, _Account] = {}
+        self._accounts: dict[Key, Account] = {}
+        self._keys: dict[str, Key] = {}
         self._opened: Cache[Key, None] = Cache(0.0, 1)
         self._swept_at = float("-inf")
 
@@ -77,6 +55,7 @@ class Orders:
         for key, account in list(self._accounts.items()):
             if now - account.used_at > (IDLE_SECONDS if account.by_id else EMPTY_SECONDS):
                 del self._accounts[key]
+                self._keys.pop(key.hash, None)
 
     def forget(self, before: float) -> None:
         """What was created before that, as the store does."""
@@ -97,13 +76,41 @@ class Orders:
         return found
 
     async def _load(self, key: Key) -> None:
-        account = _Account()
+        account = Account()
         try:
             async for row in self._store.orders(key.hash):
-                account.add(_activation(row))
+                account.add(activation_of(row))
         except StoreError as error:
             raise ProblemError(Problem.TRY_AGAIN, f"the store cannot be read: {error}") from error
         self._accounts.setdefault(key, account)
+        self._keys[key.hash] = key
+
+    async def fetch(
+        self, key: Key, *, id: int = 0, order: str = "", wish: str = ""
+    ) -> Activation | None:
+        """An activation of an open key that may be known to another replica only."""
+        if not self._store.is_shared:
+            return self.get(key, order)
+        try:
+            row = await self._store.order(key.hash, id=id, order=order, wish=wish)
+        except StoreError as error:
+            raise ProblemError(Problem.TRY_AGAIN, f"the store cannot be read: {error}") from error
+        return hear(self._accounts[key], row) if row else None
+
+    async def heard(self, hash: str, order_id: str) -> None:
+        """Another replica has written this order of the key of that hash. StoreError."""
+        key = self._keys.get(hash)
+        row = await self._store.order(hash, order=order_id) if key else None
+        if key and row and key in self._accounts:
+            hear(self._accounts[key], row)
+
+    async def heard_nothing(self) -> None:
+        """Others may have written any live order. StoreError."""
+        since = self._now() - LONGEST_LIFE
+        for hash, key in list(self._keys.items()):
+            async for row in self._store.orders(hash, since):
+                if key in self._accounts:
+                    hear(self._accounts[key], row)
 
     def learn(
         self, key: Key, *orders: Order, asked_at: float | None = None, own: bool = False
@@ -126,7 +133,7 @@ class Orders:
                 known = Activation(next(free), order, service=order.service)
                 account.add(known)
                 changed.append(known)
-            elif _take_in(known, order, asked_at):
+            elif take_in(known, order, asked_at):
                 changed.append(known)
             known.seen_at = max(known.seen_at, said_at)
         return changed
@@ -233,62 +240,3 @@ class Orders:
                 await self._store.book(Entry(now, key.hash, order.id, "refund", cents, why))
             except StoreError as error:
                 log.error("order %s: its refund is not in the ledger: %s", order.id, error)
-
-
-def kept(key: Key, activation: Activation) -> Kept:
-    return Kept(
-        key=key.hash,
-        id=activation.id,
-        order=activation.order,
-        service=activation.service,
-        told=bool(activation.told),
-        finished=activation.finished,
-        cancelling=activation.cancelling,
-        confirmed=activation.is_confirmed,
-        asked_at=activation.asked_at,
-        wish=activation.wish,
-    )
-
-
-def _activation(row: Kept) -> Activation:
-    return Activation(
-        row.id,
-        row.order,
-        row.service,
-        told=row.told,
-        finished=row.finished,
-        cancelling=row.cancelling,
-        is_confirmed=row.confirmed,
-        asked_at=row.asked_at,
-        wish=row.wish,
-    )
-
-
-def _take_in(known: Activation, order: Order, asked_at: float | None) -> bool:
-    """Whether anything is known now that was not before."""
-    if order.id != known.order.id:
-        # The id that the order had before a swap.
-        return False
-    if asked_at is not None and asked_at < known.changed_at:
-        order = replace(order, phone="", expires_at=None, cancel_at=None)
-    merged = merge(known.order, order)
-    if merged == known.order:
-        # The same object goes on, and with it all answers that stand on it.
-        return False
-    if known.asked_at and merged.messages != known.order.messages:
-        known.asked_at = _asked_after(known, merged.messages)
-    if len(merged.messages) > len(known.order.messages):
-        log.info("order %s: %d SMS", order.id, len(merged.messages))
-    known.order = merged
-    return True
-
-
-def _asked_after(known: Activation, messages: Sequence[Sms]) -> int | None:
-    """How many messages had come when a further one was asked for, where only a socket had told
-    of the one before: the order itself may list others, too, or not that one.
-    """
-    told = [code_of(sms) for sms in known.order.messages if sms.pushed]
-    if not told:
-        return known.asked_at
-    codes = [code_of(sms) for sms in messages]
-    return codes.index(told[0]) + 1 if told[0] in codes else 0

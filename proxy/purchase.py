@@ -103,6 +103,10 @@ class Pending:
         """Of all programs that share the account of a key."""
         return self._of_key.get(key.upstream, {}).values()
 
+    def unclear(self, key: Key) -> list[Purchase]:
+        """Those whose outcome is not known."""
+        return [purchase for purchase in self.of(key) if purchase.unclear]
+
     def states(self) -> dict[str, float]:
         """How many are under way, unclear, or orphans."""
         found = Counter(purchase.state for purchase in self)

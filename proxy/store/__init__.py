@@ -1,6 +1,6 @@
 """What must survive a restart: orders, what is owed to the upstream, the money ledger."""
 
-from proxy.store.contract import Lost, Store, StoreError
+from proxy.store.contract import Lost, Store, StoreError, Taken
 from proxy.store.rows import Answer, Ceiling, Change, Entry, Kept, Owed, OwedKind
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "OwedKind",
     "Store",
     "StoreError",
+    "Taken",
     "open_store",
     "read_ledger",
 ]

@@ -15,6 +15,10 @@ class Lost(StoreError):
     """Another replica has taken over what is owed: it is no longer this one's to carry out."""
 
 
+class Taken(StoreError):
+    """Another replica has found the order to be its own purchase's."""
+
+
 class Store(Protocol):
     """Every method that is waited for may raise StoreError."""
 
@@ -56,7 +60,7 @@ class Store(Protocol):
 
     async def commit(self, owed: Owed, kept: Kept, *entries: Entry) -> None:
         """An order, what is owed for it from now on, and its money: all or nothing. May raise
-        Lost.
+        Lost, or Taken.
         """
 
     async def settle(self, id: str, *kept: Kept) -> None:

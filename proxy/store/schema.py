@@ -162,10 +162,14 @@ def owe(db: Database, owed: Owed, secret: str, owner: str) -> bool:
     return db.execute(OWE, (*row, *rest)).rowcount > 0
 
 
-def book(db: Database, entries: Iterable[Entry]) -> None:
+def book(db: Database, entries: Iterable[Entry]) -> bool:
+    """False where one of them has been booked by another replica."""
+    is_new = True
     for e in entries:
         row = (e.at, e.key, e.order, e.kind, e.cents, e.what)
-        db.execute("insert into ledger values (?, ?, ?, ?, ?, ?) on conflict do nothing", row)
+        sql = "insert into ledger values (?, ?, ?, ?, ?, ?) on conflict do nothing"
+        is_new &= db.execute(sql, row).rowcount > 0
+    return is_new
 
 
 def kept(row: Any) -> Kept:
@@ -192,6 +196,8 @@ def spent(db: Database, key: str, since: float) -> int:
 
 def refusal(db: Database, owed: Owed, ceiling: Ceiling | None) -> Problem | None:
     """Why a purchase does not fit under a ceiling, or its wish was wished before."""
+    if owed.kind is not OwedKind.PURCHASE:
+        return None
     key = owed.key.hash
     if owed.wish and db.execute(WISHED, (key, owed.wish)).fetchone():
         return Problem.ORDER_EXISTS

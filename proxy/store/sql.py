@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from proxy.errors import Problem
 from proxy.store import schema
 from proxy.store.commits import Commits, Wish
-from proxy.store.contract import Lost, StoreError
+from proxy.store.contract import Lost, StoreError, Taken
 from proxy.store.rows import Answer, Ceiling, Entry, Kept, Owed
 from proxy.store.schema import Database
 
@@ -123,7 +123,7 @@ class SqlStore:
     async def doubt(self, owed: Owed) -> None:
         def write(db: Database) -> None:
             sql = "update owed set unclear = 1 where id = ? and owner = ?"
-            if db.execute(sql, (owed.id, self._replica)).rowcount == 0:
+            if db.execute(sql, (owed.id, self._replica)).rowcount == 0 and self.is_shared:
                 raise Lost(f"{owed.id} has another owner")
 
         await self._write(write)
@@ -141,7 +141,8 @@ class SqlStore:
         def write(db: Database) -> None:
             self._owe(db, owed)
             schema.keep(db, (kept,))
-            schema.book(db, entries)
+            if not schema.book(db, entries):
+                raise Taken(f"order {kept.order.id} is another purchase's")
 
         await self._write(write, durable=True)
 
