@@ -138,7 +138,9 @@ def build_house(
     upstream = Upstream(wanted.url, wanted.timeout, budget, tally, clock, transport)
     orders = Orders(store, tally, upstream.now)
     feed = Feed(wanted.sockets_url, connect)
-    pushes = Pushes(feed, orders, tally, upstream.now, wanted.push_sockets if wanted.push else 0)
+    pushes = Pushes(
+        feed, orders, store, tally, upstream.now, wanted.push_sockets if wanted.push else 0
+    )
     patience = wanted.timeout * READ_SHARE
     reads = Reads(upstream, orders, pushes, budget, store, patience=patience)
     catalogue = Catalogue(

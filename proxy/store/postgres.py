@@ -56,6 +56,10 @@ BEAT = """
 insert into replicas values (?, now() + make_interval(secs => ?))
 on conflict (id) do update set until = excluded.until
 """
+REPLICAS = f"""
+select count(*) from replicas where until > now() - interval '{REMEMBERED} seconds'
+"""
+BURY = f"delete from replicas where until <= now() - interval '{REMEMBERED} seconds'"
 TAKE_OVER = f"""
 update owed set owner = ? where id in (
     select id from owed
@@ -77,7 +81,7 @@ on conflict (name) do update set owner = excluded.owner, until = excluded.until
        or claims.owner not in ({LIVING})
 """
 OTHER_SHARES = f"""
-select coalesce(sum(requests), 0) from shares
+select coalesce(sum(greatest(requests, ?)), 0), count(*) from shares
 where key = ? and replica <> ? and until > now() - interval '{WINDOW} seconds'
 """
 SHARE = """
@@ -162,6 +166,8 @@ class PostgresStore(SqlStore):
     async def take_over(self) -> list[Owed]:
         def write(db: Database) -> list[Any]:
             db.execute(BEAT, (self._replica, LEASE))
+            db.execute(BURY)
+            self._replicas = int(db.execute(REPLICAS).fetchone()[0])
             for id in doubtful:
                 sql = "update owed set owner = '' where id = ? and owner = ?"
                 db.execute(sql, (id, self._replica))
@@ -205,15 +211,15 @@ class PostgresStore(SqlStore):
     async def share(self, key: str, most: int, spent: int, wanted: int) -> int:
         def write(db: Database) -> int:
             db.execute("select pg_advisory_xact_lock(hashtext(?))", (f"share {key}",))
-            since = f"until > now() - interval '{REMEMBERED} seconds'"
-            count = db.execute(f"select count(*) from replicas where {since}").fetchone()[0]
-            self._replicas = max(int(count), 1)
-            others = int(db.execute(OTHER_SHARES, (key, self._replica)).fetchone()[0])
-            free = most - max(others, self.safe_share(most) * (self._replicas - 1))
+            self._replicas = max(int(db.execute(REPLICAS).fetchone()[0]), 1)
+            safe, values = self.safe_share(most), (key, self._replica)
+            others, asked = db.execute(OTHER_SHARES, (safe, *values)).fetchone()
+            # Who has not asked yet may do with a safe share unasked.
+            free = most - int(others) - safe * max(self._replicas - 1 - asked, 0)
             # What was spent is spent: less than that cannot be held.
             share = max(min(wanted, free), spent)
             db.execute(SHARE, (key, self._replica, share, SHARE_LEASE))
-            return share
+            return int(share)
 
         return int(await self._write(write))
 
@@ -240,7 +246,9 @@ class PostgresStore(SqlStore):
     def _leave(self, db: Database) -> None:
         db.execute("update owed set owner = '' where owner = ?", (self._replica,))
         db.execute("delete from claims where owner = ?", (self._replica,))
-        db.execute("delete from replicas where id = ?", (self._replica,))
+        # What it has requested counts a little longer.
+        sql = "update replicas set until = now() - make_interval(secs => ?) where id = ?"
+        db.execute(sql, (REMEMBERED - WINDOW - SHARE_LEASE, self._replica))
 
     def _seal(self, secret: str, id: str) -> str:
         return self._cipher.seal(secret, id)
