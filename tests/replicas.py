@@ -1,0 +1,73 @@
+"""Two proxy processes on one PostgreSQL, as a client behind a load balancer meets them."""
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests import postgres
+from tests.crash import Proxy, Upstream
+
+SECRET = "the secret of the store"
+
+
+class Pair:
+    """Asks one after the other; where nobody listens, the other one."""
+
+    def __init__(self, folder: Path, upstream: Upstream, database: str, **settings: str) -> None:
+        self.database = database
+        self.proxies = []
+        for name in ("a", "b"):
+            (folder / name).mkdir()
+            proxy = Proxy(
+                folder / name,
+                upstream.url,
+                PROXY_STORE_URL=database,
+                PROXY_STORE_SECRET=SECRET,
+                PROXY_UPSTREAM_WEBSOCKET_URL=f"{upstream.url.replace('http', 'ws', 1)}/ws/orders",
+                **settings,
+            )
+            self.proxies.append(proxy)
+        self._turn = itertools.count()
+
+    @property
+    def a(self) -> Proxy:
+        return self.proxies[0]
+
+    @property
+    def b(self) -> Proxy:
+        return self.proxies[1]
+
+    def ask(self, query: str, key: str, dialect: str = "") -> str:
+        first = next(self._turn)
+        try:
+            return self.proxies[first % 2].ask(query, key, dialect)
+        except httpx.ConnectError:
+            return self.proxies[(first + 1) % 2].ask(query, key, dialect)
+
+    def ask_and_go(self, query: str, key: str) -> None:
+        first = next(self._turn)
+        try:
+            self.proxies[first % 2].ask_and_go(query, key)
+        except ConnectionRefusedError:
+            self.proxies[(first + 1) % 2].ask_and_go(query, key)
+
+    def rows(self, sql: str) -> list[Any]:
+        return postgres.rows(self.database, sql)
+
+
+@contextmanager
+def a_pair(folder: Path, upstream: Upstream, database: str, **settings: str) -> Iterator[Pair]:
+    pair = Pair(folder, upstream, database, **settings)
+    started = []
+    try:
+        for proxy in pair.proxies:
+            proxy.start()
+            started.append(proxy)
+        yield pair
+    finally:
+        for proxy in started:
+            proxy.stop()
