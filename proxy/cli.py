@@ -89,11 +89,11 @@ def sandbox(port: int, sms_after: float, upstream_only: bool, changes: tuple[str
     url = server.url(opened)
     if upstream_only:
         click.echo(upstream_lines(url))
-        server.run(simulated, opened)
+        server.run(simulated, opened, websockets=True)
         return
     app = _built(lambda: create_app(config.for_sandbox(f"{url}/api/v1"), secrets=secrets))
     click.echo(lines_to_copy(url, sms_after))
-    server.run(beside(app, simulated), opened)
+    server.run(beside(app, simulated), opened, websockets=True)
 
 
 @main.command()

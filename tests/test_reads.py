@@ -10,7 +10,7 @@ import pytest
 from proxy.app import create_app
 from proxy.config import Config, StoreConfig, UpstreamConfig
 from proxy.legacy.activation import candidates
-from proxy.reads import FASTEST, POLL, SLOWEST
+from proxy.reads import FASTEST, SLOWEST
 from proxy.sandbox import create_sandbox
 from tests.sockets import sockets_to
 from tests.world import NEVER, Wire, World, a_world
