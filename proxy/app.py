@@ -14,8 +14,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from proxy.actions import House
+from proxy.actions import ACTIONS, House
 from proxy.cancels import Cancels
+from proxy.ceilings import Ceilings
 from proxy.codes import Codes
 from proxy.config import Config, ConfigError
 from proxy.journal import Journal
@@ -24,7 +25,7 @@ from proxy.logs import Secrets
 from proxy.metrics import Metrics
 from proxy.model import Key
 from proxy.orders import Orders
-from proxy.programs import Strangers, load_programs
+from proxy.programs import Programs, Strangers, load_programs
 from proxy.protocol import ByHost, Protocol
 from proxy.purchases import Purchases
 from proxy.pushes import Pushes
@@ -153,8 +154,10 @@ def build_house(
         tally,
         reuse_seconds=config.orphan.reuse_seconds,
     )
+    ceilings = Ceilings(orders, reads, journal, store)
     return House(
-        programs=load_programs(config, os.environ, codes),
+        programs=programs_of(config, codes),
+        ceilings=ceilings,
         tally=tally,
         budget=budget,
         upstream=upstream,
@@ -162,7 +165,9 @@ def build_house(
         reads=reads,
         pushes=pushes,
         store=store,
-        purchases=Purchases(upstream, orders, pushes, journal, store, catalogue, balances, codes),
+        purchases=Purchases(
+            upstream, orders, pushes, journal, ceilings, catalogue, balances, codes
+        ),
         journal=journal,
         cancels=cancels,
         catalogue=catalogue,
@@ -171,6 +176,11 @@ def build_house(
         default_country=config.default_country,
         defers_cancel=DEFERS[config.early_cancel],
     )
+
+
+def programs_of(config: Config, codes: Codes) -> Programs:
+    """Those of `keys`, with the environment that some of their keys are in. ConfigError."""
+    return load_programs(config, os.environ, codes, tuple(ACTIONS))
 
 
 def gauges(house: House) -> Iterator[tuple[str, str, dict[str, float]]]:

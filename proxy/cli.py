@@ -100,14 +100,13 @@ def sandbox(port: int, sms_after: float, upstream_only: bool, changes: tuple[str
 @config_option
 def check(path: Path | None) -> None:
     """Validate the config and the mapping tables."""
-    from proxy.app import codes_of
-    from proxy.programs import load_programs
+    from proxy.app import codes_of, programs_of
     from proxy.server import tls_context
 
     config = _config(path)
     _built(lambda: tls_context(config.listen.tls_cert, config.listen.tls_key))
     codes = _built(lambda: codes_of(config))
-    _built(lambda: load_programs(config, os.environ, codes))
+    _built(lambda: programs_of(config, codes))
     click.echo(f"ok: {len(codes.countries)} countries, {len(codes.services)} services")
 
 
@@ -128,13 +127,15 @@ def ledger(path: Path | None, form: str, days: int, account: bool, by: str | Non
     import asyncio
     import time
 
-    from proxy.app import codes_of
+    from proxy.app import codes_of, programs_of
     from proxy.errors import ProblemError
     from proxy.ledger import FORMS, by_key, of_account
-    from proxy.programs import load_programs
+    from proxy.model import Caps
     from proxy.store import read_ledger
 
     config, since = _config(path), time.time() - days * 86_400
+    if by:
+        since = min(since, Caps().since(time.time())[1])
     if account:
         try:
             entries = asyncio.run(of_account(config.upstream, since))
@@ -143,7 +144,7 @@ def ledger(path: Path | None, form: str, days: int, account: bool, by: str | Non
     else:
         entries = _built(lambda: read_ledger(config.store.url, since))
     if by:
-        programs = _built(lambda: load_programs(config, os.environ, codes_of(config)))
+        programs = _built(lambda: programs_of(config, codes_of(config)))
         click.echo(by_key(entries, programs, time.time()))
         return
     click.echo(FORMS[form](entries))
@@ -158,13 +159,14 @@ def keys() -> None:
 @click.argument("name")
 def new_key(name: str) -> None:
     """Print a new key, once, and the lines of the configuration for it."""
+    import json
     from secrets import token_hex
 
     from proxy.programs import sha256
 
     key = token_hex(16)
     click.echo(f"{key}\n\nkeys:\n  sha256:{sha256(key)}:")
-    click.echo(f"    name: {name}\n    upstream_key: env:VIRTUALSMS_KEY")
+    click.echo(f"    name: {json.dumps(name)}\n    upstream_key: env:VIRTUALSMS_KEY")
 
 
 def _config(path: Path | None) -> "Config":

@@ -116,8 +116,8 @@ class Protocol:
             content_type = _header(scope, b"content-type")
             request = parse(scope["query_string"], body, content_type, key)
             action = request.action
+            program = await self._program(request.key, scope)
             async with asyncio.timeout_at(until):
-                program = await self._program(request.key, scope)
                 answer = await self._act(request, program, scope["method"], client)
             # With another key in the header, or at another time, it would be another question.
             is_the_same = not key and program.caps.expires is None

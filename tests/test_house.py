@@ -36,8 +36,10 @@ MAY_IMPORT = {
     "programs": {"config", "codes", "upstream"},
     "purchase": {"legacy", "store"},
     "journal": {"purchase", "reads", "orders", "cancels", "legacy"} | IO,
-    "purchases": {"purchase", "journal", "pushes", "orders", "legacy", "codes"} | IO,
+    "ceilings": {"journal", "purchase", "reads", "orders"} | IO,
+    "purchases": {"ceilings", "purchase", "journal", "pushes", "orders", "legacy", "codes"} | IO,
     "actions": {
+        "ceilings",
         "programs",
         "reads",
         "pushes",
@@ -54,6 +56,7 @@ MAY_IMPORT = {
     "entrance": {"legacy"},
     "protocol": {"programs", "logs", "actions", "entrance", "metrics", "legacy"},
     "app": {
+        "ceilings",
         "logs",
         "programs",
         "retention",

@@ -67,6 +67,8 @@ alter table owed add column cents integer not null default 0;
 create index owed_by_key on owed (key);
 create index ledger_by_key on ledger (key, at);
 create index ledger_by_order on ledger (order_id);
+update orders set expires_at = coalesce(json_extract(cast(body as text), '$.expires_at'), 0);
+update owed set key = sha256(secret);
 """,
 )
 
@@ -76,6 +78,7 @@ select -coalesce(sum(cents), 0) from ledger where key = ? and kind <> 'quote' an
     (select order_id from ledger where key = ? and kind = 'charge' and at >= ?)
 """
 RESERVED = "select coalesce(sum(cents), 0) from owed where key = ? and kind = 'purchase'"
+FORGET = "delete from orders where key = ? and order_id = ?"
 HELD = """
 select (select count(*) from orders where key = ? and told and not finished and not cancelling
             and not confirmed and expires_at > ?)
@@ -140,14 +143,13 @@ def spent(db: sqlite3.Connection, key: str, since: float) -> int:
     return int(charged + db.execute(RESERVED, (key,)).fetchone()[0])
 
 
-def refusal(db: sqlite3.Connection, owed: Owed, ceiling: Ceiling) -> Problem | None:
+def refusal(db: sqlite3.Connection, key: str, cents: int, ceiling: Ceiling) -> Problem | None:
     """Why a purchase does not fit under a ceiling."""
-    key = owed.key.hash
     if ceiling.active is not None:
         held = db.execute(HELD, (key, ceiling.now, key)).fetchone()[0]
         if held >= ceiling.active:
             return Problem.TOO_MANY_ACTIVE
     for since, most in ceiling.money:
-        if spent(db, key, since) + owed.cents > most:
+        if spent(db, key, since) + cents > most:
             return Problem.NO_BALANCE
     return None

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from proxy.errors import Problem
+from proxy.model import Key
 from proxy.store import schema
 from proxy.store.rows import Answer, Ceiling, Entry, Kept, Owed
 
@@ -108,13 +109,20 @@ class SqliteStore:
         """
 
         def write(db: sqlite3.Connection) -> Problem | None:
-            problem = schema.refusal(db, owed, ceiling) if ceiling else None
+            problem = schema.refusal(db, owed.key.hash, owed.cents, ceiling) if ceiling else None
             if problem is None:
                 schema.owe(db, owed)
             return problem
 
         problem: Problem | None = await self._write(write, durable=True)
         return problem
+
+    async def refusal(self, key: str, cents: int, ceiling: Ceiling) -> Problem | None:
+        """Why a purchase would not fit under a ceiling now."""
+        try:
+            return await self._run(lambda: schema.refusal(self._db, key, cents, ceiling))
+        except sqlite3.Error as error:
+            raise StoreError(str(error)) from error
 
     async def spent(self, key: str, since: float) -> int:
         """Cents that a key has spent since then, refunds taken off."""
@@ -151,6 +159,19 @@ class SqliteStore:
     async def keep(self, *kept: Kept) -> None:
         await self._write(lambda db: schema.keep(db, kept))
 
+    async def rename(self, before: str, kept: Kept) -> None:
+        """An order under its new id, and its money with it."""
+
+        def write(db: sqlite3.Connection) -> None:
+            if before != kept.order.id:
+                db.execute(schema.FORGET, (kept.key, before))
+                for table in ("ledger", "owed"):
+                    sql = f"update {table} set order_id = ? where key = ? and order_id = ?"
+                    db.execute(sql, (kept.order.id, kept.key, before))
+            schema.keep(db, (kept,))
+
+        await self._write(write)
+
     async def book(self, *entries: Entry) -> None:
         await self._write(lambda db: schema.book(db, entries))
 
@@ -179,14 +200,16 @@ class SqliteStore:
     async def answers(self) -> list[Answer]:
         return [Answer(*row) for row in await self._read("select * from answers")]
 
-    async def forget(self, before: float) -> None:
+    async def forget(self, before: float, money_before: float | None = None) -> None:
         """Orders and ledger lines older than that, save orders that something is owed for."""
+        books = before if money_before is None else money_before
 
         def write(db: sqlite3.Connection) -> None:
             owed = "select order_id from owed"
             sql = f"delete from orders where created_at < ? and order_id not in ({owed})"
             db.execute(sql, (before,))
-            for table in ("ledger", "spent", "answers"):
+            db.execute("delete from ledger where at < ?", (books,))
+            for table in ("spent", "answers"):
                 db.execute(f"delete from {table} where at < ?", (before,))
 
         await self._write(write)
@@ -298,5 +321,6 @@ def _set_up(db: sqlite3.Connection) -> None:
     if found > version:
         raise sqlite3.DatabaseError(f"it is of a newer version ({found}; this is {version})")
     if found < version:
+        db.create_function("sha256", 1, lambda text: Key(text).hash, deterministic=True)
         steps = "".join(schema.STEPS[found:])
         db.executescript(f"begin; {steps} pragma user_version = {version}; commit;")
