@@ -79,6 +79,8 @@ class SqliteStore:
         self._thread = ThreadPoolExecutor(1, "store")
         self._wishes: list[_Wish] = []
         self._flushing: asyncio.Task[None] | None = None
+        self.trouble = ""
+        """Why the last write failed, if it did."""
         self._lock = _locked(path) if path != ":memory:" else None
         try:
             self._db = self._thread.submit(_connect, path).result()
@@ -238,9 +240,12 @@ class SqliteStore:
                 # What one of them cannot do must not stop the others: there may be money in them.
                 for wish in wishes:
                     await self._carry_out([wish])
-            elif not wishes[0].done.done():
+                return
+            self.trouble = str(error)
+            if not wishes[0].done.done():
                 wishes[0].done.set_exception(StoreError(str(error)))
             return
+        self.trouble = ""
         for wish, result in zip(wishes, results, strict=True):
             if not wish.done.done():
                 wish.done.set_result(result)
