@@ -77,7 +77,8 @@ MAY_IMPORT = {
     "health": {"config"},
     "explain": {"app", "actions", "purchases", "programs", "lookup", "config", "codes", "legacy"}
     | IO,
-    "doctor": {"app", "readiness", "health", "server", "programs", "config", "legacy"} | IO,
+    "doctor": {"app", "readiness", "health", "server", "programs", "config", "legacy", "tally"}
+    | IO,
     "commands": {"app", "server", "config", "tables", "store", "programs", "columns"}
     | {"lookup", "explain", "doctor", "health"},
     "cli": {"commands", "app", "server", "sandbox", "logs", "store", "ledger", "programs"},

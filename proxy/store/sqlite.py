@@ -12,7 +12,6 @@ import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -59,17 +58,6 @@ def _why(error: Exception) -> str:
     if isinstance(error, OSError):
         return f"{error.strerror}: make it writable, or set store.url to another file"
     return f"{error}: move it away, or set store.url to another file"
-
-
-def read_ledger(url: str, since: float = 0.0) -> list[Entry]:
-    """The ledger of a store that another process may have open. StoreError."""
-    path = Path(url.removeprefix("sqlite:///")).resolve()
-    try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
-            rows = db.execute("select * from ledger where at >= ? order by at", (since,))
-            return [Entry(*row) for row in rows]
-    except sqlite3.Error as error:
-        raise StoreError(f"{path}: {error}: set store.url to the file of the proxy") from error
 
 
 class SqliteStore:
