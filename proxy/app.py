@@ -29,6 +29,7 @@ from proxy.programs import Programs, Strangers, load_programs
 from proxy.protocol import ByHost, Protocol
 from proxy.purchases import Purchases
 from proxy.pushes import Pushes
+from proxy.readiness import Readiness
 from proxy.reads import Reads
 from proxy.retention import forget_old
 from proxy.store import open_store
@@ -70,6 +71,7 @@ def create_app(
     Raises SheetError, ConfigError or StoreError. Nothing is connected before the app starts.
     """
     house = build_house(config, clock, transport, connect)
+    readiness = Readiness(house.upstream, house.store)
     strangers, secrets = Strangers(), secrets or Secrets()
     secrets.add(*(program.key.secret for program in house.programs))
     secrets.add(config.upstream.api_key or "")
@@ -86,7 +88,9 @@ def create_app(
         forgetting = asyncio.create_task(
             forget_old(house.store, house.orders, house.upstream.now, config.store.retention)
         )
+        readiness.begin()
         yield
+        readiness.end()
         forgetting.cancel()
         await house.journal.close()
         await house.cancels.close()
@@ -108,7 +112,11 @@ def create_app(
         return Response(metrics.page(), media_type="text/plain; version=0.0.4")
 
     app = App(
-        routes=[Route("/livez", livez), Route("/metrics", show_metrics)],
+        routes=[
+            Route("/livez", livez),
+            Route("/readyz", readiness.show),
+            Route("/metrics", show_metrics),
+        ],
         lifespan=lifespan,
         endpoints=endpoints(protocols, config.dialect),
     )

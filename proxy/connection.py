@@ -112,9 +112,8 @@ class Connection(asyncio.Protocol):
             return
         if self._until is None:
             self._until = self.loop.time() + self.head_seconds
-        self.timeout_keep_alive_task = self.loop.call_at(
-            self._until, self.timeout_keep_alive_handler
-        )
+        timer = self.loop.call_at(self._until, self.timeout_keep_alive_handler)
+        self.timeout_keep_alive_task = timer  # type: ignore[misc]
 
     def _is_too_long(self, data: bytes) -> bool:
         """`data` is in `_size` already."""

@@ -49,8 +49,8 @@ class Programs:
 
     def __init__(self, entries: Mapping[str, Program], limits: Caps, *, passthrough: bool) -> None:
         self._entries = entries
-        self._limits = limits
-        self._passthrough = passthrough
+        self.limits = limits
+        self.passthrough = passthrough
         self._owners = {program.key.owner: program for program in entries.values()}
 
     def __iter__(self) -> Iterator[Program]:
@@ -62,8 +62,8 @@ class Programs:
         program = self._entries.get(digest)
         if program and hmac.compare_digest(program.key.owner, digest):
             return program
-        if self._passthrough:
-            return Program("", Key(client_key), self._limits)
+        if self.passthrough:
+            return Program("", Key(client_key), self.limits)
         raise ProblemError(Problem.BAD_KEY, "no program has this key")
 
     def renewed(self, key: Key) -> Key:

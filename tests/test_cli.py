@@ -28,7 +28,7 @@ def test_the_version_is_the_packages():
 def test_check_says_ok():
     done = run("check")
     assert (done.returncode, done.stderr) == (0, "")
-    assert re.fullmatch(r"ok: 205 countries, \d{4} services\n", done.stdout)
+    assert re.match(r"ok: 205 countries, \d{4} services\n", done.stdout)
 
 
 @pytest.mark.parametrize("command", ["serve", "check"])
@@ -77,7 +77,8 @@ def test_a_host_that_is_none_is_one_line_and_exit_code_1():
 def test_help_names_every_command():
     for option in ("-h", "--help"):
         said = run(option).stdout
-        assert all(command in said for command in ("serve", "sandbox", "check"))
+        commands = "serve sandbox check ledger keys lookup explain doctor health"
+        assert all(f"  {command} " in said for command in commands.split())
 
 
 def test_https_with_a_certificate_of_ones_own(tmp_path):

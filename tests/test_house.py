@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "legacy": set(),
     "upstream": {"store"},
     "store": set(),
-    "ledger": {"legacy", "config", "programs"} | IO,
+    "ledger": {"legacy", "config", "programs", "columns"} | IO,
     "orders": {"legacy"} | IO,
     "pushes": {"orders", "legacy"} | IO,
     "reads": {"pushes", "orders", "legacy"} | IO,
@@ -59,6 +59,7 @@ MAY_IMPORT = {
         "ceilings",
         "logs",
         "programs",
+        "readiness",
         "retention",
         "protocol",
         "metrics",
@@ -74,16 +75,28 @@ MAY_IMPORT = {
     | {"config", "codes", "tables"}
     | IO,
     "sandbox": {"tables"},
-    "cli": {"app", "server", "sandbox", "config", "logs", "tables", "store", "ledger", "programs"},
+    "columns": set(),
+    "lookup": {"codes", "legacy"},
+    "readiness": IO,
+    "health": {"config"},
+    "explain": {"app", "actions", "purchases", "programs", "lookup", "config", "codes", "legacy"}
+    | IO,
+    "doctor": {"app", "readiness", "health", "server", "programs", "config", "legacy", "tally"}
+    | IO,
+    "commands": {"app", "server", "config", "tables", "store", "programs", "columns"}
+    | {"lookup", "explain", "doctor", "health"},
+    "cli": {"commands", "app", "server", "sandbox", "logs", "store", "ledger", "programs"},
     "__main__": {"cli"},
 }
+
+COMMANDS = {f"commands/{path.name}" for path in (PROXY / "commands").glob("*.py")}
 
 # One place for each library that does IO, and none for what the standard library or a frame has.
 OWNERS = {
     "httpx": {"upstream/client.py"},
     "websockets": {"upstream/feed.py"},
     "uvicorn": {"server.py"},
-    "click": {"cli.py"},
+    "click": {"cli.py"} | COMMANDS,
 }
 
 

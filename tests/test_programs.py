@@ -68,9 +68,9 @@ def test_a_program_is_sole_while_no_other_and_no_passed_through_key_has_its_acco
         return [program.key.is_sole for program in loaded(tmp_path, text, KEY="up")]
 
     two = "keys:\n" + entry() + entry("b", "two", "up2")
-    assert sole(two) == [True, True]
+    assert sole(two) == [False, False], "two keys can be of one account"
+    assert sole("keys:\n" + entry()) == [True]
     assert sole("passthrough: true\n" + two) == [False, False]
-    assert sole(two + entry("c", "three", "env:KEY")) == [False, True, False]
 
 
 def test_dollars_are_whole_cents_rounded_down(tmp_path):

@@ -12,7 +12,6 @@ import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -62,17 +61,6 @@ def _why(error: Exception) -> str:
     return f"{error}: move it away, or set store.url to another file"
 
 
-def read_ledger(url: str, since: float = 0.0) -> list[Entry]:
-    """The ledger of a store that another process may have open. StoreError."""
-    path = Path(url.removeprefix("sqlite:///")).resolve()
-    try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
-            rows = db.execute("select * from ledger where at >= ? order by at", (since,))
-            return [Entry(*row) for row in rows]
-    except sqlite3.Error as error:
-        raise StoreError(f"{path}: {error}: set store.url to the file of the proxy") from error
-
-
 class SqliteStore:
     """Reads and writes run in one thread of their own; every method may raise StoreError."""
 
@@ -80,6 +68,8 @@ class SqliteStore:
         self._thread = ThreadPoolExecutor(1, "store")
         self._wishes: list[_Wish] = []
         self._flushing: asyncio.Task[None] | None = None
+        self.trouble = ""
+        """Why the last write failed, if it did."""
         self._lock = _locked(path) if path != ":memory:" else None
         try:
             self._db = self._thread.submit(_connect, path).result()
@@ -261,9 +251,12 @@ class SqliteStore:
                 # What one of them cannot do must not stop the others: there may be money in them.
                 for wish in wishes:
                     await self._carry_out([wish])
-            elif not wishes[0].done.done():
+                return
+            self.trouble = str(error)
+            if not wishes[0].done.done():
                 wishes[0].done.set_exception(StoreError(str(error)))
             return
+        self.trouble = ""
         for wish, result in zip(wishes, results, strict=True):
             if not wish.done.done():
                 wish.done.set_result(result)
