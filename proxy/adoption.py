@@ -79,7 +79,9 @@ class Adoption:
         if not found:
             return found
         owners = await self._store.owners([activation.order.id for activation in found])
-        return [activation for activation in found if activation.order.id not in owners]
+        # One that is just being kept is not among them yet.
+        held = {p.activation.order.id for p in self._pending if p.activation}
+        return [one for one in found if one.order.id not in held.union(owners)]
 
     async def _look_for_others(self, key: Key, intents: Sequence[Owed]) -> None:
         """An order younger than this process that no purchase of ours explains is another's."""

@@ -14,8 +14,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from proxy.actions import House
+from proxy.actions import ACTIONS, House
 from proxy.cancels import Cancels
+from proxy.ceilings import Ceilings
 from proxy.codes import Codes
 from proxy.config import Config, ConfigError
 from proxy.journal import Journal
@@ -24,10 +25,11 @@ from proxy.logs import Secrets
 from proxy.metrics import Metrics
 from proxy.model import Key
 from proxy.orders import Orders
-from proxy.programs import Strangers, load_programs
+from proxy.programs import Programs, Strangers, load_programs
 from proxy.protocol import ByHost, Protocol
 from proxy.purchases import Purchases
 from proxy.pushes import Pushes
+from proxy.readiness import Readiness
 from proxy.reads import Reads
 from proxy.replicas import Replicas
 from proxy.retention import forget_old
@@ -72,6 +74,7 @@ def create_app(
     """
     house = build_house(config, clock, transport, connect)
     replicas = Replicas(house.store, house.orders, house.reads)
+    readiness = Readiness(house.upstream, house.store)
     strangers, secrets = Strangers(), secrets or Secrets()
     secrets.add(*(program.key.secret for program in house.programs))
     secrets.add(config.upstream.api_key or "")
@@ -91,11 +94,15 @@ def create_app(
         forgetting = asyncio.create_task(
             forget_old(house.store, house.orders, house.upstream.now, config.store.retention)
         )
-        following = asyncio.gather(replicas.follow(), takeover.follow())
+        following = [asyncio.create_task(one) for one in (replicas.follow(), takeover.follow())]
+        readiness.begin()
         yield
+        readiness.end()
         forgetting.cancel()
         await house.journal.close()
-        following.cancel()
+        for task in following:
+            task.cancel()
+        await asyncio.gather(*following, return_exceptions=True)
         await house.cancels.close()
         await house.reads.close()
         await house.pushes.close()
@@ -115,7 +122,11 @@ def create_app(
         return Response(metrics.page(), media_type="text/plain; version=0.0.4")
 
     app = App(
-        routes=[Route("/livez", livez), Route("/metrics", show_metrics)],
+        routes=[
+            Route("/livez", livez),
+            Route("/readyz", readiness.show),
+            Route("/metrics", show_metrics),
+        ],
         lifespan=lifespan,
         endpoints=endpoints(protocols, config.dialect),
     )
@@ -163,8 +174,10 @@ def build_house(
         tally,
         reuse_seconds=config.orphan.reuse_seconds,
     )
+    ceilings = Ceilings(orders, reads, journal, store)
     return House(
-        programs=load_programs(config, os.environ, codes),
+        programs=programs_of(config, codes),
+        ceilings=ceilings,
         tally=tally,
         budget=budget,
         upstream=upstream,
@@ -172,7 +185,9 @@ def build_house(
         reads=reads,
         pushes=pushes,
         store=store,
-        purchases=Purchases(upstream, orders, pushes, journal, store, catalogue, balances, codes),
+        purchases=Purchases(
+            upstream, orders, pushes, journal, ceilings, catalogue, balances, codes
+        ),
         journal=journal,
         cancels=cancels,
         catalogue=catalogue,
@@ -181,6 +196,11 @@ def build_house(
         default_country=config.default_country,
         defers_cancel=DEFERS[config.early_cancel],
     )
+
+
+def programs_of(config: Config, codes: Codes) -> Programs:
+    """Those of `keys`, with the environment that some of their keys are in. ConfigError."""
+    return load_programs(config, os.environ, codes, tuple(ACTIONS))
 
 
 def gauges(house: House) -> Iterator[tuple[str, str, dict[str, float]]]:

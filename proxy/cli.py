@@ -2,23 +2,17 @@
 
 import os
 import socket
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
 from proxy import __version__
+from proxy.commands import COMMANDS
+from proxy.commands.options import built, config_of, config_option
 
 if TYPE_CHECKING:
-    from proxy.config import Config
     from proxy.sandbox import Switches
-
-T = TypeVar("T")
-
-config_option = click.option(
-    "--config", "path", type=click.Path(path_type=Path), help="The YAML file; see docs."
-)
 
 
 class _DefaultsToServe(click.Group):
@@ -31,7 +25,11 @@ class _DefaultsToServe(click.Group):
         return super().parse_args(context, args)
 
 
-@click.group(cls=_DefaultsToServe, context_settings={"help_option_names": ["--help", "-h"]})
+@click.group(
+    cls=_DefaultsToServe,
+    commands=COMMANDS,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
 @click.version_option(__version__, message="%(version)s")
 def main() -> None:
     """Answer the sms-activate and DaisySMS protocol by VirtualSMS's customer API."""
@@ -46,11 +44,11 @@ def serve(path: Path | None, host: str | None, port: int | None) -> None:
     from proxy import logs, server
     from proxy.app import create_app
 
-    config = _config(path)
+    config = config_of(path)
     secrets = logs.Secrets()
     logs.set_up(config.log.level, config.log.format, secrets)
-    app = _built(lambda: create_app(config, secrets=secrets))
-    tls = _built(lambda: server.tls_context(config.listen.tls_cert, config.listen.tls_key))
+    app = built(lambda: create_app(config, secrets=secrets))
+    tls = built(lambda: server.tls_context(config.listen.tls_cert, config.listen.tls_key))
     opened = _open(host or config.listen.host, config.listen.port if port is None else port)
     click.echo(f"listening on {server.url(opened, tls)}")
     server.run(app, opened, tls)
@@ -80,35 +78,20 @@ def sandbox(port: int, sms_after: float, upstream_only: bool, changes: tuple[str
     from proxy.sandbox import create_sandbox
     from proxy.sandbox.beside import beside, lines_to_copy, upstream_lines
 
-    config = _config(None)
+    config = config_of(None)
     secrets = logs.Secrets()
     logs.set_up(config.log.level, config.log.format, secrets)
     switches = _switches(changes)
-    simulated = _built(lambda: create_sandbox(switches, sms_after=sms_after))
+    simulated = built(lambda: create_sandbox(switches, sms_after=sms_after))
     opened = _open(config.listen.host, port)
     url = server.url(opened)
     if upstream_only:
         click.echo(upstream_lines(url))
-        server.run(simulated, opened)
+        server.run(simulated, opened, websockets=True)
         return
-    app = _built(lambda: create_app(config.for_sandbox(f"{url}/api/v1"), secrets=secrets))
+    app = built(lambda: create_app(config.for_sandbox(f"{url}/api/v1"), secrets=secrets))
     click.echo(lines_to_copy(url, sms_after))
-    server.run(beside(app, simulated), opened)
-
-
-@main.command()
-@config_option
-def check(path: Path | None) -> None:
-    """Validate the config and the mapping tables."""
-    from proxy.app import codes_of
-    from proxy.programs import load_programs
-    from proxy.server import tls_context
-
-    config = _config(path)
-    _built(lambda: tls_context(config.listen.tls_cert, config.listen.tls_key))
-    codes = _built(lambda: codes_of(config))
-    _built(lambda: load_programs(config, os.environ, codes))
-    click.echo(f"ok: {len(codes.countries)} countries, {len(codes.services)} services")
+    server.run(beside(app, simulated), opened, websockets=True)
 
 
 @main.command()
@@ -128,22 +111,24 @@ def ledger(path: Path | None, form: str, days: int, account: bool, by: str | Non
     import asyncio
     import time
 
-    from proxy.app import codes_of
+    from proxy.app import codes_of, programs_of
     from proxy.errors import ProblemError
     from proxy.ledger import FORMS, by_key, of_account
-    from proxy.programs import load_programs
+    from proxy.model import Caps
     from proxy.store import read_ledger
 
-    config, since = _config(path), time.time() - days * 86_400
+    config, since = config_of(path), time.time() - days * 86_400
+    if by:
+        since = min(since, Caps().since(time.time())[1])
     if account:
         try:
             entries = asyncio.run(of_account(config.upstream, since))
         except ProblemError as error:
             raise click.ClickException(str(error)) from error
     else:
-        entries = _built(lambda: read_ledger(config.store.url, since))
+        entries = built(lambda: read_ledger(config.store.url, since))
     if by:
-        programs = _built(lambda: load_programs(config, os.environ, codes_of(config)))
+        programs = built(lambda: programs_of(config, codes_of(config)))
         click.echo(by_key(entries, programs, time.time()))
         return
     click.echo(FORMS[form](entries))
@@ -162,10 +147,12 @@ def copy_store(source: str, target: str, path: Path | None) -> None:
     """Copy everything from one store.url to another that is empty; no proxy may run on either."""
     import asyncio
 
-    from proxy.store import Store, open_store
+    from proxy.store import Store, file_of, open_store
     from proxy.store.copy import Copied, copy
 
-    secret = _config(path).store.secret
+    file, secret = file_of(source), config_of(path).store.secret
+    if file and not file.exists():
+        raise click.ClickException(f"{file} is not there: name the store that is to be copied")
 
     async def copied() -> Copied:
         stores: list[Store] = []
@@ -177,7 +164,7 @@ def copy_store(source: str, target: str, path: Path | None) -> None:
             for one in stores:
                 await one.close()
 
-    done = _built(lambda: asyncio.run(copied()))
+    done = built(lambda: asyncio.run(copied()))
     click.echo(f"copied {done.orders} orders, {done.owed} owed calls, {done.ledger} ledger lines")
 
 
@@ -190,19 +177,14 @@ def keys() -> None:
 @click.argument("name")
 def new_key(name: str) -> None:
     """Print a new key, once, and the lines of the configuration for it."""
+    import json
     from secrets import token_hex
 
     from proxy.programs import sha256
 
     key = token_hex(16)
     click.echo(f"{key}\n\nkeys:\n  sha256:{sha256(key)}:")
-    click.echo(f"    name: {name}\n    upstream_key: env:VIRTUALSMS_KEY")
-
-
-def _config(path: Path | None) -> "Config":
-    from proxy.config import load_config
-
-    return _built(lambda: load_config(path, os.environ))
+    click.echo(f"    name: {json.dumps(name)}\n    upstream_key: env:VIRTUALSMS_KEY")
 
 
 def _switches(changes: tuple[str, ...]) -> "Switches":
@@ -215,19 +197,6 @@ def _switches(changes: tuple[str, ...]) -> "Switches":
     except (msgspec.ValidationError, ValueError) as error:
         known = ", ".join(f"{name}={values}" for name, values in known_switches().items())
         raise click.UsageError(f"--switch: {error}; known are {known}") from error
-
-
-def _built(build: Callable[[], T]) -> T:
-    """What was built, or one line and exit code 1."""
-    from proxy.config import ConfigError
-    from proxy.server import TlsError
-    from proxy.sheet import SheetError
-    from proxy.store import StoreError
-
-    try:
-        return build()
-    except (ConfigError, SheetError, StoreError, TlsError) as error:
-        raise click.ClickException(str(error)) from error
 
 
 def _open(host: str, port: int) -> socket.socket:

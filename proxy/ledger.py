@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
+from proxy.columns import columns
 from proxy.config import UpstreamConfig
 from proxy.errors import Problem, ProblemError
 from proxy.legacy.answers import dollars
@@ -28,13 +29,6 @@ def table(entries: Sequence[Entry]) -> str:
     sums = {kind: sum(e.cents for e in entries if e.kind == kind) for kind in ("charge", "refund")}
     total = f"charged {dollars(-sums['charge'])}, refunded {dollars(sums['refund'])}"
     return f"{lines}\n{total}"
-
-
-def columns(rows: Sequence[Sequence[str]]) -> str:
-    """Aligned, a row a line."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    cells = ([cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows)
-    return "\n".join("  ".join(row).rstrip() for row in cells)
 
 
 def as_csv(entries: Iterable[Entry]) -> str:

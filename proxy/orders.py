@@ -176,10 +176,13 @@ class Orders:
 
     async def swapped(self, key: Key, activation: Activation, order: Order) -> None:
         """The order has another number, perhaps another id; it is the same activation."""
-        activation.order = merge(activation.order, order)
+        before, activation.order = activation.order.id, merge(activation.order, order)
         activation.changed_at = asyncio.get_running_loop().time()
         self._accounts[key].by_order[order.id] = activation
-        await self.save(key, activation)
+        try:
+            await self._store.rename(before, kept(key, activation))
+        except StoreError as error:
+            log.error("orders could not be kept: %s", error)
 
     async def save(self, key: Key, *activations: Activation) -> None:
         """Keep what was bought here, or was spoken of by its client. Where the store fails, what is

@@ -4,7 +4,8 @@ import asyncio
 import hashlib
 import hmac
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from pathlib import Path
@@ -17,6 +18,8 @@ from proxy.sheet import nearest
 from proxy.upstream.cache import Cache
 
 log = logging.getLogger(__name__)
+
+_KEY = re.compile(r"[!-~]{1,256}")
 
 MAX_STRANGERS = 10_000
 FREE_TRIES, STRANGER_SECONDS = 5, 60.0
@@ -46,8 +49,8 @@ class Programs:
 
     def __init__(self, entries: Mapping[str, Program], limits: Caps, *, passthrough: bool) -> None:
         self._entries = entries
-        self._limits = limits
-        self._passthrough = passthrough
+        self.limits = limits
+        self.passthrough = passthrough
         self._owners = {program.key.owner: program for program in entries.values()}
 
     def __iter__(self) -> Iterator[Program]:
@@ -59,13 +62,13 @@ class Programs:
         program = self._entries.get(digest)
         if program and hmac.compare_digest(program.key.owner, digest):
             return program
-        if self._passthrough:
-            return Program("", Key(client_key), self._limits)
+        if self.passthrough:
+            return Program("", Key(client_key), self.limits)
         raise ProblemError(Problem.BAD_KEY, "no program has this key")
 
     def renewed(self, key: Key) -> Key:
         """The same program's key, with the upstream key that it has now."""
-        program = self._owners.get(key.owner)
+        program = self._owners.get(key.hash)
         return program.key if program else key
 
 
@@ -83,9 +86,11 @@ class Strangers:
             await asyncio.sleep(SLOW_SECONDS)
 
 
-def load_programs(config: Config, environ: Mapping[str, str], codes: Codes) -> Programs:
+def load_programs(
+    config: Config, environ: Mapping[str, str], codes: Codes, actions: Collection[str]
+) -> Programs:
     """Reads the upstream keys where they are kept. Raises ConfigError."""
-    limits = _caps(config.limits, "limits", codes)
+    limits = _caps(config.limits, "limits", codes, actions)
     entries: dict[str, Program] = {}
     names: set[str] = set()
     secrets = [_secret(entry, environ) for entry in config.keys.values()]
@@ -96,8 +101,9 @@ def load_programs(config: Config, environ: Mapping[str, str], codes: Codes) -> P
         if entry.name in names:
             raise ConfigError(f"keys: two are called {entry.name}: give each its own name")
         names.add(entry.name)
-        is_sole = not config.passthrough and secrets.count(secret) == 1
-        caps = _caps(entry, f"keys: {entry.name}", codes).within(limits)
+        # Two keys can be of one account: who is not alone has what it bought, and nothing else.
+        is_sole = not config.passthrough and len(config.keys) == 1
+        caps = _caps(entry, f"keys: {entry.name}", codes, actions).within(limits)
         entries[digest] = Program(entry.name, Key(secret, digest, is_sole), caps)
     return Programs(entries, limits, passthrough=config.passthrough or not entries)
 
@@ -109,6 +115,9 @@ def sha256(text: str) -> str:
 def _digest(client_key: str, name: str) -> str:
     kind, _, digest = client_key.partition(":")
     if kind != "sha256":
+        if kind.lower() == "sha256" or not _KEY.fullmatch(client_key):
+            text = "wants printable ASCII without spaces, or sha256: and its hash"
+            raise ConfigError(f"keys: {name}: the client key {text}")
         return sha256(client_key)
     if len(digest) != 64 or set(digest.lower()) - set("0123456789abcdef"):
         raise ConfigError(f"keys: {name}: sha256: wants 64 hexadecimal digits")
@@ -119,9 +128,10 @@ def _secret(entry: ProgramConfig, environ: Mapping[str, str]) -> str:
     kind, _, place = entry.upstream_key.partition(":")
     where = f"keys: {entry.name}: upstream_key"
     if kind == "env":
-        if not environ.get(place):
+        secret = environ.get(place, "").strip()
+        if not secret:
             raise ConfigError(f"{where}: the environment has no {place}: set it")
-        return environ[place].strip()
+        return _checked(secret, where, place)
     if kind == "file":
         try:
             secret = Path(place).read_text().strip()
@@ -130,11 +140,22 @@ def _secret(entry: ProgramConfig, environ: Mapping[str, str]) -> str:
             raise ConfigError(f"{where}: {place} cannot be read: {why}") from error
         if not secret:
             raise ConfigError(f"{where}: {place} is empty")
-        return secret
-    return entry.upstream_key
+        return _checked(secret, where, place)
+    return _checked(entry.upstream_key, where, "it")
 
 
-def _caps(config: CapsConfig, where: str, codes: Codes) -> Caps:
+def _checked(secret: str, where: str, place: str) -> str:
+    if not _KEY.fullmatch(secret):
+        raise ConfigError(f"{where}: {place} holds no key: it is printable ASCII without spaces")
+    return secret
+
+
+def _caps(config: CapsConfig, where: str, codes: Codes, actions: Collection[str]) -> Caps:
+    for action in config.actions or ():
+        if action not in actions:
+            raise ConfigError(
+                f"{where}: actions: {action} is no action: {nearest(action, actions)}"
+            )
     return Caps(
         max_price=_cents(config.max_price),
         active=config.active,

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from itertools import count
 from secrets import token_hex
+from types import MappingProxyType
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -23,6 +24,10 @@ from proxy.metrics import Metrics
 from proxy.programs import Program, Strangers
 
 log = logging.getLogger(__name__)
+
+# The rest of a body is not waited for.
+CLOSE = MappingProxyType({"Connection": "close"})
+TOO_LONG = Answer(b"the body is over 64 KiB", status=413, headers=CLOSE)
 
 
 class ByHost:
@@ -81,14 +86,18 @@ class Protocol:
             return
         begun = time.perf_counter()
         REQUEST.set(request_id)
+        until = asyncio.get_running_loop().time() + self._timeout
+        action, answer = "", TOO_LONG
         try:
-            body = await _read_body(scope, receive)
+            body = await _read_body(scope, receive, until)
         except ClientDisconnect:
             return
-        if body is None:
-            action, answer = "", Answer(b"the body is over 64 KiB", status=413)
+        except (TimeoutError, asyncio.CancelledError):
+            problem = ProblemError(Problem.TRY_AGAIN)
+            answer = self._dialect.refuse(problem, action).with_headers(CLOSE)
         else:
-            action, answer = await self._answer(scope, body, Client(receive))
+            if body is not None:
+                action, answer = await self._answer(scope, body, Client(receive), until)
         await Reply(answer).send(send, request_id.encode())
         known = action if action in ACTIONS else "other"
         counter = self._metrics.answers(self._dialect.name, known, answer.body)
@@ -97,16 +106,18 @@ class Protocol:
         if self._sample:
             self._note(known, time.perf_counter() - begun)
 
-    async def _answer(self, scope: Scope, body: bytes, client: Client) -> tuple[str, Answer]:
-        """The action that was asked for, and its answer."""
+    async def _answer(
+        self, scope: Scope, body: bytes, client: Client, until: float
+    ) -> tuple[str, Answer]:
+        """The action that was asked for, and its answer. `until` is a time of the event loop."""
         action = ""
         try:
             key = self._key_of(scope)
             content_type = _header(scope, b"content-type")
             request = parse(scope["query_string"], body, content_type, key)
             action = request.action
-            async with asyncio.timeout(self._timeout):
-                program = await self._program(request.key, scope)
+            program = await self._program(request.key, scope)
+            async with asyncio.timeout_at(until):
                 answer = await self._act(request, program, scope["method"], client)
             # With another key in the header, or at another time, it would be another question.
             is_the_same = not key and program.caps.expires is None
@@ -155,20 +166,24 @@ class Protocol:
             log.info("%s: %s, %.1f ms", self._dialect.name, what, seconds * 1000)
 
 
-async def _read_body(scope: Scope, receive: Receive) -> bytes | None:
-    """The whole body; None where it is longer than a legacy request can be."""
+async def _read_body(scope: Scope, receive: Receive, until: float) -> bytes | None:
+    """The whole body; None where it is longer than a legacy request can be.
+
+    Raises ClientDisconnect, or TimeoutError where it is not there by then.
+    """
     body = b""
     if scope["method"] != "POST":
         return body
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        body += bytes(message.get("body", b""))
-        if len(body) > MAX_BODY:
-            return None
-        if not message.get("more_body"):
-            return body
+    async with asyncio.timeout_at(until):
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            body += bytes(message.get("body", b""))
+            if len(body) > MAX_BODY:
+                return None
+            if not message.get("more_body"):
+                return body
 
 
 def _header(scope: Scope, name: bytes) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 
+from proxy.ceilings import Ceilings
 from proxy.codes import Codes, Country
 from proxy.errors import Problem, ProblemError
 from proxy.journal import Journal
@@ -11,7 +12,7 @@ from proxy.model import Caps, Key, lowest
 from proxy.orders import Orders
 from proxy.purchase import Pair, Purchase
 from proxy.pushes import Pushes
-from proxy.store import Ceiling, Store, StoreError
+from proxy.store import Ceiling
 from proxy.upstream.cache import Cache
 from proxy.upstream.catalogue import Catalogue
 from proxy.upstream.client import Upstream
@@ -35,7 +36,7 @@ class Purchases:
         orders: Orders,
         pushes: Pushes,
         journal: Journal,
-        store: Store,
+        ceilings: Ceilings,
         catalogue: Catalogue,
         balances: Cache[Key, int],
         codes: Codes,
@@ -44,7 +45,7 @@ class Purchases:
         self._orders = orders
         self._pushes = pushes
         self._journal = journal
-        self._store = store
+        self._ceilings = ceilings
         self._catalogue = catalogue
         self._balances = balances
         self._codes = codes
@@ -77,7 +78,7 @@ class Purchases:
         purchase = await self._purchase(pair, caps, cap, wish, gone)
         try:
             activation = purchase.activation or await self._outcome(purchase, gone)
-            await self._check(purchase, activation, country, cap)
+            await self._check(purchase, activation, country, cap, caps)
             activation.service = code
             if gone.done():
                 raise ProblemError(Problem.TRY_AGAIN, "the client has gone")
@@ -109,8 +110,10 @@ class Purchases:
             if cap is not None or caps.counts_money:
                 quoted = await self._catalogue.price(*pair[1:])
                 _check_price(quoted, cap)
+            ceiling = self._ceilings.of(caps, self._upstream.now())
+            await self._ceilings.check(pair, quoted, ceiling)
             await self._admit(pair[0], gone)
-            return await self._begin(pair, wish, quoted, cap, self._ceiling(caps))
+            return await self._begin(pair, wish, quoted, cap, ceiling)
         except ProblemError as error:
             if error.problem is Problem.NO_NUMBERS:
                 self._sold_out.put((pair, cap), None)
@@ -128,20 +131,6 @@ class Purchases:
             turn.result()
         finally:
             turn.cancel()
-
-    async def left(self, key: Key, caps: Caps) -> int:
-        """The cents that a key may still spend."""
-        money = caps.money(self._upstream.now())
-        try:
-            return min([most - await self._store.spent(key.hash, since) for since, most in money])
-        except StoreError as error:
-            raise ProblemError(Problem.TRY_AGAIN, f"the store cannot be read: {error}") from error
-
-    def _ceiling(self, caps: Caps) -> Ceiling | None:
-        if caps.active is None and not caps.counts_money:
-            return None
-        now = self._upstream.now()
-        return Ceiling(now, caps.active, tuple(caps.money(now)))
 
     async def _begin(
         self,
@@ -171,6 +160,10 @@ class Purchases:
             else:
                 await self._journal.drop(purchase)
             raise
+        except Exception:
+            # A bug: what came of the request is not known.
+            self._journal.leave(purchase)
+            raise
         finally:
             self._balances.drop(key.upstream)
         activation = self._orders.adopt(key, order)
@@ -196,7 +189,12 @@ class Purchases:
         return purchase.activation
 
     async def _check(
-        self, purchase: Purchase, activation: Activation, country: Country, cap: int | None
+        self,
+        purchase: Purchase,
+        activation: Activation,
+        country: Country,
+        cap: int | None,
+        caps: Caps,
     ) -> None:
         """What was bought is not always what was wished; then it is cancelled, not handed out."""
         order, service = activation.order, purchase.owed.service
@@ -212,6 +210,12 @@ class Purchases:
             log.warning("order %s is not handed out: charged over the cap", order.id)
             await self._journal.give_back(purchase)
         _check_price(order.cents, cap)
+        if purchase.quoted is not None and order.cents > purchase.quoted and caps.counts_money:
+            left = await self._ceilings.left(purchase.owed.key, caps, self._upstream.now())
+            if order.cents <= -left:
+                log.warning("order %s is not handed out: a ceiling is passed without it", order.id)
+                await self._journal.give_back(purchase)
+                raise ProblemError(Problem.NO_BALANCE, "charged over the quote")
 
 
 def _retrieve(post: "asyncio.Task[Activation]") -> None:

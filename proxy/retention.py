@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from proxy.model import Caps
 from proxy.orders import Orders
 from proxy.store import Store, StoreError
 
@@ -18,8 +19,9 @@ async def forget_old(
     """For ever, every six hours. `now` is the upstream's clock."""
     while True:
         try:
+            month = Caps().since(now())[1]
             orders.forget(now() - seconds)
-            await store.forget(now() - seconds)
+            await store.forget(now() - seconds, min(now() - seconds, month))
         except StoreError as error:
             log.error("old orders could not be forgotten: %s", error)
         await asyncio.sleep(EVERY_SECONDS)

@@ -1,23 +1,31 @@
 """Opens the port and runs the app on uvicorn."""
 
 import asyncio
+import contextlib
 import logging
+import signal
 import socket as sockets
 import ssl
+import sys
+from functools import partial
+from types import FrameType
 from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from proxy.connection import HEAD_SECONDS, MAX_HEAD, Connection, Room
+
 GRACE = 8
 """Seconds that requests in flight have after SIGTERM."""
 
-# What the parser cannot read as HTTP, such as raw UTF-8 in a query, gets the protocol's own word
-# for a wrong parameter: the status of every answer is 200.
-UNREADABLE = (
-    b"HTTP/1.1 200 OK\r\ncontent-type: text/html; charset=UTF-8\r\ncontent-length: 9\r\n"
-    b"cache-control: no-store\r\nconnection: close\r\n\r\nERROR_SQL"
-)
+KEEP_ALIVE = 75
+"""Seconds that a connection may be idle after an answer: nginx's own number. A client with a pool
+that takes up a connection while it is being closed loses that request: the longer, the rarer.
+"""
+
+SPARE = 1024
+"""Descriptors kept from clients, for the store, the upstream and 500 push sockets; at most half."""
 
 
 class TlsError(ValueError):
@@ -52,23 +60,94 @@ def url(socket: sockets.socket, tls: ssl.SSLContext | None = None) -> str:
     return f"{'https' if tls else 'http'}://{name}:{port}"
 
 
-def run(app: ASGIApp, socket: sockets.socket, tls: ssl.SSLContext | None = None) -> None:
+def run(
+    app: ASGIApp,
+    socket: sockets.socket,
+    tls: ssl.SSLContext | None = None,
+    *,
+    websockets: bool = False,
+    head_seconds: float = HEAD_SECONDS,
+    keep_alive: float = KEEP_ALIVE,
+    grace: float = GRACE,
+) -> None:
+    """Serves until SIGTERM or SIGINT. Takes the socket over."""
+    room = Room(_most_descriptors())
     # Its access log holds the query string, and that the API key.
     config = uvicorn.Config(
         app,
-        http=_protocol(),
+        http=_protocol(room, head_seconds),
+        h11_max_incomplete_event_size=MAX_HEAD,
+        ws="auto" if websockets else "none",
+        proxy_headers=False,
         log_config=None,
         access_log=False,
         server_header=False,
         date_header=False,
-        timeout_graceful_shutdown=GRACE,
+        # Its types say int; the event loop that they go to takes any number.
+        timeout_keep_alive=keep_alive,  # type: ignore[arg-type]
+        timeout_graceful_shutdown=grace,  # type: ignore[arg-type]
         ssl_context_factory=(lambda config, default: tls) if tls else None,
     )
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
-    uvicorn.Server(config).run(sockets=[socket])
+    _Server(config, head_seconds).run(sockets=[_Listener(room, socket)])
 
 
-def _protocol() -> type[asyncio.Protocol]:
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, head_seconds: float) -> None:
+        super().__init__(config)
+        self._head_seconds = head_seconds
+
+    async def startup(self, sockets: list[sockets.socket] | None = None) -> None:
+        if self.config.ssl:
+            # uvicorn has no setting for it, and the loop's own is 60 seconds.
+            loop: Any = asyncio.get_running_loop()
+            loop.create_server = partial(
+                loop.create_server, ssl_handshake_timeout=self._head_seconds
+            )
+        await super().startup(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.should_exit:
+            # The second one ends it as a kill would, for which the store is made. uvicorn would
+            # stop for SIGINT only, and from Python 3.12 on wait for the last connection.
+            signal.signal(sig, signal.SIG_DFL)
+            signal.raise_signal(sig)
+        super().handle_exit(sig, frame)
+
+
+class _Listener(sockets.socket):
+    """Turns clients away as they come. Where no descriptor is left, the plain asyncio loop tries to
+    accept and logs that it cannot, thousands of times a second; uvloop does its own accepting.
+    """
+
+    def __init__(self, room: Room, socket: sockets.socket) -> None:
+        super().__init__(socket.family, socket.type, socket.proto, socket.detach())
+        self._room = room
+
+    def accept(self) -> tuple[sockets.socket, Any]:
+        """Raises ConnectionAbortedError, which the loop takes for a client that is gone."""
+        connection, address = super().accept()
+        if self._room.has(connection.fileno()):
+            return connection, address
+        connection.close()
+        raise ConnectionAbortedError
+
+
+def _most_descriptors() -> int:
+    """Raises the limit of this process as far as it may."""
+    try:
+        import resource
+    except ImportError:
+        return sys.maxsize
+    limit, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # macOS gives no limit as the hard one, and does not take it for the soft one.
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        limit = hard
+    return sys.maxsize if limit == resource.RLIM_INFINITY else limit - min(SPARE, limit // 2)
+
+
+def _protocol(among: Room, seconds: float) -> type[asyncio.Protocol]:
     """uvicorn's own, the fast one where it is installed."""
     base: Any
     try:
@@ -76,9 +155,8 @@ def _protocol() -> type[asyncio.Protocol]:
     except ImportError:
         from uvicorn.protocols.http.h11_impl import H11Protocol as base
 
-    class Protocol(base):  # type: ignore[misc]
-        def send_400_response(self, msg: str) -> None:
-            self.transport.write(UNREADABLE)
-            self.transport.close()
+    class Protocol(Connection, base):  # type: ignore[misc]
+        room = among
+        head_seconds = seconds
 
     return Protocol

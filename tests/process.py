@@ -13,19 +13,22 @@ NOTHING_LEFT = {"PROXY_STORE_URL": "sqlite://"}
 COMMAND = [sys.executable, "-m", "proxy"]
 
 
-def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: str, cwd: Path | None = None, **environ: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*COMMAND, *arguments],
         capture_output=True,
         text=True,
         timeout=60,
         env={**os.environ, **NOTHING_LEFT, **environ},
+        cwd=cwd,
         check=False,
     )
 
 
 @contextmanager
-def a_process(*arguments: str, log: Path, **environ: str) -> Iterator[str]:
+def a_process(*arguments: str, log: Path, cwd: Path | None = None, **environ: str) -> Iterator[str]:
     """Yields the address that the process prints; its error output goes to `log`."""
     with (
         log.open("w") as errors,
@@ -35,6 +38,7 @@ def a_process(*arguments: str, log: Path, **environ: str) -> Iterator[str]:
             stderr=errors,
             text=True,
             env={**os.environ, **NOTHING_LEFT, **environ},
+            cwd=cwd,
         ) as process,
     ):
         try:

@@ -23,11 +23,12 @@ MAY_IMPORT = {
     "tables": {"codes"},
     "config": {"legacy"},
     "logs": set(),
-    "server": set(),
+    "connection": set(),
+    "server": {"connection"},
     "legacy": set(),
     "upstream": {"store"},
     "store": set(),
-    "ledger": {"legacy", "config", "programs"} | IO,
+    "ledger": {"legacy", "config", "programs", "columns"} | IO,
     "account": {"legacy", "store"},
     "orders": {"account", "legacy"} | IO,
     "listing": {"legacy"},
@@ -39,8 +40,10 @@ MAY_IMPORT = {
     "adoption": {"purchase", "orders", "legacy"} | IO,
     "journal": {"account", "adoption", "purchase", "reads", "orders", "cancels", "legacy"} | IO,
     "takeover": {"purchase", "orders", "journal", "cancels"} | IO,
-    "purchases": {"purchase", "journal", "pushes", "orders", "legacy", "codes"} | IO,
+    "ceilings": {"journal", "purchase", "reads", "orders"} | IO,
+    "purchases": {"ceilings", "purchase", "journal", "pushes", "orders", "legacy", "codes"} | IO,
     "actions": {
+        "ceilings",
         "programs",
         "reads",
         "pushes",
@@ -58,8 +61,10 @@ MAY_IMPORT = {
     "entrance": {"legacy"},
     "protocol": {"programs", "logs", "actions", "entrance", "metrics", "legacy"},
     "app": {
+        "ceilings",
         "logs",
         "programs",
+        "readiness",
         "retention",
         "replicas",
         "takeover",
@@ -77,19 +82,31 @@ MAY_IMPORT = {
     | {"config", "codes", "tables"}
     | IO,
     "sandbox": {"tables"},
-    "cli": {"app", "server", "sandbox", "config", "logs", "tables", "store", "ledger", "programs"},
+    "columns": set(),
+    "lookup": {"codes", "legacy"},
+    "readiness": IO,
+    "health": {"config"},
+    "explain": {"app", "actions", "purchases", "programs", "lookup", "config", "codes", "legacy"}
+    | IO,
+    "doctor": {"app", "readiness", "health", "server", "programs", "config", "legacy", "tally"}
+    | IO,
+    "commands": {"app", "server", "config", "tables", "store", "programs", "columns"}
+    | {"lookup", "explain", "doctor", "health"},
+    "cli": {"commands", "app", "server", "sandbox", "logs", "store", "ledger", "programs"},
     "__main__": {"cli"},
 }
+
+COMMANDS = {f"commands/{path.name}" for path in (PROXY / "commands").glob("*.py")}
 
 # One place for each library that does IO, and none for what the standard library or a frame has.
 OWNERS = {
     "httpx": {"upstream/client.py"},
     "websockets": {"upstream/feed.py"},
     "uvicorn": {"server.py"},
-    "click": {"cli.py"},
     "psycopg": {"store/postgres.py", "store/notices.py"},
     "psycopg_pool": {"store/postgres.py"},
     "cryptography": {"store/seal.py"},
+    "click": {"cli.py"} | COMMANDS,
 }
 
 

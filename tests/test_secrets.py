@@ -46,7 +46,9 @@ def run(tmp_path_factory):
         arguments = ("serve", "--port", "0", "--config", str(config))
         with a_process(*arguments, log=log, **environ) as url, httpx.Client(base_url=url) as client:
             said = [play(client, upstream, key) for key in PLANTED.values()]
-            pages = [client.get(path).text for path in ("/metrics", "/livez", "/console")]
+            pages = [
+                client.get(path).text for path in ("/metrics", "/livez", "/readyz", "/console")
+            ]
             in_use = store.read_bytes()
     left = {path.name: path.read_bytes() for path in folder.iterdir() if path != config}
     return {"answers": str(said).encode(), "pages": str(pages).encode(), "store": in_use, **left}

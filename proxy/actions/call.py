@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from starlette.types import Receive
 
 from proxy.cancels import Cancels
+from proxy.ceilings import Ceilings
 from proxy.codes import Codes, Country
 from proxy.errors import Problem, ProblemError
 from proxy.journal import Journal
@@ -34,6 +35,7 @@ class House:
     """Everything an action can use."""
 
     programs: Programs
+    ceilings: Ceilings
     tally: Tally
     budget: Budget
     upstream: Upstream

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from proxy.actions.call import Call
+from proxy.codes import Country
 from proxy.errors import Problem, ProblemError
 from proxy.legacy import answers
 from proxy.legacy.activation import Activation, View
@@ -69,19 +70,27 @@ def _handed_out(call: Call, view: View) -> Answer:
 
 
 async def _bought(call: Call) -> View:
-    refuse_wishes(call.request)
-    service, country, cap = call.service(), call.country(), call.request.max_cents
-    caps = call.program.caps
-    if caps.services is not None and service not in caps.services:
-        raise ProblemError(Problem.BAD_SERVICE, f"{call.program.name} may not buy it")
-    if caps.countries is not None and country.iso not in caps.countries:
-        raise ProblemError(Problem.BAD_COUNTRY, f"{call.program.name} may not buy there")
-    code, wish = call.request.text("service"), call.request.text("orderId")
+    service, country, cap = wished(call)
+    caps, code, wish = call.program.caps, call.request.text("service"), call.request.text("orderId")
     with call.client.watched() as gone:
         activation = await call.house.purchases.buy(
             call.key, caps, code, service, country, cap, wish, gone
         )
     return call.view(activation)
+
+
+def wished(call: Call) -> tuple[str, Country, int | None]:
+    """The upstream's service, the country, and what the client would pay at most, in cents.
+    ProblemError where that cannot be had, or not by this program.
+    """
+    refuse_wishes(call.request)
+    service, country, cap = call.service(), call.country(), call.request.max_cents
+    caps, whose = call.program.caps, call.program.name or "limits"
+    if caps.services is not None and service not in caps.services:
+        raise ProblemError(Problem.BAD_SERVICE, f"{whose}: not among its services")
+    if caps.countries is not None and country.iso not in caps.countries:
+        raise ProblemError(Problem.BAD_COUNTRY, f"{whose}: not among its countries")
+    return service, country, cap
 
 
 def refuse_wishes(request: Request) -> None:

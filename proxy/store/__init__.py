@@ -1,6 +1,7 @@
 """What must survive a restart: orders, what is owed to the upstream, the money ledger."""
 
-from proxy.store.contract import Lost, Store, StoreError, Taken
+from proxy.store.contract import NO_EXTRA, Lost, Store, StoreError, Taken
+from proxy.store.glance import Glance, file_of, glance, is_held, read_ledger
 from proxy.store.rows import Answer, Ceiling, Change, Entry, Kept, Owed, OwedKind
 
 __all__ = [
@@ -8,6 +9,7 @@ __all__ = [
     "Ceiling",
     "Change",
     "Entry",
+    "Glance",
     "Kept",
     "Lost",
     "Owed",
@@ -15,11 +17,12 @@ __all__ = [
     "Store",
     "StoreError",
     "Taken",
+    "file_of",
+    "glance",
+    "is_held",
     "open_store",
     "read_ledger",
 ]
-
-NO_EXTRA = "store.url: PostgreSQL needs the extra: pip install 'virtualsms-proxy[postgres]'"
 
 
 def open_store(url: str, secret: str | None = None) -> Store:
@@ -35,16 +38,3 @@ def open_store(url: str, secret: str | None = None) -> Store:
     except ImportError as error:
         raise StoreError(NO_EXTRA) from error
     return open_postgres(url, secret)
-
-
-def read_ledger(url: str, since: float = 0.0) -> list[Entry]:
-    """The ledger of a store that another process may have open. StoreError."""
-    if url.startswith("sqlite:"):
-        from proxy.store.sqlite import read_sqlite_ledger
-
-        return read_sqlite_ledger(url, since)
-    try:
-        from proxy.store.postgres import read_postgres_ledger
-    except ImportError as error:
-        raise StoreError(NO_EXTRA) from error
-    return read_postgres_ledger(url, since)

@@ -6,6 +6,8 @@ from typing import Protocol
 from proxy.errors import Problem
 from proxy.store.rows import Answer, Ceiling, Change, Entry, Kept, Owed
 
+NO_EXTRA = "store.url: PostgreSQL needs the extra: pip install 'virtualsms-proxy[postgres]'"
+
 
 class StoreError(Exception):
     """The store cannot be opened, read or written. The text is one line."""
@@ -100,11 +102,17 @@ class Store(Protocol):
     async def keep(self, *kept: Kept) -> None:
         """Orders as they are now. What is known of them already is not unknown by that."""
 
+    async def rename(self, before: str, kept: Kept) -> None:
+        """An order under its new id, and its money with it."""
+
     async def book(self, *entries: Entry) -> None:
         """Lines of the ledger."""
 
     async def ledger(self, since: float = 0.0) -> list[Entry]:
         """The lines since then, oldest first."""
+
+    async def refusal(self, key: str, cents: int, ceiling: Ceiling) -> Problem | None:
+        """Why a purchase would not fit under a ceiling now."""
 
     async def spent(self, key: str, since: float) -> int:
         """Cents that a key has spent since then, refunds taken off."""
@@ -121,8 +129,10 @@ class Store(Protocol):
     async def answers(self) -> list[Answer]:
         """The last answer of each name."""
 
-    async def forget(self, before: float) -> None:
-        """Orders and ledger lines older than that, save orders that something is owed for."""
+    async def forget(self, before: float, money_before: float | None = None) -> None:
+        """Orders and ledger lines older than that, save orders that something is owed for; the
+        ledger has a time of its own where one is given.
+        """
 
     async def close(self) -> None:
         """What was asked for before is written first."""

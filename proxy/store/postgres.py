@@ -22,7 +22,7 @@ from proxy.store import schema
 from proxy.store.commits import Wish
 from proxy.store.contract import StoreError
 from proxy.store.notices import Notices
-from proxy.store.rows import Change, Entry, Owed
+from proxy.store.rows import Change, Owed
 from proxy.store.schema import Database
 from proxy.store.seal import Seal
 from proxy.store.sql import SqlStore
@@ -99,13 +99,16 @@ def open_postgres(url: str, secret: str) -> "PostgresStore":
         raise StoreError(f"{place}: {line(error)}") from error
 
 
-def read_postgres_ledger(url: str, since: float) -> list[Entry]:
+@contextmanager
+def glanced(url: str) -> Iterator[Database]:
+    """A connection that only reads. StoreError, also from what is read within."""
+    place = _place(url)
     try:
         with psycopg.connect(url, connect_timeout=3) as db:
-            rows = db.execute("select * from ledger where at >= %s order by at", (since,))
-            return [Entry(*row) for row in rows]
+            db.read_only = True
+            yield _Marks(db)
     except psycopg.Error as error:
-        raise StoreError(f"{_place(url)}: {line(error)}") from error
+        raise StoreError(f"{place}: {line(error)}") from error
 
 
 def _place(url: str) -> str:

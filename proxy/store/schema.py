@@ -68,6 +68,8 @@ alter table owed add column cents integer not null default 0;
 create index owed_by_key on owed (key);
 create index ledger_by_key on ledger (key, at);
 create index ledger_by_order on ledger (order_id);
+update orders set expires_at = coalesce(json_extract(cast(body as text), '$.expires_at'), 0);
+update owed set key = sha256(secret);
 """,
     """
 alter table owed add column owner text not null default '';
@@ -81,6 +83,7 @@ select -coalesce(sum(cents), 0) from ledger where key = ? and kind <> 'quote' an
     (select order_id from ledger where key = ? and kind = 'charge' and at >= ?)
 """
 RESERVED = "select coalesce(sum(cents), 0) from owed where key = ? and kind = 'purchase'"
+FORGET = "delete from orders where key = ? and order_id = ?"
 HELD = """
 select (select count(*) from orders where key = ? and told = 1 and finished = 0 and cancelling = 0
             and confirmed = 0 and expires_at > ?)
@@ -194,25 +197,24 @@ def spent(db: Database, key: str, since: float) -> int:
     return int(charged + db.execute(RESERVED, (key,)).fetchone()[0])
 
 
-def refusal(db: Database, owed: Owed, ceiling: Ceiling | None) -> Problem | None:
-    """Why a purchase does not fit under a ceiling, or its wish was wished before."""
-    if owed.kind is not OwedKind.PURCHASE:
+def repeated(db: Database, owed: Owed) -> Problem | None:
+    """Why a purchase is not another one: its wish was wished before."""
+    if owed.kind is not OwedKind.PURCHASE or not owed.wish:
         return None
     key = owed.key.hash
-    if owed.wish and db.execute(WISHED, (key, owed.wish)).fetchone():
+    if db.execute(WISHED, (key, owed.wish)).fetchone():
         return Problem.ORDER_EXISTS
-    if owed.wish and db.execute(WISHING, (key, owed.wish, owed.id)).fetchone():
-        return Problem.UNCLEAR
-    return _over(db, owed, ceiling) if ceiling else None
+    is_open = db.execute(WISHING, (key, owed.wish, owed.id)).fetchone()
+    return Problem.UNCLEAR if is_open else None
 
 
-def _over(db: Database, owed: Owed, ceiling: Ceiling) -> Problem | None:
-    key = owed.key.hash
+def refusal(db: Database, key: str, cents: int, ceiling: Ceiling) -> Problem | None:
+    """Why a purchase does not fit under a ceiling."""
     if ceiling.active is not None:
         held = db.execute(HELD, (key, ceiling.now, key)).fetchone()[0]
         if held >= ceiling.active:
             return Problem.TOO_MANY_ACTIVE
     for since, most in ceiling.money:
-        if spent(db, key, since) + owed.cents > most:
+        if spent(db, key, since) + cents > most:
             return Problem.NO_BALANCE
     return None

@@ -100,7 +100,9 @@ class SqlStore:
         def write(db: Database) -> Problem | None:
             if ceiling or owed.wish:
                 self._alone(db, owed.key.hash)
-            problem = schema.refusal(db, owed, ceiling)
+            problem = schema.repeated(db, owed)
+            if ceiling and not problem:
+                problem = schema.refusal(db, owed.key.hash, owed.cents, ceiling)
             if problem is None:
                 self._owe(db, owed)
             return problem
@@ -116,6 +118,12 @@ class SqlStore:
     def _owe(self, db: Database, owed: Owed) -> None:
         if not schema.owe(db, owed, self._seal(owed.key.secret, owed.id), self._replica):
             raise Lost(f"{owed.id} has another owner")
+
+    async def refusal(self, key: str, cents: int, ceiling: Ceiling) -> Problem | None:
+        def read(db: Database) -> Problem | None:
+            return schema.refusal(db, key, cents, ceiling)
+
+        return await self._run(lambda: self._look(read))
 
     async def spent(self, key: str, since: float) -> int:
         return await self._run(lambda: self._look(lambda db: schema.spent(db, key, since)))
@@ -149,6 +157,17 @@ class SqlStore:
     async def keep(self, *kept: Kept) -> None:
         await self._write(lambda db: schema.keep(db, kept))
 
+    async def rename(self, before: str, kept: Kept) -> None:
+        def write(db: Database) -> None:
+            if before != kept.order.id:
+                db.execute(schema.FORGET, (kept.key, before))
+                for table in ("ledger", "owed"):
+                    sql = f"update {table} set order_id = ? where key = ? and order_id = ?"
+                    db.execute(sql, (kept.order.id, kept.key, before))
+            schema.keep(db, (kept,))
+
+        await self._write(write)
+
     async def book(self, *entries: Entry) -> None:
         await self._write(lambda db: schema.book(db, entries))
 
@@ -171,12 +190,15 @@ class SqlStore:
     async def answers(self) -> list[Answer]:
         return [Answer(*row) for row in await self._read("select * from answers")]
 
-    async def forget(self, before: float) -> None:
+    async def forget(self, before: float, money_before: float | None = None) -> None:
+        books = before if money_before is None else money_before
+
         def write(db: Database) -> None:
             owed = "select order_id from owed"
             sql = f"delete from orders where created_at < ? and order_id not in ({owed})"
             db.execute(sql, (before,))
-            for table in ("ledger", "spent", "answers"):
+            db.execute("delete from ledger where at < ?", (books,))
+            for table in ("spent", "answers"):
                 db.execute(f"delete from {table} where at < ?", (before,))
 
         await self._write(write)

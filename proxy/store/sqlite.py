@@ -10,14 +10,14 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
+from proxy.model import Key
 from proxy.store import schema
 from proxy.store.commits import Wish
 from proxy.store.contract import StoreError
-from proxy.store.rows import Change, Entry, Owed
+from proxy.store.rows import Change, Owed
 from proxy.store.schema import Database
 from proxy.store.sql import SqlStore
 
@@ -43,24 +43,13 @@ def _why(error: Exception) -> str:
     return f"{error}: move it away, or set store.url to another file"
 
 
-def read_sqlite_ledger(url: str, since: float) -> list[Entry]:
-    """The ledger of a file that another process may have open. StoreError."""
-    path = Path(url.removeprefix("sqlite:///")).resolve()
-    try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
-            rows = db.execute("select * from ledger where at >= ? order by at", (since,))
-            return [Entry(*row) for row in rows]
-    except sqlite3.Error as error:
-        raise StoreError(f"{path}: {error}: set store.url to the file of the proxy") from error
-
-
 class SqliteStore(SqlStore):
     """Of one process: it owns all that is owed, and has every claim."""
 
-    trouble = ""
-
     def __init__(self, path: str) -> None:
         super().__init__(threads=1)
+        self.trouble = ""
+        """Why the last write failed, if it did."""
         self._lock = _locked(path) if path != ":memory:" else None
         try:
             self._db = self._threads.submit(_connect, path).result()
@@ -117,9 +106,13 @@ class SqliteStore(SqlStore):
 
     def _commit(self, batch: Sequence[Wish]) -> list[Any]:
         try:
-            return self._committed(batch)
+            results = self._committed(batch)
         except sqlite3.Error as error:
+            if len(batch) == 1:
+                self.trouble = str(error)
             raise StoreError(str(error)) from error
+        self.trouble = ""
+        return results
 
     def _committed(self, batch: Sequence[Wish]) -> list[Any]:
         level = "full" if any(wish.durable for wish in batch) else "normal"
@@ -166,5 +159,6 @@ def _set_up(db: sqlite3.Connection) -> None:
     if found > version:
         raise sqlite3.DatabaseError(f"it is of a newer version ({found}; this is {version})")
     if found < version:
+        db.create_function("sha256", 1, lambda text: Key(text).hash, deterministic=True)
         steps = "".join(schema.STEPS[found:])
         db.executescript(f"begin; {steps} pragma user_version = {version}; commit;")

@@ -93,7 +93,10 @@ class Upstream:
         self._purchases: httpx.AsyncClient | None = None
         self._timeout = timeout
         self._clock = clock
-        self._ahead = 0.0
+        self.ahead: float | None = None
+        """Seconds that the upstream's clock is ahead of ours, by its last Date."""
+        self.trouble = ""
+        """What the last call failed of; nothing, if the upstream answered it by yes or no."""
 
     async def close(self) -> None:
         for http in (self._reads, self._purchases):
@@ -103,7 +106,7 @@ class Upstream:
 
     def now(self) -> float:
         """The upstream's wall clock, by the last Date it sent."""
-        return self._clock() + self._ahead
+        return self._clock() + (self.ahead or 0.0)
 
     async def balance(self, key: Key) -> int:
         """In cents."""
@@ -183,8 +186,12 @@ class Upstream:
             answer = await self._answer(call, read, key, order, request)
         except ProblemError as error:
             self._tally.count("upstream_calls", call, error.problem.name.lower())
+            # Too many requests are one key's trouble, and no news of the upstream.
+            if error.problem is not Problem.RATE_LIMITED:
+                self.trouble = " ".join(error.detail.split()) if error.problem.is_doubt else ""
             raise
         self._tally.count("upstream_calls", call, "ok")
+        self.trouble = ""
         return answer
 
     async def _answer(
@@ -246,7 +253,7 @@ class Upstream:
             date = parsedate_to_datetime(response.headers.get("Date", "")).timestamp()
         except (ValueError, OverflowError):
             return
-        self._ahead = date - self._clock()
+        self.ahead = date - self._clock()
 
 
 def _client(

@@ -20,7 +20,13 @@ MAX_FRAME = 65_536
 
 
 class FeedError(Exception):
-    """The socket could not be opened, or broke. Its text holds no address: that has the key."""
+    """The socket could not be opened, or broke. Its text holds no address: that has the key.
+    `status` is what HTTP answered in the place of a socket, if anything.
+    """
+
+    def __init__(self, text: str, status: int | None = None) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 class Feed:
@@ -34,7 +40,7 @@ class Feed:
         """One connection: None once it is open, then what it says, until it is closed. FeedError
         where it cannot be opened, or breaks.
         """
-        from websockets.exceptions import WebSocketException
+        from websockets.exceptions import InvalidStatus, WebSocketException
 
         query = urlencode({"order_id": order, "api_key": key.secret})
         try:
@@ -43,6 +49,8 @@ class Feed:
                 async for raw in socket:
                     if frame := wire.frame(raw):
                         yield frame
+        except InvalidStatus as error:
+            raise FeedError(type(error).__name__, error.response.status_code) from None
         except (OSError, WebSocketException) as error:
             raise FeedError(type(error).__name__) from None
 

@@ -87,6 +87,8 @@ class Window:
         self._pause = 0.0
         self._is_probing = False
         self._turned_at = -math.inf
+        self._asked: dict[str, float] = {}
+        """When each program last asked for a turn, whether or not it got one."""
 
     def spent(self) -> "deque[Spent]":
         """In the last minute, oldest first."""
@@ -125,6 +127,7 @@ class Window:
         """The next turn. Among the equally urgent, the program that has had the fewest goes first,
         and then who waits `since` the earliest. RATE_LIMITED if none comes within the patience.
         """
+        self._asked[owner] = _now()
         self._serve()
         if self.has_room(urgency, owner):
             return self._spend(urgency, call, owner)
@@ -144,11 +147,13 @@ class Window:
                 self.give_back()
             raise
         finally:
+            self._asked[owner] = _now()
             if turn in self._waiting:
                 self._waiting.remove(turn)
 
     def take_now(self, urgency: Urgency, call: str, owner: str) -> bool:
         """A turn that need not be waited for."""
+        self._asked[owner] = _now()
         self._serve()
         if has_room := self.has_room(urgency, owner):
             self._spend(urgency, call, owner)
@@ -198,11 +203,9 @@ class Window:
         return when
 
     def _kept_for_others(self, owner: str) -> int:
-        if not owner:
-            return 0
         had = Counter(spent.owner for spent in self._spent)
-        had.update(dict.fromkeys((turn.owner for turn in self._waiting), 0))
-        others = had.keys() - {owner}
+        recent = {other for other, at in self._asked.items() if at > _now() - WINDOW}
+        others = recent - {owner}
         guaranteed = math.floor(GUARANTEED * self.limit / (len(others) + 1))
         return sum(max(guaranteed - had[other], 0) for other in others)
 

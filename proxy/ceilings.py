@@ -1,0 +1,62 @@
+"""What a key may hold and spend: asked before a purchase takes a turn, and told to getBalance.
+
+The last word has the transaction of the intent, see Journal.begin.
+"""
+
+import math
+
+from proxy.errors import Problem, ProblemError
+from proxy.journal import Journal
+from proxy.model import Caps, Key
+from proxy.orders import Orders
+from proxy.purchase import Pair
+from proxy.reads import Reads
+from proxy.store import Ceiling, Store, StoreError
+
+NEWEST = 50
+"""How many of a key's activations are looked through for one that has expired unread."""
+
+
+class Ceilings:
+    def __init__(self, orders: Orders, reads: Reads, journal: Journal, store: Store) -> None:
+        self._orders = orders
+        self._reads = reads
+        self._journal = journal
+        self._store = store
+
+    def of(self, caps: Caps, now: float) -> Ceiling | None:
+        if caps.active is None and not caps.counts_money:
+            return None
+        return Ceiling(now, caps.active, tuple(caps.money(now)))
+
+    async def check(self, pair: Pair, quoted: int | None, ceiling: Ceiling | None) -> None:
+        """Refuses what does not fit. What holds a place for nothing is looked for first: purchases
+        that said that there is no stock, and numbers that have expired and nobody has read.
+        """
+        if ceiling is None or not await self._refusal(pair, quoted, ceiling):
+            return
+        key = pair[0]
+        own = [purchase for purchase in self._journal.pending.of(key) if purchase.owed.key == key]
+        if any(purchase.unclear and purchase.once for purchase in own):
+            await self._journal.reconcile(key)
+        for one in list(self._orders.activations(key))[-NEWEST:]:
+            ends = one.order.expires_at or math.inf
+            if one.told and not one.is_confirmed and not one.order.messages and ends < ceiling.now:
+                await self._reads.read_anew(key, one.order.id)
+        if refused := await self._refusal(pair, quoted, ceiling):
+            raise ProblemError(refused, "a ceiling of the key")
+
+    async def left(self, key: Key, caps: Caps, now: float) -> int:
+        """The cents that a key may still spend."""
+        try:
+            return min(
+                [most - await self._store.spent(key.hash, since) for since, most in caps.money(now)]
+            )
+        except StoreError as error:
+            raise ProblemError(Problem.TRY_AGAIN, f"the store cannot be read: {error}") from error
+
+    async def _refusal(self, pair: Pair, quoted: int | None, ceiling: Ceiling) -> Problem | None:
+        try:
+            return await self._store.refusal(pair[0].hash, quoted or 0, ceiling)
+        except StoreError as error:
+            raise ProblemError(Problem.TRY_AGAIN, f"the store cannot be read: {error}") from error

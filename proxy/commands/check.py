@@ -1,0 +1,42 @@
+"""`check`: whether the configuration and the tables are right."""
+
+import json
+from pathlib import Path
+
+import click
+
+from proxy.commands.options import built, config_of, config_option, json_option
+
+
+@click.command()
+@config_option
+@json_option
+def check(path: Path | None, as_json: bool) -> None:
+    """Validate the config and the mapping tables."""
+    from proxy.app import codes_of, programs_of
+    from proxy.health import address
+    from proxy.server import tls_context
+
+    config = config_of(path)
+    built(lambda: tls_context(config.listen.tls_cert, config.listen.tls_key))
+    codes = built(lambda: codes_of(config))
+    programs = built(lambda: programs_of(config, codes))
+    names = [program.name for program in programs]
+    found = {
+        "countries": len(codes.countries),
+        "services": len(codes.services),
+        "keys": names,
+        "passthrough": programs.passthrough,
+        "store": config.store.url,
+        "listens": address(config.listen, config.listen.host),
+        "upstream": config.upstream.url,
+    }
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+        return
+    keys = f"{len(names)} ({', '.join(names)})" if names else "none"
+    through = "; keys of the upstream are passed through" if programs.passthrough else ""
+    click.echo(f"ok: {len(codes.countries)} countries, {len(codes.services)} services")
+    click.echo(f"keys: {keys}{through}")
+    for name in ("store", "listens", "upstream"):
+        click.echo(f"{name}: {found[name]}")

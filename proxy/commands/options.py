@@ -1,0 +1,38 @@
+"""What several commands have in common: options, and one line for what is wrong."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from proxy.config import Config
+
+T = TypeVar("T")
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+config_option = click.option(
+    "--config", "path", type=click.Path(path_type=Path), help="The YAML file; see docs."
+)
+
+
+def config_of(path: Path | None) -> "Config":
+    from proxy.config import load_config
+
+    return built(lambda: load_config(path, os.environ))
+
+
+def built(build: Callable[[], T]) -> T:
+    """What was built, or one line and exit code 1."""
+    from proxy.config import ConfigError
+    from proxy.server import TlsError
+    from proxy.sheet import SheetError
+    from proxy.store import StoreError
+
+    try:
+        return build()
+    except (ConfigError, SheetError, StoreError, TlsError) as error:
+        raise click.ClickException(str(error)) from error

@@ -1,0 +1,55 @@
+"""The examination: what is looked at, in which order, and where it ends early."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+
+from proxy.app import codes_of, programs_of
+from proxy.config import Config, ConfigError, load_config
+from proxy.doctor import machine
+from proxy.doctor.account import Probe, accounts
+from proxy.doctor.finding import Finding, good, wrong
+from proxy.programs import Programs
+from proxy.sheet import SheetError
+
+
+async def examine(
+    path: Path | None, environ: Mapping[str, str], progress: Callable[[str], None]
+) -> AsyncIterator[Finding]:
+    """One finding after the other; `progress` is told what is looked at next."""
+    progress("the configuration")
+    try:
+        config = load_config(path, environ)
+        codes = codes_of(config)
+        programs = programs_of(config, codes)
+    except (ConfigError, SheetError) as error:
+        yield wrong("config", str(error))
+        return
+    tables = f"{len(codes.countries)} countries, {len(codes.services)} services"
+    yield good("config", f"{path or 'no file, the defaults'}; {tables}")
+    if tls := machine.certificate(config.listen):
+        yield tls
+    progress("the port")
+    yield await machine.port(config.listen)
+    yield machine.store(config)
+    async for finding in _upstream(config, programs, progress):
+        yield finding
+
+
+async def _upstream(
+    config: Config, programs: Programs, progress: Callable[[str], None]
+) -> AsyncIterator[Finding]:
+    probe = Probe(config, accounts(config, programs))
+    try:
+        progress("the upstream")
+        reached = await probe.reach()
+        yield reached
+        if reached.is_wrong:
+            return
+        yield probe.clock()
+        progress("the keys")
+        for finding in await probe.keys():
+            yield finding
+        progress("the sockets")
+        yield await probe.push()
+    finally:
+        await probe.close()

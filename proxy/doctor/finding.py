@@ -1,0 +1,19 @@
+"""What was found out about one thing. Pure."""
+
+from typing import NamedTuple
+
+
+class Finding(NamedTuple):
+    """`says` is one line; where something is wrong, it ends with what to do."""
+
+    about: str
+    says: str
+    is_wrong: bool = False
+
+
+def good(about: str, says: str) -> Finding:
+    return Finding(about, says)
+
+
+def wrong(about: str, says: str) -> Finding:
+    return Finding(about, " ".join(says.split()), is_wrong=True)

@@ -1,0 +1,439 @@
+"""Connections as a stranger abuses them: a process on real sockets, with either of uvicorn's
+protocols and loops.
+"""
+
+import asyncio
+import json
+import os
+import resource
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from websockets.sync.client import connect
+
+from proxy.connection import MAX_HEAD, UNREADABLE, Room
+from tests.bench.idle import AT_ONCE, HALVES
+from tests.process import NOTHING_LEFT
+
+KINDS = {"fast": [], "plain": ["httptools", "uvloop"]}
+SHORT = {"head_seconds": 0.3, "keep_alive": 0.9, "grace": 0.5}
+TIMEOUT = 0.4
+"""The deadline of a request in the short-tempered server."""
+
+# The sandbox's command, with limits of a test's own.
+SERVER = """
+import json, os, resource, sys
+said = json.loads(sys.argv[1])
+sys.modules.update(dict.fromkeys(said["without"]))
+if said["descriptors"]:
+    resource.setrlimit(resource.RLIMIT_NOFILE, said["descriptors"])
+from proxy import server
+from proxy.app import create_app
+from proxy.config import load_config
+from proxy.sandbox import create_sandbox
+from proxy.sandbox.beside import beside
+opened = server.open_socket("127.0.0.1", 0)
+url = server.url(opened)
+app = create_app(load_config(None, os.environ).for_sandbox(f"{url}/api/v1"))
+print(url, flush=True)
+tls = server.tls_context(*said["tls"])
+server.run(beside(app, create_sandbox(sms_after=1e9)), opened, tls, **said["settings"])
+"""
+ROOT = Path(__file__).parent.parent
+ENDPOINT = "/stubs/handler_api.php"
+HEAD = f"GET {ENDPOINT}?action=getBalance&api_key=k HTTP/1.1\r\nHost: a\r\n".encode()
+POST = f"POST {ENDPOINT}?action=getBalance&api_key=k HTTP/1.1\r\nHost: a\r\n".encode()
+
+
+@dataclass(frozen=True)
+class Server:
+    url: str
+    process: subprocess.Popen
+    log_path: Path
+
+    @property
+    def address(self):
+        return "127.0.0.1", int(self.url.rsplit(":")[-1])
+
+    @property
+    def log(self):
+        return self.log_path.read_text()
+
+    def wire(self):
+        return socket.create_connection(self.address, 10)
+
+    def ask(self, query):
+        return self.get(f"{ENDPOINT}?api_key=k&{query}").text
+
+    def get(self, path):
+        # Without `verify` it would read all certificates of the machine, each time.
+        return httpx.get(f"{self.url}{path}", timeout=30, verify=False)
+
+    def slow(self, seconds):
+        """The next time that somebody's balance is read."""
+        fault = {"kind": "slow", "call": "balance", "seconds": seconds}
+        answer = httpx.post(f"{self.url}/sandbox/faults", json=fault, verify=False)
+        assert answer.status_code == 200
+
+
+@contextmanager
+def a_server(kind, folder, *, descriptors=None, tls=(None, None), timeout=TIMEOUT, **settings):
+    said = {"without": KINDS[kind], "descriptors": descriptors, "tls": tls, "settings": settings}
+    log = folder / "log"
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(
+            [sys.executable, "-c", SERVER, json.dumps(said)],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, **NOTHING_LEFT, "PROXY_UPSTREAM_TIMEOUT": str(timeout)},
+        ) as process,
+    ):
+        try:
+            url = process.stdout.readline().strip()
+            assert url, log.read_text()
+            yield Server(url, process, log)
+        finally:
+            process.kill()
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def kind(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def server(kind, tmp_path_factory):
+    """Short-tempered: what others wait ten seconds for, it waits a third of one."""
+    with a_server(kind, tmp_path_factory.mktemp(kind), **SHORT) as server:
+        server.ask("action=getBalance")
+        yield server
+        assert server.log == ""
+
+
+def heard(wire):
+    """All that comes until the end."""
+    said = b""
+    with suppress(ConnectionResetError):
+        while more := wire.recv(65536):
+            said += more
+    return said
+
+
+def answer(wire):
+    """One answer, whose connection goes on."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += wire.recv(1)
+    length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+    return wire.recv(length, socket.MSG_WAITALL)
+
+
+@contextmanager
+def seconds(least, most):
+    begin = time.monotonic()
+    yield
+    assert least <= time.monotonic() - begin <= most
+
+
+def test_clients_that_do_not_get_to_their_point_are_let_go(server):
+    with ExitStack() as stack:
+        for sent in (b"", b"G", HEAD, HEAD + b"X-Slow: "):
+            stack.enter_context(seconds(0.2, 2))
+            wire = stack.enter_context(server.wire())
+            wire.sendall(sent)
+            stack.callback(lambda wire=wire: is_silence(heard(wire)))
+
+
+def is_silence(said):
+    assert said == b""
+
+
+def drip(wire, byte=b"a"):
+    """Sends a byte whenever nothing has come for a while, and gives what came at last."""
+    wire.settimeout(0.03)
+    with suppress(BrokenPipeError, ConnectionResetError):
+        while True:
+            with suppress(TimeoutError):
+                return wire.recv(65536) + heard(wire)
+            wire.sendall(byte)
+    return b""
+
+
+def test_a_head_that_drips_in_does_not_win_time(server):
+    with server.wire() as wire, seconds(0.2, 2):
+        wire.sendall(HEAD + b"X-Slow: ")
+        assert drip(wire) == b""
+
+
+def test_a_head_in_pieces_is_answered_and_so_are_others_on_its_connection(server):
+    with server.wire() as wire:
+        for _ in range(2):
+            for piece in (HEAD[:7], HEAD[7:], b"\r", b"\n"):
+                wire.sendall(piece)
+            assert answer(wire) == b"ACCESS_BALANCE:100.00"
+
+
+def test_after_an_answer_a_connection_may_rest_longer_than_half_a_head_may_wait(server):
+    with server.wire() as resting, server.wire() as early, server.wire() as late:
+        for wire in (resting, early, late):
+            wire.sendall(HEAD + b"\r\n")
+            answer(wire)
+        for wire in (early, late):
+            with seconds(0.2, 3):
+                wire.sendall(HEAD)
+                assert heard(wire) == b""
+        resting.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            resting.recv(1)
+        resting.setblocking(True)
+        with seconds(0, 3):
+            assert heard(resting) == b""
+
+
+LONG = HEAD + b"X-Long: " + b"a" * MAX_HEAD
+
+
+@pytest.mark.parametrize("before", [b"", HEAD + b"\r\n"])
+@pytest.mark.parametrize(
+    "head",
+    [LONG, LONG + b"\r\n\r\n", HEAD + b"X: 1\r\n" * (MAX_HEAD // 6), b"GET /" + b"a" * MAX_HEAD],
+    ids=["endless", "whole", "many", "path"],
+)
+def test_a_head_of_over_64_kib_is_a_wrong_parameter(server, before, head):
+    with server.wire() as wire:
+        wire.sendall(before)
+        if before:
+            answer(wire)
+        wire.sendall(head)
+        assert heard(wire) == UNREADABLE
+
+
+def takes_a_long_header(wire):
+    """Of 64 MiB. h11 reads no more behind a request, and the client has to wait."""
+    wire.settimeout(0.5)
+    with suppress(ConnectionError, TimeoutError):
+        wire.sendall(HEAD + b"X-Long: ")
+        for _ in range(64):
+            wire.sendall(b"a" * 2**20)
+        return True
+    return False
+
+
+def test_a_header_of_megabytes_is_not_read(server):
+    with server.wire() as wire:
+        assert not takes_a_long_header(wire)
+
+
+def test_a_header_of_megabytes_is_not_read_while_another_request_is_answered(kind, tmp_path):
+    with a_server(kind, tmp_path, timeout=30) as server, a_request_in_flight(server) as wire:
+        assert not takes_a_long_header(wire)
+
+
+def test_what_fits_is_read_request_after_request(server):
+    with server.wire() as wire, server.wire() as other:
+        for _ in range(3):
+            wire.sendall(HEAD + b"X-Long: " + b"a" * (MAX_HEAD - 500))
+            # Until the first piece was read.
+            other.sendall(HEAD + b"\r\n")
+            answer(other)
+            wire.sendall(b"\r\n\r\n")
+            assert answer(wire) == b"ACCESS_BALANCE:100.00"
+            wire.sendall(POST + b"Content-Length: 65536\r\n\r\n" + b"a" * 65536)
+            assert answer(wire) == b"ACCESS_BALANCE:100.00"
+
+
+def test_of_a_body_that_is_too_long_the_rest_is_not_read(server):
+    with server.wire() as wire:
+        wire.sendall(POST + b"Content-Length: 100000\r\n\r\n" + b"a" * 70000)
+        said = heard(wire)
+        assert said.startswith(b"HTTP/1.1 413 ") and b"connection: close" in said.lower()
+
+
+def test_a_body_is_awaited_as_long_as_an_answer_and_no_longer(server):
+    least, most = TIMEOUT - 0.1, TIMEOUT + 1.5
+    with server.wire() as stalled, server.wire() as dripping, seconds(least, most):
+        for wire in (stalled, dripping):
+            wire.sendall(POST + b"Content-Length: 1000\r\n\r\nid=")
+        for said in (drip(dripping), heard(stalled)):
+            assert said.startswith(b"HTTP/1.1 200 OK") and said.endswith(b"\r\n\r\nERROR_SQL")
+            assert b"connection: close" in said.lower()
+        assert heard(dripping) == b""
+
+
+def test_where_no_websocket_is_served_the_wish_for_one_is_a_request_as_any_other(server):
+    with server.wire() as wire:
+        wire.sendall(HEAD + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+        assert answer(wire) == b"ACCESS_BALANCE:100.00"
+
+
+def test_with_tls_silence_is_borne_no_longer(kind, tmp_path):
+    tls = cert, key = str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")
+    new = ("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    subject = ("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "1")
+    subprocess.run(
+        ["openssl", *new, *subject, "-out", cert, "-keyout", key], check=True, capture_output=True
+    )
+    trusting = ssl.create_default_context(cafile=cert)
+    with (
+        a_server(kind, tmp_path, tls=tls, **SHORT) as server,
+        trusting.wrap_socket(server.wire(), server_hostname="127.0.0.1") as asking,
+        trusting.wrap_socket(server.wire(), server_hostname="127.0.0.1") as silent,
+        server.wire() as mute,
+    ):
+        assert is_served(asking)
+        with seconds(0, 5):
+            assert heard(silent) == b""
+            assert heard(mute) == b""
+        assert server.log == ""
+
+
+def test_the_sandboxs_sockets_outlive_the_deadlines_of_requests(kind, tmp_path):
+    with a_server(kind, tmp_path, websockets=True, **SHORT) as server:
+        number = server.ask("action=getNumber&service=wa&country=16")
+        orders = server.get("/sandbox/orders").json()["orders"]
+        address = f"ws://127.0.0.1:{server.address[1]}/ws/orders?order_id={orders[0]['order_id']}"
+        assert number.startswith("ACCESS_NUMBER"), number
+        with connect(address + "&api_key=k") as feed:
+            with pytest.raises(TimeoutError):
+                while True:
+                    feed.recv(timeout=0.5)
+            assert feed.ping().wait(5)
+
+
+def test_of_300_clients_on_128_descriptors_some_are_served_and_others_closed(kind, tmp_path):
+    with a_server(kind, tmp_path, descriptors=(100, 128)) as server, ExitStack() as stack:
+        wires = [stack.enter_context(server.wire()) for _ in range(300)]
+        assert 30 < sum(is_served(wire) for wire in wires) < 64
+        before = cpu_seconds(server)
+        with server.wire() as late:
+            assert not is_served(late)
+        assert cpu_seconds(server) - before < 0.2
+        stack.close()
+        while not is_served(stack.enter_context(server.wire())):
+            assert server.process.poll() is None
+        assert resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE) == (128, 128)
+        assert server.log.count("\n") == 1 and "64 descriptors" in server.log
+
+
+def is_served(wire):
+    with suppress(ConnectionError):
+        wire.sendall(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+        return wire.recv(17) == b"HTTP/1.1 200 OK\r\n"
+    return False
+
+
+def cpu_seconds(server):
+    fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.fixture
+def many_descriptors():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_2000_who_say_nothing_and_500_at_once_hold_nobody_up(kind, tmp_path, many_descriptors):
+    with a_server(kind, tmp_path, timeout=10) as server:
+        id = server.ask("action=getNumber&service=wa&country=16").split(":")[1]
+        asyncio.run(crowd(server, f"api_key=k&action=getStatus&id={id}"))
+        assert server.log == ""
+
+
+async def crowd(server, query):
+    request = f"GET {ENDPOINT}?{query} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+    with ExitStack() as stack:
+
+        async def open_one(first):
+            reader, writer = await asyncio.open_connection(*server.address)
+            stack.callback(writer.close)
+            writer.write(first)
+            return reader
+
+        async def asks():
+            begin = time.monotonic()
+            reader = await open_one(request)
+            said = await reader.readuntil(b"STATUS_WAIT_CODE")
+            assert said.startswith(b"HTTP/1.1 200 OK")
+            return time.monotonic() - begin
+
+        for _ in range(0, 2000, AT_ONCE):
+            firsts = (b"", *HALVES) * (AT_ONCE // 4)
+            await asyncio.gather(*(open_one(first) for first in firsts))
+        assert max([await asks() for _ in range(20)]) < 1
+        burst = [asyncio.create_task(asks()) for _ in range(500)]
+        assert await asks() < 2
+        assert max(await asyncio.gather(*burst)) < 5
+
+
+@contextmanager
+def a_request_in_flight(server):
+    """One that takes longer than a test may."""
+    server.slow(30)
+    with server.wire() as wire:
+        wire.sendall(HEAD + b"\r\n")
+        while "balance" not in server.get("/sandbox/requests").text:
+            assert server.process.poll() is None
+        yield wire
+
+
+def told_to_stop(server, sig):
+    """Returns when it was heard: an idle connection is closed then."""
+    with server.wire() as idle:
+        assert is_served(idle)
+        server.process.send_signal(sig)
+        heard(idle)
+
+
+@pytest.mark.parametrize(
+    ("kind", "sig"),
+    [("fast", signal.SIGTERM), ("plain", signal.SIGINT)],
+)
+def test_the_second_signal_stops_at_once(kind, tmp_path, sig):
+    with a_server(kind, tmp_path, timeout=30) as server, a_request_in_flight(server):
+        told_to_stop(server, sig)
+        assert server.process.poll() is None, "one signal lets requests in flight end"
+        with seconds(0, 1):
+            server.process.send_signal(sig)
+            assert server.process.wait(5) == -sig
+        assert server.log == ""
+
+
+def test_half_a_body_and_half_a_head_do_not_hold_up_the_stop(kind, tmp_path):
+    with a_server(kind, tmp_path, timeout=30, grace=0.5) as server, closing(server.wire()) as body:
+        body.sendall(POST + b"Content-Length: 10\r\n\r\nid=")
+        with server.wire() as head:
+            head.sendall(HEAD)
+            assert server.ask("action=getBalance") == "ACCESS_BALANCE:100.00"
+            with seconds(0, 5):
+                told_to_stop(server, signal.SIGTERM)
+                assert heard(head) == b""
+                assert heard(body).endswith(b"\r\n\r\nERROR_SQL")
+                assert server.process.wait(5) == -signal.SIGTERM
+        assert "Traceback" not in server.log
+
+
+def test_a_full_room_is_logged_once_a_minute(caplog):
+    now = [0.0]
+    room = Room(10, lambda: now[0])
+    assert [room.has(number) for number in (9, 10, 11)] == [True, False, False]
+    now[0] = 59.0
+    assert not room.has(10)
+    assert len(caplog.records) == 1
+    now[0] = 60.0
+    assert not room.has(10)
+    assert len(caplog.records) == 2
