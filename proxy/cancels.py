@@ -68,7 +68,7 @@ class Cancels:
         owed = replace(owed, kind=OwedKind.CANCEL, order=activation.order.id)
         activation.cancelling = True
         try:
-            await self._store.commit(owed, kept(owed.key, activation))
+            await self._store.commit(owed, kept(owed.key, activation), is_new=is_clients)
         except Lost as error:
             # It was promised there, or is an orphan no more.
             activation.cancelling = is_clients

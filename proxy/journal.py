@@ -210,7 +210,8 @@ class Journal:
 
     def _lose(self, purchase: Purchase, error: Lost) -> None:
         """Another replica took this one for dead, and has its purchase."""
-        log.warning("%s", error)
+        if purchase in self.pending:
+            log.warning("%s", error)
         purchase.unclear = False
         self.pending.drop(purchase)
 

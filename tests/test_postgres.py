@@ -203,8 +203,10 @@ async def test_who_was_taken_for_dead_writes_nothing_more(pair, dead):
     assert [row async for row in pair[1].orders("hash")] == []
     assert await pair[1].ledger() == []
     await pair[1].settle("p-1")
-    with pytest.raises(Lost):
-        await pair[0].settle("p-1", KEPT)
+    for write in (pair[0].settle("p-1", KEPT), pair[0].commit(OWED, KEPT)):
+        with pytest.raises(Lost):
+            await write
+    assert await pair[1].owed() == []
 
 
 async def test_an_orphan_of_another_replica_goes_to_one_who_wishes_the_same(pair):

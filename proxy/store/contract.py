@@ -60,9 +60,9 @@ class Store(Protocol):
     async def doubt(self, owed: Owed) -> None:
         """It is written that the outcome of a purchase is unclear. May raise Lost."""
 
-    async def commit(self, owed: Owed, kept: Kept, *entries: Entry) -> None:
+    async def commit(self, owed: Owed, kept: Kept, *entries: Entry, is_new: bool = False) -> None:
         """An order, what is owed for it from now on, and its money: all or nothing. May raise
-        Lost, or Taken.
+        Lost, or Taken. What is owed was owed before, unless it `is_new`.
         """
 
     async def settle(self, id: str, *kept: Kept) -> None:

@@ -130,23 +130,29 @@ class SqlStore:
 
     async def doubt(self, owed: Owed) -> None:
         def write(db: Database) -> None:
-            sql = "update owed set unclear = 1 where id = ? and owner = ?"
-            if db.execute(sql, (owed.id, self._replica)).rowcount == 0 and self.is_shared:
-                raise Lost(f"{owed.id} has another owner")
+            self._check_ours(db, owed.id)
+            db.execute("update owed set unclear = 1 where id = ?", (owed.id,))
 
         await self._write(write)
 
+    def _check_ours(self, db: Database, id: str) -> None:
+        """And until the end of the transaction, nobody takes it."""
+        sql = "update owed set owner = owner where id = ? and owner = ?"
+        if self.is_shared and db.execute(sql, (id, self._replica)).rowcount == 0:
+            raise Lost(f"{id} has another owner, or was done by one")
+
     async def settle(self, id: str, *kept: Kept) -> None:
         def write(db: Database) -> None:
-            sql = "delete from owed where id = ? and owner = ?"
-            if db.execute(sql, (id, self._replica)).rowcount == 0 and self.is_shared:
-                raise Lost(f"{id} has another owner, or was done by one")
+            self._check_ours(db, id)
+            db.execute("delete from owed where id = ?", (id,))
             schema.keep(db, kept)
 
         await self._write(write, durable=True, erase=True)
 
-    async def commit(self, owed: Owed, kept: Kept, *entries: Entry) -> None:
+    async def commit(self, owed: Owed, kept: Kept, *entries: Entry, is_new: bool = False) -> None:
         def write(db: Database) -> None:
+            if not is_new:
+                self._check_ours(db, owed.id)
             self._owe(db, owed)
             schema.keep(db, (kept,))
             if not schema.book(db, entries):
