@@ -1,6 +1,7 @@
 """Two proxy processes on one PostgreSQL, as a client behind a load balancer meets them."""
 
 import itertools
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,10 @@ from tests import postgres
 from tests.crash import Proxy, Upstream
 
 SECRET = "the secret of the store"
+
+
+HEARD = 0.5
+"""Seconds after which the other has heard of it for certain."""
 
 
 class Pair:
@@ -44,9 +49,12 @@ class Pair:
     def ask(self, query: str, key: str, dialect: str = "") -> str:
         first = next(self._turn)
         try:
-            return self.proxies[first % 2].ask(query, key, dialect)
+            said = self.proxies[first % 2].ask(query, key, dialect)
         except httpx.ConnectError:
-            return self.proxies[(first + 1) % 2].ask(query, key, dialect)
+            said = self.proxies[(first + 1) % 2].ask(query, key, dialect)
+        if "setStatus" in query:
+            time.sleep(HEARD)
+        return said
 
     def ask_and_go(self, query: str, key: str) -> None:
         first = next(self._turn)
