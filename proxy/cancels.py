@@ -66,12 +66,13 @@ class Cancels:
         """
         is_clients = owed.kind is OwedKind.CANCEL
         owed = replace(owed, kind=OwedKind.CANCEL, order=activation.order.id)
-        activation.cancelling = True
+        # An orphan may be another replica's by now, and its client's.
+        activation.cancelling = is_clients
+        row = kept(owed.key, replace(activation, cancelling=True))
         try:
-            await self._store.commit(owed, kept(owed.key, activation), is_new=is_clients)
+            await self._store.commit(owed, row, is_new=is_clients)
         except Lost as error:
-            # It was promised there, or is an orphan no more.
-            activation.cancelling = is_clients
+            # What its client was promised, another replica keeps.
             log.info("order %s: %s", activation.order.id, error)
             return
         except StoreError as error:

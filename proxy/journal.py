@@ -66,7 +66,10 @@ class Journal:
         self._adoption.start()
 
     def adopt(self, purchase: Purchase) -> Purchase:
-        """One that was another run's, or another replica's."""
+        """One that was another run's, or another replica's; perhaps it was this one's before."""
+        before = self.pending.get(purchase)
+        if before and before.timer:
+            before.timer.cancel()
         self.pending.add(purchase)
         return purchase
 

@@ -99,6 +99,10 @@ class Pending:
         if not found:
             self._of_key.pop(account, None)
 
+    def get(self, purchase: Purchase) -> Purchase | None:
+        """What is known under its id."""
+        return self._of_key.get(purchase.owed.key.upstream, {}).get(purchase.owed.id)
+
     def of(self, key: Key) -> Collection[Purchase]:
         """Of all programs that share the account of a key."""
         return self._of_key.get(key.upstream, {}).values()
