@@ -77,7 +77,7 @@ MAY_IMPORT = {
 
 # One place for each library that does IO, and none for what the standard library or a frame has.
 OWNERS = {
-    "httpx": {"upstream/client.py"},
+    "httpx": {"upstream/http.py"},
     "websockets": {"upstream/feed.py"},
     "uvicorn": {"server.py"},
     "click": {"cli.py"},
