@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from proxy.errors import Problem
 from proxy.store import schema
+from proxy.store.outbox import Outbox
 from proxy.store.rows import Answer, Ceiling, Entry, Kept, Owed
 
 T = TypeVar("T")
@@ -72,7 +73,7 @@ def read_ledger(url: str, since: float = 0.0) -> list[Entry]:
         raise StoreError(f"{path}: {error}: set store.url to the file of the proxy") from error
 
 
-class SqliteStore:
+class SqliteStore(Outbox):
     """Reads and writes run in one thread of their own; every method may raise StoreError."""
 
     def __init__(self, path: str) -> None:
@@ -188,6 +189,7 @@ class SqliteStore:
             db.execute(sql, (before,))
             for table in ("ledger", "spent", "answers"):
                 db.execute(f"delete from {table} where at < ?", (before,))
+            db.execute("delete from forwards where dead = 1 and at < ?", (before,))
 
         await self._write(write)
 
