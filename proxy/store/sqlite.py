@@ -189,7 +189,7 @@ class SqliteStore(Outbox):
             db.execute(sql, (before,))
             for table in ("ledger", "spent", "answers"):
                 db.execute(f"delete from {table} where at < ?", (before,))
-            db.execute("delete from forwards where dead = 1 and at < ?", (before,))
+            schema.forget_forwards(db, before)
 
         await self._write(write)
 
