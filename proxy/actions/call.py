@@ -23,6 +23,7 @@ from proxy.pushes import Pushes
 from proxy.reads import Reads
 from proxy.store import SqliteStore
 from proxy.tally import Tally
+from proxy.targets import Targets
 from proxy.upstream.budget import Budget
 from proxy.upstream.cache import Cache
 from proxy.upstream.catalogue import Catalogue
@@ -34,6 +35,7 @@ class House:
     """Everything an action can use."""
 
     programs: Programs
+    targets: Targets
     tally: Tally
     budget: Budget
     upstream: Upstream
