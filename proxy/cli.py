@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from proxy import __version__
+from proxy.cli_webhooks import webhooks
 
 if TYPE_CHECKING:
     from proxy.config import Config
@@ -31,7 +32,11 @@ class _DefaultsToServe(click.Group):
         return super().parse_args(context, args)
 
 
-@click.group(cls=_DefaultsToServe, context_settings={"help_option_names": ["--help", "-h"]})
+@click.group(
+    cls=_DefaultsToServe,
+    commands=[webhooks],
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
 @click.version_option(__version__, message="%(version)s")
 def main() -> None:
     """Answer the sms-activate and DaisySMS protocol by VirtualSMS's customer API."""

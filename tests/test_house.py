@@ -84,7 +84,19 @@ MAY_IMPORT = {
     | {"config", "codes", "tables"}
     | IO,
     "sandbox": {"tables"},
-    "cli": {"app", "server", "sandbox", "config", "logs", "tables", "store", "ledger", "programs"},
+    "cli": {
+        "cli_webhooks",
+        "app",
+        "server",
+        "sandbox",
+        "config",
+        "logs",
+        "tables",
+        "store",
+        "ledger",
+        "programs",
+    },
+    "cli_webhooks": {"app", "config", "ledger", "programs", "upstream"},
     "__main__": {"cli"},
 }
 
@@ -93,7 +105,7 @@ OWNERS = {
     "httpx": {"upstream/http.py"},
     "websockets": {"upstream/feed.py"},
     "uvicorn": {"server.py"},
-    "click": {"cli.py"},
+    "click": {"cli.py", "cli_webhooks.py"},
 }
 
 
