@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from proxy import __version__
+from proxy.cli_webhooks import webhooks
 from proxy.commands import COMMANDS
 from proxy.commands.options import built, config_of, config_option
 
@@ -27,7 +28,7 @@ class _DefaultsToServe(click.Group):
 
 @click.group(
     cls=_DefaultsToServe,
-    commands=COMMANDS,
+    commands=[*COMMANDS, webhooks],
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 @click.version_option(__version__, message="%(version)s")

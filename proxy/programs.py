@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 
 from proxy.codes import Codes
-from proxy.config import CapsConfig, Config, ConfigError, ProgramConfig
+from proxy.config import CapsConfig, Config, ConfigError
 from proxy.errors import Problem, ProblemError
 from proxy.model import Caps, Key
 from proxy.sheet import nearest
@@ -93,7 +93,10 @@ def load_programs(
     limits = _caps(config.limits, "limits", codes, actions)
     entries: dict[str, Program] = {}
     names: set[str] = set()
-    secrets = [_secret(entry, environ) for entry in config.keys.values()]
+    secrets = [
+        secret_of(entry.upstream_key, f"keys: {entry.name}: upstream_key", environ)
+        for entry in config.keys.values()
+    ]
     for (client_key, entry), secret in zip(config.keys.items(), secrets, strict=True):
         digest = _digest(client_key, entry.name)
         if digest in entries:
@@ -124,9 +127,9 @@ def _digest(client_key: str, name: str) -> str:
     return digest.lower()
 
 
-def _secret(entry: ProgramConfig, environ: Mapping[str, str]) -> str:
-    kind, _, place = entry.upstream_key.partition(":")
-    where = f"keys: {entry.name}: upstream_key"
+def secret_of(text: str, where: str, environ: Mapping[str, str]) -> str:
+    """A secret, or what `env:NAME` or `file:PATH` says instead. Raises ConfigError."""
+    kind, _, place = text.partition(":")
     if kind == "env":
         secret = environ.get(place, "").strip()
         if not secret:
@@ -141,7 +144,7 @@ def _secret(entry: ProgramConfig, environ: Mapping[str, str]) -> str:
         if not secret:
             raise ConfigError(f"{where}: {place} is empty")
         return _checked(secret, where, place)
-    return _checked(entry.upstream_key, where, "it")
+    return _checked(text, where, "it")
 
 
 def _checked(secret: str, where: str, place: str) -> str:

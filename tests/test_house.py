@@ -29,9 +29,16 @@ MAY_IMPORT = {
     "upstream": {"store"},
     "store": set(),
     "ledger": {"legacy", "config", "programs", "columns"} | IO,
-    "orders": {"legacy"} | IO,
+    "targets": {"programs", "config", "legacy", "codes", "store"},
+    "kept": {"legacy", "store"},
+    "account": {"legacy"},
+    "orders": {"account", "targets", "kept", "legacy"} | IO,
     "pushes": {"orders", "legacy"} | IO,
     "reads": {"pushes", "orders", "legacy"} | IO,
+    "forwards": {"targets", "store", "upstream"},
+    "lookout": {"reads", "orders", "programs", "legacy"},
+    "webhooks": {"reads", "orders", "legacy"} | IO,
+    "subscriptions": {"webhooks", "logs"} | IO,
     "cancels": {"reads", "orders", "legacy"} | IO,
     "programs": {"config", "codes", "upstream"},
     "purchase": {"legacy", "store"},
@@ -41,6 +48,7 @@ MAY_IMPORT = {
     "actions": {
         "ceilings",
         "programs",
+        "targets",
         "reads",
         "pushes",
         "orders",
@@ -57,6 +65,11 @@ MAY_IMPORT = {
     "protocol": {"programs", "logs", "actions", "entrance", "metrics", "legacy"},
     "app": {
         "ceilings",
+        "targets",
+        "forwards",
+        "lookout",
+        "webhooks",
+        "subscriptions",
         "logs",
         "programs",
         "readiness",
@@ -85,7 +98,9 @@ MAY_IMPORT = {
     | IO,
     "commands": {"app", "server", "config", "tables", "store", "programs", "columns"}
     | {"lookup", "explain", "doctor", "health"},
-    "cli": {"commands", "app", "server", "sandbox", "logs", "store", "ledger", "programs"},
+    "cli": {"commands", "cli_webhooks", "app", "server", "sandbox", "logs", "store", "ledger"}
+    | {"programs"},
+    "cli_webhooks": {"app", "config", "ledger", "programs", "upstream", "columns", "commands"},
     "__main__": {"cli"},
 }
 
@@ -93,10 +108,10 @@ COMMANDS = {f"commands/{path.name}" for path in (PROXY / "commands").glob("*.py"
 
 # One place for each library that does IO, and none for what the standard library or a frame has.
 OWNERS = {
-    "httpx": {"upstream/client.py"},
+    "httpx": {"upstream/http.py"},
     "websockets": {"upstream/feed.py"},
     "uvicorn": {"server.py"},
-    "click": {"cli.py"} | COMMANDS,
+    "click": {"cli.py", "cli_webhooks.py"} | COMMANDS,
 }
 
 

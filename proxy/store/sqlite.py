@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from proxy.errors import Problem
 from proxy.model import Key
 from proxy.store import schema
+from proxy.store.outbox import Outbox
 from proxy.store.rows import Answer, Ceiling, Entry, Kept, Owed
 
 T = TypeVar("T")
@@ -28,8 +29,7 @@ Write = Callable[[sqlite3.Connection], Any]
 log = logging.getLogger(__name__)
 
 BUSY_SECONDS = 2.0
-SPENT_SECONDS = 120.0
-"""How long a request of a key is kept: longer than the upstream counts it."""
+SPENT_SECONDS = 120.0  # a request of a key is kept for longer than the upstream counts it
 
 
 class StoreError(Exception):
@@ -61,7 +61,7 @@ def _why(error: Exception) -> str:
     return f"{error}: move it away, or set store.url to another file"
 
 
-class SqliteStore:
+class SqliteStore(Outbox):
     """Reads and writes run in one thread of their own; every method may raise StoreError."""
 
     def __init__(self, path: str) -> None:
@@ -199,8 +199,9 @@ class SqliteStore:
             sql = f"delete from orders where created_at < ? and order_id not in ({owed})"
             db.execute(sql, (before,))
             db.execute("delete from ledger where at < ?", (books,))
-            for table in ("spent", "answers"):
-                db.execute(f"delete from {table} where at < ?", (before,))
+            db.execute("delete from spent where at < ?", (before,))
+            db.execute("delete from answers where at < ?", (before,))
+            schema.forget_forwards(db, before)
 
         await self._write(write)
 
