@@ -38,8 +38,9 @@ from proxy.tally import Tally
 from proxy.upstream.budget import Budget
 from proxy.upstream.cache import Cache
 from proxy.upstream.catalogue import Catalogue
-from proxy.upstream.client import Transport, Upstream
+from proxy.upstream.client import Upstream
 from proxy.upstream.feed import Connect, Feed
+from proxy.upstream.http import Transport
 
 PATHS = (
     "/stubs/handler_api.php",

@@ -93,7 +93,7 @@ COMMANDS = {f"commands/{path.name}" for path in (PROXY / "commands").glob("*.py"
 
 # One place for each library that does IO, and none for what the standard library or a frame has.
 OWNERS = {
-    "httpx": {"upstream/client.py"},
+    "httpx": {"upstream/http.py"},
     "websockets": {"upstream/feed.py"},
     "uvicorn": {"server.py"},
     "click": {"cli.py"} | COMMANDS,

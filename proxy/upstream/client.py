@@ -1,4 +1,4 @@
-"""The calls of VirtualSMS's customer API. The only file that imports httpx.
+"""The calls of VirtualSMS's customer API.
 
 Every failure is a ProblemError: what the upstream refused by its own word, TRY_AGAIN when the
 request never left, UNCLEAR when it may have had its effect.
@@ -10,12 +10,8 @@ import time
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from functools import partial
-from http.cookiejar import CookieJar, DefaultCookiePolicy
-from ssl import SSLContext
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
-
-import httpx
 
 from proxy.errors import Problem, ProblemError, classify
 from proxy.model import Key, Market, Order, Price, Service, Transaction
@@ -23,13 +19,12 @@ from proxy.tally import Tally
 from proxy.upstream import wire
 from proxy.upstream.budget import Budget
 from proxy.upstream.cache import Cache
+from proxy.upstream.http import Http, HttpError, NotSentError, Reply, Transport, trusted
 from proxy.upstream.window import Urgency
 
 T = TypeVar("T")
-Transport = httpx.AsyncBaseTransport
 
-# httpx walks its whole pool at every call: a small pool is a fast one.
-POOL = 16
+LONGEST_BODY = 16 * 1024 * 1024
 # A purchase that was sent runs on behind its client's deadline, for at most this long.
 LONGEST_PURCHASE = 60.0
 # Other calls end before their client's deadline, so that an old answer can still be given.
@@ -67,9 +62,6 @@ ENDPOINTS = MappingProxyType(
     }
 )
 
-# Raised before a byte of the request left: nothing can have happened upstream.
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
-
 
 class Upstream:
     """All calls of the process. `transport` stands in for the network in tests."""
@@ -89,8 +81,8 @@ class Upstream:
         self._url = url
         self._transport = transport
         # Slow purchases hold their connections for long; they must not stop every read.
-        self._reads: httpx.AsyncClient | None = None
-        self._purchases: httpx.AsyncClient | None = None
+        self._reads: Http | None = None
+        self._purchases: Http | None = None
         self._timeout = timeout
         self._clock = clock
         self.ahead: float | None = None
@@ -101,7 +93,7 @@ class Upstream:
     async def close(self) -> None:
         for http in (self._reads, self._purchases):
             if http:
-                await http.aclose()
+                await http.close()
         self._budget.close()
 
     def now(self) -> float:
@@ -149,10 +141,7 @@ class Upstream:
     async def purchase(self, key: Key, service: str, country: str) -> Order:
         """Spends money, and is not idempotent: never repeat it after UNCLEAR."""
         body = {"service": service, "country": country}
-        # A purchase that still waits for a connection when its client is told to try again is not
-        # sent any more.
-        limits = httpx.Timeout(self._timeout / 3, read=LONGEST_PURCHASE)
-        return await self._call("purchase", wire.purchased, key, json=body, timeout=limits)
+        return await self._call("purchase", wire.purchased, key, json=body)
 
     async def order(self, key: Key, order: str) -> Order:
         return await self._call("order", wire.order, key, order=order)
@@ -203,90 +192,70 @@ class Upstream:
         request: Mapping[str, Any],
     ) -> T:
         method, path, urgency = ENDPOINTS[call]
-        headers = {"X-API-Key": key.secret} if key else {}
+        headers = {"Accept": "application/json"} | ({"X-API-Key": key.secret} if key else {})
         is_purchase = call == "purchase"
         http = self._client(is_purchase)
         try:
             async with asyncio.timeout(LONGEST_PURCHASE if is_purchase else self._timeout * SHARE):
                 if urgency is not None:
                     await self.admit(call, key, urgency)
-                response = await http.request(
-                    method, path.format(id=order), headers=headers, **request
-                )
+                reply = await http.request(method, path.format(id=order), headers, **request)
         except TimeoutError as error:
             raise ProblemError(Problem.UNCLEAR, f"{call}: no answer in time") from error
-        except _NOT_SENT as error:
-            raise ProblemError(Problem.TRY_AGAIN, _said(call, error)) from error
-        except httpx.HTTPError as error:
-            raise ProblemError(Problem.UNCLEAR, _said(call, error)) from error
-        self._look_at_clock(response)
-        self._note(call, key, response)
-        return read(_body(call, response, key))
+        except NotSentError as error:
+            raise ProblemError(Problem.TRY_AGAIN, f"{call}: {error}") from error
+        except HttpError as error:
+            raise ProblemError(Problem.UNCLEAR, f"{call}: {error}") from error
+        self._look_at_clock(reply)
+        self._note(call, key, reply)
+        return read(_body(call, reply, key))
 
-    def _client(self, for_purchases: bool) -> httpx.AsyncClient:
+    def _client(self, for_purchases: bool) -> Http:
         """Made at the first call: reading the certificates of the system takes its time."""
         if self._reads is None or self._purchases is None:
-            verify = httpx.create_ssl_context() if self._url.startswith("https") else False
-            make = partial(_client, self._url, self._timeout, self._transport, verify)
-            self._reads, self._purchases = make(), make()
+            certificates, transport = trusted(self._url), self._transport
+            make = partial(Http, self._url, trusted=certificates, transport=transport)
+            self._reads = make(self._timeout, LONGEST_BODY)
+            # A purchase that still waits for a connection when its client is told to try again is
+            # not sent any more.
+            self._purchases = make(self._timeout / 3, LONGEST_BODY, read=LONGEST_PURCHASE)
         return self._purchases if for_purchases else self._reads
 
     def _check(self, call: str, key: Key | None) -> None:
         if key and self._refused.is_fresh(key.upstream):
             raise ProblemError(Problem.BAD_KEY, f"{call}: refused a moment ago")
 
-    def _note(self, call: str, key: Key | None, response: httpx.Response) -> None:
+    def _note(self, call: str, key: Key | None, reply: Reply) -> None:
         """What the answer says of the key and of its budget."""
-        status, headers = response.status_code, response.headers
+        status, headers = reply.status, reply.headers
         if status == 429:
             seconds = wire.retry_after(headers.get("Retry-After", ""), self.now())
-            limit = wire.per_minute(headers.get("X-RateLimit-Limit", ""), response.content)
+            limit = wire.per_minute(headers.get("X-RateLimit-Limit", ""), reply.content)
             self._budget.refused(key, call, seconds, limit)
             return
         self._budget.answered(key, call)
-        said = wire.error_text(response.content)
+        said = wire.error_text(reply.content)
         if key and status == 401 and classify(call, status, said) is Problem.BAD_KEY:
             self._refused.put(key.upstream, None)
 
-    def _look_at_clock(self, response: httpx.Response) -> None:
+    def _look_at_clock(self, reply: Reply) -> None:
         try:
-            date = parsedate_to_datetime(response.headers.get("Date", "")).timestamp()
+            date = parsedate_to_datetime(reply.headers.get("Date", "")).timestamp()
         except (ValueError, OverflowError):
             return
         self.ahead = date - self._clock()
 
 
-def _client(
-    url: str, timeout: float, transport: Transport | None, verify: SSLContext | bool
-) -> httpx.AsyncClient:
-    return httpx.AsyncClient(
-        verify=verify,
-        base_url=url,
-        headers={"Accept": "application/json", "User-Agent": "virtualsms-proxy"},
-        timeout=timeout,
-        limits=httpx.Limits(max_connections=POOL, max_keepalive_connections=POOL),
-        transport=transport,
-        # A cookie set for one key must not go out with another.
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        # The sandbox on this machine is not reached through a proxy of the environment.
-        trust_env=httpx.URL(url).host not in ("127.0.0.1", "localhost", "::1"),
-    )
-
-
-def _body(call: str, response: httpx.Response, key: Key | None) -> Any:
+def _body(call: str, reply: Reply, key: Key | None) -> Any:
     """The JSON of a success; every refusal is raised."""
-    if response.is_success:
-        data = wire.decode(response.content)
+    if reply.is_success:
+        data = wire.decode(reply.content)
         if not (isinstance(data, dict) and data.get("success") is False):
             return data
-    said = wire.error_text(response.content)
+    said = wire.error_text(reply.content)
     if key:
         said = said.replace(key.secret, "[key]")
-    problem = classify(call, response.status_code, said)
-    detail = f"{call}: HTTP {response.status_code} {said[:200]}".rstrip()
-    seconds = wire.wait_seconds(response.content)
-    raise ProblemError(problem, detail, seconds=seconds, failed=response.status_code >= 500)
-
-
-def _said(call: str, error: Exception) -> str:
-    return f"{call}: {type(error).__name__} {error}".rstrip()
+    problem = classify(call, reply.status, said)
+    detail = f"{call}: HTTP {reply.status} {said[:200]}".rstrip()
+    seconds = wire.wait_seconds(reply.content)
+    raise ProblemError(problem, detail, seconds=seconds, failed=reply.status >= 500)
