@@ -70,6 +70,30 @@ create index ledger_by_order on ledger (order_id);
 update orders set expires_at = coalesce(json_extract(cast(body as text), '$.expires_at'), 0);
 update owed set key = sha256(secret);
 """,
+    """
+create table forwards (
+    id text not null,
+    target text not null,
+    body blob not null,
+    at real not null,
+    due real not null,
+    tries integer not null,
+    dead integer not null,
+    primary key (target, id)
+) without rowid;
+create index forwards_by_due on forwards (target, dead, due);
+create table events (
+    id text primary key,
+    at real not null
+) without rowid;
+create index events_by_time on events (at);
+create table subscriptions (
+    key text primary key,
+    id text not null,
+    secret text not null
+) without rowid;
+create index orders_by_order on orders (order_id);
+""",
 )
 
 # A refund is taken off where its order was charged, not on the day on which it comes.
@@ -87,6 +111,8 @@ select (select count(*) from orders where key = ? and told and not finished and 
 
 
 def keep(db: sqlite3.Connection, kept: Iterable[Kept]) -> None:
+    """What of them is to be forwarded is queued with them, once."""
+    kept = tuple(kept)
     db.executemany(
         "insert or replace into orders values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
@@ -108,6 +134,11 @@ def keep(db: sqlite3.Connection, kept: Iterable[Kept]) -> None:
             for row in kept
         ],
     )
+    for forward in (forward for row in kept for forward in row.forwards):
+        queued = (forward.id, forward.target, forward.body, forward.at, forward.due)
+        db.execute(
+            "insert into forwards values (?, ?, ?, ?, ?, 0, 0) on conflict do nothing", queued
+        )
 
 
 def owe(db: sqlite3.Connection, owed: Owed) -> None:

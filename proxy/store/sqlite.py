@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from proxy.errors import Problem
 from proxy.model import Key
 from proxy.store import schema
+from proxy.store.outbox import Outbox
 from proxy.store.rows import Answer, Ceiling, Entry, Kept, Owed
 
 T = TypeVar("T")
@@ -61,7 +62,7 @@ def _why(error: Exception) -> str:
     return f"{error}: move it away, or set store.url to another file"
 
 
-class SqliteStore:
+class SqliteStore(Outbox):
     """Reads and writes run in one thread of their own; every method may raise StoreError."""
 
     def __init__(self, path: str) -> None:
@@ -201,6 +202,7 @@ class SqliteStore:
             db.execute("delete from ledger where at < ?", (books,))
             for table in ("spent", "answers"):
                 db.execute(f"delete from {table} where at < ?", (before,))
+            db.execute("delete from forwards where dead = 1 and at < ?", (before,))
 
         await self._write(write)
 
