@@ -16,9 +16,10 @@ from typing import Any, NamedTuple, TypeVar
 from proxy.errors import Problem, ProblemError, classify
 from proxy.model import Key, Market, Order, Price, Service, Transaction
 from proxy.tally import Tally
-from proxy.upstream import wire
+from proxy.upstream import hooks, wire
 from proxy.upstream.budget import Budget
 from proxy.upstream.cache import Cache
+from proxy.upstream.hooks import Delivery, Sent, Webhook
 from proxy.upstream.http import Http, HttpError, NotSentError, Reply, Transport, trusted
 from proxy.upstream.window import Urgency
 
@@ -45,6 +46,7 @@ class Endpoint(NamedTuple):
     """None: its caller has it admitted, and so knows when it is sent."""
 
 
+HOOKS = "/customer/webhooks"
 ENDPOINTS = MappingProxyType(
     {
         "balance": Endpoint("GET", "/customer/balance", Urgency.LIST),
@@ -59,6 +61,13 @@ ENDPOINTS = MappingProxyType(
         "swap": Endpoint("POST", "/customer/swap/{id}", Urgency.PAID),
         "transactions": Endpoint("GET", "/customer/transactions", Urgency.CATALOGUE),
         "retry": Endpoint("POST", "/orders/{id}/retry", Urgency.PAID),
+        "webhooks": Endpoint("GET", HOOKS, Urgency.CATALOGUE),
+        "webhook_create": Endpoint("POST", HOOKS, Urgency.CATALOGUE),
+        "webhook": Endpoint("GET", f"{HOOKS}/{{id}}", Urgency.CATALOGUE),
+        "webhook_change": Endpoint("PATCH", f"{HOOKS}/{{id}}", Urgency.CATALOGUE),
+        "webhook_delete": Endpoint("DELETE", f"{HOOKS}/{{id}}", Urgency.CATALOGUE),
+        "webhook_test": Endpoint("POST", f"{HOOKS}/{{id}}/test", Urgency.CATALOGUE),
+        "webhook_deliveries": Endpoint("GET", f"{HOOKS}/{{id}}/deliveries", Urgency.CATALOGUE),
     }
 )
 
@@ -144,7 +153,7 @@ class Upstream:
         return await self._call("purchase", wire.purchased, key, json=body)
 
     async def order(self, key: Key, order: str) -> Order:
-        return await self._call("order", wire.order, key, order=order)
+        return await self._call("order", wire.order, key, id=order)
 
     async def orders(self, key: Key) -> tuple[Order, ...]:
         """Newest first, without their messages; the upstream lists 200 rows at most, maybe 50."""
@@ -152,15 +161,41 @@ class Upstream:
         return await self._call("orders", wire.orders, key, params=params)
 
     async def cancel(self, key: Key, order: str) -> None:
-        await self._call("cancel", wire.cancelled, key, order=order, json={})
+        await self._call("cancel", wire.cancelled, key, id=order, json={})
 
     async def swap(self, key: Key, order: str) -> Order:
         """Another number for the order, free. The answer may carry a new order id."""
-        return await self._call("swap", wire.purchased, key, order=order, json={})
+        return await self._call("swap", wire.purchased, key, id=order, json={})
 
     async def retry(self, key: Key, order: str) -> None:
         """Asks for one more SMS to the same number."""
-        await self._call("retry", lambda data: None, key, order=order, json={})
+        await self._call("retry", lambda data: None, key, id=order, json={})
+
+    async def webhooks(self, key: Key) -> tuple[Webhook, ...]:
+        """The subscriptions of the account."""
+        return await self._call("webhooks", hooks.webhooks, key)
+
+    async def create_webhook(self, key: Key, **fields: Any) -> Webhook:
+        """With its secret, told only now. `fields`: url, events, description, threshold."""
+        return await self._call("webhook_create", hooks.webhook, key, json=fields)
+
+    async def webhook(self, key: Key, id: str) -> Webhook:
+        return await self._call("webhook", hooks.webhook, key, id=id)
+
+    async def change_webhook(self, key: Key, id: str, **fields: Any) -> Webhook:
+        """`fields` as to create, and active, paused."""
+        return await self._call("webhook_change", hooks.webhook, key, id=id, json=fields)
+
+    async def delete_webhook(self, key: Key, id: str) -> None:
+        await self._call("webhook_delete", lambda data: None, key, id=id)
+
+    async def test_webhook(self, key: Key, id: str) -> Sent:
+        return await self._call("webhook_test", hooks.sent, key, id=id, json={})
+
+    async def deliveries(self, key: Key, id: str, limit: int, offset: int) -> tuple[Delivery, ...]:
+        """What was sent to a subscription, newest first: at most 500."""
+        params = {"limit": str(limit), "offset": str(offset)}
+        return await self._call("webhook_deliveries", hooks.deliveries, key, id=id, params=params)
 
     async def _call(
         self,
@@ -168,11 +203,11 @@ class Upstream:
         read: Callable[[Any], T],
         key: Key | None = None,
         *,
-        order: str = "",
+        id: str = "",
         **request: Any,
     ) -> T:
         try:
-            answer = await self._answer(call, read, key, order, request)
+            answer = await self._answer(call, read, key, id, request)
         except ProblemError as error:
             self._tally.count("upstream_calls", call, error.problem.name.lower())
             # Too many requests are one key's trouble, and no news of the upstream.
@@ -188,7 +223,7 @@ class Upstream:
         call: str,
         read: Callable[[Any], T],
         key: Key | None,
-        order: str,
+        id: str,
         request: Mapping[str, Any],
     ) -> T:
         method, path, urgency = ENDPOINTS[call]
@@ -199,7 +234,7 @@ class Upstream:
             async with asyncio.timeout(LONGEST_PURCHASE if is_purchase else self._timeout * SHARE):
                 if urgency is not None:
                     await self.admit(call, key, urgency)
-                reply = await http.request(method, path.format(id=order), headers, **request)
+                reply = await http.request(method, path.format(id=id), headers, **request)
         except TimeoutError as error:
             raise ProblemError(Problem.UNCLEAR, f"{call}: no answer in time") from error
         except NotSentError as error:
@@ -249,7 +284,7 @@ class Upstream:
 def _body(call: str, reply: Reply, key: Key | None) -> Any:
     """The JSON of a success; every refusal is raised."""
     if reply.is_success:
-        data = wire.decode(reply.content)
+        data = None if reply.status == 204 else wire.decode(reply.content)
         if not (isinstance(data, dict) and data.get("success") is False):
             return data
     said = wire.error_text(reply.content)
