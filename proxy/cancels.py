@@ -8,7 +8,7 @@ from uuid import uuid4
 from proxy.errors import Problem, ProblemError
 from proxy.legacy.activation import Activation
 from proxy.model import OVER, Key
-from proxy.orders import Orders, kept
+from proxy.orders import Orders
 from proxy.reads import Reads
 from proxy.store import Owed, OwedKind, SqliteStore, StoreError
 from proxy.tally import Tally
@@ -65,7 +65,7 @@ class Cancels:
         owed = replace(owed, kind=OwedKind.CANCEL, order=activation.order.id)
         activation.cancelling = True
         try:
-            await self._store.commit(owed, kept(owed.key, activation))
+            await self._store.commit(owed, self._orders.kept(owed.key, activation))
         except StoreError as error:
             activation.cancelling = False
             log.error("order %s: no promise: the store: %s", activation.order.id, error)
@@ -133,6 +133,6 @@ class Cancels:
 
     async def _done(self, owed: Owed, activation: Activation) -> None:
         try:
-            await self._store.settle(owed.id, kept(owed.key, activation))
+            await self._store.settle(owed.id, self._orders.kept(owed.key, activation))
         except StoreError as error:
             log.error("order %s: the promise stays in the store: %s", activation.order.id, error)

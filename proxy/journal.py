@@ -19,7 +19,7 @@ from proxy.cancels import Cancels
 from proxy.errors import Problem, ProblemError
 from proxy.legacy.activation import Activation
 from proxy.model import Key
-from proxy.orders import Orders, kept
+from proxy.orders import Orders
 from proxy.purchase import Pair, Pending, Purchase, candidates
 from proxy.reads import Reads
 from proxy.store import Ceiling, Owed, OwedKind, SqliteStore, StoreError
@@ -174,7 +174,7 @@ class Journal:
         self._tally.count("charged_cents", by=order.cents or 0)
         log.info("bought %s: %s for %s cents, %s", order.id, entries[-1].what, order.cents, key)
         try:
-            await self._store.commit(purchase.owed, kept(key, activation), *entries)
+            await self._store.commit(purchase.owed, self._orders.kept(key, activation), *entries)
         except StoreError as error:
             log.error("order %s is paid and could not be kept: %s", order.id, error)
             raise ProblemError(Problem.TRY_AGAIN, "the store cannot be written") from error
@@ -182,12 +182,14 @@ class Journal:
     async def tell(self, purchase: Purchase, activation: Activation) -> None:
         """That the client was told is committed last before the answer."""
         activation.told = True
+        row = self._orders.kept(purchase.owed.key, activation)
         try:
-            await self._store.settle(purchase.owed.id, kept(purchase.owed.key, activation))
+            await self._store.settle(purchase.owed.id, row)
         except StoreError as error:
             activation.told = False
             log.error("order %s is not handed out: the store: %s", activation.order.id, error)
             raise ProblemError(Problem.TRY_AGAIN, "the store cannot be written") from error
+        self._orders.queued(activation, row)
         log.info("order %s: told as activation %d", activation.order.id, activation.id)
         self._tally.count("purchases", "told")
         self.pending.drop(purchase)

@@ -3,14 +3,17 @@
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
+from proxy.account import Account
 from proxy.errors import Problem, ProblemError
+from proxy.kept import activation_of, row_of
 from proxy.legacy.activation import Activation, candidates, code_of
 from proxy.legacy.status import Phase
 from proxy.model import OVER, Key, Order, OrderState, Sms, merge
 from proxy.store import Entry, Kept, SqliteStore, StoreError
 from proxy.tally import Tally
+from proxy.targets import Targets
 from proxy.upstream.cache import Cache
 
 log = logging.getLogger(__name__)
@@ -24,38 +27,21 @@ LONGEST_LIFE = 3600.0
 """Seconds that an order lives at most: 20 minutes live, 60 in a sample of the documentation."""
 
 
-@dataclass(slots=True)
-class _Account:
-    """The activations of one key."""
-
-    by_id: dict[int, Activation] = field(default_factory=dict)
-    by_order: dict[str, Activation] = field(default_factory=dict)
-    by_wish: dict[str, Activation] = field(default_factory=dict)
-    places: int = 0
-    used_at: float = 0.0
-    """On the monotonic clock."""
-
-    def add(self, activation: Activation) -> None:
-        self.by_id[activation.id] = self.by_order[activation.order.id] = activation
-        self.places += 1
-        activation.place = self.places
-        if activation.wish:
-            self.by_wish[activation.wish] = activation
-
-    def drop(self, activation: Activation) -> None:
-        self.by_id.pop(activation.id, None)
-        self.by_order.pop(activation.order.id, None)
-        self.by_wish.pop(activation.wish, None)
-
-
 class Orders:
     """`now` is the upstream's clock."""
 
-    def __init__(self, store: SqliteStore, tally: Tally, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: SqliteStore,
+        tally: Tally,
+        now: Callable[[], float],
+        targets: Targets | None = None,
+    ) -> None:
         self._store = store
         self._tally = tally
         self._now = now
-        self._accounts: dict[Key, _Account] = {}
+        self._targets = targets
+        self._accounts: dict[Key, Account] = {}
         self._opened: Cache[Key, None] = Cache(0.0, 1)
         self._swept_at = float("-inf")
 
@@ -88,19 +74,16 @@ class Orders:
     def states(self) -> dict[str, float]:
         """How many of the last hour are in each phase."""
         found = dict.fromkeys((phase.name.lower() for phase in Phase), 0.0)
-        young = self._now() - LONGEST_LIFE
         for account in self._accounts.values():
-            for activation in reversed(account.by_id.values()):
-                if (activation.order.created_at or 0.0) < young:
-                    break
+            for activation in account.young(self._now() - LONGEST_LIFE):
                 found[activation.phase.name.lower()] += 1
         return found
 
     async def _load(self, key: Key) -> None:
-        account = _Account()
+        account = Account()
         try:
             async for row in self._store.orders(key.hash):
-                account.add(_activation(row))
+                account.add(activation_of(row))
         except StoreError as error:
             raise ProblemError(Problem.TRY_AGAIN, f"the store cannot be read: {error}") from error
         self._accounts.setdefault(key, account)
@@ -153,17 +136,22 @@ class Orders:
             await self._end(key, activation)
         await self.save(key, activation)
 
-    async def pushed(self, key: Key, activation: Activation, text: str) -> bool:
-        """The first SMS, as a socket tells it. False where only the order itself can tell.
+    async def pushed(
+        self, key: Key, activation: Activation, text: str, at: float | None = None
+    ) -> bool:
+        """The first SMS, as a socket or an event tells it. False where only the order itself can
+        tell.
 
         It is kept before anybody can read it: a code once seen must be seen after a restart.
         """
         if not activation.is_without_sms:
             return False
-        told = replace(activation.order, messages=(Sms(text, self._now(), pushed=True),))
-        await self.save(key, replace(activation, order=told))
-        activation.order = merge(activation.order, told)
-        log.info("order %s: its socket tells an SMS", activation.order.id)
+        sms = Sms(text, self._now() if at is None else at, pushed=True)
+        told = replace(activation, order=replace(activation.order, messages=(sms,)))
+        await self.save(key, told)
+        activation.order = merge(activation.order, told.order)
+        activation.forwarded = activation.forwarded or told.forwarded
+        log.info("order %s: an SMS is pushed", activation.order.id)
         activation.tried_at = asyncio.get_running_loop().time()
         return True
 
@@ -181,13 +169,46 @@ class Orders:
         """Keep what was bought here, or was spoken of by its client. Where the store fails, what is
         known goes on in memory.
         """
-        rows = [kept(key, one) for one in activations if one.is_worth_keeping]
+        rows = [(one, self.kept(key, one)) for one in activations if one.is_worth_keeping]
         if not rows:
             return
         try:
-            await self._store.keep(*rows)
+            await self._store.keep(*(row for _, row in rows))
         except StoreError as error:
             log.error("orders could not be kept: %s", error)
+            return
+        for one, row in rows:
+            self.queued(one, row)
+
+    def kept(self, key: Key, activation: Activation) -> Kept:
+        """The row of an activation, and what is to be forwarded of it; once that is written, it is
+        `queued`.
+        """
+        forwards = self._targets.forwards(key.hash, activation) if self._targets else ()
+        return row_of(key, activation, forwards)
+
+    def queued(self, activation: Activation, row: Kept) -> None:
+        """The row is in the store."""
+        if self._targets and row.forwards:
+            activation.forwarded = row.order.texts
+            self._targets.queued(row.forwards)
+
+    async def forward(self) -> None:
+        """Queue what could not be queued when it came."""
+        for key, account in list(self._accounts.items()):
+            for activation in list(account.young(self._now() - LONGEST_LIFE)):
+                if self.kept(key, activation).forwards:
+                    await self.save(key, activation)
+
+    def expecting(self) -> list[tuple[Key, Activation]]:
+        """Numbers whose client was told of them, and which may get an SMS."""
+        now = self._now()
+        return [
+            (key, activation)
+            for key, account in self._accounts.items()
+            for activation in account.young(now - LONGEST_LIFE)
+            if activation.told and activation.is_expecting(now)
+        ]
 
     def places(self, key: Key) -> int:
         """How many activations of an open key have ever been known."""
@@ -216,6 +237,22 @@ class Orders:
     def get(self, key: Key, order_id: str) -> Activation | None:
         return self._accounts[key].by_order.get(order_id)
 
+    async def holders(self, order_id: str) -> list[tuple[Key, Activation]]:
+        """Whose an order is, and of which accounts it is known. One that is open in no account is
+        the store's, under the hash of its key; such an activation can only be `pushed` to.
+        """
+        known = [
+            (key, account.by_order[order_id])
+            for key, account in self._accounts.items()
+            if order_id in account.by_order
+        ]
+        if any(activation.told for _, activation in known):
+            return known
+        rows = await self._store.holders(order_id)
+        hashes = {key.hash for key, _ in known}
+        others = [row for row in rows if row.key not in hashes]
+        return known + [(Key("", row.key), activation_of(row)) for row in others]
+
     async def cancelled(self, key: Key, activation: Activation) -> None:
         """The upstream has said that the order is cancelled."""
         activation.order = replace(activation.order, state=OrderState.CANCELLED)
@@ -236,35 +273,6 @@ class Orders:
                 await self._store.book(Entry(now, key.hash, order.id, "refund", cents, why))
             except StoreError as error:
                 log.error("order %s: its refund is not in the ledger: %s", order.id, error)
-
-
-def kept(key: Key, activation: Activation) -> Kept:
-    return Kept(
-        key=key.hash,
-        id=activation.id,
-        order=activation.order,
-        service=activation.service,
-        told=bool(activation.told),
-        finished=activation.finished,
-        cancelling=activation.cancelling,
-        confirmed=activation.is_confirmed,
-        asked_at=activation.asked_at,
-        wish=activation.wish,
-    )
-
-
-def _activation(row: Kept) -> Activation:
-    return Activation(
-        row.id,
-        row.order,
-        row.service,
-        told=row.told,
-        finished=row.finished,
-        cancelling=row.cancelling,
-        is_confirmed=row.confirmed,
-        asked_at=row.asked_at,
-        wish=row.wish,
-    )
 
 
 def _take_in(known: Activation, order: Order, asked_at: float | None) -> bool:

@@ -365,6 +365,10 @@ async def test_dead_forwards_are_forgotten_when_they_are_old_and_living_ones_are
     await store.retry_forward(rows[2], None)
     await store.forget(before=1000.0)
     assert await store.forward_counts() == {(HOOK, False): 1, (HOOK, True): 1}
+    await store.forget(before=1.0 + 86_400)
+    assert await store.forward_counts() == {(HOOK, False): 1}
+    await store.forget(before=2.0 + 86_400)
+    assert await store.forward_counts() == {}
 
 
 async def test_an_event_is_known_until_it_is_old(path):

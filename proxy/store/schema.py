@@ -168,6 +168,14 @@ def owed(row: Any) -> Owed:
     return Owed(id, OwedKind(kind), key, service, country, at, order, wish, cents)
 
 
+def forget_forwards(db: sqlite3.Connection, before: float) -> None:
+    """The dead ones older than that, and a day later those of a target that is no more: no other
+    lives so long.
+    """
+    sql = "delete from forwards where at < ? and (dead = 1 or at < ?)"
+    db.execute(sql, (before, before - 86_400))
+
+
 def spent(db: sqlite3.Connection, key: str, since: float) -> int:
     """In cents, with what purchases under way are expected to cost."""
     charged = db.execute(SPENT, (key, key, since)).fetchone()[0]

@@ -202,7 +202,7 @@ class SqliteStore(Outbox):
             db.execute("delete from ledger where at < ?", (books,))
             for table in ("spent", "answers"):
                 db.execute(f"delete from {table} where at < ?", (before,))
-            db.execute("delete from forwards where dead = 1 and at < ?", (before,))
+            schema.forget_forwards(db, before)
 
         await self._write(write)
 
