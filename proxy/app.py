@@ -19,13 +19,15 @@ from proxy.cancels import Cancels
 from proxy.ceilings import Ceilings
 from proxy.codes import Codes
 from proxy.config import Config, ConfigError
+from proxy.forwards import Forwards
 from proxy.journal import Journal
 from proxy.legacy.dialects import DIALECTS
 from proxy.logs import Secrets
+from proxy.lookout import look_out
 from proxy.metrics import Metrics
 from proxy.model import Key
 from proxy.orders import Orders
-from proxy.programs import Programs, Strangers, load_programs
+from proxy.programs import Programs, Strangers, load_programs, secret_of
 from proxy.protocol import ByHost, Protocol
 from proxy.purchases import Purchases
 from proxy.pushes import Pushes
@@ -33,14 +35,18 @@ from proxy.readiness import Readiness
 from proxy.reads import Reads
 from proxy.retention import forget_old
 from proxy.store import open_store
+from proxy.subscriptions import Subscriptions
 from proxy.tables import load_codes
 from proxy.tally import Tally
+from proxy.targets import load_targets
 from proxy.upstream.budget import Budget
 from proxy.upstream.cache import Cache
 from proxy.upstream.catalogue import Catalogue
 from proxy.upstream.client import Upstream
 from proxy.upstream.feed import Connect, Feed
 from proxy.upstream.http import Transport
+from proxy.webhooks import PATH as WEBHOOKS
+from proxy.webhooks import Webhooks
 
 PATHS = (
     "/stubs/handler_api.php",
@@ -64,18 +70,33 @@ def create_app(
     clock: Callable[[], float] = time.time,
     transport: Transport | None = None,
     connect: Connect | None = None,
+    outward: Transport | None = None,
     secrets: Secrets | None = None,
 ) -> "App":
     """The proxy. `clock` is the wall clock in seconds; `transport` and `connect` stand in for the
-    network; `secrets` learns the keys, for the log.
+    network to the upstream, `outward` for that to the targets of forwards; `secrets` learns the
+    keys, for the log.
 
     Raises SheetError, ConfigError or StoreError. Nothing is connected before the app starts.
     """
     house = build_house(config, clock, transport, connect)
     readiness = Readiness(house.upstream, house.store)
+    forwards = Forwards(house.targets, house.store, house.tally, clock, outward)
     strangers, secrets = Strangers(), secrets or Secrets()
     secrets.add(*(program.key.secret for program in house.programs))
     secrets.add(config.upstream.api_key or "")
+
+    subscriptions = subscriptions_of(house, config, secrets)
+    webhooks = Webhooks(
+        house.orders,
+        house.reads,
+        house.store,
+        house.balances,
+        house.tally,
+        lambda: subscriptions.secrets,
+        house.upstream.now,
+        check_timestamp=config.webhooks.check_timestamp,
+    )
 
     def renewed(key: Key) -> Key:
         """Of what an earlier run owes: its key is no stranger to the log."""
@@ -86,13 +107,21 @@ def create_app(
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await house.catalogue.start()
         await house.journal.start(renewed)
-        forgetting = asyncio.create_task(
+        await subscriptions.start()
+        forwards.start()
+        endless = [
             forget_old(house.store, house.orders, house.upstream.now, config.store.retention)
-        )
+        ]
+        if house.targets:
+            endless.append(look_out(house.orders, house.reads, house.programs))
+        tasks = [asyncio.create_task(work) for work in endless]
         readiness.begin()
         yield
         readiness.end()
-        forgetting.cancel()
+        for task in tasks:
+            task.cancel()
+        await subscriptions.close()
+        await forwards.close()
         await house.journal.close()
         await house.cancels.close()
         await house.reads.close()
@@ -102,7 +131,7 @@ def create_app(
         await house.upstream.close()
         await house.store.close()
 
-    metrics = Metrics(house.tally, lambda: gauges(house))
+    metrics = Metrics(house.tally, lambda: gauges(house, forwards))
     timeout, sample = config.upstream.timeout, config.log.sample
     protocols = {
         name: Protocol(house, dialect, metrics, strangers, secrets, timeout, sample)
@@ -117,6 +146,7 @@ def create_app(
             Route("/livez", livez),
             Route("/readyz", readiness.show),
             Route("/metrics", show_metrics),
+            Route(WEBHOOKS, webhooks.serve, methods=["POST"]),
         ],
         lifespan=lifespan,
         endpoints=endpoints(protocols, config.dialect),
@@ -138,7 +168,9 @@ def build_house(
     budget = Budget(wanted.requests_per_minute, store, clock)
     tally = Tally()
     upstream = Upstream(wanted.url, wanted.timeout, budget, tally, clock, transport)
-    orders = Orders(store, tally, upstream.now)
+    programs = programs_of(config, codes)
+    targets = load_targets(config, os.environ, programs, codes, clock)
+    orders = Orders(store, tally, upstream.now, targets)
     feed = Feed(wanted.sockets_url, connect)
     pushes = Pushes(feed, orders, tally, upstream.now, wanted.push_sockets if wanted.push else 0)
     patience = wanted.timeout * READ_SHARE
@@ -165,8 +197,9 @@ def build_house(
     )
     ceilings = Ceilings(orders, reads, journal, store)
     return House(
-        programs=programs_of(config, codes),
+        programs=programs,
         ceilings=ceilings,
+        targets=targets,
         tally=tally,
         budget=budget,
         upstream=upstream,
@@ -192,7 +225,7 @@ def programs_of(config: Config, codes: Codes) -> Programs:
     return load_programs(config, os.environ, codes, tuple(ACTIONS))
 
 
-def gauges(house: House) -> Iterator[tuple[str, str, dict[str, float]]]:
+def gauges(house: House, forwards: Forwards) -> Iterator[tuple[str, str, dict[str, float]]]:
     """What is so at the moment, for the metrics."""
     yield (
         "budget",
@@ -202,6 +235,7 @@ def gauges(house: House) -> Iterator[tuple[str, str, dict[str, float]]]:
     yield "sockets", "Sockets of waiting orders: open, or to be opened again.", house.pushes.states
     yield "activations", "Activations of the last hour, by phase.", house.orders.states()
     yield "pending_purchases", "Purchases whose end is not told.", house.journal.pending.states()
+    yield "forwards", "SMS on their way to targets: waiting, or given up.", forwards.states
     yield "pending_cancels", "Promised cancels to be kept.", {"": float(len(house.cancels))}
 
 
@@ -236,6 +270,14 @@ class App(Starlette):
             await endpoint(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
+
+
+def subscriptions_of(house: House, config: Config, secrets: Secrets) -> Subscriptions:
+    own = [Key(config.upstream.api_key)] if config.upstream.api_key else []
+    keys = [*own, *(program.key.upstream for program in house.programs)]
+    given = [secret_of(text, "webhooks.secrets", os.environ) for text in config.webhooks.secrets]
+    url = config.webhooks.public_url
+    return Subscriptions(house.upstream, house.store, keys, url, given, secrets)
 
 
 async def livez(request: HttpRequest) -> PlainTextResponse:

@@ -24,6 +24,12 @@ COUNTS = (
     ("upstream_calls", ("call", "result"), "Calls of the upstream: ok, or the problem."),
     ("cache_answers", ("cache", "how"), "Answers of the caches: HIT, MISS or STALE."),
     ("frames", ("kind",), "What sockets said: an SMS, or a hint to read."),
+    ("webhook_events", ("kind",), "Events that the upstream has sent, by what came of them."),
+    (
+        "forward_attempts",
+        ("outcome",),
+        "SMS posted to targets: delivered, failed, dead, dropped.",
+    ),
     ("purchases", ("outcome",), "Purchases: told, or what became of them."),
     ("promised_cancels", ("outcome",), "Promised cancels: promised, kept, too_late."),
     ("charged_cents", (), "Cents that the upstream took."),

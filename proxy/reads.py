@@ -31,7 +31,12 @@ POLL = 3.0
 """Seconds that one read of an order serves all who ask."""
 
 PUSHED = 10.0
-"""Both of them, while the order has a socket: an open one can be mute."""
+"""Both of them, while the order has a socket: an open one can be mute; and the first, while the
+upstream sends the account's events.
+"""
+
+EVENTS_SECONDS = 600.0
+"""How long one event shows that others would come."""
 
 CAPS = (50, 200)
 """Rows that the upstream lists at most; sources differ."""
@@ -56,10 +61,14 @@ class _List:
     reading: Reading | None = None
     pace: float = FASTEST
     """Seconds between two reads, by what the budget leaves."""
+    events_until: float = float("-inf")
+    """Until when the upstream is believed to tell what happens by events."""
 
     def interval(self, activation: Activation) -> float:
         """How old what it says of an order may be."""
-        return PUSHED if activation.is_pushed_since(self.read_at) else self.pace
+        is_told = _now() < self.events_until and activation.hinted_at < self.read_at
+        is_pushed = is_told or activation.is_pushed_since(self.read_at)
+        return PUSHED if is_pushed else self.pace
 
 
 class Reads:
@@ -173,6 +182,10 @@ class Reads:
     async def read_anew(self, key: Key, order_id: str) -> None:
         """Read one order, with its messages, by a request that begins now."""
         await asyncio.shield(self._begin_order(key, order_id, Urgency.PAID))
+
+    def told(self, key: Key) -> None:
+        """An event of the account has come: its list is read less often for a while."""
+        self._list(key).events_until = _now() + EVENTS_SECONDS
 
     def _confirm(self, key: Key, activation: Activation) -> None:
         """Whoever goes on asking has no use for the code that a socket told: it may not be true."""
