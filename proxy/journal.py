@@ -95,8 +95,7 @@ class Journal:
     ) -> Purchase:
         """The intent, in the store. What cannot be recorded, or does not fit, is not bought."""
         key, service, iso = pair
-        now = self._upstream.now()
-        id, cents = str(uuid4()), quoted or 0
+        id, now, cents = str(uuid4()), self._upstream.now(), quoted or 0
         owed = Owed(id, OwedKind.PURCHASE, key, service, iso, now, wish=wish, cents=cents)
         listed = self._orders.places(key.listing)
         purchase = Purchase(owed, listed, has_client=True, quoted=quoted)

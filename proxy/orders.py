@@ -160,8 +160,9 @@ class Orders:
         before, activation.order = activation.order.id, merge(activation.order, order)
         activation.changed_at = asyncio.get_running_loop().time()
         self._accounts[key].by_order[order.id] = activation
+        row = self.kept(key, activation)
         try:
-            await self._store.rename(before, self.kept(key, activation))
+            await self._store.rename(before, row)
         except StoreError as error:
             log.error("orders could not be kept: %s", error)
 

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 
 from proxy.codes import Codes
-from proxy.config import CapsConfig, Config, ConfigError
+from proxy.config import CapsConfig, Config, ConfigError, ProgramConfig
 from proxy.errors import Problem, ProblemError
 from proxy.model import Caps, Key
 from proxy.sheet import nearest
@@ -93,10 +93,7 @@ def load_programs(
     limits = _caps(config.limits, "limits", codes, actions)
     entries: dict[str, Program] = {}
     names: set[str] = set()
-    secrets = [
-        secret_of(entry.upstream_key, f"keys: {entry.name}: upstream_key", environ)
-        for entry in config.keys.values()
-    ]
+    secrets = [_secret(entry, environ) for entry in config.keys.values()]
     for (client_key, entry), secret in zip(config.keys.items(), secrets, strict=True):
         digest = _digest(client_key, entry.name)
         if digest in entries:
@@ -127,6 +124,15 @@ def _digest(client_key: str, name: str) -> str:
     return digest.lower()
 
 
+def _secret(entry: ProgramConfig, environ: Mapping[str, str]) -> str:
+    where = f"keys: {entry.name}: upstream_key"
+    secret = secret_of(entry.upstream_key, where, environ)
+    if not _KEY.fullmatch(secret):
+        place = "it" if secret == entry.upstream_key else entry.upstream_key.partition(":")[2]
+        raise ConfigError(f"{where}: {place} holds no key: it is printable ASCII without spaces")
+    return secret
+
+
 def secret_of(text: str, where: str, environ: Mapping[str, str]) -> str:
     """A secret, or what `env:NAME` or `file:PATH` says instead. Raises ConfigError."""
     kind, _, place = text.partition(":")
@@ -134,7 +140,7 @@ def secret_of(text: str, where: str, environ: Mapping[str, str]) -> str:
         secret = environ.get(place, "").strip()
         if not secret:
             raise ConfigError(f"{where}: the environment has no {place}: set it")
-        return _checked(secret, where, place)
+        return secret
     if kind == "file":
         try:
             secret = Path(place).read_text().strip()
@@ -143,14 +149,8 @@ def secret_of(text: str, where: str, environ: Mapping[str, str]) -> str:
             raise ConfigError(f"{where}: {place} cannot be read: {why}") from error
         if not secret:
             raise ConfigError(f"{where}: {place} is empty")
-        return _checked(secret, where, place)
-    return _checked(text, where, "it")
-
-
-def _checked(secret: str, where: str, place: str) -> str:
-    if not _KEY.fullmatch(secret):
-        raise ConfigError(f"{where}: {place} holds no key: it is printable ASCII without spaces")
-    return secret
+        return secret
+    return text
 
 
 def _caps(config: CapsConfig, where: str, codes: Codes, actions: Collection[str]) -> Caps:

@@ -95,7 +95,7 @@ def load_targets(
             if name not in owners:
                 fix = nearest(name, owners) if owners else "there are no `keys`"
                 raise ConfigError(f"forward: programs: {name} is none of `keys`: {fix}")
-        secret = secret_of(wanted.secret, "forward: secret", environ) if wanted.secret else ""
+        secret = secret_of(wanted.secret or "", "forward: secret", environ)
         names = (
             None if wanted.programs is None else frozenset(owners[name] for name in wanted.programs)
         )

@@ -96,7 +96,8 @@ MAY_IMPORT = {
     | IO,
     "doctor": {"app", "readiness", "health", "server", "programs", "config", "legacy", "tally"}
     | IO,
-    "commands": {"app", "server", "config", "tables", "store", "programs", "columns"}
+    "commands": {"app", "server", "config", "tables", "programs", "columns"}
+    | IO
     | {"lookup", "explain", "doctor", "health"},
     "cli": {"commands", "cli_webhooks", "app", "server", "sandbox", "logs", "store", "ledger"}
     | {"programs"},

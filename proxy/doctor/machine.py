@@ -96,6 +96,25 @@ def store(config: Config) -> Finding:
         return wrong("store", f"{error}")
 
 
+def forwards(config: Config) -> Finding | None:
+    """None where nobody is to be told of SMS, or there is no store of this version to look into."""
+    path = file_of(config.store.url)
+    if not config.forward or path is None or not path.exists():
+        return None
+    try:
+        with glance(config.store.url) as seen:
+            if seen.version != len(STEPS):
+                return None
+            waiting, dead = seen.forwards()
+    except StoreError as error:
+        return wrong("forward", f"{error}")
+    says = f"{len(config.forward)} targets, {waiting} SMS on their way"
+    if not dead:
+        return good("forward", says)
+    fix = "the log of the proxy names the target and why; mend it"
+    return wrong("forward", f"{says}, {dead} given up after eight attempts: {fix}")
+
+
 def _contents(seen: Glance, path: Path) -> Finding:
     held, size = is_held(path), path.stat().st_size // 1024
     version, known = seen.version, len(STEPS)

@@ -69,6 +69,12 @@ class Glance:
         rows = self._db.execute("select kind, count(*) from owed group by kind order by kind")
         return {OwedKind(kind): count for kind, count in rows}
 
+    def forwards(self) -> tuple[int, int]:
+        """How many SMS wait for their targets, and how many are given up."""
+        sql = "select coalesce(sum(1 - dead), 0), coalesce(sum(dead), 0) from forwards"
+        waiting, dead = self._db.execute(sql).fetchone()
+        return waiting, dead
+
     def requests(self, key: str, since: float) -> int:
         """How many a key has spent since then."""
         sql = "select coalesce(sum(requests), 0) from spent where key = ? and at > ?"

@@ -168,12 +168,16 @@ def owed(row: Any) -> Owed:
     return Owed(id, OwedKind(kind), key, service, country, at, order, wish, cents)
 
 
-def forget_forwards(db: sqlite3.Connection, before: float) -> None:
-    """The dead ones older than that, and a day later those of a target that is no more: no other
-    lives so long.
-    """
-    sql = "delete from forwards where at < ? and (dead = 1 or at < ?)"
-    db.execute(sql, (before, before - 86_400))
+def forget(db: sqlite3.Connection, before: float, money_before: float) -> None:
+    """What is older than that, save orders that something is owed for."""
+    owed = "select order_id from owed"
+    db.execute(f"delete from orders where created_at < ? and order_id not in ({owed})", (before,))
+    db.execute("delete from ledger where at < ?", (money_before,))
+    for table in ("spent", "answers"):
+        db.execute(f"delete from {table} where at < ?", (before,))
+    # Dead ones, and a day later those of a target that is no more: no other lives so long.
+    forwards = "delete from forwards where at < ? and (dead = 1 or at < ?)"
+    db.execute(forwards, (before, before - 86_400))
 
 
 def spent(db: sqlite3.Connection, key: str, since: float) -> int:

@@ -29,7 +29,8 @@ Write = Callable[[sqlite3.Connection], Any]
 log = logging.getLogger(__name__)
 
 BUSY_SECONDS = 2.0
-SPENT_SECONDS = 120.0  # a request of a key is kept for longer than the upstream counts it
+SPENT_SECONDS = 120.0
+"""How long a request of a key is kept: longer than the upstream counts it."""
 
 
 class StoreError(Exception):
@@ -193,17 +194,7 @@ class SqliteStore(Outbox):
     async def forget(self, before: float, money_before: float | None = None) -> None:
         """Orders and ledger lines older than that, save orders that something is owed for."""
         books = before if money_before is None else money_before
-
-        def write(db: sqlite3.Connection) -> None:
-            owed = "select order_id from owed"
-            sql = f"delete from orders where created_at < ? and order_id not in ({owed})"
-            db.execute(sql, (before,))
-            db.execute("delete from ledger where at < ?", (books,))
-            db.execute("delete from spent where at < ?", (before,))
-            db.execute("delete from answers where at < ?", (before,))
-            schema.forget_forwards(db, before)
-
-        await self._write(write)
+        await self._write(lambda db: schema.forget(db, before, books))
 
     async def close(self) -> None:
         """What was asked for before is written first."""
