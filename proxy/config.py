@@ -103,6 +103,12 @@ class Balance(Section, frozen=True):
     ttl: Seconds = 5.0
 
 
+class ConsoleConfig(Section, frozen=True):
+    enabled: bool | None = None
+    token: Annotated[str, Meta(min_length=16, max_length=256, pattern="^[!-~]*$")] | None = None
+    hosts: Words = ()
+
+
 class Log(Section, frozen=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "text", "json"] = "auto"
@@ -126,6 +132,7 @@ class Config(Section, frozen=True):
     catalog: Catalog = field(default_factory=Catalog)
     balance: Balance = field(default_factory=Balance)
     mappings: str | None = None
+    console: ConsoleConfig = field(default_factory=ConsoleConfig)
     log: Log = field(default_factory=Log)
 
     @property
@@ -136,7 +143,10 @@ class Config(Section, frozen=True):
     def for_sandbox(self, url: str) -> "Config":
         """On that upstream, and leaving nothing behind."""
         upstream = replace(self.upstream, url=url, websocket_url=None)
-        return replace(self, upstream=upstream, store=StoreConfig(url="sqlite://"))
+        console = replace(self.console, enabled=self.console.enabled is not False)
+        return replace(
+            self, upstream=upstream, store=StoreConfig(url="sqlite://"), console=console
+        )
 
 
 class ConfigError(ValueError):

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from proxy.errors import Problem, ProblemError
@@ -88,13 +88,18 @@ class Orders:
     def states(self) -> dict[str, float]:
         """How many of the last hour are in each phase."""
         found = dict.fromkeys((phase.name.lower() for phase in Phase), 0.0)
+        for _, activation in self.young():
+            found[activation.phase.name.lower()] += 1
+        return found
+
+    def young(self) -> Iterator[tuple[Key, Activation]]:
+        """Those of the last hour, of each key the newest first."""
         young = self._now() - LONGEST_LIFE
-        for account in self._accounts.values():
+        for key, account in self._accounts.items():
             for activation in reversed(account.by_id.values()):
                 if (activation.order.created_at or 0.0) < young:
                     break
-                found[activation.phase.name.lower()] += 1
-        return found
+                yield key, activation
 
     async def _load(self, key: Key) -> None:
         account = _Account()
@@ -126,7 +131,7 @@ class Orders:
                 known = Activation(next(free), order, service=order.service)
                 account.add(known)
                 changed.append(known)
-            elif _take_in(known, order, asked_at):
+            elif self._take_in(known, order, asked_at):
                 changed.append(known)
             known.seen_at = max(known.seen_at, said_at)
         return changed
@@ -164,13 +169,22 @@ class Orders:
         await self.save(key, replace(activation, order=told))
         activation.order = merge(activation.order, told)
         log.info("order %s: its socket tells an SMS", activation.order.id)
+        self._tally.happened(activation.order.id, "sms", self._now())
         activation.tried_at = asyncio.get_running_loop().time()
         return True
+
+    def _take_in(self, known: Activation, order: Order, asked_at: float | None) -> bool:
+        before = len(known.order.messages)
+        is_new = _take_in(known, order, asked_at)
+        if len(known.order.messages) > before:
+            self._tally.happened(order.id, "sms", self._now())
+        return is_new
 
     async def swapped(self, key: Key, activation: Activation, order: Order) -> None:
         """The order has another number, perhaps another id; it is the same activation."""
         activation.order = merge(activation.order, order)
         activation.changed_at = asyncio.get_running_loop().time()
+        self._tally.happened(order.id, "swapped", self._now())
         self._accounts[key].by_order[order.id] = activation
         await self.save(key, activation)
 
@@ -225,14 +239,22 @@ class Orders:
             return
         activation.is_confirmed = True
         order = activation.order
+        self._tally.happened(order.id, order.state.value, self._now())
         if activation.told is not None and not any(not sms.pushed for sms in order.messages):
             now, cents, why = self._now(), order.cents or 0, order.state.value
             self._tally.count("refunded_cents", by=cents)
+            self._tally.happened(order.id, _why_refunded(activation), now, cents)
             log.info("order %s: %s, %d cents are refunded", order.id, why, cents)
             try:
                 await self._store.book(Entry(now, key.hash, order.id, "refund", cents, why))
             except StoreError as error:
                 log.error("order %s: its refund is not in the ledger: %s", order.id, error)
+
+
+def _why_refunded(activation: Activation) -> str:
+    if not activation.told:
+        return "refunded_orphan"
+    return "refunded_promise" if activation.cancelling else "refunded"
 
 
 def kept(key: Key, activation: Activation) -> Kept:

@@ -103,6 +103,14 @@ class Pending:
         """Of all programs that share the account of a key."""
         return self._of_key.get(key.upstream, {}).values()
 
+    def unclaimed(self, pair: Pair, wish: str) -> list[Purchase]:
+        """Those for the same that nobody waits for."""
+        same = (p for p in self.of(pair[0]) if p.pair == pair and p.owed.wish == wish)
+        return [purchase for purchase in same if not purchase.has_client]
+
+    def unclear(self, key: Key) -> list[Purchase]:
+        return [purchase for purchase in self.of(key) if purchase.unclear]
+
     def states(self) -> dict[str, float]:
         """How many are under way, unclear, or orphans."""
         found = Counter(purchase.state for purchase in self)

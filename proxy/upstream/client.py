@@ -14,12 +14,14 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ssl import SSLContext
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urlencode
 
 import httpx
+import msgspec
 
 from proxy.errors import Problem, ProblemError, classify
 from proxy.model import Key, Market, Order, Price, Service, Transaction
-from proxy.tally import Tally
+from proxy.tally import TRIAL, Sent, Tally
 from proxy.upstream import wire
 from proxy.upstream.budget import Budget
 from proxy.upstream.cache import Cache
@@ -195,7 +197,7 @@ class Upstream:
         order: str,
         request: Mapping[str, Any],
     ) -> T:
-        method, path, urgency = ENDPOINTS[call]
+        _, path, urgency = ENDPOINTS[call]
         headers = {"X-API-Key": key.secret} if key else {}
         is_purchase = call == "purchase"
         http = self._client(is_purchase)
@@ -203,9 +205,7 @@ class Upstream:
             async with asyncio.timeout(LONGEST_PURCHASE if is_purchase else self._timeout * SHARE):
                 if urgency is not None:
                     await self.admit(call, key, urgency)
-                response = await http.request(
-                    method, path.format(id=order), headers=headers, **request
-                )
+                response = await _sent(http, call, path.format(id=order), headers, request)
         except TimeoutError as error:
             raise ProblemError(Problem.UNCLEAR, f"{call}: no answer in time") from error
         except _NOT_SENT as error:
@@ -279,6 +279,27 @@ def _body(call: str, response: httpx.Response, key: Key | None) -> Any:
     detail = f"{call}: HTTP {response.status_code} {said[:200]}".rstrip()
     seconds = wire.wait_seconds(response.content)
     raise ProblemError(problem, detail, seconds=seconds, failed=response.status_code >= 500)
+
+
+async def _sent(
+    http: httpx.AsyncClient,
+    call: str,
+    path: str,
+    headers: Mapping[str, str],
+    request: Mapping[str, Any],
+) -> httpx.Response:
+    """The answer. Where the client's request is a trial, the call is noted, its key is not."""
+    method, trial, begun, status = ENDPOINTS[call].method, TRIAL.get(), time.monotonic(), 0
+    try:
+        response = await http.request(method, path, headers=headers, **request)
+        status = response.status_code
+        return response
+    finally:
+        if trial is not None:
+            address = f"{path}?{urlencode(request.get('params') or {})}".rstrip("?")
+            body = msgspec.json.encode(request["json"]).decode() if "json" in request else ""
+            seconds = time.monotonic() - begun
+            trial.append(Sent(call, method, address, body, status, seconds))
 
 
 def _said(call: str, error: Exception) -> str:
