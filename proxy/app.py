@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
@@ -39,12 +39,17 @@ from proxy.upstream.catalogue import Catalogue
 from proxy.upstream.client import Transport, Upstream
 from proxy.upstream.feed import Connect, Feed
 
+if TYPE_CHECKING:
+    from proxy.console import Console
+
 PATHS = (
     "/stubs/handler_api.php",
     "/stubs/handler_api",
     "/handler_api.php",
     "/api/handler_api.php",
 )
+
+CONSOLE_PATHS = ("/console", "/console/{rest:path}")
 
 # A known activation's last state is worth more than "try again": reads for it give up first.
 READ_SHARE = 0.75
@@ -62,9 +67,10 @@ def create_app(
     transport: Transport | None = None,
     connect: Connect | None = None,
     secrets: Secrets | None = None,
+    sandbox: bool = False,
 ) -> "App":
     """The proxy. `clock` is the wall clock in seconds; `transport` and `connect` stand in for the
-    network; `secrets` learns the keys, for the log.
+    network; `secrets` learns the keys, for the log. In the `sandbox` there is no money to guard.
 
     Raises SheetError, ConfigError or StoreError. Nothing is connected before the app starts.
     """
@@ -85,7 +91,11 @@ def create_app(
         forgetting = asyncio.create_task(
             forget_old(house.store, house.orders, house.upstream.now, config.store.retention)
         )
+        if console:
+            console.start()
         yield
+        if console:
+            await console.close()
         forgetting.cancel()
         await house.journal.close()
         await house.cancels.close()
@@ -103,18 +113,53 @@ def create_app(
         for name, dialect in DIALECTS.items()
     }
 
+    legacy = endpoints(protocols, config.dialect)
+    console = _console(config, house, metrics, secrets, legacy, sandbox)
+
     async def show_metrics(request: HttpRequest) -> Response:
         return Response(metrics.page(), media_type="text/plain; version=0.0.4")
 
     app = App(
-        routes=[Route("/livez", livez), Route("/metrics", show_metrics)],
+        routes=[
+            Route("/livez", livez),
+            Route("/metrics", show_metrics),
+            *(Route(path, console) for path in CONSOLE_PATHS if console),
+        ],
         lifespan=lifespan,
-        endpoints=endpoints(protocols, config.dialect),
+        endpoints=legacy,
     )
-    app.state.house = house
+    app.state.house, app.state.console = house, console
     # A redirect would carry the key in its address.
     app.router.redirect_slashes = False
     return app
+
+
+def _console(
+    config: Config,
+    house: House,
+    metrics: Metrics,
+    secrets: Secrets,
+    legacy: Mapping[str, ASGIApp],
+    sandbox: bool,
+) -> "Console | None":
+    """Loaded only where it is wanted."""
+    if not config.console.enabled:
+        return None
+    from proxy.console import Console
+
+    async def protocol(scope: Scope, receive: Receive, send: Send) -> None:
+        await legacy[scope["path"]](scope, receive, send)
+
+    return Console(
+        house,
+        metrics,
+        secrets,
+        protocol,
+        token=config.console.token,
+        hosts=(config.listen.host, *config.console.hosts),
+        sandbox=sandbox,
+        per_minute=config.upstream.requests_per_minute,
+    )
 
 
 def build_house(

@@ -144,9 +144,7 @@ class Config(Section, frozen=True):
         """On that upstream, and leaving nothing behind."""
         upstream = replace(self.upstream, url=url, websocket_url=None)
         console = replace(self.console, enabled=self.console.enabled is not False)
-        return replace(
-            self, upstream=upstream, store=StoreConfig(url="sqlite://"), console=console
-        )
+        return replace(self, upstream=upstream, store=StoreConfig(url="sqlite://"), console=console)
 
 
 class ConfigError(ValueError):

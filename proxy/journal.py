@@ -129,7 +129,7 @@ class Journal:
             self._check_wish(pair, wish)
         for purchase in self.pending.unclaimed(pair, wish):
             if purchase.fits(cap):
-                self._claim(purchase)
+                purchase.claim()
                 try:
                     await self._reads.look(pair[0], purchase.owned)
                 except BaseException:
@@ -142,7 +142,7 @@ class Journal:
                 self.release(purchase)
         under_way = next((p for p in self.pending.unclaimed(pair, wish) if p.is_under_way), None)
         if under_way:
-            self._claim(under_way)
+            under_way.claim()
         return under_way
 
     def _check_wish(self, pair: Pair, wish: str) -> None:
@@ -152,11 +152,6 @@ class Journal:
             raise ProblemError(Problem.ORDER_EXISTS)
         if any(purchase.unclear for purchase in same):
             raise ProblemError(Problem.UNCLEAR, "what came of this wish is not known yet")
-
-    def _claim(self, purchase: Purchase) -> None:
-        purchase.has_client = True
-        if purchase.timer:
-            purchase.timer.cancel()
 
     def release(self, purchase: Purchase) -> None:
         """Nobody waits for it any more: its refund is in sight, unless it is claimed before."""
@@ -200,8 +195,15 @@ class Journal:
         """Cancel what no client gets."""
         await self._cancels.promise(purchase.owed, purchase.owned)
         self._tally.count("purchases", "given_back")
-        self._happened(purchase, "given_back")
         self.pending.drop(purchase)
+
+    async def return_now(self, orphan: Purchase) -> None:
+        """Give an orphan back without waiting for the next wish."""
+        orphan.claim()
+        try:
+            await self.give_back(orphan)
+        finally:
+            self.release(orphan)
 
     async def drop(self, purchase: Purchase) -> None:
         """It made no order."""

@@ -200,6 +200,10 @@ class Orders:
         except StoreError as error:
             log.error("orders could not be kept: %s", error)
 
+    def used(self) -> Iterator[Key]:
+        """Those that have activations."""
+        return (key for key, account in self._accounts.items() if account.by_id)
+
     def places(self, key: Key) -> int:
         """How many activations of an open key have ever been known."""
         return self._accounts[key].places

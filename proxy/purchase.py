@@ -56,6 +56,12 @@ class Purchase:
     def pair(self) -> Pair:
         return self.owed.key, self.owed.service, self.owed.country
 
+    def claim(self) -> None:
+        """Somebody takes care of it."""
+        self.has_client = True
+        if self.timer:
+            self.timer.cancel()
+
     def entries(self, order: Order, now: float) -> list[Entry]:
         """The quote, if there was one, and the charge, for the ledger."""
         key, service, country = self.pair

@@ -53,7 +53,20 @@ MAY_IMPORT = {
     "retention": {"orders", "store"},
     "entrance": {"legacy"},
     "protocol": {"programs", "logs", "actions", "entrance", "metrics", "legacy"},
+    "console": {
+        "actions",
+        "cancels",
+        "codes",
+        "legacy",
+        "logs",
+        "metrics",
+        "orders",
+        "programs",
+        "purchase",
+    }
+    | IO,
     "app": {
+        "console",
         "logs",
         "programs",
         "retention",

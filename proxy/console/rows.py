@@ -33,7 +33,6 @@ STORY: Mapping[str, str] = {
     "refunded_orphan": "{} came back: no program had been told of it",
     "orphan": "Paid, and nobody was told: it waits for the next who asks for the same",
     "handed_over": "Handed over to who asked next: {} saved",
-    "given_back": "Given back for a refund",
 }
 
 

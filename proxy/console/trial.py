@@ -62,7 +62,9 @@ def _blanked(parameters: Mapping[str, str]) -> dict[str, str]:
 
 def _scope(wish: Wish, scope: Scope) -> Scope:
     return {
-        **{name: scope.get(name) for name in ("asgi", "http_version", "scheme", "server", "client")},
+        **{
+            name: scope.get(name) for name in ("asgi", "http_version", "scheme", "server", "client")
+        },
         "type": "http",
         "method": "GET",
         "path": wish.path,
