@@ -156,7 +156,7 @@ def _console(
         secrets,
         protocol,
         token=config.console.token,
-        hosts=(config.listen.host, *config.console.hosts),
+        hosts=(config.listen.host, *(config.console.hosts or ())),
         sandbox=sandbox,
         per_minute=config.upstream.requests_per_minute,
     )

@@ -106,7 +106,7 @@ class Balance(Section, frozen=True):
 class ConsoleConfig(Section, frozen=True):
     enabled: bool | None = None
     token: Annotated[str, Meta(min_length=16, max_length=256, pattern="^[!-~]*$")] | None = None
-    hosts: Words = ()
+    hosts: Words | None = None
 
 
 class Log(Section, frozen=True):

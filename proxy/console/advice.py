@@ -70,6 +70,8 @@ LOGGED: Mapping[str, str] = MappingProxyType(
         "cancel: the number is paid for.",
         "order %s: the promise stays in the store: %s": _DISK,
         "not written: %s": _DISK,
+        "all %d descriptors for clients are taken; more are closed": "See who opens so many "
+        "connections, or raise the limit of open files.",
         "old orders could not be forgotten: %s": _DISK,
         "orders could not be kept: %s": _DISK,
         "order %s: its refund is not in the ledger: %s": _DISK,

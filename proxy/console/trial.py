@@ -41,7 +41,9 @@ async def tried(app: ASGIApp, wish: Wish, scope: Scope, secrets: Secrets) -> dic
     headers = {name.decode(): value.decode("latin-1") for name, value in start["headers"]}
     text = body.decode("utf-8", "replace")
     return {
-        "line": f"GET {wish.path}?{urlencode(_blanked(wish.parameters), safe='[]')}",
+        "line": secrets.redact(
+            f"GET {wish.path}?{urlencode(_blanked(wish.parameters), safe='[]')}"
+        ),
         "status": start["status"],
         "headers": {name: headers[name] for name in SHOWN_HEADERS if name in headers},
         "body": secrets.redact(text[:LONGEST]),
