@@ -269,7 +269,7 @@ async def test_the_code_is_told_to_who_asks_for_it_and_hostile_texts_as_they_are
     answer = await console.get(f"{API}/activations/{row['row']}/messages")
     assert answer.headers["content-type"] == "application/json"
     (sms,) = answer.json()["messages"]
-    assert (sms["text"], sms["code"], sms["sender"]) == (HOSTILE, "4711", "WhatsApp")
+    assert (sms["text"], sms["code"], sms["sender"]) == (HOSTILE, "4711", "")
     assert "4711" not in (await console.get(f"{API}/activations")).text
     assert (await console.get(f"{API}/activations/none/messages")).status_code == 404
     assert (await console.get(f"{API}/activations/none")).status_code == 404
