@@ -74,6 +74,7 @@ class Rows:
         return {
             "row": name(place),
             "id": activation.id,
+            "place": activation.place,
             "phone": order.phone,
             "program": self.program(key),
             "bought_at": order.created_at,

@@ -21,7 +21,7 @@ export class Sandbox {
     $("no-faults").addEventListener("click", () => this.told(ask(`${CONTROL}/faults`, undefined, "DELETE"), (said) => this.faults(said)));
     this.on("reset", () => $("sure").showModal());
     $("sure").addEventListener("close", () => {
-      if ($("sure").returnValue === "yes") this.told(ask(`${CONTROL}/reset`, {}), () => { this.refresh(); return "The upstream has begun anew."; });
+      if ($("sure").returnValue === "yes") this.told(ask(`${CONTROL}/reset`, { seed: Math.floor(Math.random() * 1e9) }), () => { this.refresh(); return "The upstream has begun anew."; });
     });
     this.load();
   }
@@ -81,7 +81,7 @@ export class Sandbox {
   }
 
   phones(rows) {
-    const open = rows.filter((row) => !ENDED.has(row.state)).sort((a, b) => b.bought_at - a.bought_at).slice(0, 200);
+    const open = rows.filter((row) => !ENDED.has(row.state)).sort((a, b) => b.bought_at - a.bought_at || b.place - a.place).slice(0, 200);
     const key = open.map((row) => row.phone).join();
     if (key === this.offered) return;
     this.offered = key;
