@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
@@ -48,12 +48,17 @@ from proxy.upstream.http import Transport
 from proxy.webhooks import PATH as WEBHOOKS
 from proxy.webhooks import Webhooks
 
+if TYPE_CHECKING:
+    from proxy.console import Console
+
 PATHS = (
     "/stubs/handler_api.php",
     "/stubs/handler_api",
     "/handler_api.php",
     "/api/handler_api.php",
 )
+
+CONSOLE_PATHS = ("/console", "/console/{rest:path}")
 
 # A known activation's last state is worth more than "try again": reads for it give up first.
 READ_SHARE = 0.75
@@ -72,10 +77,11 @@ def create_app(
     connect: Connect | None = None,
     outward: Transport | None = None,
     secrets: Secrets | None = None,
+    sandbox: bool = False,
 ) -> "App":
     """The proxy. `clock` is the wall clock in seconds; `transport` and `connect` stand in for the
     network to the upstream, `outward` for that to the targets of forwards; `secrets` learns the
-    keys, for the log.
+    keys, for the log. In the `sandbox` there is no money to guard.
 
     Raises SheetError, ConfigError or StoreError. Nothing is connected before the app starts.
     """
@@ -115,9 +121,13 @@ def create_app(
         if house.targets:
             endless.append(look_out(house.orders, house.reads, house.programs))
         tasks = [asyncio.create_task(work) for work in endless]
+        if console:
+            console.start()
         readiness.begin()
         yield
         readiness.end()
+        if console:
+            await console.close()
         for task in tasks:
             task.cancel()
         await subscriptions.close()
@@ -138,6 +148,9 @@ def create_app(
         for name, dialect in DIALECTS.items()
     }
 
+    legacy = endpoints(protocols, config.dialect)
+    console = _console(config, house, metrics, secrets, legacy, sandbox)
+
     async def show_metrics(request: HttpRequest) -> Response:
         return Response(metrics.page(), media_type="text/plain; version=0.0.4")
 
@@ -147,14 +160,43 @@ def create_app(
             Route("/readyz", readiness.show),
             Route("/metrics", show_metrics),
             Route(WEBHOOKS, webhooks.serve, methods=["POST"]),
+            *(Route(path, console) for path in CONSOLE_PATHS if console),
         ],
         lifespan=lifespan,
-        endpoints=endpoints(protocols, config.dialect),
+        endpoints=legacy,
     )
-    app.state.house = house
+    app.state.house, app.state.console = house, console
     # A redirect would carry the key in its address.
     app.router.redirect_slashes = False
     return app
+
+
+def _console(
+    config: Config,
+    house: House,
+    metrics: Metrics,
+    secrets: Secrets,
+    legacy: Mapping[str, ASGIApp],
+    sandbox: bool,
+) -> "Console | None":
+    """Loaded only where it is wanted."""
+    if not config.console.enabled:
+        return None
+    from proxy.console import Console
+
+    async def protocol(scope: Scope, receive: Receive, send: Send) -> None:
+        await legacy[scope["path"]](scope, receive, send)
+
+    return Console(
+        house,
+        metrics,
+        secrets,
+        protocol,
+        token=config.console.token,
+        hosts=(config.listen.host, *(config.console.hosts or ())),
+        sandbox=sandbox,
+        per_minute=config.upstream.requests_per_minute,
+    )
 
 
 def build_house(

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
 from proxy.errors import Problem, ProblemError
@@ -26,6 +27,20 @@ TOO_LATE = (Problem.CODE_RECEIVED, Problem.CANNOT_CANCEL, Problem.NO_ACTIVATION)
 """What the upstream says when an order can never be cancelled any more."""
 
 
+@dataclass(slots=True, eq=False)
+class Promise:
+    """A cancel that is to be kept."""
+
+    owed: Owed
+    activation: Activation
+    due: float
+    """When it is tried next, on the monotonic clock."""
+    hurry: asyncio.Event = field(default_factory=asyncio.Event)
+    failed: str = ""
+    """What the last try came to."""
+    task: asyncio.Task[None] | None = None
+
+
 class Cancels:
     def __init__(
         self,
@@ -42,7 +57,8 @@ class Cancels:
         self._store = store
         self._tally = tally
         self._balances = balances
-        self._promised: set[asyncio.Task[None]] = set()
+        self.promises: dict[str, Promise] = {}
+        """By the id of what is owed."""
 
     async def cancel(self, key: Key, activation: Activation, *, defer: bool) -> None:
         """Cancel for a refund. EARLY_CANCEL during the hold, unless it may be deferred."""
@@ -59,6 +75,7 @@ class Cancels:
                 self._upstream.now(), order.id,
             )  # fmt: skip
             await self.promise(owed, activation, error.seconds or FIRST_PAUSE)
+            self._tally.happened(order.id, "promised", self._upstream.now())
 
     async def promise(self, owed: Owed, activation: Activation, wait: float | None = None) -> None:
         """Cancel when the upstream allows it, whatever comes; kept before this returns."""
@@ -78,18 +95,18 @@ class Cancels:
         activation.cancelling = True
         if wait is None:
             wait = max((activation.order.cancel_at or 0.0) - self._upstream.now(), 0.0)
-        task = asyncio.create_task(self._keep(owed, activation, wait))
-        self._promised.add(task)
-        task.add_done_callback(self._promised.discard)
+        promise = self.promises[owed.id] = Promise(owed, activation, _now() + wait)
+        promise.task = asyncio.create_task(self._keep(promise))
 
     def __len__(self) -> int:
         """How many promises are to be kept."""
-        return len(self._promised)
+        return len(self.promises)
 
     async def close(self) -> None:
-        for task in self._promised:
+        tasks = [promise.task for promise in self.promises.values() if promise.task]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._promised, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _cancel(self, key: Key, activation: Activation) -> None:
         try:
@@ -111,23 +128,26 @@ class Cancels:
         if activation.order.state not in OVER:
             raise ProblemError(Problem.CANNOT_CANCEL, activation.order.id)
 
-    async def _keep(self, owed: Owed, activation: Activation, wait: float) -> None:
-        pause = FIRST_PAUSE
+    async def _keep(self, promise: Promise) -> None:
+        owed, activation, pause = promise.owed, promise.activation, FIRST_PAUSE
         while True:
-            await asyncio.sleep(wait)
+            await _until(promise.due, promise.hurry)
             try:
                 await self._cancel(owed.key, activation)
             except ProblemError as error:
                 if error.problem not in TOO_LATE:
-                    wait = min(max(error.seconds or 0.0, pause), LONGEST_WAIT)
+                    promise.failed = str(error)
+                    promise.due = _now() + min(max(error.seconds or 0.0, pause), LONGEST_WAIT)
                     pause = min(pause * 2, LONGEST_PAUSE)
                     continue
                 self._tally.count("promised_cancels", "too_late")
+                self._tally.happened(activation.order.id, "too_late", self._upstream.now())
                 log.warning("order %s: charged, the promised cancel came too late: %s",
                             activation.order.id, error)  # fmt: skip
             else:
                 self._tally.count("promised_cancels", "kept")
                 log.info("order %s: cancelled as promised", activation.order.id)
+            del self.promises[owed.id]
             await self._done(owed, activation)
             return
 
@@ -136,3 +156,15 @@ class Cancels:
             await self._store.settle(owed.id, self._orders.kept(owed.key, activation))
         except StoreError as error:
             log.error("order %s: the promise stays in the store: %s", activation.order.id, error)
+
+
+async def _until(due: float, hurry: asyncio.Event) -> None:
+    """Until its time has come, or somebody is in a hurry."""
+    hurry.clear()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(due - _now()):
+            await hurry.wait()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -121,6 +121,12 @@ class ForwardConfig(Section, frozen=True, kw_only=True):
     programs: Words | None = None
 
 
+class ConsoleConfig(Section, frozen=True):
+    enabled: bool | None = None
+    token: Annotated[str, Meta(min_length=16, max_length=256, pattern="^[!-~]*$")] | None = None
+    hosts: Words | None = None
+
+
 class Log(Section, frozen=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "text", "json"] = "auto"
@@ -146,6 +152,7 @@ class Config(Section, frozen=True):
     mappings: str | None = None
     webhooks: WebhooksConfig = field(default_factory=WebhooksConfig)
     forward: tuple[ForwardConfig, ...] = ()
+    console: ConsoleConfig = field(default_factory=ConsoleConfig)
     log: Log = field(default_factory=Log)
 
     @property
@@ -156,7 +163,8 @@ class Config(Section, frozen=True):
     def for_sandbox(self, url: str) -> "Config":
         """On that upstream, and leaving nothing behind."""
         upstream = replace(self.upstream, url=url, websocket_url=None)
-        return replace(self, upstream=upstream, store=StoreConfig(url="sqlite://"))
+        console = replace(self.console, enabled=self.console.enabled is not False)
+        return replace(self, upstream=upstream, store=StoreConfig(url="sqlite://"), console=console)
 
 
 class ConfigError(ValueError):

@@ -121,13 +121,13 @@ class Journal:
         A `wish` with a name is fulfilled once: ORDER_EXISTS when its client was told, or another
         waits for it; UNCLEAR while it is not known what came of it.
         """
-        if any(purchase.unclear for purchase in self._unclaimed(pair, wish)):
+        if any(purchase.unclear for purchase in self.pending.unclaimed(pair, wish)):
             await self.reconcile(pair[0])
         if wish:
             self._check_wish(pair, wish)
-        for purchase in self._unclaimed(pair, wish):
+        for purchase in self.pending.unclaimed(pair, wish):
             if purchase.fits(cap):
-                self._claim(purchase)
+                purchase.claim()
                 try:
                     await self._reads.look(pair[0], purchase.owned)
                 except BaseException:
@@ -135,11 +135,12 @@ class Journal:
                     self.release(purchase)
                     raise
                 if purchase.fits(cap):
+                    self._happened(purchase, "handed_over", purchase.owned.order.cents or 0)
                     return purchase
                 self.release(purchase)
-        under_way = next((p for p in self._unclaimed(pair, wish) if p.is_under_way), None)
+        under_way = next((p for p in self.pending.unclaimed(pair, wish) if p.is_under_way), None)
         if under_way:
-            self._claim(under_way)
+            under_way.claim()
         return under_way
 
     def _check_wish(self, pair: Pair, wish: str) -> None:
@@ -150,16 +151,12 @@ class Journal:
         if any(purchase.unclear for purchase in same):
             raise ProblemError(Problem.UNCLEAR, "what came of this wish is not known yet")
 
-    def _claim(self, purchase: Purchase) -> None:
-        purchase.has_client = True
-        if purchase.timer:
-            purchase.timer.cancel()
-
     def release(self, purchase: Purchase) -> None:
         """Nobody waits for it any more: its refund is in sight, unless it is claimed before."""
         purchase.has_client = False
         if purchase.activation and purchase in self.pending:
             purchase.timer = asyncio.create_task(self._expire(purchase))
+            self._happened(purchase, "orphan")
 
     async def bought(self, purchase: Purchase, activation: Activation) -> None:
         """The order is paid: it and its money are kept before anybody hears of it."""
@@ -170,6 +167,7 @@ class Journal:
         purchase.owed = replace(purchase.owed, kind=OwedKind.ORPHAN, order=order.id)
         entries = purchase.entries(order, self._upstream.now())
         self._tally.count("charged_cents", by=order.cents or 0)
+        self._happened(purchase, "bought", order.cents or 0)
         log.info("bought %s: %s for %s cents, %s", order.id, entries[-1].what, order.cents, key)
         try:
             await self._store.commit(purchase.owed, self._orders.kept(key, activation), *entries)
@@ -190,6 +188,7 @@ class Journal:
         self._orders.queued(activation, row)
         log.info("order %s: told as activation %d", activation.order.id, activation.id)
         self._tally.count("purchases", "told")
+        self._happened(purchase, "told")
         self.pending.drop(purchase)
 
     async def give_back(self, purchase: Purchase) -> None:
@@ -197,6 +196,14 @@ class Journal:
         await self._cancels.promise(purchase.owed, purchase.owned)
         self._tally.count("purchases", "given_back")
         self.pending.drop(purchase)
+
+    async def return_now(self, orphan: Purchase) -> None:
+        """Give an orphan back without waiting for the next wish."""
+        orphan.claim()
+        try:
+            await self.give_back(orphan)
+        finally:
+            self.release(orphan)
 
     async def drop(self, purchase: Purchase) -> None:
         """It made no order."""
@@ -223,13 +230,13 @@ class Journal:
         await self._look_for_others(key)
         if key.upstream in self._shared:
             return
-        for what in {purchase.pair[1:] for purchase in self._unclear(key)}:
+        for what in {purchase.pair[1:] for purchase in self.pending.unclear(key)}:
             await self._adopt(key, what)
 
     async def _adopt(self, key: Key, what: tuple[str, str]) -> None:
         # Those that somebody waits for come first.
         purchases = sorted(
-            (purchase for purchase in self._unclear(key) if purchase.pair[1:] == what),
+            (purchase for purchase in self.pending.unclear(key) if purchase.pair[1:] == what),
             key=lambda purchase: (not purchase.has_client, -purchase.owed.at),
         )
         same = (p for p in self.pending.of(key) if p.pair[1:] == what)
@@ -282,13 +289,13 @@ class Journal:
             log.warning("another program buys with %s: unclear purchases are not adopted", key)
 
     async def _watch(self, key: Key) -> None:
-        while self._unclear(key):
+        while self.pending.unclear(key):
             await asyncio.sleep(RECONCILE_SECONDS)
             try:
                 await self.reconcile(key)
             except ProblemError as error:
                 log.warning("unclear purchases of %s: %s", key, error)
-            for purchase in self._unclear(key):
+            for purchase in self.pending.unclear(key):
                 if self._upstream.now() - purchase.owed.at > OPEN_SECONDS:
                     log.warning("purchase %s made no order", purchase.owed.id)
                     await self.drop(purchase)
@@ -306,12 +313,8 @@ class Journal:
                 log.error("order %s: not cancelled yet: %s", order.id, error)
             await asyncio.sleep(RECONCILE_SECONDS)
 
-    def _unclaimed(self, pair: Pair, wish: str) -> list[Purchase]:
-        same = (p for p in self.pending.of(pair[0]) if p.pair == pair and p.owed.wish == wish)
-        return [purchase for purchase in same if not purchase.has_client]
-
-    def _unclear(self, key: Key) -> list[Purchase]:
-        return [p for p in self.pending.of(key) if p.unclear]
+    def _happened(self, purchase: Purchase, what: str, cents: int = 0) -> None:
+        self._tally.happened(purchase.owned.order.id, what, self._upstream.now(), cents)
 
     def _task(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

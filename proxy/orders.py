@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
 from proxy.account import Account
@@ -74,10 +74,15 @@ class Orders:
     def states(self) -> dict[str, float]:
         """How many of the last hour are in each phase."""
         found = dict.fromkeys((phase.name.lower() for phase in Phase), 0.0)
-        for account in self._accounts.values():
-            for activation in account.young(self._now() - LONGEST_LIFE):
-                found[activation.phase.name.lower()] += 1
+        for _, activation in self.young():
+            found[activation.phase.name.lower()] += 1
         return found
+
+    def young(self) -> Iterator[tuple[Key, Activation]]:
+        """Those of the last hour, of each key the newest first."""
+        for key, account in self._accounts.items():
+            for activation in account.young(self._now() - LONGEST_LIFE):
+                yield key, activation
 
     async def _load(self, key: Key) -> None:
         account = Account()
@@ -109,7 +114,7 @@ class Orders:
                 known = Activation(next(free), order, service=order.service)
                 account.add(known)
                 changed.append(known)
-            elif _take_in(known, order, asked_at):
+            elif self._take_in(known, order, asked_at):
                 changed.append(known)
             known.seen_at = max(known.seen_at, said_at)
         return changed
@@ -152,13 +157,22 @@ class Orders:
         activation.order = merge(activation.order, told.order)
         activation.forwarded = activation.forwarded or told.forwarded
         log.info("order %s: an SMS is pushed", activation.order.id)
+        self._tally.happened(activation.order.id, "sms", self._now())
         activation.tried_at = asyncio.get_running_loop().time()
         return True
+
+    def _take_in(self, known: Activation, order: Order, asked_at: float | None) -> bool:
+        before = len(known.order.messages)
+        is_new = _take_in(known, order, asked_at)
+        if len(known.order.messages) > before:
+            self._tally.happened(order.id, "sms", self._now())
+        return is_new
 
     async def swapped(self, key: Key, activation: Activation, order: Order) -> None:
         """The order has another number, perhaps another id; it is the same activation."""
         before, activation.order = activation.order.id, merge(activation.order, order)
         activation.changed_at = asyncio.get_running_loop().time()
+        self._tally.happened(order.id, "swapped", self._now())
         self._accounts[key].by_order[order.id] = activation
         row = self.kept(key, activation)
         try:
@@ -210,6 +224,10 @@ class Orders:
             for activation in account.young(now - LONGEST_LIFE)
             if activation.told and activation.is_expecting(now)
         ]
+
+    def used(self) -> Iterator[Key]:
+        """Those that have activations."""
+        return (key for key, account in self._accounts.items() if account.by_id)
 
     def places(self, key: Key) -> int:
         """How many activations of an open key have ever been known."""
@@ -266,14 +284,22 @@ class Orders:
             return
         activation.is_confirmed = True
         order = activation.order
+        self._tally.happened(order.id, order.state.value, self._now())
         if activation.told is not None and not any(not sms.pushed for sms in order.messages):
             now, cents, why = self._now(), order.cents or 0, order.state.value
             self._tally.count("refunded_cents", by=cents)
+            self._tally.happened(order.id, _why_refunded(activation), now, cents)
             log.info("order %s: %s, %d cents are refunded", order.id, why, cents)
             try:
                 await self._store.book(Entry(now, key.hash, order.id, "refund", cents, why))
             except StoreError as error:
                 log.error("order %s: its refund is not in the ledger: %s", order.id, error)
+
+
+def _why_refunded(activation: Activation) -> str:
+    if not activation.told:
+        return "refunded_orphan"
+    return "refunded_promise" if activation.cancelling else "refunded"
 
 
 def _take_in(known: Activation, order: Order, asked_at: float | None) -> bool:

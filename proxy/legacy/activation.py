@@ -50,6 +50,8 @@ class Activation:
     """When its socket last said that something has come, on the monotonic clock."""
     read_at: float = 0.0
     """When the order itself, not just its row in the list, was last read: upstream's clock."""
+    was_asked: bool = False
+    """A client has asked what became of it."""
     was_read: bool = False
     """A client has been given a code of it."""
     forwarded: tuple[str, ...] = ()

@@ -12,10 +12,14 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urlencode
+
+import msgspec
 
 from proxy.errors import Problem, ProblemError, classify
 from proxy.model import Key, Market, Order, Price, Service, Transaction
-from proxy.tally import Tally
+from proxy.tally import TRIAL, Tally
+from proxy.tally import Sent as Noted
 from proxy.upstream import hooks, wire
 from proxy.upstream.budget import Budget
 from proxy.upstream.cache import Cache
@@ -226,7 +230,7 @@ class Upstream:
         id: str,
         request: Mapping[str, Any],
     ) -> T:
-        method, path, urgency = ENDPOINTS[call]
+        _, path, urgency = ENDPOINTS[call]
         headers = {"Accept": "application/json"} | ({"X-API-Key": key.secret} if key else {})
         is_purchase = call == "purchase"
         http = self._client(is_purchase)
@@ -234,7 +238,7 @@ class Upstream:
             async with asyncio.timeout(LONGEST_PURCHASE if is_purchase else self._timeout * SHARE):
                 if urgency is not None:
                     await self.admit(call, key, urgency)
-                reply = await http.request(method, path.format(id=id), headers, **request)
+                reply = await _sent(http, call, path.format(id=id), headers, request)
         except TimeoutError as error:
             raise ProblemError(Problem.UNCLEAR, f"{call}: no answer in time") from error
         except NotSentError as error:
@@ -294,3 +298,20 @@ def _body(call: str, reply: Reply, key: Key | None) -> Any:
     detail = f"{call}: HTTP {reply.status} {said[:200]}".rstrip()
     seconds = wire.wait_seconds(reply.content)
     raise ProblemError(problem, detail, seconds=seconds, failed=reply.status >= 500)
+
+
+async def _sent(
+    http: Http, call: str, path: str, headers: Mapping[str, str], request: Mapping[str, Any]
+) -> Reply:
+    """The answer. Where the client's request is a trial, the call is noted, its key is not."""
+    method, trial, begun, status = ENDPOINTS[call].method, TRIAL.get(), time.monotonic(), 0
+    try:
+        reply = await http.request(method, path, headers, **request)
+        status = reply.status
+        return reply
+    finally:
+        if trial is not None:
+            address = f"{path}?{urlencode(request.get('params') or {})}".rstrip("?")
+            body = msgspec.json.encode(request["json"]).decode() if "json" in request else ""
+            seconds = time.monotonic() - begun
+            trial.append(Noted(call, method, address, body, status, seconds))
