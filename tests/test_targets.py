@@ -28,7 +28,7 @@ def an_activation(*messages, country="GB", **more):
 
 def targets(*wanted, keys=None, environ=None):
     config = Config(forward=wanted, keys=keys or {})
-    programs = load_programs(config, environ or {}, CODES)
+    programs = load_programs(config, environ or {}, CODES, ())
     return load_targets(config, environ or {}, programs, CODES, lambda: AT + 5)
 
 
@@ -162,7 +162,7 @@ KEYS = {name: ProgramConfig(name=name, upstream_key=f"up-{name}") for name in ("
 def test_a_target_may_be_of_some_programs_only():
     wanted = ForwardConfig(url=URL, programs=("shop",)), ForwardConfig(url=f"{URL}/all")
     found = targets(*wanted, keys=KEYS)
-    programs = load_programs(Config(keys=KEYS), {}, CODES)
+    programs = load_programs(Config(keys=KEYS), {}, CODES, ())
     urls = {
         program.name: [f.target for f in found.forwards(program.key.hash, an_activation(SMS))]
         for program in programs
