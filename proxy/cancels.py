@@ -147,8 +147,8 @@ class Cancels:
             else:
                 self._tally.count("promised_cancels", "kept")
                 log.info("order %s: cancelled as promised", activation.order.id)
-            del self.promises[owed.id]
             await self._done(owed, activation)
+            del self.promises[owed.id]
             return
 
     async def _done(self, owed: Owed, activation: Activation) -> None:

@@ -15,8 +15,8 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from proxy import server
 from proxy.app import create_app
-from proxy.config import Config
-from proxy.sandbox import create_sandbox
+from proxy.config import Config, UpstreamConfig
+from proxy.sandbox import Switches, create_sandbox
 from proxy.sandbox.beside import beside
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -98,13 +98,17 @@ def a_browser() -> Iterator[Browser]:
 class Stage:
     """A sandbox in a thread. Its clock is `ahead` of the wall clock by as much as one likes."""
 
-    def __init__(self) -> None:
+    def __init__(self, per_minute: int = 60) -> None:
         self.ahead = 0.0
         self._socket = server.open_socket("127.0.0.1", 0)
         self.url = server.url(self._socket)
-        upstream = create_sandbox(clock=self.now, sms_after=1e9)
+        upstream = create_sandbox(Switches(requests_per_minute=0), clock=self.now, sms_after=1e9)
         self.app = create_app(
-            Config().for_sandbox(f"{self.url}/api/v1"), clock=self.now, sandbox=True
+            Config(upstream=UpstreamConfig(requests_per_minute=per_minute)).for_sandbox(
+                f"{self.url}/api/v1"
+            ),
+            clock=self.now,
+            sandbox=True,
         )
         config = uvicorn.Config(
             beside(self.app, upstream), log_config=None, access_log=False, date_header=False

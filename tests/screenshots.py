@@ -12,12 +12,13 @@ from pathlib import Path
 import httpx
 
 from tests.browser import Browser, Stage, a_browser
+from tests.png import small
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 SHOTS = (
-    ("console-light", 1280, 1210, "light"),
-    ("console-dark", 1280, 1210, "dark"),
-    ("console-phone", 390, 1500, "light"),
+    ("console-light", 1240, 940, "light"),
+    ("console-dark", 1240, 940, "dark"),
+    ("console-phone", 390, 1100, "light"),
 )
 SERVICES = ("tg", "wa", "go", "ig", "fb", "mm", "ds", "tw", "mt", "ub", "vk")
 COUNTRIES = (16, 16, 16, 187, 187, 6, 15, 43, 78)
@@ -30,7 +31,7 @@ class Hour:
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self._chance = random.Random(7)
-        self._http = httpx.Client(base_url=stage.url, trust_env=False)
+        self._http = httpx.Client(base_url=stage.url, trust_env=False, timeout=30)
         self._open: list[str] = []
 
     def ask(self, query: str, dialect: str = "") -> str:
@@ -52,6 +53,13 @@ class Hour:
             self.ask("action=getNumber&service=ok&country=16")
         if left > 14 and len(self._open) > 4:
             self.ask(f"action=setStatus&status=6&id={self._open.pop(0)}")
+        if left % 3 == 0 and len(self._open) > 8:
+            self.ask(f"action=setStatus&status=8&id={self._open[-6]}")
+        self._stage.do(self._sample())
+        # The budget's minute is of real time.
+        time.sleep(0.5)
+
+    async def _sample(self) -> None:
         self._stage.app.state.console.history.sample()
 
     def buy(self, service: str = "", dialect: str = "") -> str:
@@ -107,12 +115,13 @@ def show(browser: Browser, stage: Stage) -> None:
 
 def main() -> None:
     IMAGES.mkdir(exist_ok=True)
-    with Stage() as stage, a_browser() as browser:
+    with Stage(per_minute=180) as stage, a_browser() as browser:
         Hour(stage).play()
         for name, width, height, scheme in SHOTS:
             browser.look(width, height, scheme)
             show(browser, stage)
-            browser.driver.save_screenshot(str(IMAGES / f"{name}.png"))
+            picture = small(browser.driver.get_screenshot_as_png())
+            (IMAGES / f"{name}.png").write_bytes(picture)
         browser.driver.get("about:blank")
 
 

@@ -106,6 +106,8 @@ export class Activations {
     }
     say($("count"), found.length === this.all.size ? String(this.all.size || "") : `${found.length} of ${this.all.size}`);
     $("table").hidden = !found.length;
+    // One program alone need not be named in each row.
+    $("table").classList.toggle("alone", this.programs === 1);
     $("empty").hidden = !!found.length;
     say($("empty"), this.all.size
       ? "No number fits these filters."
@@ -128,6 +130,7 @@ export class Activations {
     const key = JSON.stringify([[...programs.keys()], [...services.keys()], [...states]]);
     if (key === this.offered) return;
     this.offered = key;
+    this.programs = programs.size;
     const byName = (pairs) => [...pairs].sort((a, b) => a[1].localeCompare(b[1]));
     options(this.filters.program, [["", "All programs"], ...byName(programs)]);
     options(this.filters.service, [["", "All services"], ...byName(services)]);
@@ -179,7 +182,7 @@ export class Activations {
     if (wanted === "none") { line.code.replaceChildren("–"); return; }
     const isShown = code !== undefined;
     const name = isShown ? `Code ${code}: hide it` : `Show the code of +${row.phone}`;
-    const button = el("button", { type: "button", class: isShown ? "secret shown" : "secret", "aria-label": name }, isShown ? code : "show");
+    const button = el("button", { type: "button", class: ["secret", isShown && "shown", isShown && code.length > 12 && "long"].filter(Boolean).join(" "), "aria-label": name }, isShown ? code : "show");
     button.addEventListener("click", () => this.reveal(row.row));
     const had = line.code.contains(document.activeElement);
     line.code.replaceChildren(button);
