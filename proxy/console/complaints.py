@@ -31,6 +31,9 @@ class Complaints(logging.Handler):
         logging.getLogger("proxy").removeHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
+        if logging.lastResort and not logging.getLogger().handlers:
+            # Where no log is set up, Python writes to stderr, unless it finds a handler: this one.
+            logging.lastResort.handle(record)
         kind = str(record.msg)
         # The newest kind stands last, so that the first is the one to forget.
         before = self._logged.pop(kind, None)
