@@ -300,6 +300,8 @@ async def test_an_sms_that_could_not_be_kept_is_forwarded_when_the_store_is_back
     await world.sms(TEXT)
     await a_moment()
     assert await status(world, id) == GOT
+    await asyncio.sleep(30)
+    assert await world.requests("order") == 1, "it is confirmed, and nobody reads it again"
     assert world.targets.posted == []
     db.execute("drop trigger no")
     await asyncio.sleep(20)
