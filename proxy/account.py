@@ -1,11 +1,12 @@
 """The activations of one key, and what is taken in of each: from the upstream and from replicas."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from proxy.kept import activation_of
 from proxy.legacy.activation import Activation, code_of
-from proxy.model import Key, Order, Sms, merge
+from proxy.model import Order, Sms, merge
 from proxy.store import Kept
 
 log = logging.getLogger(__name__)
@@ -13,14 +14,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Account:
-    """The activations of one key."""
+    """`used_at` is on the monotonic clock; `places`, how many have ever been known."""
 
     by_id: dict[int, Activation] = field(default_factory=dict)
     by_order: dict[str, Activation] = field(default_factory=dict)
     by_wish: dict[str, Activation] = field(default_factory=dict)
     places: int = 0
     used_at: float = 0.0
-    """On the monotonic clock."""
 
     def add(self, activation: Activation) -> None:
         self.by_id[activation.id] = self.by_order[activation.order.id] = activation
@@ -34,34 +34,12 @@ class Account:
         self.by_order.pop(activation.order.id, None)
         self.by_wish.pop(activation.wish, None)
 
-
-def kept(key: Key, activation: Activation) -> Kept:
-    return Kept(
-        key=key.hash,
-        id=activation.id,
-        order=activation.order,
-        service=activation.service,
-        told=bool(activation.told),
-        finished=activation.finished,
-        cancelling=activation.cancelling,
-        confirmed=activation.is_confirmed,
-        asked_at=activation.asked_at,
-        wish=activation.wish,
-    )
-
-
-def activation_of(row: Kept) -> Activation:
-    return Activation(
-        row.id,
-        row.order,
-        row.service,
-        told=row.told,
-        finished=row.finished,
-        cancelling=row.cancelling,
-        is_confirmed=row.confirmed,
-        asked_at=row.asked_at,
-        wish=row.wish,
-    )
+    def young(self, since: float) -> Iterator[Activation]:
+        """Those created since then, the newest first."""
+        for activation in reversed(self.by_id.values()):
+            if (activation.order.created_at or 0.0) < since:
+                return
+            yield activation
 
 
 def take_in(known: Activation, order: Order, asked_at: float | None) -> bool:
@@ -114,7 +92,15 @@ def hear(account: Account, row: Kept) -> Activation:
     known.is_confirmed |= row.confirmed
     known.asked_at = known.asked_at if row.asked_at is None else row.asked_at
     known.service = row.service
+    # Who wrote it has queued what is to be forwarded of it.
+    known.forwarded = row.order.texts
     if row.wish:
         known.wish = row.wish
         account.by_wish[row.wish] = known
     return known
+
+
+def why_refunded(activation: Activation) -> str:
+    if not activation.told:
+        return "refunded_orphan"
+    return "refunded_promise" if activation.cancelling else "refunded"

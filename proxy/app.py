@@ -3,10 +3,10 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
@@ -19,13 +19,16 @@ from proxy.cancels import Cancels
 from proxy.ceilings import Ceilings
 from proxy.codes import Codes
 from proxy.config import Config, ConfigError
+from proxy.forwards import Forwards
+from proxy.gauges import gauges
 from proxy.journal import Journal
 from proxy.legacy.dialects import DIALECTS
 from proxy.logs import Secrets
+from proxy.lookout import look_out
 from proxy.metrics import Metrics
 from proxy.model import Key
 from proxy.orders import Orders
-from proxy.programs import Programs, Strangers, load_programs
+from proxy.programs import Programs, Strangers, load_programs, secret_of
 from proxy.protocol import ByHost, Protocol
 from proxy.purchases import Purchases
 from proxy.pushes import Pushes
@@ -34,14 +37,22 @@ from proxy.reads import Reads
 from proxy.replicas import Replicas
 from proxy.retention import forget_old
 from proxy.store import open_store
+from proxy.subscriptions import Subscriptions
 from proxy.tables import load_codes
 from proxy.takeover import Takeover
 from proxy.tally import Tally
+from proxy.targets import load_targets
 from proxy.upstream.budget import Budget
 from proxy.upstream.cache import Cache
 from proxy.upstream.catalogue import Catalogue
-from proxy.upstream.client import Transport, Upstream
+from proxy.upstream.client import Upstream
 from proxy.upstream.feed import Connect, Feed
+from proxy.upstream.http import Transport
+from proxy.webhooks import PATH as WEBHOOKS
+from proxy.webhooks import Webhooks
+
+if TYPE_CHECKING:
+    from proxy.console import Console
 
 PATHS = (
     "/stubs/handler_api.php",
@@ -49,6 +60,8 @@ PATHS = (
     "/handler_api.php",
     "/api/handler_api.php",
 )
+
+CONSOLE_PATHS = ("/console", "/console/{rest:path}")
 
 # A known activation's last state is worth more than "try again": reads for it give up first.
 READ_SHARE = 0.75
@@ -65,19 +78,34 @@ def create_app(
     clock: Callable[[], float] = time.time,
     transport: Transport | None = None,
     connect: Connect | None = None,
+    outward: Transport | None = None,
     secrets: Secrets | None = None,
+    sandbox: bool = False,
 ) -> "App":
     """The proxy. `clock` is the wall clock in seconds; `transport` and `connect` stand in for the
-    network; `secrets` learns the keys, for the log.
+    network to the upstream, `outward` for that to the targets of forwards; `secrets` learns the
+    keys, for the log. In the `sandbox` there is no money to guard.
 
     Raises SheetError, ConfigError or StoreError. Nothing is connected before the app starts.
     """
     house = build_house(config, clock, transport, connect)
-    replicas = Replicas(house.store, house.orders, house.reads)
     readiness = Readiness(house.upstream, house.store)
+    forwards = Forwards(house.targets, house.store, house.tally, clock, outward)
     strangers, secrets = Strangers(), secrets or Secrets()
     secrets.add(*(program.key.secret for program in house.programs))
     secrets.add(config.upstream.api_key or "")
+
+    subscriptions = subscriptions_of(house, config, secrets)
+    webhooks = Webhooks(
+        house.orders,
+        house.reads,
+        house.store,
+        house.balances,
+        house.tally,
+        lambda: subscriptions.secrets,
+        house.upstream.now,
+        check_timestamp=config.webhooks.check_timestamp,
+    )
 
     def renewed(key: Key) -> Key:
         """Of what an earlier run owes: its key is no stranger to the log."""
@@ -85,24 +113,34 @@ def create_app(
         return house.programs.renewed(key)
 
     takeover = Takeover(house.store, house.orders, house.journal, house.cancels, renewed)
+    replicas = Replicas(house.store, house.orders, house.reads, takeover, house.upstream.now)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await house.catalogue.start()
         house.journal.start()
-        await takeover.once()
-        forgetting = asyncio.create_task(
+        await replicas.start()
+        await subscriptions.start()
+        forwards.start()
+        endless = [
             forget_old(house.store, house.orders, house.upstream.now, config.store.retention)
-        )
-        following = [asyncio.create_task(one) for one in (replicas.follow(), takeover.follow())]
+        ]
+        if house.targets:
+            endless.append(look_out(house.orders, house.reads, house.programs))
+        tasks = [asyncio.create_task(work) for work in endless]
+        if console:
+            console.start()
         readiness.begin()
         yield
         readiness.end()
-        forgetting.cancel()
-        await house.journal.close()
-        for task in following:
+        if console:
+            await console.close()
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*following, return_exceptions=True)
+        await subscriptions.close()
+        await forwards.close()
+        await house.journal.close()
+        await replicas.close()
         await house.cancels.close()
         await house.reads.close()
         await house.pushes.close()
@@ -111,12 +149,15 @@ def create_app(
         await house.upstream.close()
         await house.store.close()
 
-    metrics = Metrics(house.tally, lambda: gauges(house))
+    metrics = Metrics(house.tally, lambda: gauges(house, forwards))
     timeout, sample = config.upstream.timeout, config.log.sample
     protocols = {
         name: Protocol(house, dialect, metrics, strangers, secrets, timeout, sample)
         for name, dialect in DIALECTS.items()
     }
+
+    legacy = endpoints(protocols, config.dialect)
+    console = _console(config, house, metrics, secrets, legacy, sandbox)
 
     async def show_metrics(request: HttpRequest) -> Response:
         return Response(metrics.page(), media_type="text/plain; version=0.0.4")
@@ -126,14 +167,44 @@ def create_app(
             Route("/livez", livez),
             Route("/readyz", readiness.show),
             Route("/metrics", show_metrics),
+            Route(WEBHOOKS, webhooks.serve, methods=["POST"]),
+            *(Route(path, console) for path in CONSOLE_PATHS if console),
         ],
         lifespan=lifespan,
-        endpoints=endpoints(protocols, config.dialect),
+        endpoints=legacy,
     )
-    app.state.house = house
+    app.state.house, app.state.console = house, console
     # A redirect would carry the key in its address.
     app.router.redirect_slashes = False
     return app
+
+
+def _console(
+    config: Config,
+    house: House,
+    metrics: Metrics,
+    secrets: Secrets,
+    legacy: Mapping[str, ASGIApp],
+    sandbox: bool,
+) -> "Console | None":
+    """Loaded only where it is wanted."""
+    if not config.console.enabled:
+        return None
+    from proxy.console import Console
+
+    async def protocol(scope: Scope, receive: Receive, send: Send) -> None:
+        await legacy[scope["path"]](scope, receive, send)
+
+    return Console(
+        house,
+        metrics,
+        secrets,
+        protocol,
+        token=config.console.token,
+        hosts=(config.listen.host, *(config.console.hosts or ())),
+        sandbox=sandbox,
+        per_minute=config.upstream.requests_per_minute,
+    )
 
 
 def build_house(
@@ -147,7 +218,9 @@ def build_house(
     budget = Budget(wanted.requests_per_minute, store, clock)
     tally = Tally()
     upstream = Upstream(wanted.url, wanted.timeout, budget, tally, clock, transport)
-    orders = Orders(store, tally, upstream.now)
+    programs = programs_of(config, codes)
+    targets = load_targets(config, os.environ, programs, codes, clock)
+    orders = Orders(store, tally, upstream.now, targets)
     feed = Feed(wanted.sockets_url, connect)
     pushes = Pushes(
         feed, orders, store, tally, upstream.now, wanted.push_sockets if wanted.push else 0
@@ -176,8 +249,9 @@ def build_house(
     )
     ceilings = Ceilings(orders, reads, journal, store)
     return House(
-        programs=programs_of(config, codes),
+        programs=programs,
         ceilings=ceilings,
+        targets=targets,
         tally=tally,
         budget=budget,
         upstream=upstream,
@@ -201,19 +275,6 @@ def build_house(
 def programs_of(config: Config, codes: Codes) -> Programs:
     """Those of `keys`, with the environment that some of their keys are in. ConfigError."""
     return load_programs(config, os.environ, codes, tuple(ACTIONS))
-
-
-def gauges(house: House) -> Iterator[tuple[str, str, dict[str, float]]]:
-    """What is so at the moment, for the metrics."""
-    yield (
-        "budget",
-        "Requests left to the key that has the least; keys that pause after a 429.",
-        (house.budget.states),
-    )
-    yield "sockets", "Sockets of waiting orders: open, or to be opened again.", house.pushes.states
-    yield "activations", "Activations of the last hour, by phase.", house.orders.states()
-    yield "pending_purchases", "Purchases whose end is not told.", house.journal.pending.states()
-    yield "pending_cancels", "Promised cancels to be kept.", {"": float(len(house.cancels))}
 
 
 def codes_of(config: Config) -> Codes:
@@ -247,6 +308,14 @@ class App(Starlette):
             await endpoint(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
+
+
+def subscriptions_of(house: House, config: Config, secrets: Secrets) -> Subscriptions:
+    own = [Key(config.upstream.api_key)] if config.upstream.api_key else []
+    keys = [*own, *(program.key.upstream for program in house.programs)]
+    given = [secret_of(text, "webhooks.secrets", os.environ) for text in config.webhooks.secrets]
+    url = config.webhooks.public_url
+    return Subscriptions(house.upstream, house.store, keys, url, given, secrets)
 
 
 async def livez(request: HttpRequest) -> PlainTextResponse:

@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
-from proxy.account import kept
 from proxy.errors import Problem, ProblemError
 from proxy.legacy.activation import Activation
 from proxy.model import OVER, Key, OrderState
@@ -26,6 +26,22 @@ TOO_LATE = (Problem.CODE_RECEIVED, Problem.CANNOT_CANCEL, Problem.NO_ACTIVATION)
 """What the upstream says when an order can never be cancelled any more."""
 
 
+@dataclass(slots=True, eq=False)
+class Promise:
+    """A cancel that is to be kept."""
+
+    owed: Owed
+    activation: Activation
+    due: float
+    """When it is tried next, on the monotonic clock."""
+    is_taken_up: bool = False
+    """From an earlier run, or from another replica: it may have been carried out."""
+    hurry: asyncio.Event = field(default_factory=asyncio.Event)
+    failed: str = ""
+    """What the last try came to."""
+    task: asyncio.Task[None] | None = None
+
+
 class Cancels:
     def __init__(
         self,
@@ -42,7 +58,8 @@ class Cancels:
         self._store = store
         self._tally = tally
         self._balances = balances
-        self._promised: set[asyncio.Task[None]] = set()
+        self.promises: dict[str, Promise] = {}
+        """By the id of what is owed."""
 
     async def cancel(self, key: Key, activation: Activation, *, defer: bool) -> None:
         """Cancel for a refund. EARLY_CANCEL during the hold, unless it may be deferred."""
@@ -59,6 +76,7 @@ class Cancels:
                 self._upstream.now(), order.id,
             )  # fmt: skip
             await self.promise(owed, activation, error.seconds or FIRST_PAUSE)
+            self._tally.happened(order.id, "promised", self._upstream.now())
 
     async def promise(self, owed: Owed, activation: Activation, wait: float | None = None) -> None:
         """Cancel when the upstream allows it, whatever comes; kept before this returns. Where
@@ -68,7 +86,7 @@ class Cancels:
         owed = replace(owed, kind=OwedKind.CANCEL, order=activation.order.id)
         # An orphan may be another replica's by now, and its client's.
         activation.cancelling = is_clients
-        row = kept(owed.key, replace(activation, cancelling=True))
+        row = self._orders.kept(owed.key, replace(activation, cancelling=True))
         try:
             await self._store.commit(owed, row, is_new=is_clients)
         except Lost as error:
@@ -96,18 +114,19 @@ class Cancels:
         activation.cancelling = True
         if wait is None:
             wait = max((activation.order.cancel_at or 0.0) - self._upstream.now(), 0.0)
-        task = asyncio.create_task(self._keep(owed, activation, wait, is_taken_up))
-        self._promised.add(task)
-        task.add_done_callback(self._promised.discard)
+        due = _now() + wait
+        promise = self.promises[owed.id] = Promise(owed, activation, due, is_taken_up)
+        promise.task = asyncio.create_task(self._keep(promise))
 
     def __len__(self) -> int:
         """How many promises are to be kept."""
-        return len(self._promised)
+        return len(self.promises)
 
     async def close(self) -> None:
-        for task in self._promised:
+        tasks = [promise.task for promise in self.promises.values() if promise.task]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._promised, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _cancel(self, key: Key, activation: Activation) -> None:
         try:
@@ -129,28 +148,30 @@ class Cancels:
         if activation.order.state not in OVER:
             raise ProblemError(Problem.CANNOT_CANCEL, activation.order.id)
 
-    async def _keep(
-        self, owed: Owed, activation: Activation, wait: float, is_taken_up: bool
-    ) -> None:
-        pause = FIRST_PAUSE
+    async def _keep(self, promise: Promise) -> None:
+        owed, activation, pause = promise.owed, promise.activation, FIRST_PAUSE
         while True:
-            await asyncio.sleep(wait)
+            await _until(promise.due, promise.hurry)
             try:
                 if not await self._holds(owed):
+                    del self.promises[owed.id]
                     return
-                await self._carry_out(owed.key, activation, is_taken_up)
+                await self._carry_out(owed.key, activation, promise.is_taken_up)
             except ProblemError as error:
                 if error.problem not in TOO_LATE:
-                    wait = min(max(error.seconds or 0.0, pause), LONGEST_WAIT)
+                    promise.failed = str(error)
+                    promise.due = _now() + min(max(error.seconds or 0.0, pause), LONGEST_WAIT)
                     pause = min(pause * 2, LONGEST_PAUSE)
                     continue
                 self._tally.count("promised_cancels", "too_late")
+                self._tally.happened(activation.order.id, "too_late", self._upstream.now())
                 log.warning("order %s: charged, the promised cancel came too late: %s",
                             activation.order.id, error)  # fmt: skip
             else:
                 self._tally.count("promised_cancels", "kept")
                 log.info("order %s: cancelled as promised", activation.order.id)
             await self._done(owed, activation)
+            del self.promises[owed.id]
             return
 
     async def _holds(self, owed: Owed) -> bool:
@@ -170,6 +191,18 @@ class Cancels:
 
     async def _done(self, owed: Owed, activation: Activation) -> None:
         try:
-            await self._store.settle(owed.id, kept(owed.key, activation))
+            await self._store.settle(owed.id, self._orders.kept(owed.key, activation))
         except StoreError as error:
             log.error("order %s: the promise stays in the store: %s", activation.order.id, error)
+
+
+async def _until(due: float, hurry: asyncio.Event) -> None:
+    """Until its time has come, or somebody is in a hurry."""
+    hurry.clear()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(due - _now()):
+            await hurry.wait()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -50,8 +50,11 @@ def serve(path: Path | None, host: str | None, port: int | None) -> None:
     app = built(lambda: create_app(config, secrets=secrets))
     tls = built(lambda: server.tls_context(config.listen.tls_cert, config.listen.tls_key))
     opened = _open(host or config.listen.host, config.listen.port if port is None else port)
-    click.echo(f"listening on {server.url(opened, tls)}")
-    server.run(app, opened, tls)
+    url = server.url(opened, tls)
+    click.echo(f"listening on {url}")
+    if console := app.state.console:
+        click.echo(f"the console: {url}{console.path}")
+    server.run(app, opened, tls, stopping=console and console.streams.stop)
 
 
 @main.command()
@@ -89,9 +92,12 @@ def sandbox(port: int, sms_after: float, upstream_only: bool, changes: tuple[str
         click.echo(upstream_lines(url))
         server.run(simulated, opened, websockets=True)
         return
-    app = built(lambda: create_app(config.for_sandbox(f"{url}/api/v1"), secrets=secrets))
-    click.echo(lines_to_copy(url, sms_after))
-    server.run(beside(app, simulated), opened, websockets=True)
+    config = config.for_sandbox(f"{url}/api/v1")
+    app = built(lambda: create_app(config, secrets=secrets, sandbox=True))
+    console = app.state.console
+    click.echo(lines_to_copy(url, sms_after, console.path if console else None))
+    stopping = console and console.streams.stop
+    server.run(beside(app, simulated), opened, websockets=True, stopping=stopping)
 
 
 @main.command()

@@ -106,6 +106,30 @@ class Balance(Section, frozen=True):
     ttl: Seconds = 5.0
 
 
+Address = Annotated[str, Meta(pattern="^https?://.")]
+
+
+class WebhooksConfig(Section, frozen=True):
+    public_url: Address | None = None
+    secrets: Words = ()
+    check_timestamp: bool = False
+
+
+class ForwardConfig(Section, frozen=True, kw_only=True):
+    """One target; None: the messages of all programs."""
+
+    url: Address
+    dialect: DialectName = "sms-activate"
+    secret: Text | None = None
+    programs: Words | None = None
+
+
+class ConsoleConfig(Section, frozen=True):
+    enabled: bool | None = None
+    token: Annotated[str, Meta(min_length=16, max_length=256, pattern="^[!-~]*$")] | None = None
+    hosts: Words | None = None
+
+
 class Log(Section, frozen=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "text", "json"] = "auto"
@@ -129,6 +153,9 @@ class Config(Section, frozen=True):
     catalog: Catalog = field(default_factory=Catalog)
     balance: Balance = field(default_factory=Balance)
     mappings: str | None = None
+    webhooks: WebhooksConfig = field(default_factory=WebhooksConfig)
+    forward: tuple[ForwardConfig, ...] = ()
+    console: ConsoleConfig = field(default_factory=ConsoleConfig)
     log: Log = field(default_factory=Log)
 
     @property
@@ -139,7 +166,8 @@ class Config(Section, frozen=True):
     def for_sandbox(self, url: str) -> "Config":
         """On that upstream, and leaving nothing behind."""
         upstream = replace(self.upstream, url=url, websocket_url=None)
-        return replace(self, upstream=upstream, store=StoreConfig(url="sqlite://"))
+        console = replace(self.console, enabled=self.console.enabled is not False)
+        return replace(self, upstream=upstream, store=StoreConfig(url="sqlite://"), console=console)
 
 
 class ConfigError(ValueError):
@@ -160,6 +188,9 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
     config = msgspec.convert(nested, Config)
     _check_url("upstream.url", config.upstream.url)
     _check_url("upstream.websocket_url", config.upstream.sockets_url)
+    _check_url("webhooks.public_url", config.webhooks.public_url or config.upstream.url)
+    for target in config.forward:
+        _check_url("forward: url", target.url)
     return config
 
 
@@ -179,7 +210,7 @@ def keys(kind: type[Section] = Config, prefix: str = "") -> Iterator[tuple[str, 
     for name, type_ in get_type_hints(kind, include_extras=True).items():
         if _is_section(type_):
             yield from keys(type_, f"{prefix}{name}.")
-        elif get_origin(type_) is not dict:
+        elif get_origin(type_) is not dict and _listed(type_) is None:
             yield f"{prefix}{name}", type_
 
 
@@ -189,6 +220,12 @@ def environment_name(key: str) -> str:
 
 def _is_section(type_: Any) -> bool:
     return isinstance(type_, type) and issubclass(type_, Section)
+
+
+def _listed(type_: Any) -> type[Section] | None:
+    """Of what a list of sections is."""
+    kind = next(iter(get_args(type_)), None) if get_origin(type_) is tuple else None
+    return kind if _is_section(kind) else None
 
 
 def _from_file(
@@ -202,6 +239,9 @@ def _from_file(
             raise sheet.error(key, f"{name} is no key: {nearest(key.value, types)}")
         if get_origin(types[key.value]) is dict:
             yield name, dict(_programs(sheet, value))
+        elif listed := _listed(types[key.value]):
+            items = sheet.items(value, f"{name}: [{{...}}]")
+            yield name, [_entry(sheet, item, item, f"{name}: ", listed) for item in items]
         elif _is_section(types[key.value]):
             yield from _from_file(sheet, value, f"{name}.", types[key.value])
         else:
@@ -211,12 +251,19 @@ def _from_file(
 def _programs(sheet: Sheet, node: Node) -> Iterator[tuple[str, dict[str, Any]]]:
     """The table of client keys. What it says of an entry names its line, never its key."""
     for key, value in sheet.rows(node, "sha256:...: {name: ...}", is_secret=True):
-        fields = dict(_from_file(sheet, value, "keys: ", ProgramConfig))
-        entry = {name.removeprefix("keys: "): value for name, value in fields.items()}
-        for name in ("name", "upstream_key"):
-            if name not in entry:
-                raise sheet.error(key, f"keys: this entry has no {name}: add it")
-        yield key.value, entry
+        yield key.value, _entry(sheet, key, value, "keys: ", ProgramConfig)
+
+
+def _entry(
+    sheet: Sheet, where: Node, node: Node, prefix: str, kind: type[Section]
+) -> dict[str, Any]:
+    """One of many such sections; its names stand behind the prefix."""
+    fields = dict(_from_file(sheet, node, prefix, kind))
+    entry = {name.removeprefix(prefix): value for name, value in fields.items()}
+    for one in msgspec.structs.fields(kind):
+        if one.required and one.name not in entry:
+            raise sheet.error(where, f"{prefix}this entry has no {one.name}: add it")
+    return entry
 
 
 def _from_node(sheet: Sheet, node: Node, name: str, type_: Any) -> Any:
@@ -237,7 +284,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     values = {}
     for name, (key, type_) in names.items():
         if text := environ.get(name):
-            is_list = any(get_origin(choice) is tuple for choice in get_args(type_))
+            is_list = any(get_origin(choice) is tuple for choice in (type_, *get_args(type_)))
             value = [part.strip() for part in text.split(",")] if is_list else text
             try:
                 values[key] = msgspec.convert(value, type_, strict=False)

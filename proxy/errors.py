@@ -93,6 +93,8 @@ _BELOW_500 = range(200, 500)
 
 _NO_STOCK = r"no.?numbers?\b|out of stock|no stock|no free phones"
 
+_WEBHOOK = "webhook webhook_change webhook_delete webhook_test webhook_deliveries"
+
 # Ordered: the first row that fits wins; no row means UNCLEAR. Sources: facts of the vendor's
 # VERIFICATION.md (2026-05-24), its API introduction, and the vendor SDK 2.0.0. The wording of
 # "no stock" is settled nowhere: SDK 2.0.0 sniffs it in any status, other clients know "no free
@@ -120,6 +122,10 @@ REFUSALS = (
     Refusal("order cancel swap", _only(404), r".", Problem.NO_ACTIVATION),
     Refusal("order cancel", _only(400), r"invalid.*\bid\b", Problem.NO_ACTIVATION),
     Refusal("retry", REFUSED, r".", Problem.RETRY_REFUSED),
+    # Some accounts have no webhooks at all: the sources disagree.
+    Refusal("webhooks webhook_create", _only(404), r".", Problem.BAD_ACTION),
+    Refusal(_WEBHOOK, _only(404), r".", Problem.NO_ACTIVATION),
+    Refusal(f"webhook_create {_WEBHOOK}", _only(400), r".", Problem.BAD_PARAMETER),
 )  # fmt: skip
 
 

@@ -14,7 +14,6 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
-from proxy.account import kept
 from proxy.adoption import Adoption
 from proxy.cancels import Cancels
 from proxy.errors import Problem, ProblemError
@@ -34,8 +33,7 @@ OPEN_SECONDS = 300.0
 
 RECONCILE_SECONDS = 10.0
 
-GRACE = 8.0
-"""Seconds that purchases under way have when the process stops."""
+GRACE = 8.0  # seconds that purchases under way have when the process stops
 
 
 class Journal:
@@ -88,8 +86,7 @@ class Journal:
     ) -> Purchase:
         """The intent, in the store. What cannot be recorded, or does not fit, is not bought."""
         key, service, iso = pair
-        now = self._upstream.now()
-        id, cents = str(uuid4()), quoted or 0
+        id, now, cents = str(uuid4()), self._upstream.now(), quoted or 0
         owed = Owed(id, OwedKind.PURCHASE, key, service, iso, now, wish=wish, cents=cents)
         listed = self._orders.places(key.listing)
         purchase = Purchase(owed, listed, has_client=True, quoted=quoted)
@@ -115,13 +112,16 @@ class Journal:
         A `wish` with a name is fulfilled once: ORDER_EXISTS when its client was told, or another
         waits for it; UNCLEAR while it is not known what came of it.
         """
-        if any(purchase.unclear for purchase in self._unclaimed(pair, wish)):
+        if any(purchase.unclear for purchase in self.pending.unclaimed(pair, wish)):
             await self.reconcile(pair[0])
         if wish:
             self._check_wish(pair, wish)
-        for purchase in [*self._unclaimed(pair, wish), *await self._of_others(pair, wish)]:
+        for purchase in [
+            *self.pending.unclaimed(pair, wish),
+            *await self._of_others(pair, wish),
+        ]:
             if purchase.fits(cap):
-                self._claim(purchase)
+                purchase.claim()
                 try:
                     await self._reads.look(pair[0], purchase.owned)
                 except BaseException:
@@ -129,11 +129,12 @@ class Journal:
                     self.release(purchase)
                     raise
                 if purchase.fits(cap):
+                    self._happened(purchase, "handed_over", purchase.owned.order.cents or 0)
                     return purchase
                 self.release(purchase)
-        under_way = next((p for p in self._unclaimed(pair, wish) if p.is_under_way), None)
+        under_way = next((p for p in self.pending.unclaimed(pair, wish) if p.is_under_way), None)
         if under_way:
-            self._claim(under_way)
+            under_way.claim()
         return under_way
 
     async def _of_others(self, pair: Pair, wish: str) -> list[Purchase]:
@@ -159,16 +160,12 @@ class Journal:
         if any(purchase.unclear for purchase in same):
             raise ProblemError(Problem.UNCLEAR, "what came of this wish is not known yet")
 
-    def _claim(self, purchase: Purchase) -> None:
-        purchase.has_client = True
-        if purchase.timer:
-            purchase.timer.cancel()
-
     def release(self, purchase: Purchase) -> None:
         """Nobody waits for it any more: its refund is in sight, unless it is claimed before."""
         purchase.has_client = False
         if purchase.activation and purchase in self.pending:
             purchase.timer = asyncio.create_task(self._expire(purchase))
+            self._happened(purchase, "orphan")
 
     async def bought(self, purchase: Purchase, activation: Activation) -> None:
         """The order is paid: it and its money are kept before anybody hears of it."""
@@ -179,9 +176,10 @@ class Journal:
         purchase.owed = replace(purchase.owed, kind=OwedKind.ORPHAN, order=order.id)
         entries = purchase.entries(order, self._upstream.now())
         self._tally.count("charged_cents", by=order.cents or 0)
+        self._happened(purchase, "bought", order.cents or 0)
         log.info("bought %s: %s for %s cents, %s", order.id, entries[-1].what, order.cents, key)
         try:
-            await self._store.commit(purchase.owed, kept(key, activation), *entries)
+            await self._store.commit(purchase.owed, self._orders.kept(key, activation), *entries)
         except Lost as error:
             self._lose(purchase, error)
             raise ProblemError(Problem.TRY_AGAIN, "another replica sees to it") from error
@@ -197,8 +195,9 @@ class Journal:
     async def tell(self, purchase: Purchase, activation: Activation) -> None:
         """That the client was told is committed last before the answer."""
         activation.told = True
+        row = self._orders.kept(purchase.owed.key, activation)
         try:
-            await self._store.settle(purchase.owed.id, kept(purchase.owed.key, activation))
+            await self._store.settle(purchase.owed.id, row)
         except Lost as error:
             activation.told = False
             self._lose(purchase, error)
@@ -207,8 +206,10 @@ class Journal:
             activation.told = False
             log.error("order %s is not handed out: the store: %s", activation.order.id, error)
             raise ProblemError(Problem.TRY_AGAIN, "the store cannot be written") from error
+        self._orders.queued(activation, row)
         log.info("order %s: told as activation %d", activation.order.id, activation.id)
         self._tally.count("purchases", "told")
+        self._happened(purchase, "told")
         self.pending.drop(purchase)
 
     def _lose(self, purchase: Purchase, error: Lost) -> None:
@@ -223,6 +224,14 @@ class Journal:
         await self._cancels.promise(purchase.owed, purchase.owned)
         self._tally.count("purchases", "given_back")
         self.pending.drop(purchase)
+
+    async def return_now(self, orphan: Purchase) -> None:
+        """Give an orphan back without waiting for the next wish."""
+        orphan.claim()
+        try:
+            await self.give_back(orphan)
+        finally:
+            self.release(orphan)
 
     async def drop(self, purchase: Purchase) -> None:
         """It made no order."""
@@ -292,9 +301,8 @@ class Journal:
                 log.error("order %s: not cancelled yet: %s", order.id, error)
             await asyncio.sleep(RECONCILE_SECONDS)
 
-    def _unclaimed(self, pair: Pair, wish: str) -> list[Purchase]:
-        same = (p for p in self.pending.of(pair[0]) if p.pair == pair and p.owed.wish == wish)
-        return [purchase for purchase in same if not purchase.has_client]
+    def _happened(self, purchase: Purchase, what: str, cents: int = 0) -> None:
+        self._tally.happened(purchase.owned.order.id, what, self._upstream.now(), cents)
 
     def _task(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

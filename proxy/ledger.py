@@ -13,10 +13,8 @@ from proxy.errors import Problem, ProblemError
 from proxy.legacy.answers import dollars
 from proxy.model import Caps, Key
 from proxy.programs import Programs
-from proxy.store import Entry, open_store
-from proxy.tally import Tally
-from proxy.upstream.budget import Budget
-from proxy.upstream.client import Upstream
+from proxy.store import Entry
+from proxy.upstream.once import at_hand
 
 WORDS = MappingProxyType({"purchase": "charge"})
 
@@ -89,14 +87,9 @@ async def of_account(config: UpstreamConfig, since: float) -> list[Entry]:
     """The upstream's own account, oldest first, in the ledger's words. ProblemError."""
     if not config.api_key:
         raise ProblemError(Problem.NO_KEY, "set upstream.api_key, or PROXY_UPSTREAM_API_KEY")
-    key, store = Key(config.api_key), open_store("sqlite://")
-    budget = Budget(config.requests_per_minute, store, time.time)
-    upstream = Upstream(config.url, config.timeout, budget, Tally())
-    try:
+    key = Key(config.api_key)
+    async with at_hand(config.url, config.timeout, config.requests_per_minute) as upstream:
         rows = await upstream.transactions(key)
-    finally:
-        await upstream.close()
-        await store.close()
     return [
         Entry(row.at, key.hash, row.order, WORDS.get(row.kind, row.kind), row.cents, row.what)
         for row in reversed(rows)

@@ -12,7 +12,12 @@ POLL = 3.0
 """Seconds that one read of an order serves all who ask."""
 
 PUSHED = 10.0
-"""Both of them, while the order has a socket: an open one can be mute."""
+"""Both of them, while the order has a socket: an open one can be mute; and the first, while the
+upstream sends the account's events.
+"""
+
+EVENTS_SECONDS = 600.0
+"""How long one event shows that others would come."""
 
 CAPS = (50, 200)
 """Rows that the upstream lists at most; sources differ."""
@@ -38,10 +43,14 @@ class Listing:
     sharing: Reading | None = None
     pace: float = FASTEST
     """Seconds between two reads, by what the budget leaves."""
+    events_until: float = float("-inf")
+    """Until when the upstream is believed to tell what happens by events."""
 
     def interval(self, activation: Activation) -> float:
         """How old what it says of an order may be."""
-        return PUSHED if activation.is_pushed_since(self.read_at) else self.pace
+        is_told = _now() < self.events_until and activation.hinted_at < self.read_at
+        is_pushed = is_told or activation.is_pushed_since(self.read_at)
+        return PUSHED if is_pushed else self.pace
 
     def seen_at(self, activation: Activation) -> float:
         """When the upstream last said anything of the order, to any replica. What was not bought
@@ -50,3 +59,7 @@ class Listing:
         if activation.told is None or self.heard_at < activation.seen_at:
             return activation.seen_at
         return self.heard_at
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -4,6 +4,7 @@ The library is loaded for the first answer, not for the start.
 """
 
 import re
+from collections import Counter as TallyOf
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from itertools import accumulate
@@ -24,6 +25,12 @@ COUNTS = (
     ("upstream_calls", ("call", "result"), "Calls of the upstream: ok, or the problem."),
     ("cache_answers", ("cache", "how"), "Answers of the caches: HIT, MISS or STALE."),
     ("frames", ("kind",), "What sockets said: an SMS, or a hint to read."),
+    ("webhook_events", ("kind",), "Events that the upstream has sent, by what came of them."),
+    (
+        "forward_attempts",
+        ("outcome",),
+        "SMS posted to targets: delivered, failed, dead, dropped.",
+    ),
     ("purchases", ("outcome",), "Purchases: told, or what became of them."),
     ("promised_cancels", ("outcome",), "Promised cancels: promised, kept, too_late."),
     ("charged_cents", (), "Cents that the upstream took."),
@@ -46,6 +53,15 @@ class Metrics:
         found = _WORD.match(body)
         word = found[0].decode() if found else "JSON" if body[:1] in (b"{", b"[") else "TEXT"
         return self._answers.labels(dialect, action, word)
+
+    def words(self) -> TallyOf[str]:
+        """How often each word was answered."""
+        found: TallyOf[str] = TallyOf()
+        for metric in self._answers.collect():
+            for sample in metric.samples:
+                if sample.name.endswith("_total"):
+                    found[sample.labels["word"]] += int(sample.value)
+        return found
 
     def page(self) -> bytes:
         from prometheus_client import generate_latest

@@ -140,6 +140,10 @@ class Order:
     messages: tuple[Sms, ...] = ()
     """Oldest first. A row of the order list never has any: it does not mean there are none."""
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return tuple(sms.text for sms in self.messages)
+
 
 def merge(old: Order, new: Order) -> Order:
     """What is known after `new` was read. Nothing seen is unseen: reads can overtake each other."""

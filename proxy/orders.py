@@ -2,16 +2,18 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
-from proxy.account import Account, activation_of, hear, kept, take_in
+from proxy.account import Account, hear, take_in, why_refunded
 from proxy.errors import Problem, ProblemError
+from proxy.kept import activation_of, row_of
 from proxy.legacy.activation import Activation, candidates
 from proxy.legacy.status import Phase
 from proxy.model import OVER, Key, Order, OrderState, Sms, merge
-from proxy.store import Entry, Store, StoreError
+from proxy.store import Entry, Kept, Store, StoreError
 from proxy.tally import Tally
+from proxy.targets import Targets
 from proxy.upstream.cache import Cache
 
 log = logging.getLogger(__name__)
@@ -28,10 +30,17 @@ LONGEST_LIFE = 3600.0
 class Orders:
     """`now` is the upstream's clock."""
 
-    def __init__(self, store: Store, tally: Tally, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        tally: Tally,
+        now: Callable[[], float],
+        targets: Targets | None = None,
+    ) -> None:
         self._store = store
         self._tally = tally
         self._now = now
+        self._targets = targets
         self._accounts: dict[Key, Account] = {}
         self._keys: dict[str, Key] = {}
         self._opened: Cache[Key, None] = Cache(0.0, 1)
@@ -67,13 +76,15 @@ class Orders:
     def states(self) -> dict[str, float]:
         """How many of the last hour are in each phase."""
         found = dict.fromkeys((phase.name.lower() for phase in Phase), 0.0)
-        young = self._now() - LONGEST_LIFE
-        for account in self._accounts.values():
-            for activation in reversed(account.by_id.values()):
-                if (activation.order.created_at or 0.0) < young:
-                    break
-                found[activation.phase.name.lower()] += 1
+        for _, activation in self.young():
+            found[activation.phase.name.lower()] += 1
         return found
+
+    def young(self) -> Iterator[tuple[Key, Activation]]:
+        """Those of the last hour, of each key the newest first."""
+        for key, account in self._accounts.items():
+            for activation in account.young(self._now() - LONGEST_LIFE):
+                yield key, activation
 
     async def _load(self, key: Key) -> None:
         account = Account()
@@ -97,20 +108,16 @@ class Orders:
             raise ProblemError(Problem.TRY_AGAIN, f"the store cannot be read: {error}") from error
         return hear(self._accounts[key], row) if row else None
 
-    async def heard(self, hash: str, order_id: str) -> None:
-        """Another replica has written this order of the key of that hash. StoreError."""
-        key = self._keys.get(hash)
-        row = await self._store.order(hash, order=order_id) if key else None
-        if key and row and key in self._accounts:
-            hear(self._accounts[key], row)
+    @property
+    def hashes(self) -> list[str]:
+        """Of the keys that are open."""
+        return list(self._keys)
 
-    async def heard_nothing(self) -> None:
-        """Others may have written any live order. StoreError."""
-        since = self._now() - LONGEST_LIFE
-        for hash, key in list(self._keys.items()):
-            async for row in self._store.orders(hash, since):
-                if key in self._accounts:
-                    hear(self._accounts[key], row)
+    def hear(self, row: Kept) -> None:
+        """Another replica has written it."""
+        key = self._keys.get(row.key)
+        if key and key in self._accounts:
+            hear(self._accounts[key], row)
 
     def learn(
         self, key: Key, *orders: Order, asked_at: float | None = None, own: bool = False
@@ -133,7 +140,7 @@ class Orders:
                 known = Activation(next(free), order, service=order.service)
                 account.add(known)
                 changed.append(known)
-            elif take_in(known, order, asked_at):
+            elif self._take_in(known, order, asked_at):
                 changed.append(known)
             known.seen_at = max(known.seen_at, said_at)
         return changed
@@ -160,27 +167,42 @@ class Orders:
             await self._end(key, activation)
         await self.save(key, activation)
 
-    async def pushed(self, key: Key, activation: Activation, text: str) -> bool:
-        """The first SMS, as a socket tells it. False where only the order itself can tell.
+    async def pushed(
+        self, key: Key, activation: Activation, text: str, at: float | None = None
+    ) -> bool:
+        """The first SMS, as a socket or an event tells it. False where only the order itself can
+        tell.
 
         It is kept before anybody can read it: a code once seen must be seen after a restart.
         """
         if not activation.is_without_sms:
             return False
-        told = replace(activation.order, messages=(Sms(text, self._now(), pushed=True),))
-        await self.save(key, replace(activation, order=told))
-        activation.order = merge(activation.order, told)
-        log.info("order %s: its socket tells an SMS", activation.order.id)
+        sms = Sms(text, self._now() if at is None else at, pushed=True)
+        told = replace(activation, order=replace(activation.order, messages=(sms,)))
+        await self.save(key, told)
+        activation.order = merge(activation.order, told.order)
+        activation.forwarded = activation.forwarded or told.forwarded
+        log.info("order %s: an SMS is pushed", activation.order.id)
+        self._tally.happened(activation.order.id, "sms", self._now())
         activation.tried_at = asyncio.get_running_loop().time()
         return True
+
+    def _take_in(self, known: Activation, order: Order, asked_at: float | None) -> bool:
+        before = len(known.order.messages)
+        is_new = take_in(known, order, asked_at)
+        if len(known.order.messages) > before:
+            self._tally.happened(order.id, "sms", self._now())
+        return is_new
 
     async def swapped(self, key: Key, activation: Activation, order: Order) -> None:
         """The order has another number, perhaps another id; it is the same activation."""
         before, activation.order = activation.order.id, merge(activation.order, order)
         activation.changed_at = asyncio.get_running_loop().time()
+        self._tally.happened(order.id, "swapped", self._now())
         self._accounts[key].by_order[order.id] = activation
+        row = self.kept(key, activation)
         try:
-            await self._store.rename(before, kept(key, activation))
+            await self._store.rename(before, row)
         except StoreError as error:
             log.error("orders could not be kept: %s", error)
 
@@ -188,13 +210,50 @@ class Orders:
         """Keep what was bought here, or was spoken of by its client. Where the store fails, what is
         known goes on in memory.
         """
-        rows = [kept(key, one) for one in activations if one.is_worth_keeping]
+        rows = [(one, self.kept(key, one)) for one in activations if one.is_worth_keeping]
         if not rows:
             return
         try:
-            await self._store.keep(*rows)
+            await self._store.keep(*(row for _, row in rows))
         except StoreError as error:
             log.error("orders could not be kept: %s", error)
+            return
+        for one, row in rows:
+            self.queued(one, row)
+
+    def kept(self, key: Key, activation: Activation) -> Kept:
+        """The row of an activation, and what is to be forwarded of it; once that is written, it is
+        `queued`.
+        """
+        forwards = self._targets.forwards(key.hash, activation) if self._targets else ()
+        return row_of(key, activation, forwards)
+
+    def queued(self, activation: Activation, row: Kept) -> None:
+        """The row is in the store."""
+        if self._targets and row.forwards:
+            activation.forwarded = row.order.texts
+            self._targets.queued(row.forwards)
+
+    async def forward(self) -> None:
+        """Queue what could not be queued when it came."""
+        for key, account in list(self._accounts.items()):
+            for activation in list(account.young(self._now() - LONGEST_LIFE)):
+                if self.kept(key, activation).forwards:
+                    await self.save(key, activation)
+
+    def expecting(self) -> list[tuple[Key, Activation]]:
+        """Numbers whose client was told of them, and which may get an SMS."""
+        now = self._now()
+        return [
+            (key, activation)
+            for key, account in self._accounts.items()
+            for activation in account.young(now - LONGEST_LIFE)
+            if activation.told and activation.is_expecting(now)
+        ]
+
+    def used(self) -> Iterator[Key]:
+        """Those that have activations."""
+        return (key for key, account in self._accounts.items() if account.by_id)
 
     def places(self, key: Key) -> int:
         """How many activations of an open key have ever been known."""
@@ -223,6 +282,22 @@ class Orders:
     def get(self, key: Key, order_id: str) -> Activation | None:
         return self._accounts[key].by_order.get(order_id)
 
+    async def holders(self, order_id: str) -> list[tuple[Key, Activation]]:
+        """Whose an order is, and of which accounts it is known. One that is open in no account is
+        the store's, under the hash of its key; such an activation can only be `pushed` to.
+        """
+        known = [
+            (key, account.by_order[order_id])
+            for key, account in self._accounts.items()
+            if order_id in account.by_order
+        ]
+        if any(activation.told for _, activation in known):
+            return known
+        rows = await self._store.holders(order_id)
+        hashes = {key.hash for key, _ in known}
+        others = [row for row in rows if row.key not in hashes]
+        return known + [(Key("", row.key), activation_of(row)) for row in others]
+
     async def cancelled(self, key: Key, activation: Activation) -> None:
         """The upstream has said that the order is cancelled."""
         activation.order = replace(activation.order, state=OrderState.CANCELLED)
@@ -235,9 +310,11 @@ class Orders:
             return
         activation.is_confirmed = True
         order = activation.order
+        self._tally.happened(order.id, order.state.value, self._now())
         if activation.told is not None and not any(not sms.pushed for sms in order.messages):
             now, cents, why = self._now(), order.cents or 0, order.state.value
             self._tally.count("refunded_cents", by=cents)
+            self._tally.happened(order.id, why_refunded(activation), now, cents)
             log.info("order %s: %s, %d cents are refunded", order.id, why, cents)
             try:
                 await self._store.book(Entry(now, key.hash, order.id, "refund", cents, why))

@@ -125,13 +125,22 @@ def _digest(client_key: str, name: str) -> str:
 
 
 def _secret(entry: ProgramConfig, environ: Mapping[str, str]) -> str:
-    kind, _, place = entry.upstream_key.partition(":")
     where = f"keys: {entry.name}: upstream_key"
+    secret = secret_of(entry.upstream_key, where, environ)
+    if not _KEY.fullmatch(secret):
+        place = "it" if secret == entry.upstream_key else entry.upstream_key.partition(":")[2]
+        raise ConfigError(f"{where}: {place} holds no key: it is printable ASCII without spaces")
+    return secret
+
+
+def secret_of(text: str, where: str, environ: Mapping[str, str]) -> str:
+    """A secret, or what `env:NAME` or `file:PATH` says instead. Raises ConfigError."""
+    kind, _, place = text.partition(":")
     if kind == "env":
         secret = environ.get(place, "").strip()
         if not secret:
             raise ConfigError(f"{where}: the environment has no {place}: set it")
-        return _checked(secret, where, place)
+        return secret
     if kind == "file":
         try:
             secret = Path(place).read_text().strip()
@@ -140,14 +149,8 @@ def _secret(entry: ProgramConfig, environ: Mapping[str, str]) -> str:
             raise ConfigError(f"{where}: {place} cannot be read: {why}") from error
         if not secret:
             raise ConfigError(f"{where}: {place} is empty")
-        return _checked(secret, where, place)
-    return _checked(entry.upstream_key, where, "it")
-
-
-def _checked(secret: str, where: str, place: str) -> str:
-    if not _KEY.fullmatch(secret):
-        raise ConfigError(f"{where}: {place} holds no key: it is printable ASCII without spaces")
-    return secret
+        return secret
+    return text
 
 
 def _caps(config: CapsConfig, where: str, codes: Codes, actions: Collection[str]) -> Caps:

@@ -124,6 +124,7 @@ class Protocol:
             return action, answer if is_the_same else answer.while_it(None)
         except ProblemError as error:
             log.debug("%s", error)
+            self._refused(error, action)
             return action, self._dialect.refuse(error, action)
         except (TimeoutError, asyncio.CancelledError):
             # Cancelled is what the server does to the last requests when it stops.
@@ -132,6 +133,11 @@ class Protocol:
             log.exception("a bug; the client was told to try again")
             problem = ProblemError(Problem.TRY_AGAIN)
         return action, self._dialect.refuse(problem, action)
+
+    def _refused(self, error: ProblemError, action: str) -> None:
+        known = action if action in ACTIONS else "other"
+        now = self._house.upstream.now()
+        self._house.tally.refused(error.problem.name, now, known, error.detail)
 
     def _key_of(self, scope: Scope) -> str:
         """The key that came in a header."""

@@ -56,6 +56,12 @@ class Purchase:
     def pair(self) -> Pair:
         return self.owed.key, self.owed.service, self.owed.country
 
+    def claim(self) -> None:
+        """Somebody takes care of it."""
+        self.has_client = True
+        if self.timer:
+            self.timer.cancel()
+
     def entries(self, order: Order, now: float) -> list[Entry]:
         """The quote, if there was one, and the charge, for the ledger."""
         key, service, country = self.pair
@@ -107,8 +113,12 @@ class Pending:
         """Of all programs that share the account of a key."""
         return self._of_key.get(key.upstream, {}).values()
 
+    def unclaimed(self, pair: Pair, wish: str) -> list[Purchase]:
+        """Those for the same that nobody waits for."""
+        same = (p for p in self.of(pair[0]) if p.pair == pair and p.owed.wish == wish)
+        return [purchase for purchase in same if not purchase.has_client]
+
     def unclear(self, key: Key) -> list[Purchase]:
-        """Those whose outcome is not known."""
         return [purchase for purchase in self.of(key) if purchase.unclear]
 
     def states(self) -> dict[str, float]:

@@ -16,7 +16,7 @@ from cachetools import LRUCache
 
 from proxy.errors import Problem, ProblemError
 from proxy.legacy.activation import MAX_ID, Activation
-from proxy.listing import CAPS, FASTEST, POLL, PUSHED, SLOWEST, Listing, Reading
+from proxy.listing import CAPS, EVENTS_SECONDS, FASTEST, POLL, PUSHED, SLOWEST, Listing, Reading
 from proxy.model import Key
 from proxy.orders import LONGEST_LIFE, Orders
 from proxy.pushes import Pushes
@@ -147,6 +147,10 @@ class Reads:
     async def read_anew(self, key: Key, order_id: str) -> None:
         """Read one order, with its messages, by a request that begins now."""
         await asyncio.shield(self._begin_order(key, order_id, Urgency.PAID))
+
+    def told(self, key: Key) -> None:
+        """An event of the account has come: its list is read less often for a while."""
+        self._list(key).events_until = _now() + EVENTS_SECONDS
 
     def _confirm(self, key: Key, activation: Activation) -> None:
         """Whoever goes on asking has no use for the code that a socket told: it may not be true."""

@@ -7,6 +7,7 @@ import signal
 import socket as sockets
 import ssl
 import sys
+from collections.abc import Callable
 from functools import partial
 from types import FrameType
 from typing import Any
@@ -65,12 +66,15 @@ def run(
     socket: sockets.socket,
     tls: ssl.SSLContext | None = None,
     *,
+    stopping: Callable[[], None] | None = None,
     websockets: bool = False,
     head_seconds: float = HEAD_SECONDS,
     keep_alive: float = KEEP_ALIVE,
     grace: float = GRACE,
 ) -> None:
-    """Serves until SIGTERM or SIGINT. Takes the socket over."""
+    """Serves until SIGTERM or SIGINT; then `stopping` is called, to end answers that would go on
+    for ever. Takes the socket over.
+    """
     room = Room(_most_descriptors())
     # Its access log holds the query string, and that the API key.
     config = uvicorn.Config(
@@ -89,13 +93,19 @@ def run(
         ssl_context_factory=(lambda config, default: tls) if tls else None,
     )
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
-    _Server(config, head_seconds).run(sockets=[_Listener(room, socket)])
+    _Server(config, head_seconds, stopping).run(sockets=[_Listener(room, socket)])
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, head_seconds: float) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        head_seconds: float,
+        stopping: Callable[[], None] | None,
+    ) -> None:
         super().__init__(config)
         self._head_seconds = head_seconds
+        self._stopping = stopping
 
     async def startup(self, sockets: list[sockets.socket] | None = None) -> None:
         if self.config.ssl:
@@ -105,6 +115,11 @@ class _Server(uvicorn.Server):
                 loop.create_server, ssl_handshake_timeout=self._head_seconds
             )
         await super().startup(sockets)
+
+    async def shutdown(self, sockets: list[sockets.socket] | None = None) -> None:
+        if self._stopping:
+            self._stopping()
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self.should_exit:

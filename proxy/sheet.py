@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from yaml.nodes import MappingNode, Node, ScalarNode
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 # libyaml reads the shipped tables about ten times as fast as the loader written in Python.
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -54,6 +54,14 @@ class Sheet:
                 text = f"{name} is here twice, first in line {line}: take one of them away"
                 raise self.error(key, text)
             yield key, value
+
+    def items(self, node: Node, shape: str) -> list[Node]:
+        """The entries of a list, which may be empty."""
+        if node.tag == _NULL:
+            return []
+        if not isinstance(node, SequenceNode):
+            raise self.error(node, f"a list is wanted here: write it as in {shape}")
+        return list(node.value)
 
     def value(self, node: Node) -> Any:
         """What YAML reads there: text, number, truth, list, mapping or nothing."""

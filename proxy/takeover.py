@@ -48,8 +48,8 @@ class Takeover:
             self._left.pop(0)
 
     async def follow(self) -> None:
-        """For ever, where there can be others."""
-        while self._store.is_shared:
+        """For ever."""
+        while True:
             await asyncio.sleep(BEAT_SECONDS)
             try:
                 await self.once()

@@ -53,10 +53,13 @@ FAULTS = (
 class Proxy:
     """A proxy process with a store file, on the same port in each of its lives."""
 
-    def __init__(self, folder: Path, upstream: str, **environ: str) -> None:
+    def __init__(
+        self, folder: Path, upstream: str, *arguments: str, port: int = 0, **environ: str
+    ) -> None:
         self.store = folder / "store.db"
         self._log = folder / "proxy.log"
-        self._port = "0"
+        self._port = str(port)
+        self._arguments = arguments
         self._environ = {
             "PROXY_STORE_URL": f"sqlite:///{self.store}",
             "PROXY_UPSTREAM_URL": f"{upstream}/api/v1",
@@ -66,7 +69,7 @@ class Proxy:
     def start(self) -> None:
         with self._log.open("a") as log:
             self._process = subprocess.Popen(
-                [*COMMAND, "serve", "--port", self._port],
+                [*COMMAND, "serve", "--port", self._port, *self._arguments],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,

@@ -361,6 +361,7 @@ def test_everything_that_is_wrong_has_its_line(tmp_path):
             "keys:\n  a: {name: lost, upstream_key: bad-key}\n"
             "  b: {name: poor, upstream_key: poor}\n  c: {name: two, upstream_key: shared}\n"
             "  d: {name: one, upstream_key: shared}\n"
+            "forward: [{url: http://target/planted-path}]\n"
         )
         a_store_that_owes(tmp_path / "store.db")
         environ = {
@@ -376,6 +377,7 @@ def test_everything_that_is_wrong_has_its_line(tmp_path):
     for pattern in (
         r"port: 127.0.0.1:\d+ is another program's: end it, or set listen.port",
         r"store: .* owes 1 promised cancels: start the proxy, it settles them",
+        r"forward: 1 targets, 0 SMS on their way, 1 given up after eight attempts: .*",
         r"clock: 3[56]\d\d s behind the upstream's: set it, by NTP",
         r"key: lost: the upstream refuses it: put a key of your VirtualSMS account there",
         r"key: poor: balance 0.00: top it up",
@@ -403,6 +405,8 @@ def a_store_that_owes(path: Path) -> None:
     db = _connect(str(path))
     row = ("1", "cancel", "k", "wa", "GB", 1.0, "an-order", "", "k", 0)
     db.execute("insert into owed values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', 0)", row)
+    row = ("f", "http://target/planted-path", b"{}", 1.0, 0.0, 8, 1)
+    db.execute("insert into forwards values (?, ?, ?, ?, ?, ?, ?)", row)
     db.close()
 
 

@@ -18,7 +18,7 @@ def test_no_file_is_needed():
 
 def test_the_example_is_every_key_with_its_default():
     written = yaml.safe_load(EXAMPLE.read_text())
-    assert written == msgspec.to_builtins(Config())
+    assert written == msgspec.json.decode(msgspec.json.encode(Config()))
     assert load_config(EXAMPLE, {}) == Config()
 
 
@@ -72,6 +72,11 @@ def test_an_unknown_environment_name_is_one_warning(caplog):
             "log: {level: 2026-13-45}\n",
             "1: cannot be read: month must be in 1..12",
         ),
+        ("forward: {}\n", "1: a list is wanted here: write it as in forward: [{...}]"),
+        ("forward:\n- dialect: herosms\n", "2: forward: this entry has no url: add it"),
+        ("forward:\n- url: http://x\n  secert: a\n", "3: forward: secert is no key: write secret"),
+        ("forward: [{url: ftp://x}]\n", "1: forward: url: expected `str` matching regex"),
+        ("forward: [{url: http://x, dialect: x}]\n", "1: forward: dialect: invalid enum value 'x'"),
         ("default_country: [187]\n", "1: default_country: expected `int`, got `array`"),
     ],
 )
@@ -84,6 +89,15 @@ def test_a_mistake_in_the_file_is_named_with_its_line(tmp_path, text, says):
     assert "\n" not in str(wrong.value)
 
 
+def test_targets_are_a_list_in_the_file_and_secrets_one_in_the_environment(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("forward:\n- url: http://x/sms\n- {url: http://y, programs: [shop]}\n")
+    config = load_config(path, {"PROXY_WEBHOOKS_SECRETS": "whsec_a, whsec_b"})
+    assert [target.url for target in config.forward] == ["http://x/sms", "http://y"]
+    assert (config.forward[0].dialect, config.forward[1].programs) == ("sms-activate", ("shop",))
+    assert config.webhooks.secrets == ("whsec_a", "whsec_b")
+
+
 def test_a_mistake_in_the_environment_is_named():
     with pytest.raises(ConfigError, match=r"^PROXY_LISTEN_PORT: expected `int`, got `str`"):
         load_config(None, {"PROXY_LISTEN_PORT": "http"})
@@ -93,6 +107,20 @@ def test_a_mistake_in_the_environment_is_named():
 def test_an_address_that_is_none_is_named(url):
     with pytest.raises(ConfigError, match=r"^upstream.url: .* is no address: write it as https?"):
         load_config(None, {"PROXY_UPSTREAM_URL": url})
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("webhooks: {public_url: 'https:///x'}", "webhooks.public_url"),
+        ("forward: [{url: 'http://a:x'}]", "forward: url"),
+    ],
+)
+def test_every_address_is_looked_at(tmp_path, text, name):
+    path = tmp_path / "c.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=rf"^{name}: .* is no address"):
+        load_config(path, {})
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):

@@ -689,6 +689,10 @@ drop index ledger_by_order;
 alter table orders drop column expires_at;
 alter table owed drop column key;
 alter table owed drop column cents;
+drop index orders_by_order;
+drop table forwards;
+drop table events;
+drop table subscriptions;
 pragma user_version = 2;
 """
 

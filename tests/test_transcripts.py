@@ -4,7 +4,8 @@ Those in a folder are played in the dialect of its name. An answer with another 
 begins with it, as in `< [404] …`. `$name` in an answer is a gap the first time, and from then on
 what stood there. The key is added to every question. The world: `* wait SECONDS`, `* sms TEXT` to
 the newest order, or a path of the sandbox's control API with its JSON, in which `$order` is the
-newest order. Lines `@` before all others are the proxy's configuration, in JSON.
+newest order. Lines `@` before all others are the proxy's configuration, in JSON. A line `^` is what
+the targets of `forward` were posted next; `^` alone says that they were posted nothing more.
 """
 
 import asyncio
@@ -61,18 +62,24 @@ async def play(world: World, dialogue: str) -> None:
                 said = answer.text
                 if answer.status_code != 200:
                     said = f"[{answer.status_code}] {said}".rstrip()
-                found = re.fullmatch(pattern(text, known), said)
-                assert found, f"{dialogue}\n\n! {line}\n! got {said}"
-                known |= found.groupdict()
+                compare(line, said, known, dialogue)
             case "=":
                 name, _, value = text.partition(": ")
                 assert answer.headers[name] == value, f"{dialogue}\n\n! {line}"
+            case "^":
+                posted = world.targets.posted.pop(0)[1].content if world.targets.posted else b""
+                compare(line, posted.decode(), known, dialogue)
             case "*":
                 await happen(world, text)
-            case "@" | "#" | "":
-                pass
             case _:
-                raise AssertionError(f"not a line of a transcript: {line}")
+                assert mark in ("@", "#", ""), f"not a line of a transcript: {line}"
+
+
+def compare(line: str, said: str, known: dict[str, str], dialogue: str) -> None:
+    """What stands in the gaps of the line is known from now on."""
+    found = re.fullmatch(pattern(line.partition(" ")[2], known), said)
+    assert found, f"{dialogue}\n\n! {line}\n! got {said}"
+    known |= found.groupdict()
 
 
 async def asked(world: World, text: str, known: dict[str, str]) -> httpx.Response:

@@ -87,6 +87,34 @@ async def test_what_never_left_is_told_from_what_may_have_had_its_effect(error, 
     assert (await problem_of(upstream(answer).purchase(KEY, "wa", "GB"))).problem is problem
 
 
+async def test_an_answer_that_does_not_end_is_given_up_and_may_have_had_its_effect(monkeypatch):
+    sent = []
+
+    async def endless():
+        while True:
+            sent.append(b"7" * 1000)
+            yield sent[-1]
+
+    def answer(request):
+        return httpx.Response(200, content=endless())
+
+    monkeypatch.setattr("proxy.upstream.client.LONGEST_BODY", 10_000)
+    refused = await problem_of(upstream(answer).purchase(KEY, "wa", "GB"))
+    assert str(refused) == "UNCLEAR: purchase: a body of more than 10000 bytes"
+    assert len(sent) == 11
+
+
+async def test_a_redirect_is_followed_with_no_key():
+    seen = []
+
+    def answer(request):
+        seen.append(str(request.url))
+        return httpx.Response(307, headers={"Location": "https://elsewhere/"})
+
+    assert (await problem_of(upstream(answer).purchase(KEY, "wa", "GB"))).problem.is_doubt
+    assert seen == ["https://up/api/v1/customer/purchase"]
+
+
 async def test_a_success_that_says_it_is_none_is_a_refusal():
     def answer(request):
         return httpx.Response(200, json={"success": False, "error": "out of stock", **ORDER})

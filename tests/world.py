@@ -1,5 +1,7 @@
 """The proxy on the sandbox, in one process, on one fake clock."""
 
+import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,6 +12,7 @@ from starlette.applications import Starlette
 from proxy.app import create_app
 from proxy.config import Config, StoreConfig
 from proxy.sandbox import create_sandbox
+from proxy.sandbox.postman import Post
 from proxy.tables import load_codes
 from tests.sockets import sockets_to
 
@@ -29,11 +32,42 @@ class Wire(httpx.ASGITransport):
             raise httpx.RemoteProtocolError(str(error), request=request) from error
 
 
+class Targets:
+    """The other end of forwards: `answers` in turn, then `always`, by address. An exception is
+    raised, a number of seconds is waited.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.posted: list[tuple[float, httpx.Request]] = []
+        self.always: dict[str, Any] = {}
+        self.answers: dict[str, list[Any]] = {}
+        self._clock = clock
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        url = str(request.url)
+        self.posted.append((self._clock(), request))
+        answers = self.answers.get(url)
+        answer = answers.pop(0) if answers else self.always.get(url, 200)
+        if isinstance(answer, Exception):
+            raise answer
+        if isinstance(answer, float):
+            await asyncio.sleep(answer)
+        return answer if isinstance(answer, httpx.Response) else httpx.Response(int(answer or 200))
+
+    def to(self, url: str) -> list[Any]:
+        """The bodies that were posted to an address."""
+        return [json.loads(request.content) for _, request in self.posted if request.url == url]
+
+    def times(self, url: str) -> list[float]:
+        return [at for at, request in self.posted if request.url == url]
+
+
 class World:
     """`ask` speaks to the proxy as a legacy client does, `steer` to the sandbox's control."""
 
-    def __init__(self, app: Starlette, sandbox: Starlette) -> None:
+    def __init__(self, app: Starlette, sandbox: Starlette, targets: Targets | None = None) -> None:
         self.app, self.sandbox = app, sandbox
+        self.targets = targets or Targets(lambda: 0.0)
         self.dialect = ""
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://p")
         self._control = httpx.AsyncClient(transport=Wire(sandbox), base_url="http://s")
@@ -68,11 +102,36 @@ class World:
 @asynccontextmanager
 async def a_world(clock: Callable[[], float], **config: Any) -> AsyncIterator[World]:
     """No SMS comes by itself in it."""
-    sandbox = create_sandbox(clock=clock, sms_after=NEVER, services=SERVICES)
-    store = StoreConfig(url=config.pop("store", "sqlite://"))
-    transport, connect = Wire(sandbox), sockets_to(sandbox)
+    apps: list[Starlette] = []
+    sandbox = create_sandbox(clock=clock, sms_after=NEVER, services=SERVICES, post=post_to(apps))
+    async with sandbox.router.lifespan_context(sandbox), a_proxy(clock, sandbox, **config) as world:
+        apps.append(world.app)
+        yield world
+
+
+@asynccontextmanager
+async def a_proxy(
+    clock: Callable[[], float], sandbox: Starlette, **config: Any
+) -> AsyncIterator[World]:
+    """One life of the proxy on a sandbox."""
+    targets, store = Targets(clock), StoreConfig(url=config.pop("store", "sqlite://"))
     app = create_app(
-        Config(store=store, **config), clock=clock, transport=transport, connect=connect
+        Config(store=store, **config),
+        clock=clock,
+        transport=Wire(sandbox),
+        connect=sockets_to(sandbox),
+        outward=httpx.MockTransport(targets),
     )
     async with app.router.lifespan_context(app):
-        yield World(app, sandbox)
+        yield World(app, sandbox, targets)
+
+
+def post_to(apps: list[Starlette]) -> Post:
+    """Carries the sandbox's events to the last of the apps."""
+
+    async def post(url: str, headers: dict[str, str], body: bytes) -> int:
+        transport = httpx.ASGITransport(apps[-1])
+        async with httpx.AsyncClient(transport=transport) as http:
+            return (await http.post(url, headers=headers, content=body)).status_code
+
+    return post

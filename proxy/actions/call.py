@@ -24,6 +24,7 @@ from proxy.pushes import Pushes
 from proxy.reads import Reads
 from proxy.store import Store
 from proxy.tally import Tally
+from proxy.targets import Targets
 from proxy.upstream.budget import Budget
 from proxy.upstream.cache import Cache
 from proxy.upstream.catalogue import Catalogue
@@ -36,6 +37,7 @@ class House:
 
     programs: Programs
     ceilings: Ceilings
+    targets: Targets
     tally: Tally
     budget: Budget
     upstream: Upstream

@@ -53,13 +53,28 @@ async def cancel_activation(call: Call) -> Answer:
 
 async def _looked(call: Call, *, whole: bool = False) -> View:
     activation = await call.activation()
+    if not activation.was_asked:
+        activation.was_asked = True
+        _happened(call, activation, "asked")
     await call.house.reads.look(call.key, activation, whole=whole)
     view = call.view(activation)
+    _note_answer(call, view)
     if view.phase is Phase.RECEIVED and view.sms and not activation.was_read:
         activation.was_read = True
         if view.sms.received_at:
             call.house.tally.read_after(view.now - view.sms.received_at)
     return view
+
+
+def _note_answer(call: Call, view: View) -> None:
+    story = call.house.tally.story(view.order.id)
+    is_new = bool(story) and story[-1].what in ("asked", "sms")
+    if is_new and view.phase is Phase.RECEIVED:
+        _happened(call, view.activation, "answered")
+
+
+def _happened(call: Call, activation: Activation, what: str) -> None:
+    call.house.tally.happened(activation.order.id, what, call.house.upstream.now())
 
 
 async def _set(call: Call, wish: int | None) -> Step:
@@ -81,6 +96,7 @@ async def _carried_out(call: Call, wish: int | None) -> Step:
     match step.act:
         case Act.FINISH:
             activation.finished = True
+            _happened(call, activation, "finished")
             await call.house.orders.save(call.key, activation)
         case Act.RETRY:
             await _ask_again(call, activation)
@@ -96,6 +112,7 @@ async def _carried_out(call: Call, wish: int | None) -> Step:
 async def _ask_again(call: Call, activation: Activation) -> None:
     """Waiting for one more message begins whether or not the upstream passes the wish on."""
     before, activation.asked_at = activation.asked_at, len(activation.order.messages)
+    _happened(call, activation, "asked_again")
     try:
         await call.house.upstream.retry(call.key, activation.order.id)
     except ProblemError as error:

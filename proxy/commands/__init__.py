@@ -9,5 +9,6 @@ from proxy.commands.doctor import doctor
 from proxy.commands.explain import explain
 from proxy.commands.health import health
 from proxy.commands.lookup import lookup
+from proxy.commands.webhooks import webhooks
 
-COMMANDS: Sequence[click.Command] = (check, doctor, explain, health, lookup)
+COMMANDS: Sequence[click.Command] = (check, doctor, explain, health, lookup, webhooks)

@@ -31,6 +31,8 @@ async def examine(
     progress("the port")
     yield await machine.port(config.listen)
     yield machine.store(config)
+    if forwards := machine.forwards(config):
+        yield forwards
     async for finding in _upstream(config, programs, progress):
         yield finding
 

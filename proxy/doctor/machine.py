@@ -113,6 +113,25 @@ def _on_a_server(config: Config) -> Finding:
     return good("store", f"PostgreSQL, version {version}, {owed or 'no'} calls are owed")
 
 
+def forwards(config: Config) -> Finding | None:
+    """None where nobody is to be told of SMS, or there is no store of this version to look into."""
+    path, is_on_a_server = file_of(config.store.url), config.store.url.startswith("postgres")
+    if not config.forward or not (is_on_a_server or (path and path.exists())):
+        return None
+    try:
+        with glance(config.store.url) as seen:
+            if seen.version != len(STEPS):
+                return None
+            waiting, dead = seen.forwards()
+    except StoreError as error:
+        return wrong("forward", f"{error}")
+    says = f"{len(config.forward)} targets, {waiting} SMS on their way"
+    if not dead:
+        return good("forward", says)
+    fix = "the log of the proxy names the target and why; mend it"
+    return wrong("forward", f"{says}, {dead} given up after eight attempts: {fix}")
+
+
 def _contents(seen: Glance, path: Path) -> Finding:
     held, size = is_held(path), path.stat().st_size // 1024
     version, known = seen.version, len(STEPS)

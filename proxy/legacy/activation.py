@@ -13,6 +13,9 @@ from proxy.model import OVER, Order, OrderState, Sms
 MAX_ID = 2**31 - 1
 """The official Java client reads an id with Integer.parseInt."""
 
+LATE_SECONDS = 60.0
+"""How long after the end of an order its last SMS may be read."""
+
 
 @dataclass(slots=True)
 class Activation:
@@ -47,8 +50,12 @@ class Activation:
     """When its socket last said that something has come, on the monotonic clock."""
     read_at: float = 0.0
     """When the order itself, not just its row in the list, was last read: upstream's clock."""
+    was_asked: bool = False
+    """A client has asked what became of it."""
     was_read: bool = False
     """A client has been given a code of it."""
+    forwarded: tuple[str, ...] = ()
+    """The texts of the SMS that are queued for the targets of the configuration, or were."""
     is_confirmed: bool = False
     """The end was said by the order itself; a row of the list could hide an SMS."""
 
@@ -108,6 +115,35 @@ class Activation:
     def is_only_pushed(self) -> bool:
         """A socket has told its code; the order itself has not shown any."""
         return bool(self.order.messages) and all(sms.pushed for sms in self.order.messages)
+
+    @property
+    def unforwarded(self) -> list[Sms]:
+        """The messages that no target was to get so far."""
+        left, fresh = list(self.forwarded), []
+        for sms in self.order.messages:
+            if sms.text in left:
+                left.remove(sms.text)
+            else:
+                fresh.append(sms)
+        # What was only pushed may be worded otherwise in the order itself.
+        codes = {find_code(text) for text in left} - {None}
+        return [sms for sms in fresh if find_code(sms.text) not in codes]
+
+    def nth(self, sms: Sms) -> int:
+        """How many messages with the same code came before it."""
+        before = self.order.messages[: self.order.messages.index(sms)]
+        return sum(code_of(other) == code_of(sms) for other in before)
+
+    @property
+    def is_hinted(self) -> bool:
+        """It was told that something has come, and nobody has read what."""
+        return self.hinted_at > self.tried_at
+
+    def is_expecting(self, now: float) -> bool:
+        """A read may show an SMS that nobody knows, also a second one that was not asked for."""
+        if self.finished or self.cancelling or (self.order.expires_at or now) + LATE_SECONDS < now:
+            return False
+        return not self.is_settled or self.is_only_pushed or self.is_hinted
 
     @property
     def is_worth_keeping(self) -> bool:

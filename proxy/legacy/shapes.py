@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from proxy.legacy import answers, status
-from proxy.legacy.activation import View, code_of
+from proxy.legacy.activation import Activation, View, code_of
 from proxy.legacy.answers import Answer, without_sql
 from proxy.legacy.status import Phase
 from proxy.model import OVER, Sms
@@ -184,6 +184,17 @@ class Shapes:
     def no_operators(self) -> Answer:
         return answers.json({"status": "error", "error": "OPERATORS_NOT_FOUND"})
 
+    def forward(self, activation: Activation, sms: Sms, country: int) -> Map:
+        """What the old server posted to its customer when an SMS came."""
+        return {
+            "activationId": activation.id,
+            "service": activation.service,
+            "text": sms.text,
+            "code": code_of(sms),
+            "country": country,
+            "receivedAt": stamp(came(activation, sms)),
+        }
+
     def done(self, word: str) -> Answer:
         """What finishActivation and cancelActivation answer."""
         return answers.text(word)
@@ -209,3 +220,7 @@ def stamp(instant: float) -> str:
 
 def arrived(view: View, sms: Sms) -> str:
     return stamp(sms.received_at or view.bought_at)
+
+
+def came(activation: Activation, sms: Sms) -> float:
+    return sms.received_at or activation.order.created_at or 0.0

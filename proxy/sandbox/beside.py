@@ -14,10 +14,13 @@ The sandbox is ready: a simulated upstream, no key and no money needed. Copy and
   ID=$(echo $NUMBER | cut -d: -f2)
   curl -w '\\n' "$U&action=getStatus&id=$ID"     # again after {sms_after:g} s: the code
   curl -w '\\n' "$U&action=setStatus&id=$ID&status=6"
-
+{console}
 Ctrl-C ends it.
 """
 
+_CONSOLE = """
+Or open {url}{path} in a browser.
+"""
 
 _UPSTREAM_LINES = """\
 The simulated upstream is ready; any key has an account. Point a proxy at it:
@@ -32,8 +35,10 @@ def upstream_lines(url: str) -> str:
     return _UPSTREAM_LINES.format(url=url)
 
 
-def lines_to_copy(url: str, sms_after: float) -> str:
-    return _LINES.format(url=url, sms_after=sms_after)
+def lines_to_copy(url: str, sms_after: float, console: str | None = None) -> str:
+    """`console` is the path of the console, where there is one."""
+    shown = _CONSOLE.format(url=url, path=console) if console else ""
+    return _LINES.format(url=url, sms_after=sms_after, console=shown)
 
 
 def beside(proxy: ASGIApp, sandbox: Starlette) -> ASGIApp:

@@ -25,6 +25,7 @@ from proxy.sandbox.wishes import (
     OfferWish,
     Phone,
     Push,
+    Reset,
     SocketWish,
     Text,
     WebhookWish,
@@ -45,8 +46,8 @@ def overview(simulation: Simulation) -> Body:
     }
 
 
-def reset(simulation: Simulation) -> Body:
-    simulation.reset()
+def reset(simulation: Simulation, wish: Reset) -> Body:
+    simulation.reset(wish.seed)
     return clock(simulation)
 
 
@@ -208,7 +209,7 @@ class Control:
 
 CONTROLS = (
     Control("GET", "/sandbox", overview, "this list, and every switch, fault and scenario"),
-    Control("POST", "/sandbox/reset", reset, "everything as at the start"),
+    Control("POST", "/sandbox/reset", reset, "everything as at the start", Reset),
     Control("GET", "/sandbox/clock", clock, "what time it is in the sandbox"),
     Control("POST", "/sandbox/clock", push, "push the clock forward by `seconds`", Push),
     Control("GET", "/sandbox/switches", switches, "the switches and their allowed values"),

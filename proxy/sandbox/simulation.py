@@ -70,20 +70,18 @@ class Simulation:
         self.sockets: set[Socket] = set()
         self._services, self._switches = services, switches
         self._clock, self._sms_after, self._seed, self._post = clock, sms_after, seed, post
-        self._begin()
+        self._begin(seed)
 
-    def reset(self) -> None:
+    def reset(self, seed: int | None = None) -> None:
         self.deliveries.stop()
-        self._begin()
+        self._begin(self._seed if seed is None else seed)
 
-    def _begin(self) -> None:
+    def _begin(self, seed: int) -> None:
         catalogue = Catalogue(self._services)
-        self.world = World(catalogue, self._switches, self._clock, self._sms_after, self._seed)
+        self.world = World(catalogue, self._switches, self._clock, self._sms_after, seed)
         self.world.changed = self._changed
-        self.deliveries = Deliveries(
-            self.world, self._post, random.Random(f"webhooks {self._seed}")
-        )
-        self.faults = Faults(random.Random(self._seed))
+        self.deliveries = Deliveries(self.world, self._post, random.Random(f"webhooks {seed}"))
+        self.faults = Faults(random.Random(seed))
         self.log: deque[LogLine] = deque(maxlen=LOG_LINES)
         self.mute(None, False)
         self.drop(None)

@@ -36,6 +36,12 @@ class Text(Which, kw_only=True):
     after: Seconds = 0.0
 
 
+class Reset(Wish, kw_only=True):
+    """With another `seed` order ids and numbers are drawn that were not there before."""
+
+    seed: int | None = None
+
+
 class Push(Wish, kw_only=True):
     seconds: Seconds
 

@@ -2,13 +2,24 @@
 
 from proxy.store.contract import NO_EXTRA, Lost, Store, StoreError, Taken
 from proxy.store.glance import Glance, file_of, glance, is_held, read_ledger
-from proxy.store.rows import Answer, Ceiling, Change, Entry, Kept, Owed, OwedKind
+from proxy.store.rows import (
+    Answer,
+    Ceiling,
+    Change,
+    Entry,
+    Forward,
+    Kept,
+    Owed,
+    OwedKind,
+    Subscription,
+)
 
 __all__ = [
     "Answer",
     "Ceiling",
     "Change",
     "Entry",
+    "Forward",
     "Glance",
     "Kept",
     "Lost",
@@ -16,6 +27,7 @@ __all__ = [
     "OwedKind",
     "Store",
     "StoreError",
+    "Subscription",
     "Taken",
     "file_of",
     "glance",

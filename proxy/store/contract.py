@@ -4,7 +4,16 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from proxy.errors import Problem
-from proxy.store.rows import Answer, Ceiling, Change, Entry, Kept, Owed
+from proxy.store.rows import (
+    Answer,
+    Ceiling,
+    Change,
+    Entry,
+    Forward,
+    Kept,
+    Owed,
+    Subscription,
+)
 
 NO_EXTRA = "store.url: PostgreSQL needs the extra: pip install 'virtualsms-proxy[postgres]'"
 
@@ -133,6 +142,39 @@ class Store(Protocol):
         """Orders and ledger lines older than that, save orders that something is owed for; the
         ledger has a time of its own where one is given.
         """
+
+    async def holders(self, order: str) -> list[Kept]:
+        """The order as each key has it that it is kept for."""
+
+    async def forwards(self, target: str, most: int) -> list[Forward]:
+        """What is to be delivered to a target, the earliest due first."""
+
+    async def all_forwards(self) -> list[Forward]:
+        """What is to be delivered to anybody."""
+
+    async def queue(self, *forwards: Forward) -> None:
+        """Those of another store."""
+
+    async def forward_counts(self) -> dict[tuple[str, bool], int]:
+        """How many wait, by target and whether they are dead."""
+
+    async def delivered(self, forward: Forward) -> None: ...
+
+    async def retry_forward(self, forward: Forward, due: float | None) -> None:
+        """It was not delivered: again at that time, or never."""
+
+    async def drop_forwards(self, target: str, count: int) -> None:
+        """So many of them, the oldest dead ones first."""
+
+    async def has_event(self, id: str) -> bool: ...
+
+    async def note_event(self, id: str, at: float, before: float) -> None:
+        """It has come. Those that came `before` are forgotten."""
+
+    async def subscriptions(self) -> list[Subscription]: ...
+
+    async def subscribe(self, subscription: Subscription) -> None:
+        """The one of its key from now on; durable, for its secret is told only once."""
 
     async def close(self) -> None:
         """What was asked for before is written first."""

@@ -28,6 +28,10 @@ async def copy(source: Store, target: Store) -> Copied:
         await target.book(*entries[start : start + BATCH])
     for answer in await source.answers():
         target.remember(answer)
+    for start in range(0, len(forwards := await source.all_forwards()), BATCH):
+        await target.queue(*forwards[start : start + BATCH])
+    for subscription in await source.subscriptions():
+        await target.subscribe(subscription)
     for row in owed:
         await target.owe(row)
     return Copied(orders, len(owed), len(entries))

@@ -101,6 +101,12 @@ class Glance:
         ).fetchall()
         return {OwedKind(kind): count for kind, count in rows}
 
+    def forwards(self) -> tuple[int, int]:
+        """How many SMS wait for their targets, and how many are given up."""
+        sql = "select coalesce(sum(1 - dead), 0), coalesce(sum(dead), 0) from forwards"
+        waiting, dead = self._db.execute(sql).fetchone()
+        return int(waiting), int(dead)
+
     def requests(self, key: str, since: float) -> int:
         """How many a key has spent since then."""
         return int(self._db.execute(self._requests, (key, since)).fetchone()[0])

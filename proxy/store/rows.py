@@ -1,13 +1,37 @@
 """The rows that a store keeps. Pure."""
 
 import enum
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from sys import intern
 from typing import Any
 
 import msgspec
 
 from proxy.model import Key, Order
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """An SMS on its way to a target of the configuration; `target` is its address."""
+
+    id: str
+    target: str
+    body: bytes
+    at: float
+    """When it was queued; like `due`, on this machine's wall clock."""
+    due: float
+    tries: int = 0
+    """How many have failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A webhook of the upstream that this proxy has made: only a store knows its secret."""
+
+    key: str
+    """The hash of the upstream key."""
+    id: str
+    secret: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +50,8 @@ class Kept:
     asked_at: int | None = None
     wish: str = ""
     """getNumberV2's `orderId`: the client's own name for what it wished."""
+    forwards: tuple[Forward, ...] = ()
+    """To be queued in the same transaction; not read back."""
 
 
 class OwedKind(enum.Enum):

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from proxy.errors import Problem
 from proxy.model import Key, merge
-from proxy.store.rows import Ceiling, Entry, Kept, Owed, OwedKind, packed, unpacked
+from proxy.store.rows import Ceiling, Entry, Forward, Kept, Owed, OwedKind, packed, unpacked
 
 # One step for each version; a store of an older one takes those that it lacks.
 STEPS = (
@@ -70,6 +70,30 @@ create index ledger_by_key on ledger (key, at);
 create index ledger_by_order on ledger (order_id);
 update orders set expires_at = coalesce(json_extract(cast(body as text), '$.expires_at'), 0);
 update owed set key = sha256(secret);
+""",
+    """
+create table forwards (
+    id text not null,
+    target text not null,
+    body blob not null,
+    at real not null,
+    due real not null,
+    tries integer not null,
+    dead integer not null,
+    primary key (target, id)
+) without rowid;
+create index forwards_by_due on forwards (target, dead, due);
+create table events (
+    id text primary key,
+    at real not null
+) without rowid;
+create index events_by_time on events (at);
+create table subscriptions (
+    key text primary key,
+    id text not null,
+    secret text not null
+) without rowid;
+create index orders_by_order on orders (order_id);
 """,
     """
 alter table owed add column owner text not null default '';
@@ -136,7 +160,9 @@ class Database(Protocol):
 
 
 def keep(db: Database, kept: Iterable[Kept]) -> None:
-    """What another replica has seen of an order is kept beside what this one has."""
+    """What another replica has seen of an order is kept beside what this one has; and what is to
+    be forwarded of it is queued with it, once.
+    """
     for row in sorted(kept, key=lambda row: (row.key, row.order.id)):
         found = db.execute(KNOWN, (row.key, row.order.id)).fetchone()
         order = merge(unpacked(found[0]), row.order) if found else row.order
@@ -156,6 +182,13 @@ def keep(db: Database, kept: Iterable[Kept]) -> None:
                 order.expires_at or 0.0,
             ),
         )
+        for forward in row.forwards:
+            queue(db, forward)
+
+
+def queue(db: Database, forward: Forward) -> None:
+    row = (forward.id, forward.target, forward.body, forward.at, forward.due, forward.tries)
+    db.execute("insert into forwards values (?, ?, ?, ?, ?, ?, 0) on conflict do nothing", row)
 
 
 def owe(db: Database, owed: Owed, secret: str, owner: str) -> bool:
@@ -189,6 +222,18 @@ def owed(row: Any, secret: str) -> Owed:
         key = Key(secret, owner)
     what = (service, country, at, order, wish, cents, bool(unclear))
     return Owed(id, OwedKind(kind), key, *what)
+
+
+def forget(db: Database, before: float, money_before: float) -> None:
+    """What is older than that, save orders that something is owed for."""
+    owed = "select order_id from owed"
+    db.execute(f"delete from orders where created_at < ? and order_id not in ({owed})", (before,))
+    db.execute("delete from ledger where at < ?", (money_before,))
+    for table in ("spent", "answers"):
+        db.execute(f"delete from {table} where at < ?", (before,))
+    # Dead ones, and a day later those of a target that is no more: no other lives so long.
+    forwards = "delete from forwards where at < ? and (dead = 1 or at < ?)"
+    db.execute(forwards, (before, before - 86_400))
 
 
 def spent(db: Database, key: str, since: float) -> int:

@@ -10,6 +10,7 @@ from proxy.errors import Problem
 from proxy.store import schema
 from proxy.store.commits import Commits, Wish
 from proxy.store.contract import Lost, StoreError, Taken
+from proxy.store.outbox import Outbox
 from proxy.store.rows import Answer, Ceiling, Entry, Kept, Owed
 from proxy.store.schema import Database
 
@@ -27,7 +28,7 @@ on conflict (name) do update set at = excluded.at, body = excluded.body
 """
 
 
-class SqlStore:
+class SqlStore(Outbox):
     """Works in threads of its own. `replica` is what stands for this process in the rows that it
     owns.
     """
@@ -198,16 +199,7 @@ class SqlStore:
 
     async def forget(self, before: float, money_before: float | None = None) -> None:
         books = before if money_before is None else money_before
-
-        def write(db: Database) -> None:
-            owed = "select order_id from owed"
-            sql = f"delete from orders where created_at < ? and order_id not in ({owed})"
-            db.execute(sql, (before,))
-            db.execute("delete from ledger where at < ?", (books,))
-            for table in ("spent", "answers"):
-                db.execute(f"delete from {table} where at < ?", (before,))
-
-        await self._write(write)
+        await self._write(lambda db: schema.forget(db, before, books))
 
     async def _read(self, sql: str, *values: Any) -> list[Any]:
         return await self._run(lambda: self._look(lambda db: db.execute(sql, values).fetchall()))

@@ -35,7 +35,6 @@ create table shares (
 create unique index ledger_once on ledger (order_id, kind) where kind in ('charge', 'refund');
 create index orders_by_id on orders (key, id);
 create index orders_by_wish on orders (key, wish) where wish <> '';
-create index orders_by_order on orders (order_id);
 create index owed_by_owner on owed (owner);
 create function tell_replicas() returns trigger language plpgsql as $$
 begin
@@ -47,11 +46,11 @@ create trigger orders_are_told after insert or update on orders
     for each row execute function tell_replicas();
 """
 
-# Each step, with what only replicas need: they came with the fourth.
+# Each step, with what only replicas need: they came with the fifth.
 STEPS = tuple(
     # What brings older rows up to date is of no use: there are none.
     re.sub("|".join(WORDS), lambda word: WORDS[word[0]], re.sub("(?m)^update .*;$", "", step))
-    for step in (*schema.STEPS[:3], schema.STEPS[3] + SHARED, *schema.STEPS[4:])
+    for step in (*schema.STEPS[:4], schema.STEPS[4] + SHARED, *schema.STEPS[5:])
 )
 
 LOCK = 7_463_519

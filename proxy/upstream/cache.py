@@ -105,6 +105,11 @@ class Cache(Generic[K, V]):
         self._kept.pop(key, None)
         self._reads.pop(key, None)
 
+    def clear(self) -> None:
+        """Forget all answers."""
+        for key in list(self._kept):
+            self.drop(key)
+
     def _expire(self, key: K) -> None:
         """Where the answer is still held, it stands no longer."""
         if kept := self._kept.get(key):

@@ -1,4 +1,4 @@
-"""The calls of VirtualSMS's customer API. The only file that imports httpx.
+"""The calls of VirtualSMS's customer API.
 
 Every failure is a ProblemError: what the upstream refused by its own word, TRY_AGAIN when the
 request never left, UNCLEAR when it may have had its effect.
@@ -10,26 +10,26 @@ import time
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from functools import partial
-from http.cookiejar import CookieJar, DefaultCookiePolicy
-from ssl import SSLContext
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urlencode
 
-import httpx
+import msgspec
 
 from proxy.errors import Problem, ProblemError, classify
 from proxy.model import Key, Market, Order, Price, Service, Transaction
-from proxy.tally import Tally
-from proxy.upstream import wire
+from proxy.tally import TRIAL, Tally
+from proxy.tally import Sent as Noted
+from proxy.upstream import hooks, wire
 from proxy.upstream.budget import Budget
 from proxy.upstream.cache import Cache
+from proxy.upstream.hooks import Delivery, Sent, Webhook
+from proxy.upstream.http import Http, HttpError, NotSentError, Reply, Transport, trusted
 from proxy.upstream.window import Urgency
 
 T = TypeVar("T")
-Transport = httpx.AsyncBaseTransport
 
-# httpx walks its whole pool at every call: a small pool is a fast one.
-POOL = 16
+LONGEST_BODY = 16 * 1024 * 1024
 # A purchase that was sent runs on behind its client's deadline, for at most this long.
 LONGEST_PURCHASE = 60.0
 # Other calls end before their client's deadline, so that an old answer can still be given.
@@ -50,6 +50,7 @@ class Endpoint(NamedTuple):
     """None: its caller has it admitted, and so knows when it is sent."""
 
 
+HOOKS = "/customer/webhooks"
 ENDPOINTS = MappingProxyType(
     {
         "balance": Endpoint("GET", "/customer/balance", Urgency.LIST),
@@ -64,11 +65,15 @@ ENDPOINTS = MappingProxyType(
         "swap": Endpoint("POST", "/customer/swap/{id}", Urgency.PAID),
         "transactions": Endpoint("GET", "/customer/transactions", Urgency.CATALOGUE),
         "retry": Endpoint("POST", "/orders/{id}/retry", Urgency.PAID),
+        "webhooks": Endpoint("GET", HOOKS, Urgency.CATALOGUE),
+        "webhook_create": Endpoint("POST", HOOKS, Urgency.CATALOGUE),
+        "webhook": Endpoint("GET", f"{HOOKS}/{{id}}", Urgency.CATALOGUE),
+        "webhook_change": Endpoint("PATCH", f"{HOOKS}/{{id}}", Urgency.CATALOGUE),
+        "webhook_delete": Endpoint("DELETE", f"{HOOKS}/{{id}}", Urgency.CATALOGUE),
+        "webhook_test": Endpoint("POST", f"{HOOKS}/{{id}}/test", Urgency.CATALOGUE),
+        "webhook_deliveries": Endpoint("GET", f"{HOOKS}/{{id}}/deliveries", Urgency.CATALOGUE),
     }
 )
-
-# Raised before a byte of the request left: nothing can have happened upstream.
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
 class Upstream:
@@ -89,8 +94,8 @@ class Upstream:
         self._url = url
         self._transport = transport
         # Slow purchases hold their connections for long; they must not stop every read.
-        self._reads: httpx.AsyncClient | None = None
-        self._purchases: httpx.AsyncClient | None = None
+        self._reads: Http | None = None
+        self._purchases: Http | None = None
         self._timeout = timeout
         self._clock = clock
         self.ahead: float | None = None
@@ -101,7 +106,7 @@ class Upstream:
     async def close(self) -> None:
         for http in (self._reads, self._purchases):
             if http:
-                await http.aclose()
+                await http.close()
         self._budget.close()
 
     def now(self) -> float:
@@ -149,13 +154,10 @@ class Upstream:
     async def purchase(self, key: Key, service: str, country: str) -> Order:
         """Spends money, and is not idempotent: never repeat it after UNCLEAR."""
         body = {"service": service, "country": country}
-        # A purchase that still waits for a connection when its client is told to try again is not
-        # sent any more.
-        limits = httpx.Timeout(self._timeout / 3, read=LONGEST_PURCHASE)
-        return await self._call("purchase", wire.purchased, key, json=body, timeout=limits)
+        return await self._call("purchase", wire.purchased, key, json=body)
 
     async def order(self, key: Key, order: str) -> Order:
-        return await self._call("order", wire.order, key, order=order)
+        return await self._call("order", wire.order, key, id=order)
 
     async def orders(self, key: Key) -> tuple[Order, ...]:
         """Newest first, without their messages; the upstream lists 200 rows at most, maybe 50."""
@@ -163,15 +165,41 @@ class Upstream:
         return await self._call("orders", wire.orders, key, params=params)
 
     async def cancel(self, key: Key, order: str) -> None:
-        await self._call("cancel", wire.cancelled, key, order=order, json={})
+        await self._call("cancel", wire.cancelled, key, id=order, json={})
 
     async def swap(self, key: Key, order: str) -> Order:
         """Another number for the order, free. The answer may carry a new order id."""
-        return await self._call("swap", wire.purchased, key, order=order, json={})
+        return await self._call("swap", wire.purchased, key, id=order, json={})
 
     async def retry(self, key: Key, order: str) -> None:
         """Asks for one more SMS to the same number."""
-        await self._call("retry", lambda data: None, key, order=order, json={})
+        await self._call("retry", lambda data: None, key, id=order, json={})
+
+    async def webhooks(self, key: Key) -> tuple[Webhook, ...]:
+        """The subscriptions of the account."""
+        return await self._call("webhooks", hooks.webhooks, key)
+
+    async def create_webhook(self, key: Key, **fields: Any) -> Webhook:
+        """With its secret, told only now. `fields`: url, events, description, threshold."""
+        return await self._call("webhook_create", hooks.webhook, key, json=fields)
+
+    async def webhook(self, key: Key, id: str) -> Webhook:
+        return await self._call("webhook", hooks.webhook, key, id=id)
+
+    async def change_webhook(self, key: Key, id: str, **fields: Any) -> Webhook:
+        """`fields` as to create, and active, paused."""
+        return await self._call("webhook_change", hooks.webhook, key, id=id, json=fields)
+
+    async def delete_webhook(self, key: Key, id: str) -> None:
+        await self._call("webhook_delete", lambda data: None, key, id=id)
+
+    async def test_webhook(self, key: Key, id: str) -> Sent:
+        return await self._call("webhook_test", hooks.sent, key, id=id, json={})
+
+    async def deliveries(self, key: Key, id: str, limit: int, offset: int) -> tuple[Delivery, ...]:
+        """What was sent to a subscription, newest first: at most 500."""
+        params = {"limit": str(limit), "offset": str(offset)}
+        return await self._call("webhook_deliveries", hooks.deliveries, key, id=id, params=params)
 
     async def _call(
         self,
@@ -179,11 +207,11 @@ class Upstream:
         read: Callable[[Any], T],
         key: Key | None = None,
         *,
-        order: str = "",
+        id: str = "",
         **request: Any,
     ) -> T:
         try:
-            answer = await self._answer(call, read, key, order, request)
+            answer = await self._answer(call, read, key, id, request)
         except ProblemError as error:
             self._tally.count("upstream_calls", call, error.problem.name.lower())
             # Too many requests are one key's trouble, and no news of the upstream.
@@ -199,94 +227,91 @@ class Upstream:
         call: str,
         read: Callable[[Any], T],
         key: Key | None,
-        order: str,
+        id: str,
         request: Mapping[str, Any],
     ) -> T:
-        method, path, urgency = ENDPOINTS[call]
-        headers = {"X-API-Key": key.secret} if key else {}
+        _, path, urgency = ENDPOINTS[call]
+        headers = {"Accept": "application/json"} | ({"X-API-Key": key.secret} if key else {})
         is_purchase = call == "purchase"
         http = self._client(is_purchase)
         try:
             async with asyncio.timeout(LONGEST_PURCHASE if is_purchase else self._timeout * SHARE):
                 if urgency is not None:
                     await self.admit(call, key, urgency)
-                response = await http.request(
-                    method, path.format(id=order), headers=headers, **request
-                )
+                reply = await _sent(http, call, path.format(id=id), headers, request)
         except TimeoutError as error:
             raise ProblemError(Problem.UNCLEAR, f"{call}: no answer in time") from error
-        except _NOT_SENT as error:
-            raise ProblemError(Problem.TRY_AGAIN, _said(call, error)) from error
-        except httpx.HTTPError as error:
-            raise ProblemError(Problem.UNCLEAR, _said(call, error)) from error
-        self._look_at_clock(response)
-        self._note(call, key, response)
-        return read(_body(call, response, key))
+        except NotSentError as error:
+            raise ProblemError(Problem.TRY_AGAIN, f"{call}: {error}") from error
+        except HttpError as error:
+            raise ProblemError(Problem.UNCLEAR, f"{call}: {error}") from error
+        self._look_at_clock(reply)
+        self._note(call, key, reply)
+        return read(_body(call, reply, key))
 
-    def _client(self, for_purchases: bool) -> httpx.AsyncClient:
+    def _client(self, for_purchases: bool) -> Http:
         """Made at the first call: reading the certificates of the system takes its time."""
         if self._reads is None or self._purchases is None:
-            verify = httpx.create_ssl_context() if self._url.startswith("https") else False
-            make = partial(_client, self._url, self._timeout, self._transport, verify)
-            self._reads, self._purchases = make(), make()
+            certificates, transport = trusted(self._url), self._transport
+            make = partial(Http, self._url, trusted=certificates, transport=transport)
+            self._reads = make(self._timeout, LONGEST_BODY)
+            # A purchase that still waits for a connection when its client is told to try again is
+            # not sent any more.
+            self._purchases = make(self._timeout / 3, LONGEST_BODY, read=LONGEST_PURCHASE)
         return self._purchases if for_purchases else self._reads
 
     def _check(self, call: str, key: Key | None) -> None:
         if key and self._refused.is_fresh(key.upstream):
             raise ProblemError(Problem.BAD_KEY, f"{call}: refused a moment ago")
 
-    def _note(self, call: str, key: Key | None, response: httpx.Response) -> None:
+    def _note(self, call: str, key: Key | None, reply: Reply) -> None:
         """What the answer says of the key and of its budget."""
-        status, headers = response.status_code, response.headers
+        status, headers = reply.status, reply.headers
         if status == 429:
             seconds = wire.retry_after(headers.get("Retry-After", ""), self.now())
-            limit = wire.per_minute(headers.get("X-RateLimit-Limit", ""), response.content)
+            limit = wire.per_minute(headers.get("X-RateLimit-Limit", ""), reply.content)
             self._budget.refused(key, call, seconds, limit)
             return
         self._budget.answered(key, call)
-        said = wire.error_text(response.content)
+        said = wire.error_text(reply.content)
         if key and status == 401 and classify(call, status, said) is Problem.BAD_KEY:
             self._refused.put(key.upstream, None)
 
-    def _look_at_clock(self, response: httpx.Response) -> None:
+    def _look_at_clock(self, reply: Reply) -> None:
         try:
-            date = parsedate_to_datetime(response.headers.get("Date", "")).timestamp()
+            date = parsedate_to_datetime(reply.headers.get("Date", "")).timestamp()
         except (ValueError, OverflowError):
             return
         self.ahead = date - self._clock()
 
 
-def _client(
-    url: str, timeout: float, transport: Transport | None, verify: SSLContext | bool
-) -> httpx.AsyncClient:
-    return httpx.AsyncClient(
-        verify=verify,
-        base_url=url,
-        headers={"Accept": "application/json", "User-Agent": "virtualsms-proxy"},
-        timeout=timeout,
-        limits=httpx.Limits(max_connections=POOL, max_keepalive_connections=POOL),
-        transport=transport,
-        # A cookie set for one key must not go out with another.
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        # The sandbox on this machine is not reached through a proxy of the environment.
-        trust_env=httpx.URL(url).host not in ("127.0.0.1", "localhost", "::1"),
-    )
-
-
-def _body(call: str, response: httpx.Response, key: Key | None) -> Any:
+def _body(call: str, reply: Reply, key: Key | None) -> Any:
     """The JSON of a success; every refusal is raised."""
-    if response.is_success:
-        data = wire.decode(response.content)
+    if reply.is_success:
+        data = None if reply.status == 204 else wire.decode(reply.content)
         if not (isinstance(data, dict) and data.get("success") is False):
             return data
-    said = wire.error_text(response.content)
+    said = wire.error_text(reply.content)
     if key:
         said = said.replace(key.secret, "[key]")
-    problem = classify(call, response.status_code, said)
-    detail = f"{call}: HTTP {response.status_code} {said[:200]}".rstrip()
-    seconds = wire.wait_seconds(response.content)
-    raise ProblemError(problem, detail, seconds=seconds, failed=response.status_code >= 500)
+    problem = classify(call, reply.status, said)
+    detail = f"{call}: HTTP {reply.status} {said[:200]}".rstrip()
+    seconds = wire.wait_seconds(reply.content)
+    raise ProblemError(problem, detail, seconds=seconds, failed=reply.status >= 500)
 
 
-def _said(call: str, error: Exception) -> str:
-    return f"{call}: {type(error).__name__} {error}".rstrip()
+async def _sent(
+    http: Http, call: str, path: str, headers: Mapping[str, str], request: Mapping[str, Any]
+) -> Reply:
+    """The answer. Where the client's request is a trial, the call is noted, its key is not."""
+    method, trial, begun, status = ENDPOINTS[call].method, TRIAL.get(), time.monotonic(), 0
+    try:
+        reply = await http.request(method, path, headers, **request)
+        status = reply.status
+        return reply
+    finally:
+        if trial is not None:
+            address = f"{path}?{urlencode(request.get('params') or {})}".rstrip("?")
+            body = msgspec.json.encode(request["json"]).decode() if "json" in request else ""
+            seconds = time.monotonic() - begun
+            trial.append(Noted(call, method, address, body, status, seconds))

@@ -107,14 +107,14 @@ def order(data: Any) -> Order:
     phone = str(_first(row, "phone_number", "phone") or "")
     return Order(
         id=_text(row, "order_id", "id"),
-        phone="".join(char for char in phone if char in "0123456789"),
+        phone=digits(phone),
         service=intern(str(_first(row, "service", "service_id") or "")),
         country=intern(str(_first(row, "country", "country_id") or "").upper()),
         state=STATES.get(str(row.get("status")).lower(), OrderState.WAITING),
         cents=_cents(_first(row, "price_charged", "price", "cost")),
-        created_at=_instant(row.get("created_at")),
-        expires_at=_instant(row.get("expires_at")),
-        cancel_at=_instant(row.get("cancel_available_at")),
+        created_at=instant(row.get("created_at")),
+        expires_at=instant(row.get("expires_at")),
+        cancel_at=instant(row.get("cancel_available_at")),
         messages=_messages(row),
     )
 
@@ -194,7 +194,7 @@ def transactions(data: Any) -> tuple[Transaction, ...]:
     rows = data if isinstance(data, list) else _rows(data, "transactions")
     return tuple(
         Transaction(
-            at=_instant(row.get("created_at")) or 0.0,
+            at=instant(row.get("created_at")) or 0.0,
             kind=str(row.get("type") or ""),
             cents=round(row["amount"] * 100) if _is_number(row.get("amount")) else 0,
             order=str(row.get("order_id") or ""),
@@ -261,7 +261,11 @@ def _count(row: Row) -> int:
     return STOCK.get(str(row.get("availability")), 0)
 
 
-def _instant(value: Any) -> float | None:
+def digits(phone: str) -> str:
+    return "".join(char for char in phone if char in "0123456789")
+
+
+def instant(value: Any) -> float | None:
     """RFC 3339 with `Z`, an offset, a fraction or none of them (UTC); None for anything else."""
     try:
         read = datetime.fromisoformat(value)
@@ -285,6 +289,6 @@ def _messages(row: Row) -> tuple[Sms, ...]:
 def _sms(row: Row) -> Sms:
     return Sms(
         text=str(_first(row, "content", "text") or ""),
-        received_at=_instant(row.get("received_at")),
+        received_at=instant(row.get("received_at")),
         sender=str(row.get("sender") or ""),
     )

@@ -7,14 +7,18 @@ from collections.abc import Iterable, Mapping
 
 from proxy.errors import Problem
 from proxy.legacy import answers, status
-from proxy.legacy.activation import View
+from proxy.legacy.activation import Activation, View, candidates, code_of
 from proxy.legacy.answers import Answer
 from proxy.legacy.dialects.dialect import Dialect
 from proxy.legacy.shapes import Map, PriceRow, Shapes, by_country
+from proxy.model import Sms
 
 US = 187
 MOST_SHOWN = 100
 """DaisySMS never showed a larger count."""
+
+FORWARDED = {US: 0}
+"""What its pushes had as the country: 0 in the only sample, that of its documentation."""
 
 TRY_AGAIN = "ERROR_SQL"
 
@@ -40,8 +44,17 @@ class DaisyShapes(Shapes):
     def prices(self, rows: Iterable[PriceRow], only: int | None) -> Map:
         return by_country(rows, None, self._price)
 
+    def forward(self, activation: Activation, sms: Sms, country: int) -> Map:
+        body = super().forward(activation, sms, FORWARDED.get(country, country))
+        return {"activationId": activation.id, "messageId": message_id(activation, sms)} | body
+
     def prices_verification(self, rows: Iterable[PriceRow]) -> Map:
         return {row.service: {str(row.country): self._price(row)} for row in rows}
+
+
+def message_id(activation: Activation, sms: Sms) -> int:
+    """A number for the SMS, the same each time it is sent."""
+    return next(candidates(f"{activation.order.id}/{activation.nth(sms)}/{code_of(sms)}"))
 
 
 DIALECT = Dialect(

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 
 from proxy.errors import Problem
 from proxy.legacy import answers
-from proxy.legacy.activation import View, code_of
+from proxy.legacy.activation import Activation, View, code_of
 from proxy.legacy.answers import Answer
+from proxy.legacy.code import find_code
 from proxy.legacy.dialects.dialect import Dialect, Word
-from proxy.legacy.shapes import CountryRow, Map, Shapes, status_number
+from proxy.legacy.shapes import CountryRow, Map, Shapes, came, status_number
 from proxy.model import Sms
 
 
@@ -75,6 +76,18 @@ class HeroShapes(Shapes):
                 "rent": 0,
             }
             for row in rows
+        }
+
+    def forward(self, activation: Activation, sms: Sms, country: int) -> Map:
+        """herosms 0.1.1 reads no id but a text."""
+        return {
+            "activationId": str(activation.id),
+            "phoneFrom": sms.sender,
+            "service": activation.service,
+            "text": sms.text,
+            "code": find_code(sms.text),
+            "country": country,
+            "receivedAt": moment(came(activation, sms)),
         }
 
     def no_operators(self) -> Answer:

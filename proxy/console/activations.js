@@ -1,0 +1,267 @@
+// The table of numbers: filters, rows that change in place, codes on demand, stories.
+
+import { $, API, ask, el, money, options, say, span, time } from "./dom.js";
+
+const PAGE = 100;
+export const STATES = {
+  waiting: "waiting",
+  unread: "SMS came",
+  received: "code",
+  retrying: "waits for more",
+  cancelling: "cancel promised",
+  orphan: "nobody told",
+  finished: "finished",
+  cancelled: "cancelled",
+  expired: "expired",
+};
+const LIVE = new Set(["waiting", "unread", "received", "retrying", "cancelling", "orphan"]);
+
+export class Activations {
+  constructor(now, act) {
+    this.now = now;
+    this.act = act;
+    this.all = new Map();
+    this.lines = new Map();
+    this.open = new Set();
+    this.codes = new Map();
+    this.most = PAGE;
+    this.planned = false;
+    this.isNew = true;
+    const filters = $("filters");
+    this.filters = filters.elements;
+    filters.addEventListener("input", () => { this.most = PAGE; this.plan(); });
+    filters.addEventListener("submit", (event) => event.preventDefault());
+    $("more").addEventListener("click", () => { this.most += 2 * PAGE; this.plan(); });
+    setInterval(() => this.tick(), 1000);
+  }
+
+  /** The next message has all rows. */
+  restart() { this.isNew = true; }
+
+  take({ changed, gone }) {
+    if (this.isNew) {
+      const present = new Set(changed.map((row) => row.row));
+      for (const row of this.all.keys()) if (!present.has(row)) this.forget(row);
+    }
+    for (const row of changed) {
+      const before = this.all.get(row.row);
+      if (before && before.state !== row.state && !this.isNew) this.announce(row);
+      if (before && before.sms !== row.sms) this.recode(row.row);
+      this.all.set(row.row, row);
+      if (this.open.has(row.row)) this.retell(row.row);
+    }
+    for (const row of gone) this.forget(row);
+    this.isNew = false;
+    this.plan();
+  }
+
+  forget(row) {
+    this.all.delete(row);
+    this.codes.delete(row);
+    this.open.delete(row);
+    const line = this.lines.get(row);
+    if (line) { line.tr.remove(); line.detail?.remove(); this.lines.delete(row); }
+  }
+
+  announce(row) {
+    say($("announce"), `${row.service_name}, number ending in ${row.phone.slice(-4)}: ${STATES[row.state]}`);
+  }
+
+  plan() {
+    if (this.planned) return;
+    this.planned = true;
+    requestAnimationFrame(() => { this.planned = false; this.render(); });
+  }
+
+  chosen() {
+    const { text, program, service, state } = this.filters;
+    const wanted = text.value.replace(/[\s+]/g, "");
+    return [...this.all.values()]
+      .filter((row) => (!program.value || row.program === program.value)
+        && (!service.value || row.service === service.value)
+        && (!state.value || (state.value === "live" ? LIVE.has(row.state) : row.state === state.value))
+        && (!wanted || row.phone.includes(wanted) || String(row.id).startsWith(wanted)))
+      .sort((a, b) => (b.bought_at ?? 0) - (a.bought_at ?? 0) || b.place - a.place);
+  }
+
+  render() {
+    this.choices();
+    const found = this.chosen();
+    const shown = found.slice(0, this.most);
+    const body = $("rows");
+    const names = new Set(shown.map((row) => row.row));
+    for (const [row, line] of this.lines) {
+      if (!names.has(row)) { line.tr.remove(); line.detail?.remove(); this.lines.delete(row); }
+    }
+    let place = body.firstElementChild;
+    for (const row of shown) {
+      const line = this.lines.get(row.row) ?? this.make(row);
+      this.fill(line, row);
+      if (line.tr === place) place = place.nextElementSibling;
+      else body.insertBefore(line.tr, place);
+      if (line.detail) {
+        if (line.detail === place) place = place.nextElementSibling;
+        else body.insertBefore(line.detail, place);
+      }
+    }
+    say($("count"), found.length === this.all.size ? String(this.all.size || "") : `${found.length} of ${this.all.size}`);
+    $("table").hidden = !found.length;
+    // One program alone need not be named in each row.
+    $("table").classList.toggle("alone", this.programs === 1);
+    $("empty").hidden = !!found.length;
+    say($("empty"), this.all.size
+      ? "No number fits these filters."
+      : "No numbers yet. Whatever a program buys shows here at once; the box below buys one, too.");
+    $("more").hidden = found.length <= shown.length;
+    say($("more"), `Show ${Math.min(2 * PAGE, found.length - shown.length)} more of ${found.length - shown.length}`);
+    this.onRender?.([...this.all.values()]);
+  }
+
+  /** The filters offer what there is. */
+  choices() {
+    const programs = new Map(), services = new Map(), states = new Map();
+    let live = 0;
+    for (const row of this.all.values()) {
+      programs.set(row.program, row.program);
+      services.set(row.service, row.service_name);
+      states.set(row.state, (states.get(row.state) ?? 0) + 1);
+      live += LIVE.has(row.state);
+    }
+    const key = JSON.stringify([[...programs.keys()], [...services.keys()], [...states]]);
+    if (key === this.offered) return;
+    this.offered = key;
+    this.programs = programs.size;
+    const byName = (pairs) => [...pairs].sort((a, b) => a[1].localeCompare(b[1]));
+    options(this.filters.program, [["", "All programs"], ...byName(programs)]);
+    options(this.filters.service, [["", "All services"], ...byName(services)]);
+    const counted = Object.entries(STATES).filter(([state]) => states.has(state))
+      .map(([state, word]) => [state, `${word} (${states.get(state)})`]);
+    options(this.filters.state, [["", "All states"], ["live", `live (${live})`], ...counted]);
+  }
+
+  make(row) {
+    const cell = (label, ...classes) => el("td", { role: "cell", "data-label": label, class: classes.join(" ") || null });
+    const opener = el("button", { class: "opener", type: "button", "aria-expanded": "false" });
+    const line = {
+      opener,
+      number: cell("Number"), service: cell("Service"), country: cell("Country"), program: cell("Program"),
+      state: el("span", { class: "state" }), code: cell("Code", "code"), age: cell("Age", "n"), left: cell("Left", "n"),
+      price: cell("Price", "n"),
+    };
+    line.number.append(opener);
+    const state = cell("State");
+    state.append(line.state);
+    line.tr = el("tr", { role: "row", "data-row": row.row }, line.number, line.service, line.country,
+      line.program, state, line.code, line.age, line.left, line.price);
+    opener.addEventListener("click", () => this.toggle(row.row));
+    this.lines.set(row.row, line);
+    return line;
+  }
+
+  fill(line, row) {
+    say(line.opener, `+${row.phone}`);
+    say(line.service, row.service_name);
+    say(line.country, row.country_name);
+    say(line.program, row.program);
+    say(line.price, money(row.cents));
+    if (line.shown !== row.state) {
+      line.shown = line.state.dataset.state = row.state;
+      say(line.state, STATES[row.state] ?? row.state);
+      line.tr.classList.toggle("over", !LIVE.has(row.state));
+    }
+    line.state.title = row.push ? "its socket is open" : "";
+    this.fillCode(line, row);
+    this.fillTimes(line, row);
+  }
+
+  fillCode(line, row) {
+    const code = this.codes.get(row.row);
+    const wanted = row.sms ? (code === undefined ? "hidden" : `=${code}`) : "none";
+    if (line.codeIs === wanted) return;
+    line.codeIs = wanted;
+    if (wanted === "none") { line.code.replaceChildren("–"); return; }
+    const isShown = code !== undefined;
+    const name = isShown ? `Code ${code}: hide it` : `Show the code of +${row.phone}`;
+    const button = el("button", { type: "button", class: ["secret", isShown && "shown", isShown && code.length > 12 && "long"].filter(Boolean).join(" "), "aria-label": name }, isShown ? code : "show");
+    button.addEventListener("click", () => this.reveal(row.row));
+    const had = line.code.contains(document.activeElement);
+    line.code.replaceChildren(button);
+    if (had) button.focus();
+  }
+
+  fillTimes(line, row) {
+    const now = this.now();
+    say(line.age, row.bought_at ? span(now - row.bought_at) : "–");
+    say(line.left, LIVE.has(row.state) && row.expires_at ? span(row.expires_at - now) : "–");
+  }
+
+  tick() {
+    for (const [name, line] of this.lines) {
+      const row = this.all.get(name);
+      if (row) this.fillTimes(line, row);
+    }
+  }
+
+  async reveal(name) {
+    if (this.codes.has(name)) { this.codes.delete(name); this.plan(); return; }
+    await this.recode(name, true);
+  }
+
+  /** Reads the code of a row that shows it, or is to. */
+  async recode(name, isAsked = false) {
+    if (!isAsked && !this.codes.has(name)) return;
+    const { messages } = await ask(`${API}/activations/${name}/messages`).catch(() => ({ messages: [] }));
+    if (messages.length) this.codes.set(name, messages.at(-1).code);
+    this.plan();
+  }
+
+  toggle(name) {
+    const line = this.lines.get(name);
+    const isOpen = !this.open.has(name);
+    line.opener.setAttribute("aria-expanded", String(isOpen));
+    if (!isOpen) {
+      this.open.delete(name);
+      line.detail?.remove();
+      line.detail = null;
+      return;
+    }
+    this.open.add(name);
+    const id = `story-${name}`;
+    line.story = el("ol", { class: "story" });
+    line.messages = el("div", { class: "messages" });
+    const texts = el("button", { type: "button" }, "Show the SMS texts");
+    texts.addEventListener("click", () => this.texts(name));
+    const row = this.all.get(name);
+    const use = el("button", { type: "button" }, "Use in the box");
+    use.addEventListener("click", () => this.act.use(this.all.get(name)));
+    const buttons = el("div", { class: "buttons" }, texts, use);
+    if (this.act.sms) {
+      const sms = el("button", { type: "button" }, "Send it an SMS");
+      sms.addEventListener("click", () => this.act.sms(this.all.get(name)));
+      buttons.append(sms);
+    }
+    const facts = el("p", { class: "hint" }, `Activation ${row.id} · bought ${row.bought_at ? time(row.bought_at) : "–"} UTC`);
+    const cell = el("td", { role: "cell", colspan: "9" }, facts, line.story, line.messages, buttons);
+    line.detail = el("tr", { role: "row", class: "detail", id }, cell);
+    line.opener.setAttribute("aria-controls", id);
+    line.tr.after(line.detail);
+    this.retell(name);
+  }
+
+  async retell(name) {
+    const line = this.lines.get(name);
+    if (!line?.story) return;
+    const { story } = await ask(`${API}/activations/${name}`).catch(() => ({ story: [] }));
+    const parts = story.map((part) => el("li", { "data-what": part.what }, el("time", {}, time(part.at)), " ", part.text));
+    line.story.replaceChildren(...(parts.length ? parts : [el("li", {}, "It was bought before the proxy's last start.")]));
+  }
+
+  async texts(name) {
+    const line = this.lines.get(name);
+    const { messages } = await ask(`${API}/activations/${name}/messages`).catch(() => ({ messages: [] }));
+    const shown = messages.map((sms) => el("blockquote", {},
+      el("p", {}, sms.text),
+      el("footer", {}, [sms.sender && `from ${sms.sender}`, sms.at && `${time(sms.at)} UTC`].filter(Boolean).join(", "))));
+    line.messages.replaceChildren(...(shown.length ? shown : [el("p", { class: "hint" }, "No SMS has come.")]));
+  }
+}

@@ -1,0 +1,132 @@
+// The box: one request, tried as a program would send it.
+
+import { $, API, ask, el, say } from "./dom.js";
+
+const ORDER = ["service", "country", "maxPrice", "id", "status"];
+
+export class Box {
+  constructor(lists) {
+    this.lists = lists;
+    this.form = $("box");
+    this.names = { service: new Map(lists.services), country: new Map(lists.countries.map(([id, name]) => [String(id), name])) };
+    fill("actions", Object.keys(lists.actions).map((action) => [action, ""]));
+    fill("services", lists.services);
+    fill("countries", lists.countries);
+    this.form.elements.dialect.append(...lists.dialects.map((dialect) => el("option", { value: dialect }, dialect)));
+    this.form.addEventListener("input", () => this.show());
+    this.form.addEventListener("change", (event) => this.settle(event.target));
+    this.form.addEventListener("submit", (event) => { event.preventDefault(); this.send(); });
+    $("copy").addEventListener("click", () => this.copy());
+    this.show();
+  }
+
+  /** A name that was typed or picked becomes its code. */
+  settle(input) {
+    const names = this.names[input.name];
+    if (names && !names.has(input.value)) {
+      const wanted = input.value.trim().toLowerCase();
+      const found = [...names].find(([, name]) => name.toLowerCase() === wanted);
+      if (found) input.value = found[0];
+    }
+    this.show();
+  }
+
+  fields() {
+    const { elements } = this.form;
+    const takes = this.lists.actions[elements.action.value.trim()] ?? [];
+    return ORDER.filter((field) => takes.includes(field));
+  }
+
+  parameters() {
+    const { elements } = this.form;
+    const found = { action: elements.action.value.trim() };
+    for (const field of this.fields()) {
+      const value = elements[field].value.trim();
+      if (value) found[field] = value;
+    }
+    return found;
+  }
+
+  show() {
+    const shown = this.fields();
+    for (const label of this.form.querySelectorAll("[data-field]")) label.hidden = !shown.includes(label.dataset.field);
+    for (const field of ["service", "country"]) {
+      const value = this.form.elements[field].value.trim();
+      say($(`${field}-name`), value ? this.names[field].get(value) ?? "not in the tables" : "");
+    }
+    say($("line"), `GET ${this.path("[key]")}`);
+  }
+
+  path(key) {
+    const { dialect } = this.form.elements;
+    const query = new URLSearchParams(this.parameters());
+    return `${dialect.value ? `/${dialect.value}` : ""}/stubs/handler_api.php?api_key=${key}&${query}`;
+  }
+
+  async copy() {
+    const text = `${location.origin}${this.path("YOUR_KEY")}`;
+    try {
+      await navigator.clipboard.writeText(text);
+      say($("copied"), "copied; put your key where YOUR_KEY stands");
+    } catch {
+      say($("copied"), text);
+    }
+  }
+
+  async send() {
+    const button = this.form.querySelector("[type=submit]");
+    const { dialect, api_key: key } = this.form.elements;
+    button.disabled = true;
+    say($("copied"), "");
+    try {
+      this.answer(await ask(`${API}/try`, {
+        dialect: dialect.value, parameters: { api_key: key.value.trim(), ...this.parameters() },
+      }));
+    } catch (error) {
+      say($("copied"), `not sent: ${error.message}`);
+    } finally {
+      button.disabled = false;
+    }
+  }
+
+  answer(told) {
+    $("answer").hidden = false;
+    say($("answer-note"), `HTTP ${told.status}, ${Math.round(told.seconds * 1000)} ms${told.headers["x-cache"] ? `, ${told.headers["x-cache"]}` : ""}`);
+    const isJson = (told.headers["content-type"] ?? "").includes("json");
+    say($("answer-body"), isJson ? pretty(told.body) : told.body);
+    const calls = told.calls.map((call) => el("li", {},
+      el("code", {}, `${call.method} ${call.path}${call.body ? ` ${call.body}` : ""}`),
+      el("span", { class: "hint" }, ` ${call.status || "no answer"}, ${Math.round(call.seconds * 1000)} ms`)));
+    $("calls").replaceChildren(...(calls.length ? calls : [el("li", { class: "hint" }, "None: it was answered from what is known.")]));
+    const bought = /^ACCESS_NUMBER:(\d+):/.exec(told.body) ?? /"activationId":"?(\d+)/.exec(told.body);
+    if (bought) this.form.elements.id.value = bought[1];
+  }
+
+  /** Puts an activation of the table into the form. */
+  use(row) {
+    const { action, id } = this.form.elements;
+    id.value = row.id;
+    if (!this.lists.actions[action.value]?.includes("id")) action.value = "getStatus";
+    this.show();
+    action.focus();
+  }
+
+  ids(rows) {
+    const key = rows.slice(0, 50).map((row) => row.row).join();
+    if (key === this.offered) return;
+    this.offered = key;
+    fill("ids", rows.slice(0, 50).map((row) => [row.id, `+${row.phone} ${row.service_name}`]));
+  }
+}
+
+function pretty(text) {
+  try {
+    return JSON.stringify(JSON.parse(text), null, 1);
+  } catch {
+    return text;
+  }
+}
+
+function fill(id, pairs) {
+  $(id).replaceChildren(...pairs.map(([value, label]) => el("option", { value, label: label || null })));
+}

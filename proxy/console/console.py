@@ -1,0 +1,111 @@
+"""The console as an ASGI app: the page, its files and its API behind one door."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from pathlib import Path
+from secrets import token_urlsafe
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from proxy.actions import House
+from proxy.console.access import PAGE, Door
+from proxy.console.api import Api
+from proxy.console.balances import Balances
+from proxy.console.complaints import Complaints
+from proxy.console.history import History
+from proxy.console.rows import Rows
+from proxy.console.stream import Streams
+from proxy.console.summary import Summary
+from proxy.logs import Secrets
+from proxy.metrics import Metrics
+from proxy.programs import Strangers
+
+FOLDER = Path(__file__).parent
+TYPES = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+}
+
+
+class Console:
+    """`protocol` answers the requests that are tried. In the sandbox it may do without a token,
+    elsewhere one is drawn where none is given.
+    """
+
+    def __init__(
+        self,
+        house: House,
+        metrics: Metrics,
+        secrets: Secrets,
+        protocol: ASGIApp,
+        *,
+        token: str | None,
+        hosts: Collection[str],
+        sandbox: bool,
+        per_minute: int,
+    ) -> None:
+        now = house.upstream.now
+        rows = Rows(house)
+        self.token = token if token or sandbox else token_urlsafe(24)
+        secrets.add(self.token or "")
+        self.history = History(metrics.words, lambda: house.budget.states["left"], now)
+        self.complaints = Complaints(house.tally, secrets, now)
+        summary = Summary(
+            house,
+            rows,
+            self.history,
+            self.complaints,
+            sandbox=sandbox,
+            per_minute=per_minute,
+            now=now,
+        )
+        self.streams = Streams(rows, summary, now)
+        self.balances = Balances(house, lambda: self.streams.has_any)
+        api = Api(house, rows, summary, self.streams, self.balances, secrets, protocol)
+        door = Middleware(Door, token=self.token, hosts=hosts, strangers=Strangers())
+        self._app = Starlette(routes=[*_files(), *api.routes()], middleware=[door])
+        self._app.router.redirect_slashes = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+    @property
+    def path(self) -> str:
+        """To be opened in a browser."""
+        return f"{PAGE}?token={self.token}" if self.token else PAGE
+
+    def start(self) -> None:
+        self.complaints.start()
+        for work in (self.history.keep(), self.balances.keep()):
+            self._tasks.append(asyncio.create_task(work))
+
+    async def close(self) -> None:
+        self.complaints.stop()
+        self.streams.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _files() -> list[BaseRoute]:
+    """The page, and what lies beside it by its name."""
+    names = [path.name for path in sorted(FOLDER.iterdir()) if path.suffix in TYPES]
+    files = [Route(f"{PAGE}/{name}", _file(name)) for name in names if name != "page.html"]
+    return [Route(PAGE, _file("page.html")), *files]
+
+
+def _file(name: str) -> Callable[[Request], Awaitable[Response]]:
+    body, media_type = (FOLDER / name).read_bytes(), TYPES[Path(name).suffix]
+
+    async def serve(request: Request) -> Response:
+        return Response(body, media_type=media_type)
+
+    return serve

@@ -1,0 +1,58 @@
+// Small words for the page. Whatever comes from outside becomes text, never markup.
+
+export const $ = (id) => document.getElementById(id);
+
+/** An element with attributes and children; a child that is no node becomes a text. */
+export function el(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === true) node.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined) node.setAttribute(name, value);
+  }
+  node.append(...children.map((child) => (child instanceof Node ? child : String(child))));
+  return node;
+}
+
+export function svg(tag, attributes) {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  return node;
+}
+
+/** Changes the document only where the text is another. */
+export function say(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+export const money = (cents) => (cents === null || cents === undefined ? "–" : (cents / 100).toFixed(2));
+
+/** 0:45, 12:07, 1:02:03 */
+export function span(seconds) {
+  const whole = Math.max(Math.floor(seconds), 0);
+  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const two = (n) => String(n).padStart(2, "0");
+  return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+}
+
+export const time = (at) => new Date(at * 1000).toISOString().slice(11, 19);
+
+export function options(select, pairs) {
+  const chosen = select.value;
+  select.replaceChildren(...pairs.map(([value, text]) => el("option", { value }, text)));
+  if (pairs.some(([value]) => String(value) === chosen)) select.value = chosen;
+}
+
+/** JSON, or an Error whose message can be shown. */
+export async function ask(path, body, method) {
+  const init = { method: method ?? (body === undefined ? "GET" : "POST"), headers: { "X-Console": "1" } };
+  if (body !== undefined) {
+    init.body = JSON.stringify(body);
+    init.headers["Content-Type"] = "application/json";
+  }
+  const response = await fetch(path, init);
+  const found = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Error(found.error ?? `HTTP ${response.status}`);
+  return found;
+}
+
+export const API = "console/api/v1";

@@ -1,0 +1,149 @@
+"""Activations as the page shows them: rows, their stories and their messages."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from proxy.actions import House
+from proxy.legacy.activation import Activation, code_of
+from proxy.legacy.status import Phase
+from proxy.model import OVER, Key, OrderState
+
+Place = tuple[Key, int]
+Row = dict[str, object]
+
+# The parts of a story, in words for people; {} is the money.
+STORY: Mapping[str, str] = {
+    "bought": "Bought for {}",
+    "told": "The program was told the number",
+    "asked": "The program asked for its SMS for the first time",
+    "sms": "An SMS came",
+    "answered": "The program was given the code",
+    "asked_again": "The program asked for one more SMS",
+    "finished": "The program finished it",
+    "swapped": "Swapped for another number",
+    "promised": "The program cancelled early: the cancel is promised",
+    "too_late": "The promised cancel came too late: an SMS was first",
+    "cancelled": "The upstream has cancelled it",
+    "expired": "Its time is over",
+    "completed": "The upstream has closed it",
+    "waiting": "Its end is certain",
+    "refunded": "{} came back",
+    "refunded_promise": "{} came back: the promised cancel was kept",
+    "refunded_orphan": "{} came back: no program had been told of it",
+    "orphan": "Paid, and nobody was told: it waits for the next who asks for the same",
+    "handed_over": "Handed over to who asked next: {} saved",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What is shown of an activation; two are equal while its row is the same."""
+
+    order: object
+    said: tuple[object, ...]
+    told: bool | None
+    is_pushed: bool
+    parts: int
+    state: str
+
+
+class Rows:
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._names = {program.key.owner: program.name for program in house.programs}
+
+    def sights(self) -> Iterator[tuple[Place, Activation, Sight]]:
+        """Of every activation of the last hour that was bought or asked for here."""
+        now, tally = self._house.upstream.now(), self._house.tally
+        for key, activation in self._house.orders.young():
+            if not (activation.is_worth_keeping or activation.was_asked):
+                continue
+            sight = Sight(
+                activation.order,
+                activation.said,
+                activation.told,
+                activation.open_at < math.inf,
+                len(tally.story(activation.order.id)),
+                state(activation, now),
+            )
+            yield (key, activation.id), activation, sight
+
+    def row(self, place: Place, activation: Activation, sight: Sight) -> Row:
+        key, order = place[0], activation.order
+        return {
+            "row": name(place),
+            "id": activation.id,
+            "place": activation.place,
+            "phone": order.phone,
+            "program": self.program(key),
+            "bought_at": order.created_at,
+            "expires_at": order.expires_at,
+            "state": sight.state,
+            "cents": order.cents,
+            "sms": len(order.messages),
+            "push": sight.is_pushed,
+            "parts": sight.parts,
+            **self.bought(order.service, order.country),
+        }
+
+    def all(self) -> list[Row]:
+        return [self.row(*found) for found in self.sights()]
+
+    def find(self, row: str) -> tuple[Place, Activation, Sight] | None:
+        return next((found for found in self.sights() if name(found[0]) == row), None)
+
+    def program(self, key: Key) -> str:
+        return self._names.get(key.owner) or str(key)
+
+    def bought(self, service: str, iso: str) -> Row:
+        """Both by their legacy code and by name."""
+        codes = self._house.codes
+        id = codes.country_id(iso)
+        return {
+            "service": service,
+            "service_name": codes.services.get(service, service),
+            "country": id,
+            "country_name": iso if id is None else codes.countries[id].eng,
+        }
+
+    def story(self, activation: Activation) -> list[Row]:
+        """What happened since the start of the proxy, oldest first."""
+        return [
+            {"at": part.at, "what": part.what, "text": told(part.what, part.cents)}
+            for part in self._house.tally.story(activation.order.id)
+        ]
+
+
+def messages(activation: Activation) -> list[Row]:
+    """The SMS, oldest first: the code is in them, so only who asks for it sees them."""
+    return [
+        {"at": sms.received_at, "sender": sms.sender, "text": sms.text, "code": code_of(sms)}
+        for sms in activation.order.messages
+    ]
+
+
+def name(place: Place) -> str:
+    """An id is unique among those of one key only."""
+    return f"{place[0].fingerprint}-{place[1]}"
+
+
+def told(what: str, cents: int) -> str:
+    return STORY.get(what, what).format(f"{cents / 100:.2f} USD")
+
+
+def state(activation: Activation, now: float) -> str:
+    """One word for all that is known of it."""
+    order, phase = activation.order, activation.phase
+    is_over = order.state in OVER or activation.is_confirmed
+    if activation.cancelling and not is_over:
+        return "cancelling"
+    if activation.told is False and not is_over:
+        return "orphan"
+    if phase is Phase.CANCELLED:
+        return "expired" if order.state is OrderState.EXPIRED else "cancelled"
+    if phase is Phase.WAITING and not is_over:
+        if activation.is_unread:
+            return "unread"
+        return "expired" if (order.expires_at or math.inf) < now else "waiting"
+    return "cancelled" if phase is Phase.WAITING else phase.name.lower()

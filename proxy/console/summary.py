@@ -1,0 +1,139 @@
+"""What is so at the moment, beside the activations: money, budget, sockets, what is owed."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+
+from proxy import __version__
+from proxy.actions import House
+from proxy.cancels import Promise
+from proxy.console.complaints import Complaints
+from proxy.console.history import History
+from proxy.console.rows import Row, Rows, name
+from proxy.model import Caps, Key
+from proxy.purchase import Purchase
+from proxy.store import StoreError
+
+MONEY_SECONDS = 60.0
+SAVED = ("handed_over", "refunded_orphan", "refunded_promise")
+
+
+class Money:
+    """What was charged and refunded since midnight UTC by the ledger, and saved since the start."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._sums = {"charged": 0, "refunded": 0}
+        self._seen: object = None
+        self._read_at = float("-inf")
+        self._day = 0.0
+        self._before: Counter[str] = Counter()
+
+    async def row(self) -> Row:
+        since, _ = Caps().since(self._house.upstream.now())
+        counts, cents = self._house.tally.counts, self._house.tally.cents
+        if since != self._day:
+            # What was saved on another day is no news.
+            self._before = Counter(cents) if self._day else Counter()
+            self._day, self._seen = since, None
+        moved = counts[("charged_cents",)], counts[("refunded_cents",)]
+        now = asyncio.get_running_loop().time()
+        if moved != self._seen or now - self._read_at > MONEY_SECONDS:
+            await self._read(since)
+            self._seen, self._read_at = moved, now
+        saved = {what: cents[what] - self._before[what] for what in SAVED}
+        return {"since": since, **self._sums, "saved": saved}
+
+    async def _read(self, since: float) -> None:
+        try:
+            entries = await self._house.store.ledger(since)
+        except StoreError:
+            return
+        sums = Counter[str]()
+        for entry in entries:
+            sums[entry.kind] += entry.cents
+        self._sums = {"charged": -sums["charge"], "refunded": sums["refund"]}
+
+
+class Summary:
+    def __init__(
+        self,
+        house: House,
+        rows: Rows,
+        history: History,
+        complaints: Complaints,
+        *,
+        sandbox: bool,
+        per_minute: int,
+        now: Callable[[], float],
+    ) -> None:
+        self._house = house
+        self._rows = rows
+        self._history = history
+        self._complaints = complaints
+        self._sandbox = sandbox
+        self._per_minute = per_minute
+        self._money = Money(house)
+        self._now = now
+        self._started_at = now()
+
+    async def row(self) -> Row:
+        house = self._house
+        return {
+            "version": __version__,
+            "started_at": self._started_at,
+            "sandbox": self._sandbox,
+            "money": await self._money.row(),
+            "balances": self._balances(),
+            "budget": {**house.budget.states, "limit": self._per_minute},
+            "push": house.pushes.states,
+            "purchases": house.journal.pending.states(),
+            "promises": [self._promise(promise) for promise in house.cancels.promises.values()],
+            "orphans": [self._orphan(one) for one in house.journal.pending if is_orphan(one)],
+            "complaints": self._complaints.rows(),
+            "minutes": self._history.rows(),
+        }
+
+    def _balances(self) -> list[Row]:
+        """As they were last told, of each account that programs have used."""
+        found: dict[Key, set[str]] = {}
+        for key in self._house.orders.used():
+            names = found.setdefault(key.upstream, set())
+            if key.owner or key.is_sole:
+                names.add(self._rows.program(key))
+        balances = self._house.balances
+        return [
+            {"programs": sorted(names), "cents": balances.peek(account)}
+            for account, names in found.items()
+        ]
+
+    def _promise(self, promise: Promise) -> Row:
+        loop = asyncio.get_running_loop()
+        owed, order = promise.owed, promise.activation.order
+        return {
+            "id": owed.id,
+            "row": name((owed.key, promise.activation.id)),
+            "phone": order.phone,
+            "program": self._rows.program(owed.key),
+            "cents": order.cents,
+            "since": owed.at,
+            "due": round(self._now() + promise.due - loop.time()),
+            "failed": promise.failed,
+            **self._rows.bought(order.service, order.country),
+        }
+
+    def _orphan(self, purchase: Purchase) -> Row:
+        owed, order = purchase.owed, purchase.owned.order
+        return {
+            "id": owed.id,
+            "row": name((owed.key, purchase.owned.id)),
+            "phone": order.phone,
+            "program": self._rows.program(owed.key),
+            "cents": order.cents,
+            "since": owed.at,
+            **self._rows.bought(order.service, order.country),
+        }
+
+
+def is_orphan(purchase: Purchase) -> bool:
+    return purchase.state == "orphan"

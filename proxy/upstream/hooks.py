@@ -1,0 +1,177 @@
+"""Webhooks as the upstream writes them: signed events, subscriptions, deliveries. Pure.
+
+Sources: vendor's README of webhooks (2026-04-29) and SDK 2.0.0; the Go SDK has other event names.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from proxy.errors import Problem, ProblemError
+from proxy.model import OrderState
+from proxy.upstream import wire
+
+T = TypeVar("T", bound=Struct)
+
+SMS = ("sms.received", "order.sms_received")
+SWAPPED = "order.swapped"
+BALANCE = "balance.low"
+ENDS: Mapping[str, OrderState] = MappingProxyType(
+    {"order.cancelled": OrderState.CANCELLED, "order.expired": OrderState.EXPIRED}
+)
+
+# What a subscription is for; where the upstream does not know the first, it knows the second.
+EVENTS = ((SMS[0], *ENDS, SWAPPED), (SMS[1], *ENDS))
+
+TOLERANCE = 300.0
+"""Seconds that the time-stamp of a delivery may be off."""
+
+Id = Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class Event(Struct, frozen=True):
+    """The signed body of a delivery."""
+
+    id: Id
+    type: str
+    data: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_test(self) -> bool:
+        return self.data.get("test") is True
+
+    @property
+    def order(self) -> str:
+        return self._text("order_id")
+
+    @property
+    def text(self) -> str:
+        """Of the SMS."""
+        return self._text("full_text", "message", "text")
+
+    @property
+    def received_at(self) -> float | None:
+        return wire.instant(self.data.get("received_at"))
+
+    @property
+    def expires_at(self) -> float | None:
+        return wire.instant(self.data.get("expires_at"))
+
+    @property
+    def phone(self) -> str:
+        return wire.digits(self._text("phone_number", "phone"))
+
+    @property
+    def previous_phone(self) -> str:
+        return wire.digits(self._text("previous_number"))
+
+    def _text(self, *names: str) -> str:
+        return next((text for name in names if isinstance(text := self.data.get(name), str)), "")
+
+
+class Webhook(Struct, frozen=True, kw_only=True):
+    """A subscription. Its secret is told once, when it is made."""
+
+    id: Id
+    url: str = ""
+    events: tuple[str, ...] = ()
+    active: bool = True
+    paused: bool = False
+    threshold: float | None = None
+    description: str | None = None
+    failure_count_consecutive: int | None = None
+    last_delivered_at: str | None = None
+    last_error_at: str | None = None
+    last_error_code: str | int | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+    secret: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Webhook({self.id})"
+
+
+class Delivery(Struct, frozen=True, kw_only=True):
+    """One event on its way to a subscription; without its payload, which has the SMS."""
+
+    id: str
+    event_id: str = ""
+    event_type: str = ""
+    attempt: int = 0
+    status: str = ""
+    response_status: int | None = None
+    error_message: str | None = None
+    scheduled_for: str | None = None
+    delivered_at: str | None = None
+    created_at: str | None = None
+
+
+class Sent(Struct, frozen=True):
+    """A test event that was queued."""
+
+    event_id: str = ""
+    event_type: str = ""
+    delivery_id: str = ""
+
+
+def event(body: bytes) -> Event | None:
+    """None for what is no event: no JSON, no object, no id."""
+    try:
+        return msgspec.json.decode(body, type=Event)
+    except wire.UNREADABLE:
+        return None
+
+
+def is_signed(body: bytes, signature: str, secrets: Iterable[str]) -> bool:
+    """Whether one of them made the signature: `sha256=` and hexadecimal digits, or these alone. It
+    takes as long whichever it was.
+    """
+    claimed = signature.strip().removeprefix("sha256=").lower().encode()
+    right = False
+    for secret in secrets:
+        digest = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest().encode()
+        right |= hmac.compare_digest(digest, claimed)
+    return right
+
+
+def is_timely(stamp: str, now: float) -> bool:
+    """Whether a time-stamp, in seconds or in the form of ISO 8601, is of about now."""
+    is_number = stamp.isascii() and stamp.isdigit() and len(stamp) < 15
+    at = float(stamp) if is_number else wire.instant(stamp)
+    return at is not None and abs(at - now) <= TOLERANCE
+
+
+def webhooks(data: Any) -> tuple[Webhook, ...]:
+    return tuple(_read(row, Webhook) for row in _rows(data, "webhooks"))
+
+
+def webhook(data: Any) -> Webhook:
+    row = data.get("webhook", data) if isinstance(data, dict) else data
+    return _read(row, Webhook)
+
+
+def deliveries(data: Any) -> tuple[Delivery, ...]:
+    return tuple(_read(row, Delivery) for row in _rows(data, "deliveries"))
+
+
+def sent(data: Any) -> Sent:
+    return _read(data, Sent)
+
+
+def _rows(data: Any, name: str) -> list[Any]:
+    rows = data.get(name) if isinstance(data, dict) else data
+    if not isinstance(rows, list):
+        raise ProblemError(Problem.UNCLEAR, f"no list under {name!r}")
+    return rows
+
+
+def _read(row: Any, kind: type[T]) -> T:
+    try:
+        return msgspec.convert(row, kind)
+    except msgspec.ValidationError as error:
+        raise ProblemError(Problem.UNCLEAR, f"{kind.__name__.lower()}: {error}") from error

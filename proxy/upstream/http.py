@@ -1,0 +1,109 @@
+"""HTTP as a client: one pool of connections. The only file that imports httpx."""
+
+from collections.abc import Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from ssl import SSLContext
+from typing import Any, NamedTuple
+
+import httpx
+
+Transport = httpx.AsyncBaseTransport
+
+# httpx walks its whole pool at every call: a small pool is a fast one.
+POOL = 16
+
+# Raised before a byte of the request left.
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+
+
+class HttpError(Exception):
+    """There is no whole answer; the request may have had its effect. The text is one line without
+    an address or a header.
+    """
+
+
+class NotSentError(HttpError):
+    """Nothing of the request left: it had no effect."""
+
+
+class TooLongError(HttpError):
+    """The body of the answer is longer than was allowed."""
+
+
+class Reply(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    """By name in any case."""
+    content: bytes
+
+    @property
+    def is_success(self) -> bool:
+        return 200 <= self.status < 300
+
+
+class Http:
+    """`timeout` is for each step: the connection, a part sent, and, unless `read` says otherwise, a
+    part received. `most` bytes of a body are taken. `transport` stands in for the network in tests.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        timeout: float,
+        most: int,
+        *,
+        read: float | None = None,
+        trusted: SSLContext | bool = True,
+        transport: Transport | None = None,
+    ) -> None:
+        self._most = most
+        self._client = httpx.AsyncClient(
+            verify=trusted,
+            base_url=url,
+            headers={"User-Agent": "virtualsms-proxy"},
+            timeout=httpx.Timeout(timeout, read=read or timeout),
+            limits=httpx.Limits(max_connections=POOL, max_keepalive_connections=POOL),
+            transport=transport,
+            # A cookie set for one key must not go out with another.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            # What runs on this machine is not reached through a proxy of the environment.
+            trust_env=httpx.URL(url).host not in ("127.0.0.1", "localhost", "::1"),
+        )
+
+    async def request(
+        self, method: str, url: str, headers: Mapping[str, str], **content: Any
+    ) -> Reply:
+        """`url` may be relative; `content` is httpx's `params`, `json` or `content`. Redirects are
+        answers like others. HttpError without a whole answer.
+        """
+        request = self._client.build_request(method, url, headers=headers, **content)
+        try:
+            response = await self._client.send(request, stream=True)
+            try:
+                return Reply(response.status_code, response.headers, await self._body(response))
+            finally:
+                await response.aclose()
+        except _NOT_SENT as error:
+            raise NotSentError(_said(error)) from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise HttpError(_said(error)) from error
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def _body(self, response: httpx.Response) -> bytes:
+        body = bytearray()
+        async for part in response.aiter_bytes():
+            body += part
+            if len(body) > self._most:
+                raise TooLongError(f"a body of more than {self._most} bytes")
+        return bytes(body)
+
+
+def trusted(url: str) -> SSLContext | bool:
+    """The certificates of the system, where the address needs them: to read them takes a while."""
+    return httpx.create_ssl_context() if url.startswith("https") else False
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__} {error}".rstrip()

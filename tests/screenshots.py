@@ -1,0 +1,129 @@
+"""Makes the pictures of docs/images anew: an hour of a sandbox, seen by a real browser.
+
+    python -m tests.screenshots
+
+The console gets real answers to real requests; only the clock is pushed between them.
+"""
+
+import random
+import time
+from pathlib import Path
+
+import httpx
+
+from tests.browser import Browser, Stage, a_browser
+from tests.png import small
+
+IMAGES = Path(__file__).parent.parent / "docs" / "images"
+SHOTS = (
+    ("console-light", 1240, 940, "light"),
+    ("console-dark", 1240, 940, "dark"),
+    ("console-phone", 390, 1100, "light"),
+)
+SERVICES = ("tg", "wa", "go", "ig", "fb", "mm", "ds", "tw", "mt", "ub", "vk")
+COUNTRIES = (16, 16, 16, 187, 187, 6, 15, 43, 78)
+TEXTS = ("Your verification code is {}.", "{} is your code", "Code: {}")
+
+
+class Hour:
+    """What programs do in an hour, a minute at a time."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._chance = random.Random(7)
+        self._http = httpx.Client(base_url=stage.url, trust_env=False, timeout=30)
+        self._open: list[str] = []
+
+    def ask(self, query: str, dialect: str = "") -> str:
+        path = f"{dialect}/stubs/handler_api.php?api_key=sandbox&{query}"
+        return self._http.get(path).text
+
+    def steer(self, path: str, body: dict[str, object]) -> None:
+        self._http.post(f"/sandbox/{path}", json=body)
+
+    def minute(self, left: int) -> None:
+        busy = 3 if 18 < left < 42 else 1
+        for _ in range(self._chance.randint(0, busy)):
+            self.buy()
+        for id in self._open[-12:]:
+            self.ask(f"action=getStatus&id={id}")
+        for _ in range(self._chance.randint(0, 4 * busy)):
+            self.ask("action=getBalance")
+        if left % 17 == 5:
+            self.ask("action=getNumber&service=ok&country=16")
+        if left > 14 and len(self._open) > 4:
+            self.ask(f"action=setStatus&status=6&id={self._open.pop(0)}")
+        if left % 3 == 0 and len(self._open) > 8:
+            self.ask(f"action=setStatus&status=8&id={self._open[-6]}")
+        self._stage.do(self._sample())
+        # The budget's minute is of real time.
+        time.sleep(0.5)
+
+    async def _sample(self) -> None:
+        self._stage.app.state.console.history.sample()
+
+    def buy(self, service: str = "", dialect: str = "") -> str:
+        service = service or self._chance.choice(SERVICES)
+        country = "" if dialect else f"&country={self._chance.choice(COUNTRIES)}"
+        said = self.ask(f"action=getNumber&service={service}{country}", dialect)
+        if not said.startswith("ACCESS_NUMBER"):
+            return ""
+        _, id, phone = said.split(":")
+        self._open.append(id)
+        if self._chance.random() < 0.6 and not dialect:
+            code = self._chance.randint(10_000, 999_999)
+            text = self._chance.choice(TEXTS).format(code)
+            self.steer("sms", {"phone": phone, "text": text, "after": 20})
+        return id
+
+    def last_minute(self) -> None:
+        """One of each that a page can show."""
+        early = self.buy("wa", "/daisysms")
+        self.ask(f"action=setStatus&status=8&id={early}", "/daisysms")
+        self.steer("faults", {"call": "purchase", "kind": "cdn", "when": "after"})
+        self.steer("faults", {"call": "orders", "kind": "cdn"})
+        self.ask("action=getNumber&service=tg&country=6")
+        # The order list shows what that purchase made.
+        time.sleep(11)
+        for id in self._open[-10:]:
+            self.ask(f"action=getStatus&id={id}")
+
+    def play(self) -> None:
+        for left in range(58, 0, -1):
+            self.minute(left)
+            self._stage.ahead += 60
+        self.last_minute()
+
+
+def show(browser: Browser, stage: Stage) -> None:
+    browser.driver.get(f"{stage.url}/console")
+    browser.until("!document.querySelector('#sandbox').hidden")
+    browser.until("document.querySelectorAll('tr[data-row]').length > 9")
+    browser.until("document.querySelectorAll('#owed li').length > 1")
+    browser.until("document.querySelector('#balance').textContent !== '–'")
+    browser.run(
+        "const f = document.querySelector('#filters [name=state]'); f.value = 'live';"
+        "f.dispatchEvent(new Event('input', {bubbles: true}))"
+    )
+    coded = "[...document.querySelectorAll('tr[data-row]')].find((r) => r.querySelector('.secret'))"
+    browser.until(coded).find_element("css selector", ".secret").click()
+    browser.until("document.querySelector('.secret.shown')")
+    browser.until(coded).find_element("css selector", ".opener").click()
+    browser.until("document.querySelector('.story li')")
+    time.sleep(1.2)
+
+
+def main() -> None:
+    IMAGES.mkdir(exist_ok=True)
+    with Stage(per_minute=180) as stage, a_browser() as browser:
+        Hour(stage).play()
+        for name, width, height, scheme in SHOTS:
+            browser.look(width, height, scheme)
+            show(browser, stage)
+            picture = small(browser.driver.get_screenshot_as_png())
+            (IMAGES / f"{name}.png").write_bytes(picture)
+        browser.driver.get("about:blank")
+
+
+if __name__ == "__main__":
+    main()
