@@ -28,7 +28,7 @@ from proxy.lookout import look_out
 from proxy.metrics import Metrics
 from proxy.model import Key
 from proxy.orders import Orders
-from proxy.programs import Programs, Strangers, load_programs, secret_of
+from proxy.programs import Programs, Strangers, load_programs
 from proxy.protocol import ByHost, Protocol
 from proxy.purchases import Purchases
 from proxy.pushes import Pushes
@@ -37,7 +37,7 @@ from proxy.reads import Reads
 from proxy.replicas import Replicas
 from proxy.retention import forget_old
 from proxy.store import open_store
-from proxy.subscriptions import Subscriptions
+from proxy.subscriptions import load_subscriptions
 from proxy.tables import load_codes
 from proxy.takeover import Takeover
 from proxy.tally import Tally
@@ -95,7 +95,9 @@ def create_app(
     secrets.add(*(program.key.secret for program in house.programs))
     secrets.add(config.upstream.api_key or "")
 
-    subscriptions = subscriptions_of(house, config, secrets)
+    subscriptions = load_subscriptions(
+        config, os.environ, house.upstream, house.store, house.programs, secrets
+    )
     webhooks = Webhooks(
         house.orders,
         house.reads,
@@ -308,14 +310,6 @@ class App(Starlette):
             await endpoint(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
-
-
-def subscriptions_of(house: House, config: Config, secrets: Secrets) -> Subscriptions:
-    own = [Key(config.upstream.api_key)] if config.upstream.api_key else []
-    keys = [*own, *(program.key.upstream for program in house.programs)]
-    given = [secret_of(text, "webhooks.secrets", os.environ) for text in config.webhooks.secrets]
-    url = config.webhooks.public_url
-    return Subscriptions(house.upstream, house.store, keys, url, given, secrets)
 
 
 async def livez(request: HttpRequest) -> PlainTextResponse:

@@ -6,7 +6,6 @@ import hmac
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from urllib.parse import urlsplit
 
 from proxy.store import Forward, Store, StoreError
 from proxy.tally import Tally
@@ -100,10 +99,10 @@ class Forwards:
                 if isinstance(result, BaseException):
                     raise result
         except StoreError as error:
-            log.error("forwards to %s: the store: %s", _shown(target), error)
+            log.error("forwards to %s: the store: %s", target.shown, error)
             return TROUBLE_SECONDS
         except Exception:
-            log.exception("a bug kept forwards to %s", _shown(target))
+            log.exception("a bug kept forwards to %s", target.shown)
             return TROUBLE_SECONDS
         if due:
             return 0.0
@@ -124,7 +123,7 @@ class Forwards:
         level = logging.INFO if again else logging.ERROR
         text = "forward %s to %s: attempt %d: %s%s"
         end = "" if again else "; it is given up"
-        log.log(level, text, forward.id, _shown(target), forward.tries + 1, trouble, end)
+        log.log(level, text, forward.id, target.shown, forward.tries + 1, trouble, end)
 
     async def _trouble(self, target: Target, http: Http, forward: Forward) -> str:
         """Why it was not delivered; empty if it was."""
@@ -148,14 +147,8 @@ class Forwards:
         if surplus > 0:
             await self._store.drop_forwards(target.url, surplus)
             self._tally.count("forward_attempts", "dropped", by=surplus)
-            log.error("%d forwards to %s are dropped: too many wait", surplus, _shown(target))
+            log.error("%d forwards to %s are dropped: too many wait", surplus, target.shown)
 
 
 def signature(secret: str, body: bytes) -> str:
     return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
-
-
-def _shown(target: Target) -> str:
-    """Without what may be secret in its address."""
-    parts = urlsplit(target.url)
-    return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)

@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from proxy.config import Config
 from proxy.errors import Problem, ProblemError
 from proxy.logs import Secrets
 from proxy.model import Key
+from proxy.programs import Programs, secret_of
 from proxy.store import Store, StoreError, Subscription
 from proxy.upstream.client import Upstream
 from proxy.upstream.hooks import EVENTS, Webhook
@@ -143,6 +145,26 @@ class Subscriptions:
     def _learn(self, own: Subscription) -> None:
         self._known.add(own.secret)
         self._own[own.key] = own
+
+
+def load_subscriptions(
+    config: Config,
+    environ: Mapping[str, str],
+    upstream: Upstream,
+    store: Store,
+    programs: Programs,
+    known: Secrets,
+) -> Subscriptions:
+    """For the key of the configuration, and for those of all programs. Raises ConfigError."""
+    own = [Key(config.upstream.api_key)] if config.upstream.api_key else []
+    keys = [*own, *(program.key.upstream for program in programs)]
+    given = given_secrets(config, environ)
+    return Subscriptions(upstream, store, keys, config.webhooks.public_url, given, known)
+
+
+def given_secrets(config: Config, environ: Mapping[str, str]) -> list[str]:
+    """Those of subscriptions that a person has made. Raises ConfigError."""
+    return [secret_of(text, "webhooks.secrets", environ) for text in config.webhooks.secrets]
 
 
 def _events(row: Webhook) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from proxy.codes import Codes
 from proxy.config import Config, ConfigError
@@ -26,6 +27,12 @@ class Target:
     """The hashes of the keys whose messages it gets; None: of all."""
     news: asyncio.Event = field(default_factory=asyncio.Event)
     """Something was queued for it."""
+
+    @property
+    def shown(self) -> str:
+        """Without what may be secret in its address."""
+        parts = urlsplit(self.url)
+        return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
 
 
 class Targets:

@@ -578,3 +578,28 @@ def test_check_says_what_it_has_found(house):
     said = json.loads(ask("check", "--json", *config, VIRTUALSMS_KEY="sandbox")[1])
     assert (said["keys"], said["passthrough"]) == (["ci"], False)
     assert (said["store"], said["countries"]) == ("sqlite://", 205)
+
+
+def test_check_looks_at_targets_and_shows_where_they_are_and_no_more(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("forward: [{url: 'https://me:planted@target.example:8443/planted?a=b'}]")
+    code, said = ask("check", "--config", str(path))
+    assert (code, said.splitlines()[-1]) == (0, "forward: target.example:8443")
+    assert "planted" not in said
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("forward: [{url: 'http://x', programs: [shop]}]", "forward: programs: shop is none of"),
+        ("forward: [{url: 'http://x', secret: 'env:GONE'}]", "forward: secret: the environment"),
+        ("webhooks: {secrets: ['file:/gone']}", "webhooks.secrets: /gone cannot be read"),
+    ],
+)
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_a_webhook_that_cannot_be_is_said_before_a_port_is_opened(tmp_path, command, text, says):
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    code, said = ask(command, "--config", str(path))
+    assert (code, said.count("\n")) == (1, 1)
+    assert said.startswith(f"Error: {says}")

@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "forwards": {"targets", "store", "upstream"},
     "lookout": {"reads", "orders", "programs", "legacy"},
     "webhooks": {"reads", "orders", "legacy"} | IO,
-    "subscriptions": {"webhooks", "logs"} | IO,
+    "subscriptions": {"webhooks", "config", "programs", "logs"} | IO,
     "cancels": {"reads", "orders", "legacy"} | IO,
     "programs": {"config", "codes", "upstream"},
     "purchase": {"legacy", "store"},
@@ -119,7 +119,7 @@ MAY_IMPORT = {
     | IO,
     "commands": {"app", "server", "config", "tables", "programs", "columns"}
     | IO
-    | {"lookup", "explain", "doctor", "health"},
+    | {"lookup", "explain", "doctor", "health", "targets", "subscriptions"},
     "cli": {"commands", "app", "server", "sandbox", "logs", "store", "ledger"} | {"programs"},
     "__main__": {"cli"},
 }

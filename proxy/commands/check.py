@@ -1,6 +1,8 @@
 """`check`: whether the configuration and the tables are right."""
 
 import json
+import os
+import time
 from pathlib import Path
 
 import click
@@ -16,11 +18,15 @@ def check(path: Path | None, as_json: bool) -> None:
     from proxy.app import codes_of, programs_of
     from proxy.health import address
     from proxy.server import tls_context
+    from proxy.subscriptions import given_secrets
+    from proxy.targets import load_targets
 
     config = config_of(path)
     built(lambda: tls_context(config.listen.tls_cert, config.listen.tls_key))
     codes = built(lambda: codes_of(config))
     programs = built(lambda: programs_of(config, codes))
+    targets = built(lambda: load_targets(config, os.environ, programs, codes, time.time))
+    built(lambda: given_secrets(config, os.environ))
     names = [program.name for program in programs]
     found = {
         "countries": len(codes.countries),
@@ -30,6 +36,7 @@ def check(path: Path | None, as_json: bool) -> None:
         "store": config.store.url,
         "listens": address(config.listen, config.listen.host),
         "upstream": config.upstream.url,
+        "forward": [target.shown for target in targets],
     }
     if as_json:
         click.echo(json.dumps(found, indent=1))
@@ -40,3 +47,5 @@ def check(path: Path | None, as_json: bool) -> None:
     click.echo(f"keys: {keys}{through}")
     for name in ("store", "listens", "upstream"):
         click.echo(f"{name}: {found[name]}")
+    if targets:
+        click.echo(f"forward: {', '.join(target.shown for target in targets)}")

@@ -106,6 +106,7 @@ class Catalogue:
 
     async def price(self, service: str, country: str) -> int:
         """In cents, of one pair. NO_NUMBERS where it is not for sale."""
+        self._asked[service] = None
         read = await self._pairs.get(
             (service, country),
             lambda: self._upstream.price(service, country),
