@@ -215,7 +215,7 @@ class Journal:
     def _lose(self, purchase: Purchase, error: Lost) -> None:
         """Another replica took this one for dead, and has its purchase."""
         if purchase in self.pending:
-            log.warning("%s", error)
+            log.warning("purchase %s is another replica's: %s", purchase.owed.id, error)
         purchase.unclear = False
         self.pending.drop(purchase)
 
@@ -260,7 +260,7 @@ class Journal:
         except Lost as error:
             self._lose(purchase, error)
         except StoreError as error:
-            log.warning("purchase %s: %s", purchase.owed.id, error)
+            log.warning("other replicas wait for purchase %s: %s", purchase.owed.id, error)
 
     async def reconcile(self, key: Key) -> None:
         """Adopt from the order list what only an unclear purchase of ours can have made."""

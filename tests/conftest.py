@@ -14,6 +14,19 @@ from tests import postgres
 START = 1_772_366_400.0
 
 
+# Those that wait for real processes longest: what begins last should be short.
+SLOW = ("test_replicas", "test_crash", "test_life", "test_cli", "test_money", "test_container")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """More than there are cores: much of the time is waited."""
+    return 2 * (os.cpu_count() or 1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.stem not in SLOW)
+
+
 class _Jumping(selectors.DefaultSelector):
     now = 0.0
     at_work = 0

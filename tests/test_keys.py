@@ -693,6 +693,8 @@ drop index orders_by_order;
 drop table forwards;
 drop table events;
 drop table subscriptions;
+alter table owed drop column owner;
+alter table owed drop column unclear;
 pragma user_version = 2;
 """
 

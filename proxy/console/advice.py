@@ -39,6 +39,7 @@ PROBLEMS: Mapping[str, str] = MappingProxyType(
 )
 
 _DISK = "See if the disk is full or not writable: nothing is bought until the store can be written."
+_DATABASE = "See if PostgreSQL can be reached: numbers are sold again when it is back."
 _LATER = "The upstream fails: nothing need be done if it stops soon."
 
 # By the line as it stands in the code.
@@ -98,5 +99,12 @@ LOGGED: Mapping[str, str] = MappingProxyType(
         "no events for %s, its orders are read without: %s": "The upstream has no webhooks for the "
         "account, or refuses public_url; nothing depends on them.",
         "webhook %s of %s is made anew: its secret is lost": "Nothing need be done.",
+        "what other replicas did is not known yet: %s": _DATABASE,
+        "what other replicas owe is not known: %s": _DATABASE,
+        "%s: a safe share of its requests is left: %s": _DATABASE,
+        "other replicas wait for purchase %s: %s": _DATABASE,
+        "purchase %s is another replica's: %s": "This replica was away for long enough to be taken "
+        "for dead: see what held it up.",
+        "%s is owed for an order that the store has not": "Report it with the lines of the log.",
     }
 )
