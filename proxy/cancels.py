@@ -191,9 +191,10 @@ class Cancels:
 
     async def _done(self, owed: Owed, activation: Activation) -> None:
         try:
-            await self._store.settle(owed.id, self._orders.kept(owed.key, activation))
+            row = self._orders.kept(owed.key, activation)
+            await self._store.settle(owed.id, row, surely=True)
         except StoreError as error:
-            log.error("order %s: the promise stays in the store: %s", activation.order.id, error)
+            log.error("order %s: its promise is still in the store: %s", activation.order.id, error)
 
 
 async def _until(due: float, hurry: asyncio.Event) -> None:

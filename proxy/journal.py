@@ -179,7 +179,8 @@ class Journal:
         self._happened(purchase, "bought", order.cents or 0)
         log.info("bought %s: %s for %s cents, %s", order.id, entries[-1].what, order.cents, key)
         try:
-            await self._store.commit(purchase.owed, self._orders.kept(key, activation), *entries)
+            row = self._orders.kept(key, activation)
+            await self._store.commit(purchase.owed, row, *entries, surely=True)
         except Lost as error:
             self._lose(purchase, error)
             raise ProblemError(Problem.TRY_AGAIN, "another replica sees to it") from error
@@ -204,6 +205,7 @@ class Journal:
             raise ProblemError(Problem.TRY_AGAIN, "another replica sees to it") from error
         except StoreError as error:
             activation.told = False
+            self._store.unsettle(purchase.owed, error)
             log.error("order %s is not handed out: the store: %s", activation.order.id, error)
             raise ProblemError(Problem.TRY_AGAIN, "the store cannot be written") from error
         self._orders.queued(activation, row)
@@ -239,9 +241,9 @@ class Journal:
         purchase.unclear = False
         self.pending.drop(purchase)
         try:
-            await self._store.settle(purchase.owed.id)
+            await self._store.settle(purchase.owed.id, surely=True)
         except StoreError as error:
-            log.error("purchase %s stays open in the store: %s", purchase.owed.id, error)
+            log.error("purchase %s is still open in the store: %s", purchase.owed.id, error)
 
     def leave(self, purchase: Purchase) -> None:
         """The outcome is unknown: the order list is looked at until it is known, or too old."""

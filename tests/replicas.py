@@ -22,7 +22,9 @@ HEARD = 0.5
 class Pair:
     """Asks one after the other; where nobody listens, the other one."""
 
-    def __init__(self, folder: Path, upstream: Upstream, database: str, **settings: str) -> None:
+    def __init__(
+        self, folder: Path, upstream: Upstream, database: str, *arguments: str, **settings: str
+    ) -> None:
         self.database = database
         self.proxies = []
         for name in ("a", "b"):
@@ -30,6 +32,7 @@ class Pair:
             proxy = Proxy(
                 folder / name,
                 upstream.url,
+                *arguments,
                 PROXY_STORE_URL=database,
                 PROXY_STORE_SECRET=SECRET,
                 PROXY_UPSTREAM_WEBSOCKET_URL=f"{upstream.url.replace('http', 'ws', 1)}/ws/orders",
@@ -68,8 +71,10 @@ class Pair:
 
 
 @contextmanager
-def a_pair(folder: Path, upstream: Upstream, database: str, **settings: str) -> Iterator[Pair]:
-    pair = Pair(folder, upstream, database, **settings)
+def a_pair(
+    folder: Path, upstream: Upstream, database: str, *arguments: str, **settings: str
+) -> Iterator[Pair]:
+    pair = Pair(folder, upstream, database, *arguments, **settings)
     started = []
     try:
         for proxy in pair.proxies:
@@ -79,3 +84,13 @@ def a_pair(folder: Path, upstream: Upstream, database: str, **settings: str) -> 
     finally:
         for proxy in started:
             proxy.stop()
+
+
+def bought(said: str) -> str:
+    """The id of the activation that a getNumber was answered."""
+    assert said.startswith("ACCESS_NUMBER:"), said
+    return said.split(":")[1]
+
+
+def status(proxy: Proxy, id: str) -> str:
+    return proxy.ask(f"action=getStatus&id={id}", "key")

@@ -3,12 +3,14 @@
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
 
 import psycopg
 import pytest
 
 from proxy.model import Key
-from proxy.store import Change, Entry, Lost, Owed, OwedKind, StoreError, open_store
+from proxy.store import Change, Doubt, Entry, Lost, Owed, OwedKind, StoreError, open_store
 from tests.postgres import PASSWORD, rows
 from tests.process import run
 from tests.test_store import KEPT, OWED, SECRET
@@ -231,6 +233,65 @@ async def test_a_refund_that_two_saw_is_booked_once(pair):
     for store in pair:
         await store.book(Entry(1.0, "hash", "o-1", "refund", 90))
     assert len(await pair[0].ledger()) == 1
+
+
+# A connection that breaks in a commit.
+
+
+@pytest.fixture
+def broken(monkeypatch):
+    """The next commit of this store is written, and its answer is lost."""
+
+    def broken(store):
+        connection = store._connection
+
+        @contextmanager
+        def once():
+            monkeypatch.undo()
+            with connection() as db:
+                yield db
+            raise StoreError("the wire broke")
+
+        monkeypatch.setattr(store, "_connection", once)
+
+    return broken
+
+
+async def test_what_was_written_though_nobody_could_be_told_is_owed_on(pair, broken):
+    await pair[0].owe(OWED)
+    broken(pair[0])
+    with pytest.raises(Doubt, match="the wire broke") as raised:
+        await pair[0].settle("p-1", KEPT)
+    assert await pair[1].owed() == []
+    pair[0].unsettle(OWED, raised.value)
+    await pair[0].keep()
+    assert await pair[1].owed() == [OWED]
+    assert await pair[0].holds("p-1")
+
+
+async def test_what_another_has_done_meanwhile_is_not_owed_on(pair, database, dead):
+    with psycopg.connect(database) as db:
+        xid = db.execute("select pg_current_xact_id()::text").fetchone()[0]
+        db.rollback()
+    await pair[0].owe(OWED)
+    dead(pair[1])
+    await pair[1].take_over()
+    await pair[1].settle("p-1", KEPT)
+    pair[0].unsettle(OWED, Doubt("the wire broke", xid))
+    await pair[0].keep()
+    assert await pair[1].owed() == []
+
+
+async def test_what_was_refused_is_not_owed_though_it_was_written(pair, broken):
+    for write in (
+        lambda: pair[0].owe(OWED),
+        lambda: pair[0].commit(replace(OWED, kind=OwedKind.CANCEL), KEPT, is_new=True),
+    ):
+        broken(pair[0])
+        with pytest.raises(Doubt):
+            await write()
+        await pair[0].keep()
+        assert await pair[1].owed() == []
 
 
 # Claims and shares.

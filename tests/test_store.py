@@ -324,6 +324,44 @@ async def test_a_note_that_cannot_be_written_takes_no_money_with_it(store):
     assert await store.owed() == [OWED]
 
 
+async def test_what_must_be_so_in_the_end_is_written_once_the_store_is_back(store, monkeypatch):
+    refund = Entry(200.0, "hash", "o-1", "refund", 90)
+    await store.owe(OWED)
+
+    def away(batch):
+        raise StoreError("away")
+
+    monkeypatch.setattr(store, "_commit", away)
+    for write in (store.settle("p-1", KEPT, surely=True), store.book(refund)):
+        with pytest.raises(StoreError, match="away"):
+            await write
+    with pytest.raises(StoreError, match="away"):
+        await store.owe(replace(OWED, id="p-2"))
+    monkeypatch.undo()
+    assert await store.owed() == [OWED]
+    await store.keep()
+    assert await store.owed() == [], "neither what was done nor what was told to have failed"
+    assert [row async for row in store.orders("hash")] == [KEPT]
+    assert await store.ledger() == [refund]
+
+
+async def test_what_nobody_was_told_is_not_settled_later(store, monkeypatch):
+    await store.owe(OWED)
+
+    def away(batch):
+        raise StoreError("away")
+
+    monkeypatch.setattr(store, "_commit", away)
+    with pytest.raises(StoreError, match="away") as raised:
+        await store.settle("p-1", KEPT)
+    store.unsettle(OWED, raised.value)
+    await asyncio.sleep(1)
+    monkeypatch.undo()
+    await store.keep()
+    assert await store.owed() == [OWED]
+    assert [row async for row in store.orders("hash")] == []
+
+
 @in_a_file
 async def test_a_key_is_not_among_what_was_spent(store, path):
     store.spend(Key(SECRET).hash, 1.0)

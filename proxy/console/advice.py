@@ -69,7 +69,7 @@ LOGGED: Mapping[str, str] = MappingProxyType(
         "order %s: no promise: the store: %s": _DISK,
         "order %s: charged, the promised cancel came too late: %s": "An SMS came before the "
         "cancel: the number is paid for.",
-        "order %s: the promise stays in the store: %s": _DISK,
+        "order %s: its promise is still in the store: %s": _DISK,
         "not written: %s": _DISK,
         "all %d descriptors for clients are taken; more are closed": "See who opens so many "
         "connections, or raise the limit of open files.",
@@ -79,7 +79,7 @@ LOGGED: Mapping[str, str] = MappingProxyType(
         "no purchase: the store cannot be written: %s": _DISK,
         "order %s is paid and could not be kept: %s": _DISK,
         "order %s is not handed out: the store: %s": _DISK,
-        "purchase %s stays open in the store: %s": _DISK,
+        "purchase %s is still open in the store: %s": _DISK,
         "none of %d orders is adopted": "Another program buys with the key: give each its own.",
         "another program buys with %s: unclear purchases are not adopted": "Give each program a "
         "key of its own: then a lost purchase can be found again.",

@@ -1,6 +1,6 @@
 """What must survive a restart: orders, what is owed to the upstream, the money ledger."""
 
-from proxy.store.contract import NO_EXTRA, Lost, Store, StoreError, Taken
+from proxy.store.contract import NO_EXTRA, Doubt, Lost, Store, StoreError, Taken
 from proxy.store.glance import Glance, file_of, glance, is_held, read_ledger
 from proxy.store.rows import (
     Answer,
@@ -18,6 +18,7 @@ __all__ = [
     "Answer",
     "Ceiling",
     "Change",
+    "Doubt",
     "Entry",
     "Forward",
     "Glance",

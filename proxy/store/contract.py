@@ -30,6 +30,14 @@ class Taken(StoreError):
     """Another replica has found the order to be its own purchase's."""
 
 
+class Doubt(StoreError):
+    """The connection broke in the commit `xid`: it may be written all the same."""
+
+    def __init__(self, text: str, xid: str) -> None:
+        super().__init__(text)
+        self.xid = xid
+
+
 class Store(Protocol):
     """Every method that is waited for may raise StoreError."""
 
@@ -69,15 +77,25 @@ class Store(Protocol):
     async def doubt(self, owed: Owed) -> None:
         """It is written that the outcome of a purchase is unclear. May raise Lost."""
 
-    async def commit(self, owed: Owed, kept: Kept, *entries: Entry, is_new: bool = False) -> None:
+    async def commit(
+        self,
+        owed: Owed,
+        kept: Kept,
+        *entries: Entry,
+        is_new: bool = False,
+        surely: bool = False,
+    ) -> None:
         """An order, what is owed for it from now on, and its money: all or nothing. May raise
-        Lost, or Taken. What is owed was owed before, unless it `is_new`.
+        Lost, or Taken. What is owed was owed before, unless it `is_new`. `surely` as above.
         """
 
-    async def settle(self, id: str, *kept: Kept) -> None:
+    async def settle(self, id: str, *kept: Kept, surely: bool = False) -> None:
         """What was owed is done: its key is gone. Orders are kept in the same commit. May raise
-        Lost.
+        Lost. What must be so in the end is written `surely`: where it fails, again later.
         """
+
+    def unsettle(self, owed: Owed, error: StoreError) -> None:
+        """What could not be settled is owed on, even if it was written after all. Nobody waits."""
 
     async def holds(self, id: str) -> bool:
         """What is owed is still this replica's to carry out."""
@@ -109,7 +127,9 @@ class Store(Protocol):
         """What other replicas change, for ever."""
 
     async def keep(self, *kept: Kept) -> None:
-        """Orders as they are now. What is known of them already is not unknown by that."""
+        """Orders as they are now. What is known of them already is not unknown by that. Where it
+        fails, it is written later; so are the lines of the ledger.
+        """
 
     async def rename(self, before: str, kept: Kept) -> None:
         """An order under its new id, and its money with it."""

@@ -20,7 +20,7 @@ from psycopg_pool import ConnectionPool
 
 from proxy.store import schema
 from proxy.store.commits import Wish
-from proxy.store.contract import StoreError
+from proxy.store.contract import Doubt, StoreError
 from proxy.store.notices import Notices
 from proxy.store.rows import Change, Owed
 from proxy.store.schema import Database
@@ -171,19 +171,15 @@ class PostgresStore(SqlStore):
             db.execute(BEAT, (self._replica, LEASE))
             db.execute(BURY)
             self._replicas = int(db.execute(REPLICAS).fetchone()[0])
-            for id in doubtful:
-                sql = "update owed set owner = '' where id = ? and owner = ?"
-                db.execute(sql, (id, self._replica))
             is_steady = began - self._steady_since >= LEASE
             values = (self._replica, self._replica, is_steady)
             return db.execute(TAKE_OVER, values).fetchall()
 
-        began, doubtful = time.monotonic(), set(self._doubtful)
+        began = time.monotonic()
         if began - self._beat_at > LEASE:
             self._steady_since = began
         rows = await self._write(write, durable=True)
         self._beat_at = began
-        self._doubtful -= doubtful
         return self._owed(rows)
 
     async def take_orphan(self, owed: Owed) -> Owed | None:
@@ -273,10 +269,25 @@ class PostgresStore(SqlStore):
             return self._committed(batch)
 
     def _committed(self, batch: Sequence[Wish]) -> list[Any]:
-        with self._connection() as db:
-            if not any(wish.durable for wish in batch):
-                db.execute("set local synchronous_commit = off")
-            return [wish.write(db) for wish in batch]
+        xid, is_durable = "", any(wish.durable for wish in batch)
+        try:
+            with self._connection() as db:
+                if not is_durable:
+                    db.execute("set local synchronous_commit = off")
+                results = [wish.write(db) for wish in batch]
+                if is_durable:
+                    xid = db.execute("select pg_current_xact_id()::text").fetchone()[0]
+        except _TryAnew:
+            raise
+        except StoreError as error:
+            if xid:
+                raise Doubt(str(error), xid) from error
+            raise
+        return results
+
+    def _was_committed(self, db: Database, xid: str) -> bool:
+        said = db.execute("select pg_xact_status(?::xid8)", (xid,)).fetchone()[0]
+        return bool(said == "committed")
 
     @contextmanager
     def _connection(self) -> Iterator[Database]:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from proxy.errors import Problem
 from proxy.store import schema
 from proxy.store.commits import Commits, Wish
-from proxy.store.contract import Lost, StoreError, Taken
+from proxy.store.contract import Doubt, Lost, StoreError, Taken
 from proxy.store.outbox import Outbox
 from proxy.store.rows import Answer, Ceiling, Entry, Kept, Owed
 from proxy.store.schema import Database
@@ -36,7 +36,6 @@ class SqlStore(Outbox):
     is_shared = False
 
     def __init__(self, threads: int, replica: str = "") -> None:
-        self._doubtful: set[str] = set()
         self._threads = ThreadPoolExecutor(threads, "store")
         self._replica = replica
         self._commits = Commits(lambda wishes: self._run(partial(self._commit, wishes)))
@@ -111,10 +110,14 @@ class SqlStore(Outbox):
         try:
             problem: Problem | None = await self._write(write, durable=True)
         except StoreError:
-            # Whether it is written cannot be told where the connection broke in the commit.
-            self._doubtful.add(owed.id)
+            self._disown(owed.id)
             raise
         return problem
+
+    def _disown(self, id: str) -> None:
+        """It is not owed, even if it was written after all."""
+        sql = "delete from owed where id = ? and owner = ?"
+        self._commits.note(lambda db: db.execute(sql, (id, self._replica)), surely=True)
 
     def _owe(self, db: Database, owed: Owed) -> None:
         if not schema.owe(db, owed, self._seal(owed.key.secret, owed.id), self._replica):
@@ -134,7 +137,7 @@ class SqlStore(Outbox):
             self._check_ours(db, owed.id)
             db.execute("update owed set unclear = 1 where id = ?", (owed.id,))
 
-        await self._write(write)
+        await self._write(write, surely=True)
 
     def _check_ours(self, db: Database, id: str) -> None:
         """And until the end of the transaction, nobody takes it."""
@@ -142,15 +145,32 @@ class SqlStore(Outbox):
         if self.is_shared and db.execute(sql, (id, self._replica)).rowcount == 0:
             raise Lost(f"{id} has another owner, or was done by one")
 
-    async def settle(self, id: str, *kept: Kept) -> None:
+    async def settle(self, id: str, *kept: Kept, surely: bool = False) -> None:
         def write(db: Database) -> None:
             self._check_ours(db, id)
             db.execute("delete from owed where id = ?", (id,))
             schema.keep(db, kept)
 
-        await self._write(write, durable=True, erase=True)
+        await self._write(write, durable=True, erase=True, surely=surely)
 
-    async def commit(self, owed: Owed, kept: Kept, *entries: Entry, is_new: bool = False) -> None:
+    def unsettle(self, owed: Owed, error: StoreError) -> None:
+        def write(db: Database) -> None:
+            if isinstance(error, Doubt) and self._was_committed(db, error.xid):
+                self._owe(db, owed)
+
+        self._commits.note(write, surely=True)
+
+    def _was_committed(self, db: Database, xid: str) -> bool:
+        return False
+
+    async def commit(
+        self,
+        owed: Owed,
+        kept: Kept,
+        *entries: Entry,
+        is_new: bool = False,
+        surely: bool = False,
+    ) -> None:
         def write(db: Database) -> None:
             if not is_new:
                 self._check_ours(db, owed.id)
@@ -159,10 +179,15 @@ class SqlStore(Outbox):
             if not schema.book(db, entries):
                 raise Taken(f"order {kept.order.id} is another purchase's")
 
-        await self._write(write, durable=True)
+        try:
+            await self._write(write, durable=True, surely=surely)
+        except StoreError:
+            if is_new and not surely:
+                self._disown(owed.id)
+            raise
 
     async def keep(self, *kept: Kept) -> None:
-        await self._write(lambda db: schema.keep(db, kept))
+        await self._write(lambda db: schema.keep(db, kept), surely=True)
 
     async def rename(self, before: str, kept: Kept) -> None:
         def write(db: Database) -> None:
@@ -173,10 +198,10 @@ class SqlStore(Outbox):
                     db.execute(sql, (kept.order.id, kept.key, before))
             schema.keep(db, (kept,))
 
-        await self._write(write)
+        await self._write(write, surely=True)
 
     async def book(self, *entries: Entry) -> None:
-        await self._write(lambda db: schema.book(db, entries))
+        await self._write(lambda db: schema.book(db, entries), surely=True)
 
     def spend(self, key: str, at: float) -> None:
         def write(db: Database) -> None:
@@ -205,9 +230,14 @@ class SqlStore(Outbox):
         return await self._run(lambda: self._look(lambda db: db.execute(sql, values).fetchall()))
 
     async def _write(
-        self, write: Callable[[Database], Any], *, durable: bool = False, erase: bool = False
+        self,
+        write: Callable[[Database], Any],
+        *,
+        durable: bool = False,
+        erase: bool = False,
+        surely: bool = False,
     ) -> Any:
-        return await self._commits.ask(write, durable=durable, erase=erase)
+        return await self._commits.ask(write, durable=durable, erase=erase, surely=surely)
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
