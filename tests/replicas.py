@@ -40,6 +40,8 @@ class Pair:
             )
             self.proxies.append(proxy)
         self._turn = itertools.count()
+        self.is_sticky = False
+        """A key is always sent to the same one: what one hears the other does not, for a while."""
 
     @property
     def a(self) -> Proxy:
@@ -50,7 +52,7 @@ class Pair:
         return self.proxies[1]
 
     def ask(self, query: str, key: str, dialect: str = "") -> str:
-        first = next(self._turn)
+        first = self._first(key)
         try:
             said = self.proxies[first % 2].ask(query, key, dialect)
         except httpx.ConnectError:
@@ -60,11 +62,14 @@ class Pair:
         return said
 
     def ask_and_go(self, query: str, key: str) -> None:
-        first = next(self._turn)
+        first = self._first(key)
         try:
             self.proxies[first % 2].ask_and_go(query, key)
         except ConnectionRefusedError:
             self.proxies[(first + 1) % 2].ask_and_go(query, key)
+
+    def _first(self, key: str) -> int:
+        return sum(key.encode()) if self.is_sticky else next(self._turn)
 
     def rows(self, sql: str) -> list[Any]:
         return postgres.rows(self.database, sql)

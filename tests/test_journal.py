@@ -9,6 +9,7 @@ import pytest
 from proxy.app import create_app
 from proxy.config import Config, StoreConfig
 from proxy.sandbox import create_sandbox
+from proxy.store import StoreError
 from tests.world import NEVER, Wire, World
 
 pytestmark = pytest.mark.anyio
@@ -212,3 +213,23 @@ async def test_a_promise_that_the_store_holds_is_seen_by_its_client_after_a_cras
         store._db.execute("update orders set cancelling = 0")
     async with run() as world:
         assert await world.ask(f"action=getStatus&id={id}") == "STATUS_CANCEL"
+
+
+async def test_a_number_that_could_not_be_kept_goes_back_though_its_client_has_gone(
+    run, monkeypatch
+):
+    async with run() as world:
+        slow = {"call": "purchase", "kind": "slow", "when": "after", "seconds": 14}
+        await world.steer("faults", slow)
+        assert await world.ask(BUY) == "ERROR_SQL", "its time is over"
+        store = world.app.state.house.store
+
+        def away(batch):
+            raise StoreError("away")
+
+        monkeypatch.setattr(store, "_commit", away)
+        await asyncio.sleep(5)
+        monkeypatch.undo()
+        await asyncio.sleep(320)
+        assert [row["refunded"] for row in (await world.steer("orders"))["orders"]] == [True]
+        assert [entry.kind for entry in await store.ledger()] == ["charge", "refund"]

@@ -103,15 +103,16 @@ def test_postgres_is_killed_under_load_and_no_money_and_no_number_is_lost(tmp_pa
         postgres.a_database(server.url()) as database,
         an_upstream(tmp_path, hold=1) as upstream,
         a_pair(tmp_path, upstream, database, **HASTY) as pair,
-        a_load(pair, upstream) as load,
     ):
-        for life in range(5):
-            time.sleep(1.2)
-            load.life = life + 1
-            if life == 1:
-                server.stop("immediate")
-            if life == 2:
-                server.start()
+        pair.is_sticky = True
+        with a_load(pair, upstream) as load:
+            for life in range(5):
+                time.sleep(1.2)
+                load.life = life + 1
+                if life == 1:
+                    server.stop("immediate")
+                if life == 2:
+                    server.start()
 
 
 def told(receiver):

@@ -304,7 +304,7 @@ class PostgresStore(SqlStore):
             if (error.sqlstate or "").startswith(TRY_ANEW):
                 raise _TryAnew(text) from error
             raise StoreError(text) from error
-        self.trouble = ""
+        self.trouble, self._down_until = "", float("-inf")
 
 
 class _TryAnew(StoreError):
