@@ -120,7 +120,8 @@ class Journal:
             *self.pending.unclaimed(pair, wish),
             *await self._of_others(pair, wish),
         ]:
-            if purchase.fits(cap):
+            # While the one before it was looked at, another client may have got this one.
+            if purchase in self.pending and purchase.is_free and purchase.fits(cap):
                 purchase.claim()
                 try:
                     await self._reads.look(pair[0], purchase.owned)
@@ -223,6 +224,7 @@ class Journal:
 
     async def give_back(self, purchase: Purchase) -> None:
         """Cancel what no client gets."""
+        purchase.is_going_back = True
         await self._cancels.promise(purchase.owed, purchase.owned)
         self._tally.count("purchases", "given_back")
         self.pending.drop(purchase)
