@@ -1,9 +1,15 @@
-"""The activations of one key."""
+"""The activations of one key, and what is taken in of each: from the upstream and from replicas."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
-from proxy.legacy.activation import Activation
+from proxy.kept import activation_of
+from proxy.legacy.activation import Activation, code_of
+from proxy.model import Order, Sms, merge
+from proxy.store import Kept
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -34,3 +40,67 @@ class Account:
             if (activation.order.created_at or 0.0) < since:
                 return
             yield activation
+
+
+def take_in(known: Activation, order: Order, asked_at: float | None) -> bool:
+    """Whether anything is known now that was not before."""
+    if order.id != known.order.id:
+        # The id that the order had before a swap.
+        return False
+    if asked_at is not None and asked_at < known.changed_at:
+        order = replace(order, phone="", expires_at=None, cancel_at=None)
+    merged = merge(known.order, order)
+    if merged == known.order:
+        # The same object goes on, and with it all answers that stand on it.
+        return False
+    if known.asked_at and merged.messages != known.order.messages:
+        known.asked_at = _asked_after(known, merged.messages)
+    if len(merged.messages) > len(known.order.messages):
+        log.info("order %s: %d SMS", order.id, len(merged.messages))
+    known.order = merged
+    return True
+
+
+def _asked_after(known: Activation, messages: Sequence[Sms]) -> int | None:
+    """How many messages had come when a further one was asked for, where only a socket had told
+    of the one before: the order itself may list others, too, or not that one.
+    """
+    told = [code_of(sms) for sms in known.order.messages if sms.pushed]
+    if not told:
+        return known.asked_at
+    codes = [code_of(sms) for sms in messages]
+    return codes.index(told[0]) + 1 if told[0] in codes else 0
+
+
+def hear(account: Account, row: Kept) -> Activation:
+    """Another replica has written that of an activation."""
+    known = account.by_order.get(row.order.id) or account.by_id.get(row.id)
+    if known is None:
+        known = activation_of(row)
+        account.add(known)
+        return known
+    if (row.order.created_at or 0.0) < (known.order.created_at or 0.0):
+        # The order that it was before a swap.
+        return known
+    merged = merge(known.order, row.order)
+    if merged != known.order:
+        known.order = merged
+        account.by_order[merged.id] = known
+    known.told = bool(known.told or row.told)
+    known.finished |= row.finished
+    known.cancelling |= row.cancelling
+    known.is_confirmed |= row.confirmed
+    known.asked_at = known.asked_at if row.asked_at is None else row.asked_at
+    known.service = row.service
+    # Who wrote it has queued what is to be forwarded of it.
+    known.forwarded = row.order.texts
+    if row.wish:
+        known.wish = row.wish
+        account.by_wish[row.wish] = known
+    return known
+
+
+def why_refunded(activation: Activation) -> str:
+    if not activation.told:
+        return "refunded_orphan"
+    return "refunded_promise" if activation.cancelling else "refunded"

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from proxy.ceilings import Ceilings
 from proxy.codes import Codes
 from proxy.config import Config, ConfigError
 from proxy.forwards import Forwards
+from proxy.gauges import gauges
 from proxy.journal import Journal
 from proxy.legacy.dialects import DIALECTS
 from proxy.logs import Secrets
@@ -33,10 +34,12 @@ from proxy.purchases import Purchases
 from proxy.pushes import Pushes
 from proxy.readiness import Readiness
 from proxy.reads import Reads
+from proxy.replicas import Replicas
 from proxy.retention import forget_old
 from proxy.store import open_store
 from proxy.subscriptions import load_subscriptions
 from proxy.tables import load_codes
+from proxy.takeover import Takeover
 from proxy.tally import Tally
 from proxy.targets import load_targets
 from proxy.upstream.budget import Budget
@@ -111,10 +114,14 @@ def create_app(
         secrets.add(key.secret)
         return house.programs.renewed(key)
 
+    takeover = Takeover(house.store, house.orders, house.journal, house.cancels, renewed)
+    replicas = Replicas(house.store, house.orders, house.reads, takeover, house.upstream.now)
+
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await house.catalogue.start()
-        await house.journal.start(renewed)
+        house.journal.start()
+        await replicas.start()
         await subscriptions.start()
         forwards.start()
         endless = [
@@ -135,6 +142,7 @@ def create_app(
         await subscriptions.close()
         await forwards.close()
         await house.journal.close()
+        await replicas.close()
         await house.cancels.close()
         await house.reads.close()
         await house.pushes.close()
@@ -208,7 +216,7 @@ def build_house(
     connect: Connect | None = None,
 ) -> House:
     codes, wanted = codes_of(config), config.upstream
-    store = open_store(config.store.url)
+    store = open_store(config.store.url, config.store.secret)
     budget = Budget(wanted.requests_per_minute, store, clock)
     tally = Tally()
     upstream = Upstream(wanted.url, wanted.timeout, budget, tally, clock, transport)
@@ -216,9 +224,11 @@ def build_house(
     targets = load_targets(config, os.environ, programs, codes, clock)
     orders = Orders(store, tally, upstream.now, targets)
     feed = Feed(wanted.sockets_url, connect)
-    pushes = Pushes(feed, orders, tally, upstream.now, wanted.push_sockets if wanted.push else 0)
+    pushes = Pushes(
+        feed, orders, store, tally, upstream.now, wanted.push_sockets if wanted.push else 0
+    )
     patience = wanted.timeout * READ_SHARE
-    reads = Reads(upstream, orders, pushes, budget, patience=patience)
+    reads = Reads(upstream, orders, pushes, budget, store, patience=patience)
     catalogue = Catalogue(
         upstream,
         store,
@@ -267,20 +277,6 @@ def build_house(
 def programs_of(config: Config, codes: Codes) -> Programs:
     """Those of `keys`, with the environment that some of their keys are in. ConfigError."""
     return load_programs(config, os.environ, codes, tuple(ACTIONS))
-
-
-def gauges(house: House, forwards: Forwards) -> Iterator[tuple[str, str, dict[str, float]]]:
-    """What is so at the moment, for the metrics."""
-    yield (
-        "budget",
-        "Requests left to the key that has the least; keys that pause after a 429.",
-        (house.budget.states),
-    )
-    yield "sockets", "Sockets of waiting orders: open, or to be opened again.", house.pushes.states
-    yield "activations", "Activations of the last hour, by phase.", house.orders.states()
-    yield "pending_purchases", "Purchases whose end is not told.", house.journal.pending.states()
-    yield "forwards", "SMS on their way to targets: waiting, or given up.", forwards.states
-    yield "pending_cancels", "Promised cancels to be kept.", {"": float(len(house.cancels))}
 
 
 def codes_of(config: Config) -> Codes:

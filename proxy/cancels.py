@@ -4,14 +4,13 @@ import asyncio
 import logging
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from uuid import uuid4
 
 from proxy.errors import Problem, ProblemError
 from proxy.legacy.activation import Activation
-from proxy.model import OVER, Key
+from proxy.model import OVER, Key, OrderState
 from proxy.orders import Orders
 from proxy.reads import Reads
-from proxy.store import Owed, OwedKind, SqliteStore, StoreError
+from proxy.store import Lost, Owed, OwedKind, Store, StoreError
 from proxy.tally import Tally
 from proxy.upstream.cache import Cache
 from proxy.upstream.client import Upstream
@@ -35,6 +34,8 @@ class Promise:
     activation: Activation
     due: float
     """When it is tried next, on the monotonic clock."""
+    is_taken_up: bool = False
+    """From an earlier run, or from another replica: it may have been carried out."""
     hurry: asyncio.Event = field(default_factory=asyncio.Event)
     failed: str = ""
     """What the last try came to."""
@@ -47,7 +48,7 @@ class Cancels:
         upstream: Upstream,
         orders: Orders,
         reads: Reads,
-        store: SqliteStore,
+        store: Store,
         tally: Tally,
         balances: Cache[Key, int],
     ) -> None:
@@ -71,18 +72,27 @@ class Cancels:
                 raise
             order = activation.order
             owed = Owed(
-                str(uuid4()), OwedKind.CANCEL, key, order.service, order.country,
+                f"cancel {order.id}", OwedKind.CANCEL, key, order.service, order.country,
                 self._upstream.now(), order.id,
             )  # fmt: skip
             await self.promise(owed, activation, error.seconds or FIRST_PAUSE)
             self._tally.happened(order.id, "promised", self._upstream.now())
 
     async def promise(self, owed: Owed, activation: Activation, wait: float | None = None) -> None:
-        """Cancel when the upstream allows it, whatever comes; kept before this returns."""
+        """Cancel when the upstream allows it, whatever comes; kept before this returns. Where
+        another replica sees to the order, it does.
+        """
+        is_clients = owed.kind is OwedKind.CANCEL
         owed = replace(owed, kind=OwedKind.CANCEL, order=activation.order.id)
-        activation.cancelling = True
+        # An orphan may be another replica's by now, and its client's.
+        activation.cancelling = is_clients
+        row = self._orders.kept(owed.key, replace(activation, cancelling=True))
         try:
-            await self._store.commit(owed, self._orders.kept(owed.key, activation))
+            await self._store.commit(owed, row, is_new=is_clients)
+        except Lost as error:
+            # What its client was promised, another replica keeps.
+            log.info("order %s: %s", activation.order.id, error)
+            return
         except StoreError as error:
             activation.cancelling = False
             log.error("order %s: no promise: the store: %s", activation.order.id, error)
@@ -90,12 +100,22 @@ class Cancels:
         self._tally.count("promised_cancels", "promised")
         self.resume(owed, activation, wait)
 
-    def resume(self, owed: Owed, activation: Activation, wait: float | None = None) -> None:
-        """Go on with a promise that the store holds."""
+    def resume(
+        self,
+        owed: Owed,
+        activation: Activation,
+        wait: float | None = None,
+        *,
+        is_taken_up: bool = False,
+    ) -> None:
+        """Go on with a promise that the store holds. One that was `taken up` from an earlier run,
+        or from another replica, may have been carried out.
+        """
         activation.cancelling = True
         if wait is None:
             wait = max((activation.order.cancel_at or 0.0) - self._upstream.now(), 0.0)
-        promise = self.promises[owed.id] = Promise(owed, activation, _now() + wait)
+        due = _now() + wait
+        promise = self.promises[owed.id] = Promise(owed, activation, due, is_taken_up)
         promise.task = asyncio.create_task(self._keep(promise))
 
     def __len__(self) -> int:
@@ -133,7 +153,10 @@ class Cancels:
         while True:
             await _until(promise.due, promise.hurry)
             try:
-                await self._cancel(owed.key, activation)
+                if not await self._holds(owed):
+                    del self.promises[owed.id]
+                    return
+                await self._carry_out(owed.key, activation, promise.is_taken_up)
             except ProblemError as error:
                 if error.problem not in TOO_LATE:
                     promise.failed = str(error)
@@ -151,11 +174,27 @@ class Cancels:
             del self.promises[owed.id]
             return
 
+    async def _holds(self, owed: Owed) -> bool:
+        """It is still this replica's to carry out."""
+        try:
+            return await self._store.holds(owed.id)
+        except StoreError as error:
+            raise ProblemError(Problem.TRY_AGAIN, f"the store cannot be read: {error}") from error
+
+    async def _carry_out(self, key: Key, activation: Activation, is_taken_up: bool) -> None:
+        if is_taken_up:
+            await self._reads.read_anew(key, activation.order.id)
+        if activation.order.state is OrderState.CANCELLED:
+            await self._orders.cancelled(key, activation)
+        else:
+            await self._cancel(key, activation)
+
     async def _done(self, owed: Owed, activation: Activation) -> None:
         try:
-            await self._store.settle(owed.id, self._orders.kept(owed.key, activation))
+            row = self._orders.kept(owed.key, activation)
+            await self._store.settle(owed.id, row, surely=True)
         except StoreError as error:
-            log.error("order %s: the promise stays in the store: %s", activation.order.id, error)
+            log.error("order %s: its promise is still in the store: %s", activation.order.id, error)
 
 
 async def _until(due: float, hurry: asyncio.Event) -> None:

@@ -11,14 +11,14 @@ from proxy.model import Caps, Key
 from proxy.orders import Orders
 from proxy.purchase import Pair
 from proxy.reads import Reads
-from proxy.store import Ceiling, SqliteStore, StoreError
+from proxy.store import Ceiling, Store, StoreError
 
 NEWEST = 50
 """How many of a key's activations are looked through for one that has expired unread."""
 
 
 class Ceilings:
-    def __init__(self, orders: Orders, reads: Reads, journal: Journal, store: SqliteStore) -> None:
+    def __init__(self, orders: Orders, reads: Reads, journal: Journal, store: Store) -> None:
         self._orders = orders
         self._reads = reads
         self._journal = journal

@@ -82,7 +82,10 @@ class ProgramConfig(CapsConfig, frozen=True, kw_only=True):
 
 
 class StoreConfig(Section, frozen=True):
-    url: Annotated[str, Meta(pattern="^sqlite://(/.+)?$")] = "sqlite:///virtualsms-proxy.db"
+    url: Annotated[str, Meta(pattern="^(sqlite://(/.+)?|postgres(ql)?://.+)$")] = (
+        "sqlite:///virtualsms-proxy.db"
+    )
+    secret: str | None = None
     retention: Seconds = 2_592_000.0
 
 

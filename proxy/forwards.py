@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 
-from proxy.store import Forward, SqliteStore, StoreError
+from proxy.store import Forward, Store, StoreError
 from proxy.tally import Tally
 from proxy.targets import Target, Targets
 from proxy.upstream.http import Http, HttpError, Transport, trusted
@@ -26,6 +26,8 @@ AT_ONCE = 8
 MOST = 10_000
 """Of one target; then those that are dead go, the oldest first."""
 IDLE_SECONDS = 60.0
+SHARED_SECONDS = 1.0
+"""The same, where several replicas queue and one of them delivers."""
 TROUBLE_SECONDS = 10.0
 """Until the next look into a store that failed."""
 
@@ -36,7 +38,7 @@ class Forwards:
     def __init__(
         self,
         targets: Targets,
-        store: SqliteStore,
+        store: Store,
         tally: Tally,
         clock: Callable[[], float],
         transport: Transport | None = None,
@@ -86,6 +88,8 @@ class Forwards:
     async def _round(self, target: Target, http: Http) -> float:
         """What is due; returns the seconds until something is again."""
         try:
+            if not await self._store.claim(f"forward {target.url}"):
+                return SHARED_SECONDS
             rows = await self._store.forwards(target.url, AT_ONCE)
             now = self._clock()
             due = [row for row in rows if row.due <= now]
@@ -102,7 +106,9 @@ class Forwards:
             return TROUBLE_SECONDS
         if due:
             return 0.0
-        return min(rows[0].due - now, IDLE_SECONDS) if rows else IDLE_SECONDS
+        # What other replicas queue is not news here.
+        idle = SHARED_SECONDS if self._store.is_shared else IDLE_SECONDS
+        return min(rows[0].due - now, idle) if rows else idle
 
     async def _attempt(self, target: Target, http: Http, forward: Forward) -> None:
         trouble = await self._trouble(target, http, forward)

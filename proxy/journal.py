@@ -9,20 +9,20 @@ same, or is cancelled for a refund.
 
 import asyncio
 import logging
-import math
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
+from proxy.adoption import Adoption
 from proxy.cancels import Cancels
 from proxy.errors import Problem, ProblemError
 from proxy.legacy.activation import Activation
 from proxy.model import Key
 from proxy.orders import Orders
-from proxy.purchase import Pair, Pending, Purchase, candidates
+from proxy.purchase import Pair, Pending, Purchase
 from proxy.reads import Reads
-from proxy.store import Ceiling, Owed, OwedKind, SqliteStore, StoreError
+from proxy.store import Ceiling, Lost, Owed, OwedKind, Store, StoreError, Taken
 from proxy.tally import Tally
 from proxy.upstream.client import Upstream
 
@@ -43,7 +43,7 @@ class Journal:
         orders: Orders,
         reads: Reads,
         cancels: Cancels,
-        store: SqliteStore,
+        store: Store,
         tally: Tally,
         *,
         reuse_seconds: float,
@@ -55,30 +55,21 @@ class Journal:
         self._store = store
         self._tally = tally
         self._reuse_seconds = reuse_seconds
-        self._started = 0.0
-        self._shared: set[Key] = set()
         self.pending = Pending()
+        self._adoption = Adoption(upstream, orders, store, self.pending)
         self._tasks: set[asyncio.Task[None]] = set()
         self._watched: set[Key] = set()
 
-    async def start(self, renewed: Callable[[Key], Key]) -> None:
-        """Take up what the last run left open, each with the upstream key that it has now."""
-        self._started = asyncio.get_running_loop().time()
-        for owed in await self._store.owed():
-            owed = replace(owed, key=renewed(owed.key))
-            await self._orders.open(owed.key)
-            await self._orders.open(owed.key.listing)
-            purchase = Purchase(owed)
-            match owed.kind:
-                case OwedKind.PURCHASE:
-                    self.pending.add(purchase)
-                    self.leave(purchase)
-                case OwedKind.ORPHAN:
-                    self.pending.add(purchase)
-                    purchase.activation = self._orders.of(owed.key, owed.order)
-                    self.release(purchase)
-                case OwedKind.CANCEL:
-                    self._cancels.resume(owed, self._orders.of(owed.key, owed.order))
+    def start(self) -> None:
+        self._adoption.start()
+
+    def adopt(self, purchase: Purchase) -> Purchase:
+        """One that was another run's, or another replica's; perhaps it was this one's before."""
+        before = self.pending.get(purchase)
+        if before and before.timer:
+            before.timer.cancel()
+        self.pending.add(purchase)
+        return purchase
 
     async def close(self) -> None:
         """Purchases under way come to their end; the rest is owed by the next run."""
@@ -125,8 +116,12 @@ class Journal:
             await self.reconcile(pair[0])
         if wish:
             self._check_wish(pair, wish)
-        for purchase in self.pending.unclaimed(pair, wish):
-            if purchase.fits(cap):
+        for purchase in [
+            *self.pending.unclaimed(pair, wish),
+            *await self._of_others(pair, wish),
+        ]:
+            # While the one before it was looked at, another client may have got this one.
+            if purchase in self.pending and purchase.is_free and purchase.fits(cap):
                 purchase.claim()
                 try:
                     await self._reads.look(pair[0], purchase.owned)
@@ -142,6 +137,21 @@ class Journal:
         if under_way:
             under_way.claim()
         return under_way
+
+    async def _of_others(self, pair: Pair, wish: str) -> list[Purchase]:
+        """An orphan of another replica, if there is one; it is this one's now."""
+        key, service, iso = pair
+        owed = Owed("", OwedKind.ORPHAN, key, service, iso, 0.0, wish=wish)
+        try:
+            taken = await self._store.take_orphan(owed)
+        except StoreError as error:
+            raise ProblemError(Problem.TRY_AGAIN, f"the store cannot be read: {error}") from error
+        activation = await self._orders.fetch(key, order=taken.order) if taken else None
+        if not (taken and activation):
+            return []
+        purchase = self.adopt(Purchase(replace(taken, key=key), activation=activation))
+        self.release(purchase)
+        return [purchase]
 
     def _check_wish(self, pair: Pair, wish: str) -> None:
         wished = self._orders.wished(pair[0], wish)
@@ -170,7 +180,16 @@ class Journal:
         self._happened(purchase, "bought", order.cents or 0)
         log.info("bought %s: %s for %s cents, %s", order.id, entries[-1].what, order.cents, key)
         try:
-            await self._store.commit(purchase.owed, self._orders.kept(key, activation), *entries)
+            row = self._orders.kept(key, activation)
+            await self._store.commit(purchase.owed, row, *entries, surely=True)
+        except Lost as error:
+            self._lose(purchase, error)
+            raise ProblemError(Problem.TRY_AGAIN, "another replica sees to it") from error
+        except Taken as error:
+            # Both had looked at the same list. This one looks on.
+            activation.told, purchase.activation, purchase.unclear = None, None, True
+            purchase.owed = replace(purchase.owed, kind=OwedKind.PURCHASE, order="")
+            raise ProblemError(Problem.UNCLEAR, str(error)) from error
         except StoreError as error:
             log.error("order %s is paid and could not be kept: %s", order.id, error)
             raise ProblemError(Problem.TRY_AGAIN, "the store cannot be written") from error
@@ -181,8 +200,13 @@ class Journal:
         row = self._orders.kept(purchase.owed.key, activation)
         try:
             await self._store.settle(purchase.owed.id, row)
+        except Lost as error:
+            activation.told = False
+            self._lose(purchase, error)
+            raise ProblemError(Problem.TRY_AGAIN, "another replica sees to it") from error
         except StoreError as error:
             activation.told = False
+            self._store.unsettle(purchase.owed, error)
             log.error("order %s is not handed out: the store: %s", activation.order.id, error)
             raise ProblemError(Problem.TRY_AGAIN, "the store cannot be written") from error
         self._orders.queued(activation, row)
@@ -191,8 +215,16 @@ class Journal:
         self._happened(purchase, "told")
         self.pending.drop(purchase)
 
+    def _lose(self, purchase: Purchase, error: Lost) -> None:
+        """Another replica took this one for dead, and has its purchase."""
+        if purchase in self.pending:
+            log.warning("purchase %s is another replica's: %s", purchase.owed.id, error)
+        purchase.unclear = False
+        self.pending.drop(purchase)
+
     async def give_back(self, purchase: Purchase) -> None:
         """Cancel what no client gets."""
+        purchase.is_going_back = True
         await self._cancels.promise(purchase.owed, purchase.owned)
         self._tally.count("purchases", "given_back")
         self.pending.drop(purchase)
@@ -211,82 +243,42 @@ class Journal:
         purchase.unclear = False
         self.pending.drop(purchase)
         try:
-            await self._store.settle(purchase.owed.id)
+            await self._store.settle(purchase.owed.id, surely=True)
         except StoreError as error:
-            log.error("purchase %s stays open in the store: %s", purchase.owed.id, error)
+            log.error("purchase %s is still open in the store: %s", purchase.owed.id, error)
 
     def leave(self, purchase: Purchase) -> None:
         """The outcome is unknown: the order list is looked at until it is known, or too old."""
         self._tally.count("purchases", "unclear")
         purchase.unclear = True
+        self._task(self._doubt(purchase))
         account = purchase.owed.key.upstream
         if account not in self._watched:
             self._watched.add(account)
             self._task(self._watch(purchase.owed.key))
 
+    async def _doubt(self, purchase: Purchase) -> None:
+        """Other replicas need not wait for its POST any more."""
+        try:
+            await self._store.doubt(purchase.owed)
+        except Lost as error:
+            self._lose(purchase, error)
+        except StoreError as error:
+            log.warning("other replicas wait for purchase %s: %s", purchase.owed.id, error)
+
     async def reconcile(self, key: Key) -> None:
         """Adopt from the order list what only an unclear purchase of ours can have made."""
         await self._reads.refresh_anew(key)
-        await self._look_for_others(key)
-        if key.upstream in self._shared:
-            return
-        for what in {purchase.pair[1:] for purchase in self.pending.unclear(key)}:
-            await self._adopt(key, what)
-
-    async def _adopt(self, key: Key, what: tuple[str, str]) -> None:
-        # Those that somebody waits for come first.
-        purchases = sorted(
-            (purchase for purchase in self.pending.unclear(key) if purchase.pair[1:] == what),
-            key=lambda purchase: (not purchase.has_client, -purchase.owed.at),
-        )
-        same = (p for p in self.pending.of(key) if p.pair[1:] == what)
-        under_way = min((p.owed.at for p in same if p.is_under_way), default=math.inf)
-        listed = self._orders.activations(key.listing)
-        found, is_all = candidates(what, purchases, listed, under_way)
-        found = await self._unowned(found)
-        if len(found) > len(purchases):
-            # One of them is another program's: to guess could hand it out, or cancel it.
-            log.warning("none of %d orders is adopted", len(found))
-            return
-        for purchase, activation in zip(purchases, found, strict=False):
+        findings = await self._adoption.look(key)
+        for purchase, activation in findings.made:
             own = self._orders.adopt(purchase.owed.key, activation.order)
             # Another look at the list may have come first.
             if purchase.unclear and own.told is None:
                 await self.bought(purchase, own)
                 if not purchase.has_client:
                     self.release(purchase)
-        for purchase in purchases[len(found) :]:
-            if purchase.once and is_all:
-                await self.drop(purchase)
-
-    async def _unowned(self, found: list[Activation]) -> list[Activation]:
-        """Without those that any program has bought."""
-        if not found:
-            return found
-        try:
-            owners = await self._store.owners([activation.order.id for activation in found])
-        except StoreError as error:
-            raise ProblemError(Problem.TRY_AGAIN, f"the store cannot be read: {error}") from error
-        # One that is just being kept is not among them yet.
-        held = {p.activation.order.id for p in self.pending if p.activation}
-        return [one for one in found if one.order.id not in held.union(owners)]
-
-    async def _look_for_others(self, key: Key) -> None:
-        """An order younger than this process that no purchase of ours explains is another's."""
-        if key.upstream in self._shared:
-            return
-        # Reckoned now: before the first answer the upstream's clock is not known.
-        started = self._upstream.now() - asyncio.get_running_loop().time() + self._started
-        intents = [p for p in self.pending.of(key) if not p.activation]
-        young = [
-            activation
-            for activation in self._orders.activations(key.listing)
-            if activation.told is None and (activation.order.created_at or 0.0) > started
-            if not any(purchase.explains(activation) for purchase in intents)
-        ]
-        if await self._unowned(young):
-            self._shared.add(key.upstream)
-            log.warning("another program buys with %s: unclear purchases are not adopted", key)
+        for purchase in findings.none:
+            await self.drop(purchase)
 
     async def _watch(self, key: Key) -> None:
         while self.pending.unclear(key):

@@ -5,13 +5,13 @@ import logging
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
-from proxy.account import Account
+from proxy.account import Account, hear, take_in, why_refunded
 from proxy.errors import Problem, ProblemError
 from proxy.kept import activation_of, row_of
-from proxy.legacy.activation import Activation, candidates, code_of
+from proxy.legacy.activation import Activation, candidates
 from proxy.legacy.status import Phase
 from proxy.model import OVER, Key, Order, OrderState, Sms, merge
-from proxy.store import Entry, Kept, SqliteStore, StoreError
+from proxy.store import Entry, Kept, Store, StoreError
 from proxy.tally import Tally
 from proxy.targets import Targets
 from proxy.upstream.cache import Cache
@@ -32,7 +32,7 @@ class Orders:
 
     def __init__(
         self,
-        store: SqliteStore,
+        store: Store,
         tally: Tally,
         now: Callable[[], float],
         targets: Targets | None = None,
@@ -42,6 +42,7 @@ class Orders:
         self._now = now
         self._targets = targets
         self._accounts: dict[Key, Account] = {}
+        self._keys: dict[str, Key] = {}
         self._opened: Cache[Key, None] = Cache(0.0, 1)
         self._swept_at = float("-inf")
 
@@ -63,6 +64,7 @@ class Orders:
         for key, account in list(self._accounts.items()):
             if now - account.used_at > (IDLE_SECONDS if account.by_id else EMPTY_SECONDS):
                 del self._accounts[key]
+                self._keys.pop(key.hash, None)
 
     def forget(self, before: float) -> None:
         """What was created before that, as the store does."""
@@ -92,6 +94,30 @@ class Orders:
         except StoreError as error:
             raise ProblemError(Problem.TRY_AGAIN, f"the store cannot be read: {error}") from error
         self._accounts.setdefault(key, account)
+        self._keys[key.hash] = key
+
+    async def fetch(
+        self, key: Key, *, id: int = 0, order: str = "", wish: str = ""
+    ) -> Activation | None:
+        """An activation of an open key that may be known to another replica only."""
+        if not self._store.is_shared:
+            return self.get(key, order)
+        try:
+            row = await self._store.order(key.hash, id=id, order=order, wish=wish)
+        except StoreError as error:
+            raise ProblemError(Problem.TRY_AGAIN, f"the store cannot be read: {error}") from error
+        return hear(self._accounts[key], row) if row else None
+
+    @property
+    def hashes(self) -> list[str]:
+        """Of the keys that are open."""
+        return list(self._keys)
+
+    def hear(self, row: Kept) -> None:
+        """Another replica has written it."""
+        key = self._keys.get(row.key)
+        if key and key in self._accounts:
+            hear(self._accounts[key], row)
 
     def learn(
         self, key: Key, *orders: Order, asked_at: float | None = None, own: bool = False
@@ -163,7 +189,7 @@ class Orders:
 
     def _take_in(self, known: Activation, order: Order, asked_at: float | None) -> bool:
         before = len(known.order.messages)
-        is_new = _take_in(known, order, asked_at)
+        is_new = take_in(known, order, asked_at)
         if len(known.order.messages) > before:
             self._tally.happened(order.id, "sms", self._now())
         return is_new
@@ -288,45 +314,9 @@ class Orders:
         if activation.told is not None and not any(not sms.pushed for sms in order.messages):
             now, cents, why = self._now(), order.cents or 0, order.state.value
             self._tally.count("refunded_cents", by=cents)
-            self._tally.happened(order.id, _why_refunded(activation), now, cents)
+            self._tally.happened(order.id, why_refunded(activation), now, cents)
             log.info("order %s: %s, %d cents are refunded", order.id, why, cents)
             try:
                 await self._store.book(Entry(now, key.hash, order.id, "refund", cents, why))
             except StoreError as error:
                 log.error("order %s: its refund is not in the ledger: %s", order.id, error)
-
-
-def _why_refunded(activation: Activation) -> str:
-    if not activation.told:
-        return "refunded_orphan"
-    return "refunded_promise" if activation.cancelling else "refunded"
-
-
-def _take_in(known: Activation, order: Order, asked_at: float | None) -> bool:
-    """Whether anything is known now that was not before."""
-    if order.id != known.order.id:
-        # The id that the order had before a swap.
-        return False
-    if asked_at is not None and asked_at < known.changed_at:
-        order = replace(order, phone="", expires_at=None, cancel_at=None)
-    merged = merge(known.order, order)
-    if merged == known.order:
-        # The same object goes on, and with it all answers that stand on it.
-        return False
-    if known.asked_at and merged.messages != known.order.messages:
-        known.asked_at = _asked_after(known, merged.messages)
-    if len(merged.messages) > len(known.order.messages):
-        log.info("order %s: %d SMS", order.id, len(merged.messages))
-    known.order = merged
-    return True
-
-
-def _asked_after(known: Activation, messages: Sequence[Sms]) -> int | None:
-    """How many messages had come when a further one was asked for, where only a socket had told
-    of the one before: the order itself may list others, too, or not that one.
-    """
-    told = [code_of(sms) for sms in known.order.messages if sms.pushed]
-    if not told:
-        return known.asked_at
-    codes = [code_of(sms) for sms in messages]
-    return codes.index(told[0]) + 1 if told[0] in codes else 0

@@ -36,6 +36,13 @@ class Purchase:
     post: asyncio.Task[Activation] | None = None
     activation: Activation | None = None
     timer: asyncio.Task[None] | None = None
+    is_going_back: bool = False
+    """Its cancel is being written: nobody gets it any more, even if that fails."""
+
+    @property
+    def is_free(self) -> bool:
+        """Whoever wishes the same may have it."""
+        return not (self.has_client or self.is_going_back)
 
     @property
     def is_under_way(self) -> bool:
@@ -105,6 +112,10 @@ class Pending:
         if not found:
             self._of_key.pop(account, None)
 
+    def get(self, purchase: Purchase) -> Purchase | None:
+        """What is known under its id."""
+        return self._of_key.get(purchase.owed.key.upstream, {}).get(purchase.owed.id)
+
     def of(self, key: Key) -> Collection[Purchase]:
         """Of all programs that share the account of a key."""
         return self._of_key.get(key.upstream, {}).values()
@@ -112,7 +123,7 @@ class Pending:
     def unclaimed(self, pair: Pair, wish: str) -> list[Purchase]:
         """Those for the same that nobody waits for."""
         same = (p for p in self.of(pair[0]) if p.pair == pair and p.owed.wish == wish)
-        return [purchase for purchase in same if not purchase.has_client]
+        return [purchase for purchase in same if purchase.is_free]
 
     def unclear(self, key: Key) -> list[Purchase]:
         return [purchase for purchase in self.of(key) if purchase.unclear]

@@ -167,9 +167,12 @@ class Purchases:
         finally:
             self._balances.drop(key.upstream)
         activation = self._orders.adopt(key, order)
-        await self._journal.bought(purchase, activation)
-        if not purchase.has_client:
-            self._journal.release(purchase)
+        try:
+            await self._journal.bought(purchase, activation)
+        finally:
+            # Paid is paid, whether or not it could be kept.
+            if not purchase.has_client:
+                self._journal.release(purchase)
         return activation
 
     async def _outcome(self, purchase: Purchase, gone: asyncio.Task[None]) -> Activation:

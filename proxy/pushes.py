@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from proxy.legacy.activation import Activation
 from proxy.model import OVER, Frame, Key
 from proxy.orders import Orders
+from proxy.store import Store, StoreError
 from proxy.tally import Tally
 from proxy.upstream.feed import Feed, FeedError
 
@@ -36,6 +37,9 @@ MAX_REFUSALS = 5
 FIRST_SILENCE, LONGEST_SILENCE = 60.0, 600.0
 """Where none can be opened any more, all wait: 60, 120 … 600 seconds."""
 
+CLAIM_SECONDS = 5.0
+"""How often it is looked whether the replica that has the socket of an order has given it up."""
+
 SWEEP_SECONDS = 5.0
 IDLE_SECONDS = 60.0
 """A socket of an order that nobody has asked about for so long gives its place to another."""
@@ -54,8 +58,15 @@ class Pushes:
     """At most `most` sockets; none at all if that is 0. `now` is the upstream's clock."""
 
     def __init__(
-        self, feed: Feed, orders: Orders, tally: Tally, now: Callable[[], float], most: int
+        self,
+        feed: Feed,
+        orders: Orders,
+        store: Store,
+        tally: Tally,
+        now: Callable[[], float],
+        most: int,
     ) -> None:
+        self._store = store
         self._feed = feed
         self._orders = orders
         self._tally = tally
@@ -67,6 +78,7 @@ class Pushes:
         self._refusals = 0
         self._silent_until = float("-inf")
         self._sweep: asyncio.Task[None] | None = None
+        self._releases: set[asyncio.Task[None]] = set()
 
     def watch(self, key: Key, activation: Activation) -> None:
         """Somebody asks about the activation: a socket is opened if one helps and has room."""
@@ -83,7 +95,7 @@ class Pushes:
 
     async def close(self) -> None:
         tasks = [line.task for line in self._lines.values() if line.task]
-        tasks += [self._sweep] if self._sweep else []
+        tasks += [*self._releases, *([self._sweep] if self._sweep else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -119,6 +131,10 @@ class Pushes:
         line.activation.open_at = math.inf
         if line.task and line.task is not asyncio.current_task():
             line.task.cancel()
+        if self._store.is_shared:
+            task = asyncio.create_task(self._release(line.activation.order.id))
+            self._releases.add(task)
+            task.add_done_callback(self._releases.discard)
 
     def _is_waiting(self, activation: Activation) -> bool:
         """An SMS can still come that would tell its client something."""
@@ -137,6 +153,9 @@ class Pushes:
     async def _keep(self, line: _Line) -> None:
         pause, order = FIRST_PAUSE, line.activation.order.id
         while self._is_waiting(line.activation):
+            if not await self._is_ours(order):
+                await asyncio.sleep(CLAIM_SECONDS)
+                continue
             try:
                 await self._follow(line)
             except FeedError as error:
@@ -150,6 +169,19 @@ class Pushes:
             await asyncio.sleep(pause * random.uniform(0.5, 1))
             pause = min(pause * 2, LONGEST_PAUSE)
         self._leave(line)
+
+    async def _is_ours(self, order: str) -> bool:
+        """One socket for an order is enough for all replicas."""
+        try:
+            return await self._store.claim(f"socket {order}")
+        except StoreError:
+            return False
+
+    async def _release(self, order: str) -> None:
+        try:
+            await self._store.release(f"socket {order}")
+        except StoreError as error:
+            log.info("order %s: its socket is not given up: %s", order, error)
 
     def _refuse(self) -> None:
         """Where sockets cannot be had, they are not asked for all the time."""

@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from proxy.store import SqliteStore
+from proxy.store import Store
 from proxy.upstream.client import Upstream
 
 SERVER = "virtualsms-proxy"
@@ -15,7 +15,7 @@ class Readiness:
     to be taken out of service: the old protocol has words for it.
     """
 
-    def __init__(self, upstream: Upstream, store: SqliteStore) -> None:
+    def __init__(self, upstream: Upstream, store: Store) -> None:
         self._upstream = upstream
         self._store = store
         self._state = "starting"

@@ -8,67 +8,29 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from contextlib import suppress
 from typing import Any
+from weakref import WeakValueDictionary
 
 from cachetools import LRUCache
 
 from proxy.errors import Problem, ProblemError
 from proxy.legacy.activation import MAX_ID, Activation
+from proxy.listing import CAPS, EVENTS_SECONDS, FASTEST, POLL, PUSHED, SLOWEST, Listing, Reading
 from proxy.model import Key
 from proxy.orders import LONGEST_LIFE, Orders
 from proxy.pushes import Pushes
+from proxy.store import Change, Store, StoreError
 from proxy.upstream.budget import Budget
 from proxy.upstream.client import Upstream
 from proxy.upstream.window import Urgency
 
 log = logging.getLogger(__name__)
 
-FASTEST, SLOWEST = 2.0, 5.0
-"""Seconds between two reads of a key's order list, as the budget allows."""
-
-POLL = 3.0
-"""Seconds that one read of an order serves all who ask."""
-
-PUSHED = 10.0
-"""Both of them, while the order has a socket: an open one can be mute; and the first, while the
-upstream sends the account's events.
-"""
-
-EVENTS_SECONDS = 600.0
-"""How long one event shows that others would come."""
-
-CAPS = (50, 200)
-"""Rows that the upstream lists at most; sources differ."""
-
 MAX_KEYS = 10_000
 
 _ID = re.compile(r"[1-9][0-9]{0,9}")
 _ORDER = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-
-Reading = asyncio.Task[None]
-
-
-@dataclass(slots=True, eq=False)
-class _List:
-    """What is known of one key's order list."""
-
-    tried_at: float = float("-inf")
-    read_at: float = float("-inf")
-    """When the last read that was answered began."""
-    is_cut_off: bool = False
-    """It may lack orders that still live."""
-    reading: Reading | None = None
-    pace: float = FASTEST
-    """Seconds between two reads, by what the budget leaves."""
-    events_until: float = float("-inf")
-    """Until when the upstream is believed to tell what happens by events."""
-
-    def interval(self, activation: Activation) -> float:
-        """How old what it says of an order may be."""
-        is_told = _now() < self.events_until and activation.hinted_at < self.read_at
-        is_pushed = is_told or activation.is_pushed_since(self.read_at)
-        return PUSHED if is_pushed else self.pace
 
 
 class Reads:
@@ -78,6 +40,7 @@ class Reads:
         orders: Orders,
         pushes: Pushes,
         budget: Budget,
+        store: Store,
         *,
         patience: float,
     ) -> None:
@@ -85,8 +48,10 @@ class Reads:
         self._orders = orders
         self._pushes = pushes
         self._budget = budget
+        self._store = store
         self._patience = patience
-        self._lists: LRUCache[Key, _List] = LRUCache(MAX_KEYS)
+        self._lists: LRUCache[Key, Listing] = LRUCache(MAX_KEYS)
+        self._by_hash: WeakValueDictionary[str, Listing] = WeakValueDictionary()
         self._details: dict[tuple[Key, str], Reading] = {}
         self._tasks: set[Reading] = set()
 
@@ -133,7 +98,7 @@ class Reads:
             if is_settled:
                 return True
             now = activation.asked_for_at = _now()
-            return now - activation.seen_at < known.interval(activation)
+            return now - known.seen_at(activation) < known.interval(activation)
 
         return stands
 
@@ -149,7 +114,7 @@ class Reads:
             return await self._find_order(key, text.lower())
         if not _ID.fullmatch(text) or int(text) > MAX_ID:
             raise ProblemError(Problem.NO_ACTIVATION)
-        known = self._orders.known(key, int(text))
+        known = self._orders.known(key, int(text)) or await self._orders.fetch(key, id=int(text))
         if known is None and key.is_sole:
             await self._read_list_surely(key)
             known = self._orders.known(key, int(text))
@@ -172,7 +137,7 @@ class Reads:
 
     async def refresh(self, key: Key) -> None:
         """Read the order list, unless that was done a moment ago."""
-        if _now() - self._list(key).read_at >= POLL:
+        if _now() - self._list(key).own_at >= POLL:
             await asyncio.shield(self._list(key).reading or self._begin_list(key))
 
     async def refresh_anew(self, key: Key) -> None:
@@ -204,20 +169,26 @@ class Reads:
         if reading and self._budget.has_room(key, self._urgency(activation)):
             await asyncio.shield(reading)
 
+    def heard(self, hash: str) -> None:
+        """Another replica has read the order list of the account of that hash."""
+        if known := self._by_hash.get(hash):
+            known.heard_at = known.read_at = known.tried_at = _now()
+            known.heard.set()
+
     async def _refresh_by_list(self, key: Key, activation: Activation) -> bool:
         """Whether the order itself has to be read, too."""
         known = self._list(key)
         interval = known.interval(activation)
-        if _now() - activation.seen_at < interval:
+        if _now() - known.seen_at(activation) < interval:
             return False
-        reading = known.reading
+        reading = known.reading or known.sharing
         if reading is None and _now() - known.tried_at >= interval:
-            reading = self._begin_list(key)
+            reading = self._share(key, known)
         if reading:
             if not self._budget.has_room(key, Urgency.LIST):
                 return False
             await asyncio.shield(reading)
-        is_listed = activation.seen_at >= known.read_at
+        is_listed = known.seen_at(activation) >= known.read_at
         is_known = known.read_at >= known.tried_at
         return not activation.is_untouched or (is_known and not is_listed)
 
@@ -225,7 +196,8 @@ class Reads:
         return Urgency.ORDER if activation.is_unread else Urgency.TURN
 
     async def _find_order(self, key: Key, order_id: str) -> Activation:
-        if self._orders.get(key, order_id) is None:
+        known = self._orders.get(key, order_id) or await self._orders.fetch(key, order=order_id)
+        if known is None:
             if not key.is_sole:
                 raise ProblemError(Problem.NO_ACTIVATION)
             await asyncio.shield(self._begin_order(key, order_id, Urgency.LIST))
@@ -236,12 +208,39 @@ class Reads:
         if self._list(key).is_cut_off:
             raise ProblemError(Problem.TRY_AGAIN, "the order list ends among live orders")
 
-    def _list(self, key: Key) -> _List:
+    def _list(self, key: Key) -> Listing:
         """Of the account: one read serves all programs that share it."""
         known = self._lists.get(key.upstream)
         if known is None:
-            known = self._lists[key.upstream] = _List()
+            known = self._lists[key.upstream] = Listing()
+            if self._store.is_shared:
+                self._by_hash[key.upstream.hash] = known
         return known
+
+    def _share(self, key: Key, known: Listing) -> Reading:
+        if not self._store.is_shared:
+            return self._begin_list(key)
+        known.sharing = self._task(self._share_list(key, known))
+        return known.sharing
+
+    async def _share_list(self, key: Key, known: Listing) -> None:
+        """One replica reads, the others hear of it."""
+        try:
+            if await self._may_read(key, known):
+                await asyncio.shield(self._begin_list(key))
+            else:
+                known.heard.clear()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(known.heard.wait(), known.pace)
+        finally:
+            known.sharing = None
+
+    async def _may_read(self, key: Key, known: Listing) -> bool:
+        known.tried_at = _now()
+        try:
+            return await self._store.claim(f"list {key.upstream.hash}", known.pace)
+        except StoreError:
+            return True
 
     def _begin_list(self, key: Key, urgency: Urgency = Urgency.LIST) -> Reading:
         known = self._list(key)
@@ -256,7 +255,7 @@ class Reads:
             reading = self._details[place] = self._task(self._read_order(key, order_id, urgency))
         return reading
 
-    async def _read_list(self, key: Key, known: _List, urgency: Urgency) -> None:
+    async def _read_list(self, key: Key, known: Listing, urgency: Urgency) -> None:
         try:
             await self._upstream.admit("orders", key, urgency)
             known.tried_at = asked_at = _now()
@@ -265,13 +264,15 @@ class Reads:
         finally:
             if known.reading is asyncio.current_task():
                 known.reading = None
-        known.read_at = max(known.read_at, asked_at)
+        known.read_at, known.own_at = max(known.read_at, asked_at), max(known.own_at, asked_at)
         oldest = min((order.created_at or 0.0 for order in orders), default=0.0)
         is_young = oldest > self._upstream.now() - LONGEST_LIFE
         known.is_cut_off = len(orders) in CAPS and is_young
         known.pace = self._pace(key, known)
+        if not known.is_cut_off:
+            self._store.tell(Change("list", key.upstream.hash))
 
-    def _pace(self, key: Key, known: _List) -> float:
+    def _pace(self, key: Key, known: Listing) -> float:
         # What is left of the budget is for the orders behind the end of the list.
         fastest = POLL if known.is_cut_off else FASTEST
         return min(max(60 / max(self._budget.spare(key), 1.0), fastest), SLOWEST)

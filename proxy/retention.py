@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from proxy.model import Caps
 from proxy.orders import Orders
-from proxy.store import SqliteStore, StoreError
+from proxy.store import Store, StoreError
 
 log = logging.getLogger(__name__)
 
@@ -14,7 +14,7 @@ EVERY_SECONDS = 6 * 3600.0
 
 
 async def forget_old(
-    store: SqliteStore, orders: Orders, now: Callable[[], float], seconds: float
+    store: Store, orders: Orders, now: Callable[[], float], seconds: float
 ) -> None:
     """For ever, every six hours. `now` is the upstream's clock."""
     while True:

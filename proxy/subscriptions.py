@@ -9,7 +9,7 @@ from proxy.errors import Problem, ProblemError
 from proxy.logs import Secrets
 from proxy.model import Key
 from proxy.programs import Programs, secret_of
-from proxy.store import SqliteStore, StoreError, Subscription
+from proxy.store import Store, StoreError, Subscription
 from proxy.upstream.client import Upstream
 from proxy.upstream.hooks import EVENTS, Webhook
 from proxy.webhooks import PATH
@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 EVERY_SECONDS = 3600.0
 FIRST_PAUSE = 60.0
 """Seconds to the next try after a doubt, doubled each time up to an hour."""
+
+SHARED_SECONDS = 10.0
+"""How often a replica looks for what another has made, and whether that one still lives."""
 
 DESCRIPTION = "virtualsms-proxy"
 
@@ -31,7 +34,7 @@ class Subscriptions:
     def __init__(
         self,
         upstream: Upstream,
-        store: SqliteStore,
+        store: Store,
         keys: Iterable[Key],
         public_url: str | None,
         given: Iterable[str],
@@ -70,8 +73,11 @@ class Subscriptions:
         while True:
             trouble, wait = "", EVERY_SECONDS
             try:
-                await self._put_right(key)
-                pause = FIRST_PAUSE
+                if await self._is_ours(key):
+                    await self._put_right(key)
+                    pause = FIRST_PAUSE
+                else:
+                    wait = SHARED_SECONDS
             except ProblemError as error:
                 trouble = str(error)
                 if error.problem.is_doubt:
@@ -82,6 +88,13 @@ class Subscriptions:
                 log.warning("no events for %s, its orders are read without: %s", key, trouble)
             self._said[key] = trouble
             await asyncio.sleep(wait)
+
+    async def _is_ours(self, key: Key) -> bool:
+        """One replica keeps it right; the others learn its secret."""
+        if self._store.is_shared:
+            for own in await self._store.subscriptions():
+                self._learn(own)
+        return await self._store.claim(f"subscription {key.hash}")
 
     async def _put_right(self, key: Key) -> None:
         own = self._own.get(key.hash)
@@ -138,7 +151,7 @@ def load_subscriptions(
     config: Config,
     environ: Mapping[str, str],
     upstream: Upstream,
-    store: SqliteStore,
+    store: Store,
     programs: Programs,
     known: Secrets,
 ) -> Subscriptions:

@@ -12,7 +12,7 @@ from proxy.legacy.activation import Activation
 from proxy.model import Key
 from proxy.orders import Orders
 from proxy.reads import Reads
-from proxy.store import SqliteStore, StoreError
+from proxy.store import Store, StoreError
 from proxy.tally import Tally
 from proxy.upstream import hooks
 from proxy.upstream.cache import Cache
@@ -36,7 +36,7 @@ class Webhooks:
         self,
         orders: Orders,
         reads: Reads,
-        store: SqliteStore,
+        store: Store,
         balances: Cache[Key, int],
         tally: Tally,
         secrets: Callable[[], Iterable[str]],

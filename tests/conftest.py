@@ -1,14 +1,38 @@
 """The one fake clock: an event loop that jumps to its next timer when it has nothing to do."""
 
 import asyncio
+import os
 import selectors
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from tests import postgres
+
 # 2026-03-01T12:00:00Z: what the fake clock shows when a test begins.
 START = 1_772_366_400.0
+
+
+# Those that wait for real processes longest: what begins last should be short.
+SLOW = (
+    "test_replicas_money",
+    "test_replicas",
+    "test_crash",
+    "test_life",
+    "test_cli",
+    "test_money",
+    "test_container",
+)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """More than there are cores: much of the time is waited."""
+    return 2 * (os.cpu_count() or 1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.stem not in SLOW)
 
 
 class _Jumping(selectors.DefaultSelector):
@@ -56,3 +80,22 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 def clock() -> Callable[[], float]:
     """The wall clock in seconds since the epoch, moved by the fake loop's timers alone."""
     return lambda: START + asyncio.get_event_loop().time()
+
+
+@pytest.fixture(scope="session")
+def postgres_server():
+    """The address of a PostgreSQL that databases can be made on."""
+    if url := os.environ.get("TEST_DATABASE_URL"):
+        yield url
+    elif postgres.programs():
+        with postgres.a_server() as server:
+            yield server.url()
+    else:
+        pytest.skip("no PostgreSQL: set TEST_DATABASE_URL, or install its server programs")
+
+
+@pytest.fixture
+def database(postgres_server):
+    """The address of a new, empty database."""
+    with postgres.a_database(postgres_server) as url:
+        yield url

@@ -365,7 +365,7 @@ def _run(load: Load, kills: int) -> None:
 def _told(load: Load) -> dict[str, int]:
     """The price of each order that the store says a client was told and did not cancel."""
     prices = {order["order_id"]: round(order["price"] * 100) for order in load.upstream.orders()}
-    rows = load.proxy.rows("select order_id from orders where told and not cancelling")
+    rows = load.proxy.rows("select order_id from orders where told = 1 and cancelling = 0")
     cancelled = _orders_of(load, [held for held in load.held if held.last == "STATUS_CANCEL"
                                   and held.plan == "cancel"])  # fmt: skip
     return {id: prices[id] for (id,) in rows if id not in cancelled}

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
+from packaging.markers import Marker
 
 from proxy import __version__
 from tests.cage import cage, inmate
@@ -118,7 +119,10 @@ def asked(url: str) -> str:
 
 def test_the_image_has_what_the_lock_says_and_the_proxy_and_nothing_else(image):
     lock = (ROOT / "requirements.lock").read_text()
-    locked = set(re.findall(r"^([\w-]+)==([\w.]+)", lock, re.MULTILINE))
+    lines = re.findall(r"^([\w-]+)==([\w.]+)(?: ; (.+?))? \\$", lock, re.MULTILINE)
+    locked = {
+        (name, version) for name, version, when in lines if not when or Marker(when).evaluate()
+    }
     found = {
         tuple(re.fullmatch(r"(.+)-(.+)\.dist-info", path.name).groups())
         for path in image.tree.rglob("*.dist-info")

@@ -9,6 +9,7 @@ import pytest
 from proxy.app import create_app
 from proxy.config import Config, StoreConfig
 from proxy.sandbox import create_sandbox
+from proxy.store import StoreError
 from tests.world import NEVER, Wire, World
 
 pytestmark = pytest.mark.anyio
@@ -212,3 +213,59 @@ async def test_a_promise_that_the_store_holds_is_seen_by_its_client_after_a_cras
         store._db.execute("update orders set cancelling = 0")
     async with run() as world:
         assert await world.ask(f"action=getStatus&id={id}") == "STATUS_CANCEL"
+
+
+async def test_a_number_that_could_not_be_kept_goes_back_though_its_client_has_gone(
+    run, monkeypatch
+):
+    async with run() as world:
+        slow = {"call": "purchase", "kind": "slow", "when": "after", "seconds": 14}
+        await world.steer("faults", slow)
+        assert await world.ask(BUY) == "ERROR_SQL", "its time is over"
+        store = world.app.state.house.store
+
+        def away(batch):
+            raise StoreError("away")
+
+        monkeypatch.setattr(store, "_commit", away)
+        await asyncio.sleep(5)
+        monkeypatch.undo()
+        await asyncio.sleep(320)
+        assert [row["refunded"] for row in (await world.steer("orders"))["orders"]] == [True]
+        assert [entry.kind for entry in await store.ledger()] == ["charge", "refund"]
+
+
+async def test_two_who_look_at_what_is_left_over_never_get_the_same_number(run):
+    async with run() as world:
+        slow = {"call": "purchase", "kind": "slow", "when": "after", "seconds": 14, "times": 2}
+        await world.steer("faults", slow)
+        assert await asyncio.gather(*(world.ask(BUY) for _ in range(2))) == ["ERROR_SQL"] * 2
+        await asyncio.sleep(10)
+        first, _ = (await world.steer("orders"))["orders"]
+        await world.steer("sms", {"order_id": first["order_id"], "text": "Your code is 1111"})
+        said = await asyncio.gather(*(world.ask(BUY) for _ in range(2)))
+        assert len({id_of(answer) for answer in said}) == 2
+        assert await world.requests("purchase") == 3
+
+
+async def test_what_goes_back_is_handed_to_nobody_though_the_store_could_not_take_it(
+    run, monkeypatch
+):
+    async with run() as world:
+        slow = {"call": "purchase", "kind": "slow", "when": "after", "seconds": 14}
+        await world.steer("faults", slow)
+        assert await world.ask(BUY) == "ERROR_SQL"
+        await asyncio.sleep(280)
+        commit = world.app.state.house.store._commit
+
+        def away(batch):
+            commit(batch)
+            raise StoreError("written, and nobody could be told")
+
+        monkeypatch.setattr(world.app.state.house.store, "_commit", away)
+        await asyncio.sleep(20)
+        monkeypatch.undo()
+        id_of(await world.ask(BUY))
+        assert await world.requests("purchase") == 2
+        await asyncio.sleep(20)
+        assert [row["refunded"] for row in (await world.steer("orders"))["orders"]] == [True, False]

@@ -563,9 +563,9 @@ async def test_an_order_that_is_just_being_kept_is_no_strangers(run, caplog):
         assert await asks(world, "a")(BUY.replace("wa", "tg")) == "ERROR_SQL"
         commit = store.commit
 
-        async def slowly(*rows):
+        async def slowly(*rows, **how):
             await asyncio.sleep(3)
-            await commit(*rows)
+            await commit(*rows, **how)
 
         store.commit = slowly
         b = asyncio.create_task(asks(world, "b")(BUY))
@@ -693,6 +693,8 @@ drop index orders_by_order;
 drop table forwards;
 drop table events;
 drop table subscriptions;
+alter table owed drop column owner;
+alter table owed drop column unclear;
 pragma user_version = 2;
 """
 

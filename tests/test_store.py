@@ -1,4 +1,4 @@
-"""The contract of a store."""
+"""The contract of a store, held by SQLite and PostgreSQL; and what only a file can do."""
 
 import asyncio
 import os
@@ -21,6 +21,7 @@ from proxy.store import (
     Subscription,
     open_store,
 )
+from proxy.store.copy import copy
 from proxy.store.rows import packed
 from proxy.store.schema import STEPS
 
@@ -42,29 +43,49 @@ KEPT = Kept("hash", 7, ORDER, "wa", told=True, finished=True, asked_at=1)
 OWED = Owed("p-1", OwedKind.PURCHASE, Key(SECRET), "wa", "GB", at=99.0)
 
 
+in_a_file = pytest.mark.parametrize("kind", ["sqlite"])
+
+
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "store.db"
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def kind(request):
+    return request.param
+
+
 @pytest.fixture
-async def store(path):
-    store = open_store(f"sqlite:///{path}")
+def address(kind, path, request):
+    """Of an empty store."""
+    return f"sqlite:///{path}" if kind == "sqlite" else request.getfixturevalue("database")
+
+
+def opened(address):
+    return open_store(address, "the secret of the store")
+
+
+@pytest.fixture
+async def store(address):
+    store = opened(address)
+    # It owns what nobody owns yet.
+    await store.take_over()
     yield store
     await store.close()
 
 
-async def reopened(store, path):
+async def reopened(store, address):
     await store.close()
-    return open_store(f"sqlite:///{path}")
+    return opened(address)
 
 
-async def test_what_was_kept_is_there_after_a_restart(path):
-    store = open_store(f"sqlite:///{path}")
+async def test_what_was_kept_is_there_after_a_restart(address):
+    store = opened(address)
     await store.keep(KEPT)
     await store.owe(OWED)
     await store.book(Entry(100.0, "hash", "o-1", "charge", -90, "wa/GB"))
-    store = await reopened(store, path)
+    store = await reopened(store, address)
     assert [row async for row in store.orders("hash")] == [KEPT]
     assert [row async for row in store.orders("other")] == []
     assert await store.owed() == [OWED]
@@ -72,13 +93,16 @@ async def test_what_was_kept_is_there_after_a_restart(path):
     await store.close()
 
 
-async def test_a_later_state_replaces_the_earlier(store):
+async def test_a_later_state_is_laid_over_the_earlier_and_unsays_nothing(store):
     await store.keep(KEPT)
-    later = Kept("hash", 7, ORDER, "wa", told=True, cancelling=True, confirmed=True)
-    await store.keep(later)
-    assert [row async for row in store.orders("hash")] == [later]
+    unread = replace(ORDER, messages=(), state=OrderState.CANCELLED)
+    await store.keep(Kept("hash", 7, unread, "wa", told=True, cancelling=True, confirmed=True))
+    order = replace(ORDER, state=OrderState.CANCELLED)
+    all_said = replace(KEPT, order=order, cancelling=True, confirmed=True)
+    assert [row async for row in store.orders("hash")] == [all_said]
 
 
+@in_a_file
 async def test_a_bought_order_and_what_is_owed_for_it_are_one_commit(store):
     await store.owe(OWED)
     orphan = Owed("p-1", OwedKind.ORPHAN, Key(SECRET), "wa", "GB", 99.0, "o-1")
@@ -87,6 +111,7 @@ async def test_a_bought_order_and_what_is_owed_for_it_are_one_commit(store):
     assert [row async for row in store.orders("hash")] == [KEPT]
 
 
+@in_a_file
 async def test_a_key_that_is_no_longer_owed_a_call_is_gone_from_the_bytes(store, path):
     def bytes_of_all_files():
         return b"".join(file.read_bytes() for file in path.parent.iterdir())
@@ -101,21 +126,23 @@ async def test_a_key_that_is_no_longer_owed_a_call_is_gone_from_the_bytes(store,
     assert [row async for row in store.orders("hash")] == [KEPT]
 
 
+@in_a_file
 async def test_the_files_are_for_their_owner_alone(store, path):
     await store.owe(OWED)
     for file in path.parent.iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
 
 
-async def test_writes_in_flight_share_a_commit(store):
-    commits = []
-    store._db.set_trace_callback(lambda sql: commits.append(sql) if sql == "commit" else None)
+async def test_writes_in_flight_share_a_commit(store, monkeypatch):
+    commits, commit = [], store._commit
+    monkeypatch.setattr(store, "_commit", lambda batch: commits.append(batch) or commit(batch))
     owed = [Owed(f"p-{n}", OwedKind.PURCHASE, Key(SECRET), "wa", "GB", 1.0) for n in range(100)]
     await asyncio.gather(*(store.owe(row) for row in owed))
     assert len(await store.owed()) == 100
     assert len(commits) <= 2
 
 
+@in_a_file
 async def test_one_write_that_fails_is_told_and_loses_no_later_one(store):
     store._db.execute(
         "create trigger no before insert on ledger begin select raise(fail, 'x'); end"
@@ -139,6 +166,7 @@ async def test_old_orders_are_forgotten_but_not_those_that_something_is_owed_for
     assert [row async for row in store.orders("hash")] == []
 
 
+@in_a_file
 async def test_a_file_that_another_process_holds_is_refused(store, path):
     with pytest.raises(StoreError, match="another process has it open"):
         open_store(f"sqlite:///{path}")
@@ -232,12 +260,12 @@ async def test_a_step_that_fails_leaves_the_file_as_it_was(first_version, path):
 # What was spent, and answers.
 
 
-async def test_each_request_counts_even_of_one_instant(path):
-    store = open_store(f"sqlite:///{path}")
+async def test_each_request_counts_even_of_one_instant(address):
+    store = opened(address)
     for at in (3.0, 1.0, 3.0, 2.0, 3.0):
         store.spend("hash", at)
     store.spend("other", 9.0)
-    store = await reopened(store, path)
+    store = await reopened(store, address)
     assert await store.requests("hash", since=0.0) == [1.0, 2.0, 3.0, 3.0, 3.0]
     assert await store.requests("hash", since=1.0) == [2.0, 3.0, 3.0, 3.0]
     assert await store.requests("nobody", since=0.0) == []
@@ -262,17 +290,18 @@ async def test_what_was_spent_and_answered_goes_when_it_is_old(store):
     assert [answer.name for answer in await store.answers()] == ["answer of 1000"]
 
 
-async def test_the_last_answer_of_a_name_is_remembered_with_its_time(path):
+async def test_the_last_answer_of_a_name_is_remembered_with_its_time(address):
     answers = [Answer("services", 1.0, b"[1]"), Answer("prices/wa", 2.0, b"\x00\xff")]
-    store = open_store(f"sqlite:///{path}")
+    store = opened(address)
     for answer in (*answers, Answer("services", 3.0, b"[2]")):
         store.remember(answer)
-    store = await reopened(store, path)
+    store = await reopened(store, address)
     found = sorted(await store.answers(), key=lambda answer: answer.at)
     assert found == [answers[1], Answer("services", 3.0, b"[2]")]
     await store.close()
 
 
+@in_a_file
 async def test_nobody_waits_for_a_note_that_cannot_be_written_but_it_is_told(store, caplog):
     store._db.executescript("drop table spent; drop table answers;")
     store.spend("hash", 1.0)
@@ -286,6 +315,7 @@ async def test_nobody_waits_for_a_note_that_cannot_be_written_but_it_is_told(sto
         await store.answers()
 
 
+@in_a_file
 async def test_a_note_that_cannot_be_written_takes_no_money_with_it(store):
     store._db.executescript("drop table spent; drop table answers;")
     store.spend("hash", 1.0)
@@ -294,12 +324,86 @@ async def test_a_note_that_cannot_be_written_takes_no_money_with_it(store):
     assert await store.owed() == [OWED]
 
 
+async def test_what_must_be_so_in_the_end_is_written_once_the_store_is_back(store, monkeypatch):
+    refund = Entry(200.0, "hash", "o-1", "refund", 90)
+    await store.owe(OWED)
+
+    def away(batch):
+        raise StoreError("away")
+
+    monkeypatch.setattr(store, "_commit", away)
+    for write in (store.settle("p-1", KEPT, surely=True), store.book(refund)):
+        with pytest.raises(StoreError, match="away"):
+            await write
+    with pytest.raises(StoreError, match="away"):
+        await store.owe(replace(OWED, id="p-2"))
+    monkeypatch.undo()
+    assert await store.owed() == [OWED]
+    await store.keep()
+    assert await store.owed() == [], "neither what was done nor what was told to have failed"
+    assert [row async for row in store.orders("hash")] == [KEPT]
+    assert await store.ledger() == [refund]
+
+
+async def test_what_nobody_was_told_is_not_settled_later(store, monkeypatch):
+    await store.owe(OWED)
+
+    def away(batch):
+        raise StoreError("away")
+
+    monkeypatch.setattr(store, "_commit", away)
+    with pytest.raises(StoreError, match="away") as raised:
+        await store.settle("p-1", KEPT)
+    store.unsettle(OWED, raised.value)
+    await asyncio.sleep(1)
+    monkeypatch.undo()
+    await store.keep()
+    assert await store.owed() == [OWED]
+    assert [row async for row in store.orders("hash")] == []
+
+
+@in_a_file
 async def test_a_key_is_not_among_what_was_spent(store, path):
     store.spend(Key(SECRET).hash, 1.0)
     await store.keep()
     files = b"".join(file.read_bytes() for file in path.parent.iterdir())
     assert Key(SECRET).hash.encode() in files
     assert SECRET.encode() not in files
+
+
+# Another store.
+
+
+async def test_all_goes_to_another_store_and_is_owed_there(address, tmp_path):
+    answer, entry = Answer("services", 1.0, b"[]"), Entry(1.0, "hash", "o-1", "quote", 90)
+    source, target = opened(f"sqlite:///{tmp_path}/source.db"), opened(address)
+    others = [replace(KEPT, key=f"other {n}") for n in range(3)]
+    await source.keep(KEPT, *others)
+    await source.owe(OWED)
+    await source.book(entry)
+    source.remember(answer)
+    forward = Forward("f-1", "http://target", b"{}", at=1.0, due=2.0, tries=3)
+    subscription = Subscription("hash", "w-1", "whsec")
+    await source.queue(forward)
+    await source.subscribe(subscription)
+    assert await copy(source, target) == (4, 1, 1)
+    await source.close()
+    target = await reopened(target, address)
+    assert [row async for row in target.all_orders()] == [KEPT, *others]
+    assert await target.take_over() == [OWED]
+    assert await target.ledger() == [entry]
+    assert await target.answers() == [answer]
+    assert await target.all_forwards() == [forward]
+    assert await target.subscriptions() == [subscription]
+    await target.close()
+
+
+async def test_what_is_there_already_is_not_mixed_with_a_copy(store, tmp_path):
+    source = opened(f"sqlite:///{tmp_path}/source.db")
+    await store.keep(KEPT)
+    with pytest.raises(StoreError, match="not empty: give it another file or database"):
+        await copy(source, store)
+    await source.close()
 
 
 # Forwards, events and subscriptions.
@@ -315,7 +419,7 @@ def with_forwards(*forwards):
 async def test_a_forward_is_queued_in_the_transaction_that_keeps_its_sms(path):
     store = open_store(f"sqlite:///{path}")
     await store.keep(with_forwards(FORWARD))
-    store = await reopened(store, path)
+    store = await reopened(store, f"sqlite:///{path}")
     assert await store.forwards(HOOK, 10) == [FORWARD]
     assert [row async for row in store.orders("hash")] == [KEPT]
     store._db.execute(
@@ -371,13 +475,13 @@ async def test_dead_forwards_are_forgotten_when_they_are_old_and_living_ones_are
     assert await store.forward_counts() == {}
 
 
-async def test_an_event_is_known_until_it_is_old(path):
-    store = open_store(f"sqlite:///{path}")
+async def test_an_event_is_known_until_it_is_old(address):
+    store = opened(address)
     assert not await store.has_event("evt_1")
     for _ in range(2):
         await store.note_event("evt_1", 100.0, before=0.0)
     await store.note_event("evt_2", 200.0, before=100.0)
-    store = await reopened(store, path)
+    store = await reopened(store, address)
     assert await store.has_event("evt_1")
     await store.note_event("evt_3", 201.0, before=101.0)
     assert [await store.has_event(f"evt_{n}") for n in (1, 2, 3)] == [False, True, True]
@@ -388,7 +492,7 @@ async def test_a_key_has_one_subscription_and_an_old_secret_is_gone_from_the_byt
     store = open_store(f"sqlite:///{path}")
     for secret in ("whsec_first", "whsec_second"):
         await store.subscribe(Subscription("hash", "w-1", secret))
-    store = await reopened(store, path)
+    store = await reopened(store, f"sqlite:///{path}")
     assert await store.subscriptions() == [Subscription("hash", "w-1", "whsec_second")]
     assert b"whsec_first" not in b"".join(file.read_bytes() for file in path.parent.iterdir())
     assert "whsec_second" not in repr(await store.subscriptions())

@@ -22,7 +22,7 @@ from proxy.programs import Program, Programs
 from proxy.purchases import Purchases
 from proxy.pushes import Pushes
 from proxy.reads import Reads
-from proxy.store import SqliteStore
+from proxy.store import Store
 from proxy.tally import Tally
 from proxy.targets import Targets
 from proxy.upstream.budget import Budget
@@ -41,7 +41,7 @@ class House:
     tally: Tally
     budget: Budget
     upstream: Upstream
-    store: SqliteStore
+    store: Store
     orders: Orders
     reads: Reads
     pushes: Pushes

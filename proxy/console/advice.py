@@ -39,6 +39,7 @@ PROBLEMS: Mapping[str, str] = MappingProxyType(
 )
 
 _DISK = "See if the disk is full or not writable: nothing is bought until the store can be written."
+_DATABASE = "See if PostgreSQL can be reached: numbers are sold again when it is back."
 _LATER = "The upstream fails: nothing need be done if it stops soon."
 
 # By the line as it stands in the code.
@@ -68,7 +69,7 @@ LOGGED: Mapping[str, str] = MappingProxyType(
         "order %s: no promise: the store: %s": _DISK,
         "order %s: charged, the promised cancel came too late: %s": "An SMS came before the "
         "cancel: the number is paid for.",
-        "order %s: the promise stays in the store: %s": _DISK,
+        "order %s: its promise is still in the store: %s": _DISK,
         "not written: %s": _DISK,
         "all %d descriptors for clients are taken; more are closed": "See who opens so many "
         "connections, or raise the limit of open files.",
@@ -78,7 +79,7 @@ LOGGED: Mapping[str, str] = MappingProxyType(
         "no purchase: the store cannot be written: %s": _DISK,
         "order %s is paid and could not be kept: %s": _DISK,
         "order %s is not handed out: the store: %s": _DISK,
-        "purchase %s stays open in the store: %s": _DISK,
+        "purchase %s is still open in the store: %s": _DISK,
         "none of %d orders is adopted": "Another program buys with the key: give each its own.",
         "another program buys with %s: unclear purchases are not adopted": "Give each program a "
         "key of its own: then a lost purchase can be found again.",
@@ -98,5 +99,12 @@ LOGGED: Mapping[str, str] = MappingProxyType(
         "no events for %s, its orders are read without: %s": "The upstream has no webhooks for the "
         "account, or refuses public_url; nothing depends on them.",
         "webhook %s of %s is made anew: its secret is lost": "Nothing need be done.",
+        "what other replicas did is not known yet: %s": _DATABASE,
+        "what other replicas owe is not known: %s": _DATABASE,
+        "%s: a safe share of its requests is left: %s": _DATABASE,
+        "other replicas wait for purchase %s: %s": _DATABASE,
+        "purchase %s is another replica's: %s": "This replica was away for long enough to be taken "
+        "for dead: see what held it up.",
+        "%s is owed for an order that the store has not": "Report it with the lines of the log.",
     }
 )

@@ -79,6 +79,8 @@ async def port(listen: Listen) -> Finding:
 
 
 def store(config: Config) -> Finding:
+    if config.store.url.startswith("postgres"):
+        return _on_a_server(config)
     path = file_of(config.store.url)
     if path is None:
         return good("store", "in memory: a restart forgets what is owed and what was spent")
@@ -96,10 +98,25 @@ def store(config: Config) -> Finding:
         return wrong("store", f"{error}")
 
 
+def _on_a_server(config: Config) -> Finding:
+    if not config.store.secret:
+        return wrong("store", "PostgreSQL needs store.secret: set a long random text")
+    try:
+        with glance(config.store.url) as seen:
+            version, known = seen.version, len(STEPS)
+            if version > known:
+                text = f"it is of a newer proxy ({version}; this is {known})"
+                return wrong("store", f"PostgreSQL: {text}: start the newer one")
+            owed = sum(seen.owed().values())
+    except StoreError as error:
+        return wrong("store", f"{error}")
+    return good("store", f"PostgreSQL, version {version}, {owed or 'no'} calls are owed")
+
+
 def forwards(config: Config) -> Finding | None:
     """None where nobody is to be told of SMS, or there is no store of this version to look into."""
-    path = file_of(config.store.url)
-    if not config.forward or path is None or not path.exists():
+    path, is_on_a_server = file_of(config.store.url), config.store.url.startswith("postgres")
+    if not config.forward or not (is_on_a_server or (path and path.exists())):
         return None
     try:
         with glance(config.store.url) as seen:

@@ -4,32 +4,58 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 from proxy.errors import Problem
 from proxy.store import schema
+from proxy.store.contract import NO_EXTRA, StoreError
 from proxy.store.rows import Ceiling, Entry, Owed, OwedKind
-from proxy.store.sqlite import BUSY_SECONDS, StoreError
+from proxy.store.schema import Database
+from proxy.store.sqlite import BUSY_SECONDS
+
+# What the version is, and how many requests of a key count since an instant.
+OF_A_FILE = (
+    "pragma user_version",
+    "select coalesce(sum(requests), 0) from spent where key = ? and at > ?",
+)
+OF_A_SERVER = (
+    "select version from proxy_version",
+    "select coalesce(sum(requests), 0) from shares where key = ? and until > to_timestamp(?)",
+)
 
 
 def file_of(url: str) -> Path | None:
-    """None for a store in memory."""
-    return None if url == "sqlite://" else Path(url.removeprefix("sqlite:///")).resolve()
+    """None for a store in memory, or on a server."""
+    if not url.startswith("sqlite:///"):
+        return None
+    return Path(url.removeprefix("sqlite:///")).resolve()
 
 
 @contextmanager
 def glance(url: str) -> "Iterator[Glance]":
     """StoreError where it cannot be read, also from what is read within."""
+    if not url.startswith("sqlite:"):
+        with _on_a_server(url) as db:
+            yield Glance(db, *OF_A_SERVER)
+        return
     path = file_of(url)
     if path is None:
         raise StoreError("it is in memory: no other process can look into it")
     try:
         address = f"{path.as_uri()}?mode=ro"
         with closing(sqlite3.connect(address, timeout=BUSY_SECONDS, uri=True)) as db:
-            yield Glance(db)
+            yield Glance(db, *OF_A_FILE)
     except sqlite3.Error as error:
         raise StoreError(f"{path}: {error}: set store.url to the file of the proxy") from error
+
+
+def _on_a_server(url: str) -> AbstractContextManager[Database]:
+    try:
+        from proxy.store.postgres import glanced
+    except ImportError as error:
+        raise StoreError(NO_EXTRA) from error
+    return glanced(url)
 
 
 def read_ledger(url: str, since: float = 0.0) -> list[Entry]:
@@ -51,34 +77,39 @@ def is_held(path: Path) -> bool:
 
 
 class Glance:
-    """What stands there now. Every method may raise sqlite3.Error: an older file has less."""
+    """What stands there now. Every method may raise the driver's error: an older store has less."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: Database, version: str, requests: str) -> None:
         self._db = db
+        self._version = version
+        self._requests = requests
 
     @property
     def version(self) -> int:
-        return int(self._db.execute("pragma user_version").fetchone()[0])
+        return int(self._db.execute(self._version).fetchone()[0])
 
     def ledger(self, since: float) -> list[Entry]:
-        rows = self._db.execute("select * from ledger where at >= ? order by at", (since,))
+        rows = self._db.execute(
+            "select * from ledger where at >= ? order by at", (since,)
+        ).fetchall()
         return [Entry(*row) for row in rows]
 
     def owed(self) -> dict[OwedKind, int]:
         """How many of each kind."""
-        rows = self._db.execute("select kind, count(*) from owed group by kind order by kind")
+        rows = self._db.execute(
+            "select kind, count(*) from owed group by kind order by kind"
+        ).fetchall()
         return {OwedKind(kind): count for kind, count in rows}
 
     def forwards(self) -> tuple[int, int]:
         """How many SMS wait for their targets, and how many are given up."""
         sql = "select coalesce(sum(1 - dead), 0), coalesce(sum(dead), 0) from forwards"
         waiting, dead = self._db.execute(sql).fetchone()
-        return waiting, dead
+        return int(waiting), int(dead)
 
     def requests(self, key: str, since: float) -> int:
         """How many a key has spent since then."""
-        sql = "select coalesce(sum(requests), 0) from spent where key = ? and at > ?"
-        return int(self._db.execute(sql, (key, since)).fetchone()[0])
+        return int(self._db.execute(self._requests, (key, since)).fetchone()[0])
 
     def bought(self, order: str) -> bool:
         """Whether an order was bought through this store. One that a client only spoke of, though
@@ -87,7 +118,7 @@ class Glance:
         sql = """
             select exists (select 1 from ledger where order_id = ? and kind = 'charge')
                 or exists (select 1 from owed where order_id = ?)
-                or exists (select 1 from orders where order_id = ? and told)
+                or exists (select 1 from orders where order_id = ? and told = 1)
         """
         return bool(self._db.execute(sql, (order, order, order)).fetchone()[0])
 

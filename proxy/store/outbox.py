@@ -29,6 +29,12 @@ class Outbox:
     async def _write(self, write: Any, *, durable: bool = False, erase: bool = False) -> Any:
         raise NotImplementedError
 
+    def _seal(self, secret: str, id: str) -> str:
+        raise NotImplementedError
+
+    def _unseal(self, sealed: str, id: str) -> str:
+        raise NotImplementedError
+
     async def holders(self, order: str) -> list[Kept]:
         """The order as each key has it that it is kept for."""
         rows = await self._read("select * from orders where order_id = ?", order)
@@ -40,6 +46,20 @@ class Outbox:
         return [
             Forward(id, target, body, at, due, tries) for id, _, body, at, due, tries, _ in rows
         ]
+
+    async def all_forwards(self) -> list[Forward]:
+        """What is to be delivered to anybody."""
+        rows = await self._read("select * from forwards where dead = 0 order by at")
+        return [Forward(*row[:-1]) for row in rows]
+
+    async def queue(self, *forwards: Forward) -> None:
+        """Those of another store."""
+
+        def write(db: Any) -> None:
+            for forward in forwards:
+                schema.queue(db, forward)
+
+        await self._write(write, durable=True)
 
     async def forward_counts(self) -> dict[tuple[str, bool], int]:
         """How many wait, by target and whether they are dead."""
@@ -71,9 +91,11 @@ class Outbox:
         await self._write(write)
 
     async def subscriptions(self) -> list[Subscription]:
-        return [Subscription(*row) for row in await self._read("select * from subscriptions")]
+        rows = await self._read("select * from subscriptions")
+        return [Subscription(key, id, self._unseal(sealed, key)) for key, id, sealed in rows]
 
     async def subscribe(self, subscription: Subscription) -> None:
         """The one of its key from now on; durable, for its secret is told only once."""
-        row = (subscription.key, subscription.id, subscription.secret)
+        sealed = self._seal(subscription.secret, subscription.key)
+        row = (subscription.key, subscription.id, sealed)
         await self._write(lambda db: db.execute(SUBSCRIBE, row), durable=True, erase=True)

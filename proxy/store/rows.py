@@ -78,6 +78,8 @@ class Owed:
     wish: str = ""
     cents: int = 0
     """What a purchase is expected to cost, where ceilings count it."""
+    unclear: bool = False
+    """Of a purchase: its POST has ended, and what came of it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,17 @@ class Answer:
     name: str
     at: float
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a replica tells the others. None of it is true by itself: it says what to read."""
+
+    kind: str
+    """`order`: its row was written. `list`: the order list of an account was read. `missed`:
+    there may have been changes that were not told."""
+    key: str = ""
+    order: str = ""
 
 
 def packed(order: Order) -> bytes:

@@ -1,14 +1,15 @@
-"""The tables of a store, and the statements that write and read their rows."""
+"""The tables of a store, and the statements that write and read their rows: one SQL for SQLite and
+PostgreSQL, as far as it goes.
+"""
 
-import sqlite3
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
 
 from proxy.errors import Problem
-from proxy.model import Key
-from proxy.store.rows import Ceiling, Entry, Kept, Owed, OwedKind, packed, unpacked
+from proxy.model import Key, merge
+from proxy.store.rows import Ceiling, Entry, Forward, Kept, Owed, OwedKind, packed, unpacked
 
-# One step for each version; a file of an older one takes those that it lacks.
+# One step for each version; a store of an older one takes those that it lacks.
 STEPS = (
     """
 create table orders (
@@ -94,6 +95,10 @@ create table subscriptions (
 ) without rowid;
 create index orders_by_order on orders (order_id);
 """,
+    """
+alter table owed add column owner text not null default '';
+alter table owed add column unclear integer not null default 0;
+""",
 )
 
 # A refund is taken off where its order was charged, not on the day on which it comes.
@@ -104,54 +109,103 @@ select -coalesce(sum(cents), 0) from ledger where key = ? and kind <> 'quote' an
 RESERVED = "select coalesce(sum(cents), 0) from owed where key = ? and kind = 'purchase'"
 FORGET = "delete from orders where key = ? and order_id = ?"
 HELD = """
-select (select count(*) from orders where key = ? and told and not finished and not cancelling
-            and not confirmed and expires_at > ?)
+select (select count(*) from orders where key = ? and told = 1 and finished = 0 and cancelling = 0
+            and confirmed = 0 and expires_at > ?)
      + (select count(*) from owed where key = ? and kind <> 'cancel')
 """
 
+# What a client has said once is not unsaid by one who has not heard of it.
+KEEP = """
+insert into orders values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+on conflict (key, order_id) do update set
+    id = excluded.id, service = excluded.service, body = excluded.body,
+    told = orders.told | excluded.told, finished = orders.finished | excluded.finished,
+    cancelling = orders.cancelling | excluded.cancelling,
+    confirmed = orders.confirmed | excluded.confirmed,
+    asked_at = coalesce(excluded.asked_at, orders.asked_at),
+    wish = case when excluded.wish = '' then orders.wish else excluded.wish end,
+    created_at = excluded.created_at, expires_at = excluded.expires_at
+"""
+KNOWN = "select body from orders where key = ? and order_id = ?"
 
-def keep(db: sqlite3.Connection, kept: Iterable[Kept]) -> None:
-    """What of them is to be forwarded is queued with them, once."""
-    kept = tuple(kept)
-    db.executemany(
-        "insert or replace into orders values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
+# Whoever does not own a row any more must not write it.
+OWE = """
+insert into owed (id, kind, secret, service, country, at, order_id, wish, key, cents, owner,
+    unclear) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+on conflict (id) do update set kind = excluded.kind, secret = excluded.secret,
+    order_id = excluded.order_id, cents = excluded.cents, unclear = excluded.unclear
+    where owed.owner = excluded.owner
+"""
+OWED = """
+select id, kind, secret, service, country, at, order_id, wish, key, cents, unclear from owed
+"""
+
+WISHED = "select 1 from orders where key = ? and wish = ? and told = 1"
+WISHING = "select 1 from owed where key = ? and wish = ? and kind <> 'cancel' and id <> ?"
+
+
+class Row(Protocol):
+    """A cursor."""
+
+    @property
+    def rowcount(self) -> int: ...
+    def fetchone(self) -> Any: ...
+    def fetchall(self) -> list[Any]: ...
+
+
+class Database(Protocol):
+    """A connection, inside a transaction; a value's place is a question mark."""
+
+    def execute(self, sql: str, values: Sequence[Any] = ..., /) -> Row: ...
+
+
+def keep(db: Database, kept: Iterable[Kept]) -> None:
+    """What another replica has seen of an order is kept beside what this one has; and what is to
+    be forwarded of it is queued with it, once.
+    """
+    for row in sorted(kept, key=lambda row: (row.key, row.order.id)):
+        found = db.execute(KNOWN, (row.key, row.order.id)).fetchone()
+        order = merge(unpacked(found[0]), row.order) if found else row.order
+        flags = (row.told, row.finished, row.cancelling, row.confirmed)
+        db.execute(
+            KEEP,
             (
                 row.key,
                 row.id,
-                row.order.id,
+                order.id,
                 row.service,
-                packed(row.order),
-                row.told,
-                row.finished,
-                row.cancelling,
-                row.confirmed,
+                packed(order),
+                *map(int, flags),
                 row.asked_at,
                 row.wish,
-                row.order.created_at or 0.0,
-                row.order.expires_at or 0.0,
-            )
-            for row in kept
-        ],
-    )
-    for forward in (forward for row in kept for forward in row.forwards):
-        queued = (forward.id, forward.target, forward.body, forward.at, forward.due)
-        db.execute(
-            "insert into forwards values (?, ?, ?, ?, ?, 0, 0) on conflict do nothing", queued
+                order.created_at or 0.0,
+                order.expires_at or 0.0,
+            ),
         )
+        for forward in row.forwards:
+            queue(db, forward)
 
 
-def owe(db: sqlite3.Connection, owed: Owed) -> None:
-    row = (owed.id, owed.kind.value, owed.key.secret, owed.service, owed.country, owed.at)
-    db.execute(
-        "insert or replace into owed values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (*row, owed.order, owed.wish, owed.key.hash, owed.cents),
-    )
+def queue(db: Database, forward: Forward) -> None:
+    row = (forward.id, forward.target, forward.body, forward.at, forward.due, forward.tries)
+    db.execute("insert into forwards values (?, ?, ?, ?, ?, ?, 0) on conflict do nothing", row)
 
 
-def book(db: sqlite3.Connection, entries: Iterable[Entry]) -> None:
-    rows = [(e.at, e.key, e.order, e.kind, e.cents, e.what) for e in entries]
-    db.executemany("insert into ledger values (?, ?, ?, ?, ?, ?)", rows)
+def owe(db: Database, owed: Owed, secret: str, owner: str) -> bool:
+    """False where the row has another owner. `secret` is the key as it may be written."""
+    row = (owed.id, owed.kind.value, secret, owed.service, owed.country, owed.at)
+    rest = (owed.order, owed.wish, owed.key.hash, owed.cents, owner, int(owed.unclear))
+    return db.execute(OWE, (*row, *rest)).rowcount > 0
+
+
+def book(db: Database, entries: Iterable[Entry]) -> bool:
+    """False where one of them has been booked by another replica."""
+    is_new = True
+    for e in entries:
+        row = (e.at, e.key, e.order, e.kind, e.cents, e.what)
+        sql = "insert into ledger values (?, ?, ?, ?, ?, ?) on conflict do nothing"
+        is_new &= db.execute(sql, row).rowcount > 0
+    return is_new
 
 
 def kept(row: Any) -> Kept:
@@ -160,15 +214,17 @@ def kept(row: Any) -> Kept:
     return Kept(key, id, unpacked(body), service, *flags, asked_at, wish)
 
 
-def owed(row: Any) -> Owed:
-    id, kind, secret, service, country, at, order, wish, owner, cents = row
+def owed(row: Any, secret: str) -> Owed:
+    """`secret` is the key in clear."""
+    id, kind, _, service, country, at, order, wish, owner, cents, unclear = row
     key = Key(secret)
     if owner not in ("", key.hash):
         key = Key(secret, owner)
-    return Owed(id, OwedKind(kind), key, service, country, at, order, wish, cents)
+    what = (service, country, at, order, wish, cents, bool(unclear))
+    return Owed(id, OwedKind(kind), key, *what)
 
 
-def forget(db: sqlite3.Connection, before: float, money_before: float) -> None:
+def forget(db: Database, before: float, money_before: float) -> None:
     """What is older than that, save orders that something is owed for."""
     owed = "select order_id from owed"
     db.execute(f"delete from orders where created_at < ? and order_id not in ({owed})", (before,))
@@ -180,13 +236,24 @@ def forget(db: sqlite3.Connection, before: float, money_before: float) -> None:
     db.execute(forwards, (before, before - 86_400))
 
 
-def spent(db: sqlite3.Connection, key: str, since: float) -> int:
+def spent(db: Database, key: str, since: float) -> int:
     """In cents, with what purchases under way are expected to cost."""
     charged = db.execute(SPENT, (key, key, since)).fetchone()[0]
     return int(charged + db.execute(RESERVED, (key,)).fetchone()[0])
 
 
-def refusal(db: sqlite3.Connection, key: str, cents: int, ceiling: Ceiling) -> Problem | None:
+def repeated(db: Database, owed: Owed) -> Problem | None:
+    """Why a purchase is not another one: its wish was wished before."""
+    if owed.kind is not OwedKind.PURCHASE or not owed.wish:
+        return None
+    key = owed.key.hash
+    if db.execute(WISHED, (key, owed.wish)).fetchone():
+        return Problem.ORDER_EXISTS
+    is_open = db.execute(WISHING, (key, owed.wish, owed.id)).fetchone()
+    return Problem.UNCLEAR if is_open else None
+
+
+def refusal(db: Database, key: str, cents: int, ceiling: Ceiling) -> Problem | None:
     """Why a purchase does not fit under a ceiling."""
     if ceiling.active is not None:
         held = db.execute(HELD, (key, ceiling.now, key)).fetchone()[0]

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from proxy.model import Key
-from proxy.store import SqliteStore, StoreError
+from proxy.store import Store, StoreError
+from proxy.upstream.shares import Shares
 from proxy.upstream.window import SHARES, WINDOW, Spent, Urgency, Window
 
 log = logging.getLogger(__name__)
@@ -28,11 +29,12 @@ class Budget:
     Requests without a key are not counted; a 429 to one of them makes the others wait.
     """
 
-    def __init__(self, per_minute: int, store: SqliteStore, clock: Callable[[], float]) -> None:
+    def __init__(self, per_minute: int, store: Store, clock: Callable[[], float]) -> None:
         self._per_minute = per_minute
         self._store = store
         self._clock = clock
         self._windows: dict[Key | None, Window] = {None: Window(math.inf)}
+        self._shares = Shares(store, per_minute)
         self._narrow: dict[tuple[Key | None, str], Window] = {}
 
     async def take(
@@ -45,6 +47,7 @@ class Budget:
         narrow = self._narrow.get((account, call))
         if narrow:
             await narrow.take(Urgency.PAID, since, deadline - _now(), call, owner)
+        self._ask(account, window, urgency, owner)
         try:
             await window.take(urgency, since, deadline - _now(), call, owner)
         except BaseException:
@@ -66,8 +69,13 @@ class Budget:
         self._note(key.upstream)
         return True
 
+    def _ask(self, account: Key | None, window: Window, urgency: Urgency, owner: str) -> None:
+        """Other replicas may have room to spare."""
+        if account and self._store.is_shared and not window.has_room(urgency, owner):
+            self._shares.ask(account)
+
     def _note(self, account: Key | None) -> None:
-        if account:
+        if account and not self._store.is_shared:
             self._store.spend(account.hash, self._clock())
 
     def has_room(self, key: Key, urgency: Urgency) -> bool:
@@ -79,13 +87,16 @@ class Budget:
         window = self._windows.get(key.upstream)
         if window is None:
             return self._per_minute
-        whole, spent = SHARES[Urgency.LIST] * self._per_minute, window.spent()
+        # Where replicas share the key, this one may have asked for a small part, so far.
+        fair = 2 * self._store.safe_share(self._per_minute)
+        limit = min(max(window.limit, fair), self._per_minute)
+        whole, spent = SHARES[Urgency.LIST] * limit, window.spent()
         if len(spent) > NEARLY_FULL * whole:
             return 0.0
         others = [s for s in spent if s.urgency not in (Urgency.LIST, Urgency.PAID)]
         # What went on of late may go on all the minute.
         of_late = sum(one.at > asyncio.get_running_loop().time() - LATE_SECONDS for one in others)
-        paid = sum(one.urgency is Urgency.PAID for one in spent) - (self._per_minute - whole)
+        paid = sum(one.urgency is Urgency.PAID for one in spent) - (limit - whole)
         return whole - max(len(others), of_late * 60 / LATE_SECONDS) - max(paid, 0.0)
 
     def refused(
@@ -121,11 +132,14 @@ class Budget:
         return {"left": left, "paused": sum(window.is_closed for window in windows)}
 
     def close(self) -> None:
+        self._shares.close()
         for window in (*self._windows.values(), *self._narrow.values()):
             window.close()
 
     async def _open(self, key: Key | None) -> Window:
         """The window of a key, with what was spent before a restart."""
+        if key and self._store.is_shared:
+            return self._windows.setdefault(key, await self._shares.open(key))
         spent: list[Spent] = []
         if key:
             now, wall = _now(), self._clock()

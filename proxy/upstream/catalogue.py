@@ -16,7 +16,7 @@ from msgspec.json import decode, encode
 
 from proxy.errors import Problem, ProblemError
 from proxy.model import Key, Market, Price, Service
-from proxy.store import Answer, SqliteStore, StoreError
+from proxy.store import Answer, Store, StoreError
 from proxy.tally import Tally
 from proxy.upstream.cache import Cache, Cached
 from proxy.upstream.client import Upstream
@@ -53,7 +53,7 @@ class Catalogue:
     def __init__(
         self,
         upstream: Upstream,
-        store: SqliteStore,
+        store: Store,
         clock: Callable[[], float],
         tally: Tally,
         *,

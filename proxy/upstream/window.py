@@ -101,6 +101,16 @@ class Window:
         return self.limit - len(self.spent())
 
     @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    def allow(self, limit: float) -> None:
+        """So many a minute, from now on."""
+        is_more, self.limit = limit > self.limit, limit
+        if is_more:
+            self._serve()
+
+    @property
     def is_closed(self) -> bool:
         return _now() < self._closed_until
 
@@ -180,6 +190,8 @@ class Window:
     def _opens_at(self, urgency: Urgency, owner: str) -> float:
         if self.limit == math.inf:
             return self._closed_until
+        if self.limit <= 0:
+            return math.inf
         spent, when = self.spent(), self._closed_until
         allowed = math.ceil(SHARES[urgency] * self.limit) - self._kept_for_others(owner)
         if len(spent) >= allowed:
@@ -232,7 +244,8 @@ class Window:
         when = min(self._opens_at(*kind) for kind in kinds)
         if self._timer:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_at(when, self._serve)
+        if when < math.inf:
+            self._timer = asyncio.get_running_loop().call_at(when, self._serve)
 
 
 def _now() -> float:

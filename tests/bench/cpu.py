@@ -13,11 +13,12 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
+from tests import postgres
 from tests.bench.load import KEY, bought
 from tests.bench.marks import Mark, interleaved, ratio
 from tests.bench.pressure import answer, press
 from tests.bench.processes import Server, a_bare_server, a_plain_translator, a_proxy, an_nginx
-from tests.crash import PATH, an_upstream, until
+from tests.crash import PATH, Upstream, an_upstream, until
 
 BENCH = "cpu"
 OURS_TO_STARLETTE = 1.0
@@ -27,7 +28,9 @@ FIXED, PARSED, STARLETTE = "raw ASGI, fixed text", "raw ASGI, parse_qsl and dict
 PLAIN, NGINX = "plain translator, getStatus", "nginx, return 200"
 WAITING, CODE = "ours, getStatus, waiting", "ours, getStatus, a code"
 BALANCE, PRICES = "ours, getBalance", "ours, getPrices"
+ON_POSTGRES = "ours, getStatus, waiting, on PostgreSQL"
 OURS = (WAITING, CODE, BALANCE, PRICES)
+POSTGRES_TO_SQLITE = 1.1
 
 
 def per_request(server: Server, paths: list[str], seconds: float, _: int = 0) -> float:
@@ -73,14 +76,29 @@ def _asked(stack: ExitStack, folder: Path) -> Mapping[str, tuple[Server, str]]:
     plain = stack.enter_context(a_plain_translator(folder, upstream))
     (held,) = asyncio.run(bought(plain.url, 1))
     asked[PLAIN] = (plain, path(f"getStatus&id={held.id}"))
+    if postgres.programs():
+        asked[ON_POSTGRES] = _on_postgres(stack, folder, upstream)
     if shutil.which("nginx"):
         asked[NGINX] = (stack.enter_context(an_nginx(folder)), status)
     assert until(lambda: answer(ours.url, asked[CODE][1]) == "STATUS_OK:123456", 15)
     return asked
 
 
+def _on_postgres(stack: ExitStack, folder: Path, upstream: Upstream) -> tuple[Server, str]:
+    (folder / "replica").mkdir()
+    server = stack.enter_context(postgres.a_server())
+    settings = {"STORE_URL": server.url(), "STORE_SECRET": "the secret of the store"}
+    ours = stack.enter_context(a_proxy(folder / "replica", upstream, **settings))
+    (held,) = asyncio.run(bought(ours.url, 1))
+    return ours, path(f"getStatus&id={held.id}")
+
+
 def _marks(seen: Mapping[str, list[float]]) -> list[Mark]:
     marks = [Mark(BENCH, name, median(costs), "us") for name, costs in seen.items()]
+    if ON_POSTGRES in seen:
+        to_sqlite = ratio(seen[ON_POSTGRES], seen[WAITING])
+        text = f"{ON_POSTGRES} / on SQLite"
+        marks.append(Mark(BENCH, text, to_sqlite, "times", most=POSTGRES_TO_SQLITE))
     for name in OURS:
         to_starlette, to_parsed = (
             ratio(seen[name], seen[STARLETTE]),

@@ -1,0 +1,78 @@
+"""What this process is to the other replicas: it takes in what they write, and what they leave."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from proxy.orders import LONGEST_LIFE, Orders
+from proxy.reads import Reads
+from proxy.store import Change, Store, StoreError
+from proxy.takeover import Takeover
+
+log = logging.getLogger(__name__)
+
+PAUSE = 1.0
+"""Seconds before the store is read again after it could not be."""
+
+
+class Replicas:
+    """`now` is the upstream's clock."""
+
+    def __init__(
+        self,
+        store: Store,
+        orders: Orders,
+        reads: Reads,
+        takeover: Takeover,
+        now: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._orders = orders
+        self._reads = reads
+        self._takeover = takeover
+        self._now = now
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """What the last run left open is taken up first. ProblemError or StoreError."""
+        await self._takeover.once()
+        if self._store.is_shared:
+            works = (self._follow(), self._takeover.follow())
+            self._tasks = [asyncio.create_task(work) for work in works]
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _follow(self) -> None:
+        async for change in self._store.changes():
+            try:
+                await self._take_in(change)
+            except StoreError as error:
+                log.warning("what other replicas did is not known yet: %s", error)
+                await self._catch_up()
+
+    async def _take_in(self, change: Change) -> None:
+        match change.kind:
+            case "order":
+                if row := await self._store.order(change.key, order=change.order):
+                    self._orders.hear(row)
+            case "list":
+                self._reads.heard(change.key)
+            case "missed":
+                await self._hear_all()
+
+    async def _hear_all(self) -> None:
+        """Others may have written any live order."""
+        for hash in self._orders.hashes:
+            async for row in self._store.orders(hash, self._now() - LONGEST_LIFE):
+                self._orders.hear(row)
+
+    async def _catch_up(self) -> None:
+        while True:
+            await asyncio.sleep(PAUSE)
+            try:
+                return await self._hear_all()
+            except StoreError:
+                continue

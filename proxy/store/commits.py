@@ -1,0 +1,96 @@
+"""Writes to a store: those in flight share a commit."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from proxy.store.contract import Doubt, Lost, StoreError, Taken
+from proxy.store.schema import Database
+
+Write = Callable[[Database], Any]
+
+log = logging.getLogger(__name__)
+
+MOST_LATER = 10_000
+"""Writes that are tried again; then the oldest are given up."""
+
+
+@dataclass(slots=True)
+class Wish:
+    write: Write
+    durable: bool
+    """It survives a power cut."""
+    erase: bool
+    """What it deletes must not stay in the bytes."""
+    surely: bool
+    """Where it fails, its caller is told, and it is tried again with the writes after it."""
+    done: "asyncio.Future[Any]"
+
+
+class Commits:
+    """`commit` carries out a batch, all or nothing, and gives the result of each; or raises what
+    one of them raised, StoreError among it.
+    """
+
+    def __init__(self, commit: Callable[[Sequence[Wish]], Awaitable[list[Any]]]) -> None:
+        self._commit = commit
+        self._wishes: list[Wish] = []
+        self._later: deque[Wish] = deque(maxlen=MOST_LATER)
+        self._flushing: asyncio.Task[None] | None = None
+
+    def ask(
+        self, write: Write, *, durable: bool = False, erase: bool = False, surely: bool = False
+    ) -> "asyncio.Future[Any]":
+        done = asyncio.get_running_loop().create_future()
+        self._wishes.append(Wish(write, durable, erase, surely, done))
+        if self._flushing is None:
+            self._flushing = asyncio.create_task(self._flush())
+        return done
+
+    def note(self, write: Write, *, surely: bool = False) -> None:
+        """Nobody waits for it to be written."""
+        self.ask(write, surely=surely).add_done_callback(_complain)
+
+    async def close(self) -> None:
+        while self._flushing:
+            await asyncio.wait([self._flushing])
+
+    async def _flush(self) -> None:
+        """One commit for all that has gathered while the last one ran."""
+        try:
+            while self._wishes:
+                wishes, self._wishes = [*self._later, *self._wishes], []
+                self._later.clear()
+                await self._carry_out(wishes)
+        finally:
+            self._flushing = None
+
+    async def _carry_out(self, wishes: Sequence[Wish]) -> None:
+        try:
+            results = await self._commit(wishes)
+        except StoreError as error:
+            if len(wishes) > 1 and not isinstance(error, Doubt):
+                # What one of them cannot do must not stop the others: there may be money in them.
+                for wish in wishes:
+                    await self._carry_out([wish])
+                return
+            for wish in wishes:
+                self._fail(wish, error)
+            return
+        for wish, result in zip(wishes, results, strict=True):
+            if not wish.done.done():
+                wish.done.set_result(result)
+
+    def _fail(self, wish: Wish, error: StoreError) -> None:
+        if wish.surely and not isinstance(error, Lost | Taken):
+            self._later.append(wish)
+        if not wish.done.done():
+            wish.done.set_exception(error)
+
+
+def _complain(done: "asyncio.Future[Any]") -> None:
+    if not done.cancelled() and (error := done.exception()):
+        log.warning("not written: %s", error)

@@ -1,0 +1,47 @@
+"""Copies a store into an empty one, of whatever kind: live activations go on there."""
+
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+
+from proxy.store.contract import Store, StoreError
+from proxy.store.rows import Kept
+
+BATCH = 500
+
+
+class Copied(NamedTuple):
+    orders: int
+    owed: int
+    ledger: int
+
+
+async def copy(source: Store, target: Store) -> Copied:
+    """What is owed comes last: nobody carries it out before its order is there. StoreError."""
+    if await target.ledger() or await target.owed() or [_ async for _ in target.all_orders()]:
+        raise StoreError("the store to copy to is not empty: give it another file or database")
+    orders = 0
+    async for batch in _batches(source.all_orders()):
+        await target.keep(*batch)
+        orders += len(batch)
+    entries, owed = await source.ledger(), await source.owed()
+    for start in range(0, len(entries), BATCH):
+        await target.book(*entries[start : start + BATCH])
+    for answer in await source.answers():
+        target.remember(answer)
+    for start in range(0, len(forwards := await source.all_forwards()), BATCH):
+        await target.queue(*forwards[start : start + BATCH])
+    for subscription in await source.subscriptions():
+        await target.subscribe(subscription)
+    for row in owed:
+        await target.owe(row)
+    return Copied(orders, len(owed), len(entries))
+
+
+async def _batches(rows: AsyncIterator[Kept]) -> AsyncIterator[list[Kept]]:
+    batch: list[Kept] = []
+    async for row in rows:
+        batch.append(row)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    yield batch

@@ -1,0 +1,68 @@
+"""Listens to what other replicas tell through PostgreSQL, in a thread with a connection of its
+own: a listener cannot do anything else.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+import psycopg
+
+from proxy.store.rows import Change
+from proxy.store.tables import CHANNEL
+
+log = logging.getLogger(__name__)
+
+LISTEN_SECONDS = 1.0
+"""How often it looks whether it is to end."""
+PAUSE = 1.0
+"""Seconds before a broken connection is opened again."""
+
+
+class Notices:
+    """What `replica` itself has told is left out."""
+
+    def __init__(self, url: str, settings: Mapping[str, Any], replica: str) -> None:
+        self._url = url
+        self._settings = settings
+        self._replica = replica
+        self._ending = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    async def changes(self) -> AsyncIterator[Change]:
+        heard: asyncio.Queue[Change] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        def tell(change: Change) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(heard.put_nowait, change)
+
+        self._thread = threading.Thread(target=self._listen, args=(tell,), daemon=True)
+        self._thread.start()
+        while True:
+            yield await heard.get()
+
+    def close(self) -> None:
+        self._ending.set()
+        if self._thread:
+            self._thread.join()
+
+    def _listen(self, tell: Callable[[Change], None]) -> None:
+        while not self._ending.is_set():
+            try:
+                self._follow(tell)
+            except psycopg.Error as error:
+                log.info("the replicas are not heard: %s", " ".join(str(error).split()))
+                self._ending.wait(PAUSE)
+
+    def _follow(self, tell: Callable[[Change], None]) -> None:
+        with psycopg.connect(self._url, **self._settings, autocommit=True) as db:
+            db.execute(f"listen {CHANNEL}".encode())
+            tell(Change("missed"))
+            while not self._ending.is_set():
+                for notice in db.notifies(timeout=LISTEN_SECONDS):
+                    replica, kind, key, *order = notice.payload.split(" ")
+                    if replica != self._replica:
+                        tell(Change(kind, key, "".join(order)))

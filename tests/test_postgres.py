@@ -1,0 +1,345 @@
+"""The store in PostgreSQL: what is said of a wrong one, and what replicas share of it."""
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+
+import psycopg
+import pytest
+
+from proxy.model import Key
+from proxy.store import Change, Doubt, Entry, Lost, Owed, OwedKind, StoreError, open_store
+from tests.postgres import PASSWORD, rows
+from tests.process import run
+from tests.test_store import KEPT, OWED, SECRET
+
+pytestmark = pytest.mark.anyio
+
+SEALED_WITH = "the secret of the store"
+
+
+@pytest.fixture
+async def pair(database):
+    """Two replicas on one database; both live."""
+    stores = [open_store(database, SEALED_WITH) for _ in range(2)]
+    for store in stores:
+        await store.take_over()
+    yield stores
+    for store in stores:
+        await store.close()
+
+
+@pytest.fixture
+def dead(database):
+    """Makes all replicas of the database dead, and this store sure of it."""
+
+    def dead(judge):
+        rows(database, "update replicas set until = now() - interval '1 second'")
+        judge._steady_since = judge._beat_at - 100
+
+    return dead
+
+
+# At the start.
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (lambda url: url.replace(PASSWORD, "secret-word"), "password authentication failed"),
+        (lambda url: f"{url}_not", "does not exist"),
+        (lambda url: url.replace("127.0.0.1:", "127.0.0.1:1"), "port"),
+        (lambda url: "postgresql://[::1", "no address of a PostgreSQL server: write it as"),
+    ],
+)
+async def test_what_is_wrong_with_the_address_is_one_line_without_the_password(
+    database, wrong, says
+):
+    if PASSWORD not in database and "secret-word" in wrong(database + PASSWORD):
+        says = ""
+    done = await asyncio.to_thread(
+        run, "serve", "--port", "0", PROXY_STORE_URL=wrong(database), PROXY_STORE_SECRET="s" * 32
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("Error: ") and done.stderr.count("\n") == 1
+    assert says in done.stderr
+    assert "secret-word" not in done.stderr and PASSWORD not in done.stderr
+
+
+async def test_without_a_secret_no_key_could_be_sealed(database):
+    with pytest.raises(StoreError, match=r"store.secret: PostgreSQL needs it"):
+        open_store(database)
+
+
+async def test_another_secret_is_refused_before_anything_is_written_with_it(database):
+    await open_store(database, SEALED_WITH).close()
+    with pytest.raises(StoreError, match=r"sealed under another store\.secret"):
+        open_store(database, "another")
+
+
+async def test_a_newer_schema_is_refused(database):
+    await open_store(database, SEALED_WITH).close()
+    rows(database, "update proxy_version set version = 99")
+    with pytest.raises(StoreError, match=r"it is of a newer version \(99; this is \d+\)"):
+        open_store(database, SEALED_WITH)
+
+
+async def test_a_server_that_cannot_be_written_is_refused(database):
+    name = database.rpartition("/")[2]
+    rows(database, f"alter database {name} set default_transaction_read_only = on")
+    with pytest.raises(StoreError, match=r"it is read-only: set store\.url to"):
+        open_store(database, SEALED_WITH)
+
+
+async def test_a_role_that_may_make_no_tables_is_told_so(database):
+    role = f"role_{database.rpartition('_')[2]}"
+    rows(database, f"create role {role} login password 'x'")
+    try:
+        address = psycopg.conninfo.make_conninfo(database, user=role, password="x")
+        with pytest.raises(StoreError, match="permission denied for schema public"):
+            open_store(address, SEALED_WITH)
+        await open_store(database, SEALED_WITH).close()
+        rows(database, f"grant select, insert, update, delete on all tables in schema public "
+                       f"to {role}")  # fmt: skip
+        store = open_store(address, SEALED_WITH)
+        await store.take_over()
+        await store.owe(OWED)
+        await store.keep(KEPT)
+        await store.close()
+    finally:
+        rows(database, f"drop owned by {role}; drop role {role}")
+
+
+async def test_replicas_that_start_at_once_make_the_tables_once(database):
+    ready = threading.Barrier(4)
+
+    def start():
+        ready.wait()
+        return open_store(database, SEALED_WITH)
+
+    with ThreadPoolExecutor(4) as threads:
+        stores = [thread.result() for thread in [threads.submit(start) for _ in range(4)]]
+    for store in stores:
+        await store.close()
+    assert len(rows(database, "select * from proxy_version")) == 1
+
+
+async def test_a_file_is_copied_into_a_database_by_a_command(database, tmp_path):
+    source = f"sqlite:///{tmp_path}/store.db"
+    held = open_store(source)
+    await held.keep(KEPT)
+    await held.owe(OWED)
+    copying = (run, "store", "copy", source, database)
+    done = await asyncio.to_thread(*copying, PROXY_STORE_SECRET=SEALED_WITH)
+    assert "another process has it open" in done.stderr
+    await held.close()
+    done = await asyncio.to_thread(*copying, PROXY_STORE_SECRET=SEALED_WITH)
+    assert (done.stdout, done.stderr) == ("copied 1 orders, 1 owed calls, 0 ledger lines\n", "")
+
+
+# Keys.
+
+
+async def test_a_key_stands_nowhere_in_clear(pair, database):
+    await pair[0].owe(OWED)
+    dump = repr([rows(database, f"select * from {table}") for table in ("owed", "orders")])
+    assert SECRET not in dump
+    assert await pair[1].owed() == [OWED]
+
+
+async def test_a_sealed_key_cannot_be_opened_in_another_row(pair, database):
+    await pair[0].owe(OWED)
+    rows(database, "update owed set id = 'another'")
+    with pytest.raises(StoreError, match="sealed"):
+        await pair[0].owed()
+
+
+# Who owns what is owed.
+
+
+async def test_what_a_living_replica_owes_is_not_taken(pair):
+    await pair[0].owe(OWED)
+    assert await pair[1].take_over() == []
+    assert await pair[0].holds("p-1")
+    assert not await pair[1].holds("p-1")
+
+
+async def test_what_a_dead_replica_owed_is_taken_by_one_alone(pair, dead):
+    for number in range(20):
+        await pair[0].owe(Owed(f"p-{number}", OwedKind.CANCEL, Key(SECRET), "wa", "GB", number))
+    dead(pair[1])
+    assert len(await pair[1].take_over()) == 20
+    assert await pair[0].take_over() == []
+    assert await pair[1].holds("p-1")
+
+
+async def test_who_has_just_come_back_judges_nobody(pair, database):
+    await pair[0].owe(OWED)
+    rows(database, "update replicas set until = now() - interval '1 second'")
+    assert await pair[1].take_over() == []
+
+
+async def test_who_leaves_in_order_leaves_at_once(database):
+    first, second = (open_store(database, SEALED_WITH) for _ in range(2))
+    await first.take_over()
+    await first.owe(OWED)
+    await first.close()
+    assert await second.take_over() == [OWED]
+    await second.close()
+
+
+async def test_who_was_taken_for_dead_writes_nothing_more(pair, dead):
+    await pair[0].owe(OWED)
+    dead(pair[1])
+    await pair[1].take_over()
+    for write in (
+        pair[0].settle("p-1", KEPT),
+        pair[0].commit(OWED, KEPT, Entry(1.0, "hash", "o-1", "charge", -90)),
+        pair[0].doubt(OWED),
+    ):
+        with pytest.raises(Lost):
+            await write
+    assert [row async for row in pair[1].orders("hash")] == []
+    assert await pair[1].ledger() == []
+    await pair[1].settle("p-1")
+    for write in (pair[0].settle("p-1", KEPT), pair[0].commit(OWED, KEPT)):
+        with pytest.raises(Lost):
+            await write
+    assert await pair[1].owed() == []
+
+
+async def test_an_orphan_of_another_replica_goes_to_one_who_wishes_the_same(pair):
+    orphan = Owed("p-1", OwedKind.ORPHAN, Key(SECRET), "wa", "GB", 99.0, "o-1")
+    await pair[0].owe(orphan)
+    wish = Owed("p-2", OwedKind.PURCHASE, Key(SECRET), "wa", "US", 99.0)
+    assert await pair[1].take_orphan(wish) is None
+    assert await pair[1].take_orphan(OWED) == orphan
+    assert not await pair[0].holds("p-1")
+
+
+async def test_a_wish_is_fulfilled_once_by_all(pair):
+    wishes = [
+        Owed(f"p-{n}", OwedKind.PURCHASE, Key(SECRET), "wa", "GB", 1.0, wish="mine")
+        for n in range(8)
+    ]
+    said = await asyncio.gather(*(pair[n % 2].owe(wish) for n, wish in enumerate(wishes)))
+    assert said.count(None) == 1
+
+
+async def test_a_refund_that_two_saw_is_booked_once(pair):
+    for store in pair:
+        await store.book(Entry(1.0, "hash", "o-1", "refund", 90))
+    assert len(await pair[0].ledger()) == 1
+
+
+# A connection that breaks in a commit.
+
+
+@pytest.fixture
+def broken(monkeypatch):
+    """The next commit of this store is written, and its answer is lost."""
+
+    def broken(store):
+        connection = store._connection
+
+        @contextmanager
+        def once():
+            monkeypatch.undo()
+            with connection() as db:
+                yield db
+            raise StoreError("the wire broke")
+
+        monkeypatch.setattr(store, "_connection", once)
+
+    return broken
+
+
+async def test_what_was_written_though_nobody_could_be_told_is_owed_on(pair, broken):
+    await pair[0].owe(OWED)
+    broken(pair[0])
+    with pytest.raises(Doubt, match="the wire broke") as raised:
+        await pair[0].settle("p-1", KEPT)
+    assert await pair[1].owed() == []
+    pair[0].unsettle(OWED, raised.value)
+    await pair[0].keep()
+    assert await pair[1].owed() == [OWED]
+    assert await pair[0].holds("p-1")
+
+
+async def test_what_another_has_done_meanwhile_is_not_owed_on(pair, database, dead):
+    with psycopg.connect(database) as db:
+        xid = db.execute("select pg_current_xact_id()::text").fetchone()[0]
+        db.rollback()
+    await pair[0].owe(OWED)
+    dead(pair[1])
+    await pair[1].take_over()
+    await pair[1].settle("p-1", KEPT)
+    pair[0].unsettle(OWED, Doubt("the wire broke", xid))
+    await pair[0].keep()
+    assert await pair[1].owed() == []
+
+
+async def test_what_was_refused_is_not_owed_though_it_was_written(pair, broken):
+    for write in (
+        lambda: pair[0].owe(OWED),
+        lambda: pair[0].commit(replace(OWED, kind=OwedKind.CANCEL), KEPT, is_new=True),
+    ):
+        broken(pair[0])
+        with pytest.raises(Doubt):
+            await write()
+        await pair[0].keep()
+        assert await pair[1].owed() == []
+
+
+# Claims and shares.
+
+
+async def test_a_name_is_claimed_by_one_until_it_is_given_up_or_that_one_dies(pair, database):
+    assert await pair[0].claim("socket")
+    assert await pair[0].claim("socket")
+    assert not await pair[1].claim("socket")
+    await pair[0].release("socket")
+    assert await pair[1].claim("socket")
+    rows(database, "update replicas set until = now() - interval '1 second'")
+    assert await pair[0].claim("socket")
+
+
+async def test_a_claim_may_end_by_itself(pair, database):
+    assert await pair[0].claim("list", 60.0)
+    assert not await pair[1].claim("list", 60.0)
+    rows(database, "update claims set until = now()")
+    assert await pair[1].claim("list", 60.0)
+
+
+async def test_all_shares_together_are_the_limit(pair):
+    assert await pair[0].share("key", 60, spent=0, wanted=8) == 8
+    assert await pair[0].share("key", 60, spent=40, wanted=60) == 45, "a safe part is for the other"
+    assert await pair[1].share("key", 60, spent=0, wanted=60) == 15
+    assert await pair[0].share("key", 60, spent=10, wanted=20) == 20
+    assert await pair[1].share("key", 60, spent=15, wanted=60) == 40
+    assert [store.safe_share(60) for store in pair] == [15, 15]
+
+
+async def test_what_a_dead_replica_spent_counts_for_a_minute_more(pair, database):
+    await pair[0].share("key", 60, spent=40, wanted=40)
+    rows(database, "update shares set until = now() - interval '60 seconds'")
+    assert await pair[1].share("key", 60, spent=0, wanted=60) == 20
+    rows(database, "update shares set until = now() - interval '62 seconds'")
+    assert await pair[1].share("key", 60, spent=0, wanted=60) == 45
+
+
+# What they tell each other.
+
+
+async def test_what_one_writes_the_other_hears(pair):
+    changes = pair[1].changes()
+    assert await anext(changes) == Change("missed")
+    await pair[1].keep(KEPT)
+    await pair[0].keep(KEPT)
+    pair[0].tell(Change("list", "hash"))
+    assert await anext(changes) == Change("order", "hash", "o-1")
+    assert await anext(changes) == Change("list", "hash")
+    assert await pair[1].order("hash", id=7) == KEPT

@@ -1,0 +1,62 @@
+"""Two replicas, real processes on a real PostgreSQL: any answers any request, none loses money."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.crash import NUMBER, an_upstream, until
+from tests.replicas import a_pair, bought, status
+
+
+@pytest.fixture
+def upstream(tmp_path):
+    with an_upstream(tmp_path, hold=0) as upstream:
+        yield upstream
+
+
+@pytest.fixture
+def pair(tmp_path, upstream, database):
+    with a_pair(tmp_path, upstream, database) as pair:
+        yield pair
+
+
+def test_what_one_has_bought_read_or_ended_the_other_shows_within_a_second(pair, upstream):
+    ids = [bought(pair.a.ask(NUMBER, "key")) for _ in range(3)]
+    for id in ids:
+        assert status(pair.b, id) == "STATUS_WAIT_CODE"
+    phone = upstream.orders("key")[0]["phone_number"]
+    upstream.steer("sms", {"phone": phone, "text": "Your code is 4711"})
+    assert until(lambda: status(pair.a, ids[0]) == "STATUS_OK:4711", 5)
+    assert until(lambda: status(pair.b, ids[0]) == "STATUS_OK:4711", 1)
+    assert pair.a.ask(f"action=setStatus&status=6&id={ids[0]}", "key") == "ACCESS_ACTIVATION"
+    assert until(lambda: status(pair.b, ids[0]) == "STATUS_CANCEL", 1)
+    assert pair.b.ask(f"action=setStatus&status=8&id={ids[1]}", "key") == "ACCESS_CANCEL"
+    assert until(lambda: status(pair.a, ids[1]) == "STATUS_CANCEL", 1)
+    assert status(pair.b, 12345) == "NO_ACTIVATION"
+
+
+def test_both_together_read_a_list_as_often_as_one_does_and_have_one_socket(pair, upstream):
+    id = bought(pair.a.ask(NUMBER, "key"))
+    for _ in range(40):
+        assert {status(proxy, id) for proxy in pair.proxies} == {"STATUS_WAIT_CODE"}
+        time.sleep(0.25)
+    assert len(upstream.requests("orders", "key")) <= 8
+    assert upstream.requests("order", "key") == []
+    assert len(upstream.steer("sockets")["sockets"]) == 1
+
+
+def test_both_together_stay_within_the_requests_of_a_key(pair, upstream):
+    with ThreadPoolExecutor(8) as threads:
+        said = list(threads.map(lambda _: pair.ask(NUMBER, "key"), range(100)))
+    assert 40 <= sum(word.startswith("ACCESS_NUMBER") for word in said) <= 60
+    assert {word for word in said if not word.startswith("ACCESS_NUMBER")} == {"ERROR_SQL"}
+    seen = upstream.steer("requests?key=key")
+    assert seen["busiest_minute"] <= 60
+    assert 429 not in {request.get("status") for request in seen["requests"]}
+
+
+def test_a_wish_with_a_name_is_fulfilled_by_one_of_both(pair):
+    with ThreadPoolExecutor(6) as threads:
+        said = list(threads.map(lambda _: pair.ask(f"{NUMBER}&orderId=mine", "key"), range(6)))
+    assert sum(word.startswith("ACCESS_NUMBER") for word in said) == 1
