@@ -44,12 +44,12 @@ def serve(path: Path | None, host: str | None, port: int | None) -> None:
     from proxy import logs, server
     from proxy.app import create_app
 
-    config = config_of(path)
+    config = config_of(path).listening(host, port)
     secrets = logs.Secrets()
     logs.set_up(config.log.level, config.log.format, secrets)
     app = built(lambda: create_app(config, secrets=secrets))
     tls = built(lambda: server.tls_context(config.listen.tls_cert, config.listen.tls_key))
-    opened = _open(host or config.listen.host, config.listen.port if port is None else port)
+    opened = _open(config.listen.host, config.listen.port)
     url = server.url(opened, tls)
     click.echo(f"listening on {url}")
     if console := app.state.console:
@@ -58,7 +58,7 @@ def serve(path: Path | None, host: str | None, port: int | None) -> None:
 
 
 @main.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True)
+@click.option("--port", type=click.IntRange(0, 65535), help="The port, instead of listen.port.")
 @click.option(
     "--sms-after",
     type=click.FloatRange(0),
@@ -74,19 +74,21 @@ def serve(path: Path | None, host: str | None, port: int | None) -> None:
     multiple=True,
     help="Another reading of the upstream; may be given often. See docs/sandbox.md.",
 )
-def sandbox(port: int, sms_after: float, upstream_only: bool, changes: tuple[str, ...]) -> None:
+def sandbox(
+    port: int | None, sms_after: float, upstream_only: bool, changes: tuple[str, ...]
+) -> None:
     """Serve on a simulated upstream: no key, no money."""
     from proxy import logs, server
     from proxy.app import create_app
     from proxy.sandbox import create_sandbox
     from proxy.sandbox.beside import beside, lines_to_copy, upstream_lines
 
-    config = config_of(None)
+    config = config_of(None).listening(None, port)
     secrets = logs.Secrets()
     logs.set_up(config.log.level, config.log.format, secrets)
     switches = _switches(changes)
     simulated = built(lambda: create_sandbox(switches, sms_after=sms_after))
-    opened = _open(config.listen.host, port)
+    opened = _open(config.listen.host, config.listen.port)
     url = server.url(opened)
     if upstream_only:
         click.echo(upstream_lines(url))
@@ -123,6 +125,8 @@ def ledger(path: Path | None, form: str, days: int, account: bool, by: str | Non
     from proxy.model import Caps
     from proxy.store import read_ledger
 
+    if by and form != "table":
+        raise click.UsageError("--by prints a table only: leave out --format")
     config, since = config_of(path), time.time() - days * 86_400
     if by:
         since = min(since, Caps().since(time.time())[1])

@@ -163,6 +163,12 @@ class Config(Section, frozen=True):
         """The folder of tables to lay over the shipped ones."""
         return Path(self.mappings) if self.mappings else None
 
+    def listening(self, host: str | None, port: int | None) -> "Config":
+        """There instead, where either is given."""
+        given = {"host": host or self.listen.host}
+        listen = replace(self.listen, **given, port=self.listen.port if port is None else port)
+        return replace(self, listen=listen)
+
     def for_sandbox(self, url: str) -> "Config":
         """On that upstream, and leaving nothing behind."""
         upstream = replace(self.upstream, url=url, websocket_url=None)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -13,8 +14,11 @@ from proxy.legacy.activation import Activation, View
 from proxy.legacy.answers import Answer
 from proxy.legacy.request import Request
 from proxy.legacy.status import Phase
+from proxy.programs import sha256
 
 log = logging.getLogger(__name__)
+
+_NAME = re.compile(r"[ -~]{1,128}")
 
 # What a client may wish of a number and the upstream cannot sell: bought would be something else.
 # The values are those that wish for nothing. Sources: DaisySMS's and sms-activate's documentation.
@@ -71,7 +75,8 @@ def _handed_out(call: Call, view: View) -> Answer:
 
 async def _bought(call: Call) -> View:
     service, country, cap = wished(call)
-    caps, code, wish = call.program.caps, call.request.text("service"), call.request.text("orderId")
+    caps, code = call.program.caps, call.request.text("service")
+    wish = _wish(call.request.text("orderId"))
     with call.client.watched() as gone:
         activation = await call.house.purchases.buy(
             call.key, caps, code, service, country, cap, wish, gone
@@ -91,6 +96,11 @@ def wished(call: Call) -> tuple[str, Country, int | None]:
     if caps.countries is not None and country.iso not in caps.countries:
         raise ProblemError(Problem.BAD_COUNTRY, f"{whose}: not among its countries")
     return service, country, cap
+
+
+def _wish(text: str) -> str:
+    """The client's own name for its wish; the hash of one that not every store could index."""
+    return text if not text or _NAME.fullmatch(text) else sha256(text)
 
 
 def refuse_wishes(request: Request) -> None:

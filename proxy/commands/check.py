@@ -18,11 +18,13 @@ def check(path: Path | None, as_json: bool) -> None:
     from proxy.app import codes_of, programs_of
     from proxy.health import address
     from proxy.server import tls_context
+    from proxy.store import check_store, place_of
     from proxy.subscriptions import given_secrets
     from proxy.targets import load_targets
 
     config = config_of(path)
     built(lambda: tls_context(config.listen.tls_cert, config.listen.tls_key))
+    built(lambda: check_store(config.store.url, config.store.secret))
     codes = built(lambda: codes_of(config))
     programs = built(lambda: programs_of(config, codes))
     targets = built(lambda: load_targets(config, os.environ, programs, codes, time.time))
@@ -33,7 +35,7 @@ def check(path: Path | None, as_json: bool) -> None:
         "services": len(codes.services),
         "keys": names,
         "passthrough": programs.passthrough,
-        "store": config.store.url,
+        "store": place_of(config.store.url),
         "listens": address(config.listen, config.listen.host),
         "upstream": config.upstream.url,
         "forward": [target.shown for target in targets],

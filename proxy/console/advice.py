@@ -99,6 +99,9 @@ LOGGED: Mapping[str, str] = MappingProxyType(
         "no events for %s, its orders are read without: %s": "The upstream has no webhooks for the "
         "account, or refuses public_url; nothing depends on them.",
         "webhook %s of %s is made anew: its secret is lost": "Nothing need be done.",
+        "this can never be written: %s": "Report it with the lines of the log.",
+        "too much waits to be written: the oldest of it is lost": _DISK,
+        "%d writes are lost: the store cannot be written": _DISK,
         "what other replicas did is not known yet: %s": _DATABASE,
         "what other replicas owe is not known: %s": _DATABASE,
         "%s: a safe share of its requests is left: %s": _DATABASE,

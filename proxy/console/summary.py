@@ -1,6 +1,7 @@
 """What is so at the moment, beside the activations: money, budget, sockets, what is owed."""
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Callable
 
@@ -13,6 +14,8 @@ from proxy.console.rows import Row, Rows, name
 from proxy.model import Caps, Key
 from proxy.purchase import Purchase
 from proxy.store import StoreError
+
+log = logging.getLogger(__name__)
 
 MONEY_SECONDS = 60.0
 SAVED = ("handed_over", "refunded_orphan", "refunded_promise")
@@ -39,16 +42,17 @@ class Money:
         moved = counts[("charged_cents",)], counts[("refunded_cents",)]
         now = asyncio.get_running_loop().time()
         if moved != self._seen or now - self._read_at > MONEY_SECONDS:
-            await self._read(since)
-            self._seen, self._read_at = moved, now
+            await self._read(since, moved, now)
         saved = {what: cents[what] - self._before[what] for what in SAVED}
         return {"since": since, **self._sums, "saved": saved}
 
-    async def _read(self, since: float) -> None:
+    async def _read(self, since: float, moved: tuple[int, int], now: float) -> None:
         try:
             entries = await self._house.store.ledger(since)
-        except StoreError:
+        except StoreError as error:
+            log.info("the money of the page is old: the store: %s", error)
             return
+        self._seen, self._read_at = moved, now
         sums = Counter[str]()
         for entry in entries:
             sums[entry.kind] += entry.cents

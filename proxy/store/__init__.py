@@ -1,6 +1,8 @@
 """What must survive a restart: orders, what is owed to the upstream, the money ledger."""
 
-from proxy.store.contract import NO_EXTRA, Doubt, Lost, Store, StoreError, Taken
+import re
+
+from proxy.store.contract import NO_EXTRA, Doubt, Lost, Store, StoreError, Taken, Unwritable
 from proxy.store.glance import Glance, file_of, glance, is_held, read_ledger
 from proxy.store.rows import (
     Answer,
@@ -30,24 +32,48 @@ __all__ = [
     "StoreError",
     "Subscription",
     "Taken",
+    "Unwritable",
+    "check_store",
     "file_of",
     "glance",
     "is_held",
     "open_store",
+    "place_of",
     "read_ledger",
 ]
 
 
+_PLACE = re.compile(r"postgres(?:ql)?://(?:[^@/?]*@)?([\w.,:\[\]-]*(?:/[\w-]*)?)(?:\?[^@]*)?")
+
+
 def open_store(url: str, secret: str | None = None) -> Store:
     """SQLite or PostgreSQL, as the address says. StoreError."""
+    check_store(url, secret)
     if url.startswith("sqlite:"):
         from proxy.store.sqlite import open_sqlite
 
         return open_sqlite(url)
+    from proxy.store.postgres import open_postgres
+
+    return open_postgres(url, secret or "")
+
+
+def check_store(url: str, secret: str | None) -> None:
+    """What can be known before it is opened. StoreError."""
+    if url.startswith("sqlite:"):
+        return
     if not secret:
         raise StoreError("store.secret: PostgreSQL needs it, to seal keys: set a long random text")
     try:
-        from proxy.store.postgres import open_postgres
+        import proxy.store.postgres
     except ImportError as error:
         raise StoreError(NO_EXTRA) from error
-    return open_postgres(url, secret)
+    proxy.store.postgres.check_address(url)
+
+
+def place_of(url: str) -> str:
+    """The address without a password."""
+    if url.startswith("sqlite:"):
+        return url
+    found = _PLACE.fullmatch(url)
+    return f"postgresql://{found[1]}" if found else "postgresql://…"

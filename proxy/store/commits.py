@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.store.contract import Doubt, Lost, StoreError, Taken
+from proxy.store.contract import Doubt, Lost, StoreError, Taken, Unwritable
 from proxy.store.schema import Database
 
 Write = Callable[[Database], Any]
@@ -38,7 +38,7 @@ class Commits:
     def __init__(self, commit: Callable[[Sequence[Wish]], Awaitable[list[Any]]]) -> None:
         self._commit = commit
         self._wishes: list[Wish] = []
-        self._later: deque[Wish] = deque(maxlen=MOST_LATER)
+        self._later: deque[Wish] = deque()
         self._flushing: asyncio.Task[None] | None = None
 
     def ask(
@@ -55,8 +55,14 @@ class Commits:
         self.ask(write, surely=surely).add_done_callback(_complain)
 
     async def close(self) -> None:
+        """What could not be written is tried once more."""
         while self._flushing:
             await asyncio.wait([self._flushing])
+        last, self._later = list(self._later), deque()
+        if last:
+            await self._carry_out(last)
+        if self._later:
+            log.error("%d writes are lost: the store cannot be written", len(self._later))
 
     async def _flush(self) -> None:
         """One commit for all that has gathered while the last one ran."""
@@ -85,10 +91,18 @@ class Commits:
                 wish.done.set_result(result)
 
     def _fail(self, wish: Wish, error: StoreError) -> None:
-        if wish.surely and not isinstance(error, Lost | Taken):
-            self._later.append(wish)
+        if isinstance(error, Unwritable) and wish.surely:
+            log.error("this can never be written: %s", error)
+        elif wish.surely and not isinstance(error, Lost | Taken):
+            self._put_off(wish)
         if not wish.done.done():
             wish.done.set_exception(error)
+
+    def _put_off(self, wish: Wish) -> None:
+        if len(self._later) == MOST_LATER:
+            log.error("too much waits to be written: the oldest of it is lost")
+            self._later.popleft()
+        self._later.append(wish)
 
 
 def _complain(done: "asyncio.Future[Any]") -> None:

@@ -30,6 +30,10 @@ class Taken(StoreError):
     """Another replica has found the order to be its own purchase's."""
 
 
+class Unwritable(StoreError):
+    """It is what is to be written that is wrong: no later try will do."""
+
+
 class Doubt(StoreError):
     """The connection broke in the commit `xid`: it may be written all the same."""
 

@@ -20,7 +20,7 @@ from psycopg_pool import ConnectionPool
 
 from proxy.store import schema
 from proxy.store.commits import Wish
-from proxy.store.contract import Doubt, StoreError
+from proxy.store.contract import Doubt, StoreError, Unwritable
 from proxy.store.notices import Notices
 from proxy.store.rows import Change, Owed
 from proxy.store.schema import Database
@@ -50,6 +50,8 @@ SHARE_LEASE, WINDOW = 20.0, 61.0
 ABOUT_ITSELF = ("08", "53", "57", "25", "28", "3D")
 TRY_ANEW = "40"
 """Deadlocks and the like."""
+IN_THE_ROW = ("22", "23", "54")
+"""Values that no column or index takes."""
 
 LIVING = "select id from replicas where until > now()"
 BEAT = """
@@ -92,31 +94,36 @@ on conflict (key, replica) do update set requests = excluded.requests, until = e
 
 def open_postgres(url: str, secret: str) -> "PostgresStore":
     """StoreError, without the password."""
-    place = _place(url)
+    check_address(url)
     try:
         return PostgresStore(url, secret)
     except (StoreError, psycopg.Error) as error:
-        raise StoreError(f"{place}: {line(error)}") from error
+        raise StoreError(f"{_place(url)}: {line(error)}") from error
 
 
 @contextmanager
 def glanced(url: str) -> Iterator[Database]:
     """A connection that only reads. StoreError, also from what is read within."""
-    place = _place(url)
+    check_address(url)
     try:
         with psycopg.connect(url, connect_timeout=3) as db:
             db.read_only = True
             yield _Marks(db)
     except psycopg.Error as error:
-        raise StoreError(f"{place}: {line(error)}") from error
+        raise StoreError(f"{_place(url)}: {line(error)}") from error
 
 
-def _place(url: str) -> str:
+def check_address(url: str) -> None:
+    """StoreError where it is none."""
     try:
-        known = conninfo_to_dict(url)
+        conninfo_to_dict(url)
     except psycopg.Error as error:
         fix = "write it as postgresql://user:password@host/database"
         raise StoreError(f"store.url: no address of a PostgreSQL server: {fix}") from error
+
+
+def _place(url: str) -> str:
+    known = conninfo_to_dict(url)
     name = known.get("dbname") or known.get("user") or ""
     return f"postgresql://{known.get('host') or 'localhost'}:{known.get('port') or 5432}/{name}"
 
@@ -298,13 +305,18 @@ class PostgresStore(SqlStore):
             with self._pool.connection(PATIENCE) as db:
                 yield _Marks(db)
         except psycopg.Error as error:
-            text = f"PostgreSQL: {line(error)}"
-            if error.sqlstate is None or error.sqlstate.startswith(ABOUT_ITSELF):
-                self.trouble, self._down_until = text, time.monotonic() + DOWN_SECONDS
-            if (error.sqlstate or "").startswith(TRY_ANEW):
-                raise _TryAnew(text) from error
-            raise StoreError(text) from error
+            raise self._failure(error) from error
         self.trouble, self._down_until = "", float("-inf")
+
+    def _failure(self, error: psycopg.Error) -> StoreError:
+        text, state = f"PostgreSQL: {line(error)}", error.sqlstate or ""
+        if isinstance(error, psycopg.DataError) or state.startswith(IN_THE_ROW):
+            return Unwritable(text)
+        if state.startswith(TRY_ANEW):
+            return _TryAnew(text)
+        if not state or state.startswith(ABOUT_ITSELF):
+            self.trouble, self._down_until = text, time.monotonic() + DOWN_SECONDS
+        return StoreError(text)
 
 
 class _TryAnew(StoreError):

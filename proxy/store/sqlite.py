@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from proxy.model import Key
 from proxy.store import schema
 from proxy.store.commits import Wish
-from proxy.store.contract import StoreError
+from proxy.store.contract import StoreError, Unwritable
 from proxy.store.rows import Change, Owed
 from proxy.store.schema import Database
 from proxy.store.sql import SqlStore
@@ -24,6 +24,9 @@ from proxy.store.sql import SqlStore
 T = TypeVar("T")
 
 BUSY_SECONDS = 2.0
+
+IN_THE_ROW = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError)
+"""What is raised for what is to be written, not for the file."""
 
 
 def open_sqlite(url: str) -> "SqliteStore":
@@ -108,6 +111,8 @@ class SqliteStore(SqlStore):
         try:
             results = self._committed(batch)
         except sqlite3.Error as error:
+            if isinstance(error, IN_THE_ROW):
+                raise Unwritable(str(error)) from error
             if len(batch) == 1:
                 self.trouble = str(error)
             raise StoreError(str(error)) from error
