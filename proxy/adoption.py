@@ -6,12 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from proxy.errors import Problem, ProblemError
 from proxy.legacy.activation import Activation
 from proxy.model import Key
 from proxy.orders import Orders
 from proxy.purchase import Pending, Purchase, candidates
-from proxy.store import Owed, Store, StoreError
+from proxy.store import Owed, Store, readable
 from proxy.upstream.client import Upstream
 
 log = logging.getLogger(__name__)
@@ -40,7 +39,7 @@ class Adoption:
         findings = Findings([], [])
         if key.upstream in self._shared:
             return findings
-        try:
+        with readable():
             # In this order: an order of theirs is explained by one of both.
             intents = await self._store.intents(key.upstream.hash)
             await self._look_for_others(key, intents)
@@ -48,8 +47,6 @@ class Adoption:
                 for what in {purchase.pair[1:] for purchase in self._pending.unclear(key)}:
                     others = [o for o in intents if (o.service, o.country) == what]
                     await self._look_for(key, what, others, findings)
-        except StoreError as error:
-            raise ProblemError(Problem.TRY_AGAIN, f"the store cannot be read: {error}") from error
         return findings
 
     async def _look_for(

@@ -10,7 +10,7 @@ from proxy.legacy.activation import Activation
 from proxy.model import OVER, Key, OrderState
 from proxy.orders import Orders
 from proxy.reads import Reads
-from proxy.store import Lost, Owed, OwedKind, Store, StoreError
+from proxy.store import Lost, Owed, OwedKind, Store, StoreError, readable
 from proxy.tally import Tally
 from proxy.upstream.cache import Cache
 from proxy.upstream.client import Upstream
@@ -176,10 +176,8 @@ class Cancels:
 
     async def _holds(self, owed: Owed) -> bool:
         """It is still this replica's to carry out."""
-        try:
+        with readable():
             return await self._store.holds(owed.id)
-        except StoreError as error:
-            raise ProblemError(Problem.TRY_AGAIN, f"the store cannot be read: {error}") from error
 
     async def _carry_out(self, key: Key, activation: Activation, is_taken_up: bool) -> None:
         if is_taken_up:

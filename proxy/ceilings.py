@@ -11,7 +11,7 @@ from proxy.model import Caps, Key
 from proxy.orders import Orders
 from proxy.purchase import Pair
 from proxy.reads import Reads
-from proxy.store import Ceiling, Store, StoreError
+from proxy.store import Ceiling, Store, readable
 
 NEWEST = 50
 """How many of a key's activations are looked through for one that has expired unread."""
@@ -48,15 +48,11 @@ class Ceilings:
 
     async def left(self, key: Key, caps: Caps, now: float) -> int:
         """The cents that a key may still spend."""
-        try:
+        with readable():
             return min(
                 [most - await self._store.spent(key.hash, since) for since, most in caps.money(now)]
             )
-        except StoreError as error:
-            raise ProblemError(Problem.TRY_AGAIN, f"the store cannot be read: {error}") from error
 
     async def _refusal(self, pair: Pair, quoted: int | None, ceiling: Ceiling) -> Problem | None:
-        try:
+        with readable():
             return await self._store.refusal(pair[0].hash, quoted or 0, ceiling)
-        except StoreError as error:
-            raise ProblemError(Problem.TRY_AGAIN, f"the store cannot be read: {error}") from error

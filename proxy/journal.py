@@ -22,7 +22,7 @@ from proxy.model import Key
 from proxy.orders import Orders
 from proxy.purchase import Pair, Pending, Purchase
 from proxy.reads import Reads
-from proxy.store import Ceiling, Lost, Owed, OwedKind, Store, StoreError, Taken
+from proxy.store import Ceiling, Lost, Owed, OwedKind, Store, StoreError, Taken, readable
 from proxy.tally import Tally
 from proxy.upstream.client import Upstream
 
@@ -142,10 +142,8 @@ class Journal:
         """An orphan of another replica, if there is one; it is this one's now."""
         key, service, iso = pair
         owed = Owed("", OwedKind.ORPHAN, key, service, iso, 0.0, wish=wish)
-        try:
+        with readable():
             taken = await self._store.take_orphan(owed)
-        except StoreError as error:
-            raise ProblemError(Problem.TRY_AGAIN, f"the store cannot be read: {error}") from error
         activation = await self._orders.fetch(key, order=taken.order) if taken else None
         if not (taken and activation):
             return []

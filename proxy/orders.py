@@ -6,12 +6,11 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
 from proxy.account import Account, hear, take_in, why_refunded
-from proxy.errors import Problem, ProblemError
 from proxy.kept import activation_of, row_of
 from proxy.legacy.activation import Activation, candidates
 from proxy.legacy.status import Phase
 from proxy.model import OVER, Key, Order, OrderState, Sms, merge
-from proxy.store import Entry, Kept, Store, StoreError
+from proxy.store import Entry, Kept, Store, StoreError, readable
 from proxy.tally import Tally
 from proxy.targets import Targets
 from proxy.upstream.cache import Cache
@@ -88,11 +87,9 @@ class Orders:
 
     async def _load(self, key: Key) -> None:
         account = Account()
-        try:
+        with readable():
             async for row in self._store.orders(key.hash):
                 account.add(activation_of(row))
-        except StoreError as error:
-            raise ProblemError(Problem.TRY_AGAIN, f"the store cannot be read: {error}") from error
         self._accounts.setdefault(key, account)
         self._keys[key.hash] = key
 
@@ -102,10 +99,8 @@ class Orders:
         """An activation of an open key that may be known to another replica only."""
         if not self._store.is_shared:
             return self.get(key, order)
-        try:
+        with readable():
             row = await self._store.order(key.hash, id=id, order=order, wish=wish)
-        except StoreError as error:
-            raise ProblemError(Problem.TRY_AGAIN, f"the store cannot be read: {error}") from error
         return hear(self._accounts[key], row) if row else None
 
     @property

@@ -2,7 +2,16 @@
 
 import re
 
-from proxy.store.contract import NO_EXTRA, Doubt, Lost, Store, StoreError, Taken, Unwritable
+from proxy.store.contract import (
+    NO_EXTRA,
+    Doubt,
+    Lost,
+    Store,
+    StoreError,
+    Taken,
+    Unwritable,
+    readable,
+)
 from proxy.store.glance import Glance, file_of, glance, is_held, read_ledger
 from proxy.store.rows import (
     Answer,
@@ -40,6 +49,7 @@ __all__ = [
     "open_store",
     "place_of",
     "read_ledger",
+    "readable",
 ]
 
 

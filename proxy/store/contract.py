@@ -1,9 +1,10 @@
 """What the house wants of a store, whatever keeps it."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
-from proxy.errors import Problem
+from proxy.errors import Problem, ProblemError
 from proxy.store.rows import (
     Answer,
     Ceiling,
@@ -40,6 +41,15 @@ class Doubt(StoreError):
     def __init__(self, text: str, xid: str) -> None:
         super().__init__(text)
         self.xid = xid
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """TRY_AGAIN where the store cannot be read: nothing is known then, nor refused for good."""
+    try:
+        yield
+    except StoreError as error:
+        raise ProblemError(Problem.TRY_AGAIN, f"the store cannot be read: {error}") from error
 
 
 class Store(Protocol):
