@@ -1,11 +1,11 @@
 """Which orders the purchases of unknown outcome have made: only what nothing else explains."""
 
-import asyncio
 import logging
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from proxy.clock import monotonic
 from proxy.legacy.activation import Activation
 from proxy.model import Key
 from proxy.orders import Orders
@@ -32,7 +32,7 @@ class Adoption:
         self._shared: set[Key] = set()
 
     def start(self) -> None:
-        self._started = asyncio.get_running_loop().time()
+        self._started = monotonic()
 
     async def look(self, key: Key) -> Findings:
         """What the list says, which was read just before; TRY_AGAIN if the store cannot be read."""
@@ -83,7 +83,7 @@ class Adoption:
     async def _look_for_others(self, key: Key, intents: Sequence[Owed]) -> None:
         """An order younger than this process that no purchase of ours explains is another's."""
         # Reckoned now: before the first answer the upstream's clock is not known.
-        started = self._upstream.now() - asyncio.get_running_loop().time() + self._started
+        started = self._upstream.now() - monotonic() + self._started
         ours = [p for p in self._pending.of(key) if not p.activation]
         ours += [Purchase(owed) for owed in intents]
         young = [

@@ -5,6 +5,7 @@ import logging
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
+from proxy.clock import monotonic
 from proxy.errors import Problem, ProblemError
 from proxy.legacy.activation import Activation
 from proxy.model import OVER, Key, OrderState
@@ -114,7 +115,7 @@ class Cancels:
         activation.cancelling = True
         if wait is None:
             wait = max((activation.order.cancel_at or 0.0) - self._upstream.now(), 0.0)
-        due = _now() + wait
+        due = monotonic() + wait
         promise = self.promises[owed.id] = Promise(owed, activation, due, is_taken_up)
         promise.task = asyncio.create_task(self._keep(promise))
 
@@ -160,7 +161,7 @@ class Cancels:
             except ProblemError as error:
                 if error.problem not in TOO_LATE:
                     promise.failed = str(error)
-                    promise.due = _now() + min(max(error.seconds or 0.0, pause), LONGEST_WAIT)
+                    promise.due = monotonic() + min(max(error.seconds or 0.0, pause), LONGEST_WAIT)
                     pause = min(pause * 2, LONGEST_PAUSE)
                     continue
                 self._tally.count("promised_cancels", "too_late")
@@ -199,9 +200,5 @@ async def _until(due: float, hurry: asyncio.Event) -> None:
     """Until its time has come, or somebody is in a hurry."""
     hurry.clear()
     with suppress(TimeoutError):
-        async with asyncio.timeout(due - _now()):
+        async with asyncio.timeout(due - monotonic()):
             await hurry.wait()
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

@@ -1,6 +1,5 @@
 """What is so at the moment, beside the activations: money, budget, sockets, what is owed."""
 
-import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
@@ -8,6 +7,7 @@ from collections.abc import Callable
 from proxy import __version__
 from proxy.actions import House
 from proxy.cancels import Promise
+from proxy.clock import monotonic
 from proxy.console.complaints import Complaints
 from proxy.console.history import History
 from proxy.console.rows import Row, Rows, name
@@ -40,7 +40,7 @@ class Money:
             self._before = Counter(cents) if self._day else Counter()
             self._day, self._seen = since, None
         moved = counts[("charged_cents",)], counts[("refunded_cents",)]
-        now = asyncio.get_running_loop().time()
+        now = monotonic()
         if moved != self._seen or now - self._read_at > MONEY_SECONDS:
             await self._read(since, moved, now)
         saved = {what: cents[what] - self._before[what] for what in SAVED}
@@ -112,7 +112,6 @@ class Summary:
         ]
 
     def _promise(self, promise: Promise) -> Row:
-        loop = asyncio.get_running_loop()
         owed, order = promise.owed, promise.activation.order
         return {
             "id": owed.id,
@@ -121,7 +120,7 @@ class Summary:
             "program": self._rows.program(owed.key),
             "cents": order.cents,
             "since": owed.at,
-            "due": round(self._now() + promise.due - loop.time()),
+            "due": round(self._now() + promise.due - monotonic()),
             "failed": promise.failed,
             **self._rows.bought(order.service, order.country),
         }

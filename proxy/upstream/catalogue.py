@@ -14,6 +14,7 @@ from cachetools import LRUCache
 from msgspec import MsgspecError
 from msgspec.json import decode, encode
 
+from proxy.clock import monotonic
 from proxy.errors import Problem, ProblemError
 from proxy.model import Key, Market, Price, Service
 from proxy.store import Answer, Store, StoreError
@@ -134,7 +135,7 @@ class Catalogue:
     async def everything(self, key: Key) -> Matrix:
         """The prices of every service known so far; keeps the sweep going."""
         services = await self.services(key)
-        self._asked_at = asyncio.get_running_loop().time()
+        self._asked_at = monotonic()
         if self._sweep is None or self._sweep.done():
             self._sweep = asyncio.create_task(self._sweep_all(key))
         if not self._first.is_set():
@@ -155,7 +156,7 @@ class Catalogue:
 
     @property
     def _is_wanted(self) -> bool:
-        return asyncio.get_running_loop().time() - self._asked_at < SWEEP_AFTER_ASKING
+        return monotonic() - self._asked_at < SWEEP_AFTER_ASKING
 
     async def _sweep_all(self, key: Key) -> None:
         while self._is_wanted:
