@@ -1,7 +1,5 @@
 """The command line. A wrong config or table ends with one line and exit code 1, port unopened."""
 
-import os
-import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +10,8 @@ from proxy.commands import COMMANDS
 from proxy.commands.options import built, config_of, config_option
 
 if TYPE_CHECKING:
+    import socket
+
     from proxy.sandbox import Switches
 
 
@@ -209,14 +209,12 @@ def _switches(changes: tuple[str, ...]) -> "Switches":
         raise click.UsageError(f"--switch: {error}; known are {known}") from error
 
 
-def _open(host: str, port: int) -> socket.socket:
+def _open(host: str, port: int) -> "socket.socket":
     from proxy import server
+    from proxy.health import reason
 
     try:
         return server.open_socket(host, port)
     except OSError as error:
-        # What the system says, without Python's addition of the address.
-        is_name = isinstance(error, socket.gaierror)
-        why = error.strerror if is_name else os.strerror(error.errno or 0)
-        text = f"{host}:{port} cannot be opened: {why}: choose another --port or --host"
+        text = f"{host}:{port} cannot be opened: {reason(error)}: choose another --port or --host"
         raise click.ClickException(text) from error

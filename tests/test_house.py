@@ -121,7 +121,8 @@ MAY_IMPORT = {
     "commands": {"app", "server", "config", "tables", "programs", "columns"}
     | IO
     | {"lookup", "explain", "doctor", "health", "targets", "subscriptions"},
-    "cli": {"commands", "app", "server", "sandbox", "logs", "store", "ledger"} | {"programs"},
+    "cli": {"commands", "app", "server", "sandbox", "logs", "store", "ledger"}
+    | {"programs", "health"},
     "__main__": {"cli"},
 }
 

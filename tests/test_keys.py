@@ -12,8 +12,9 @@ import pytest
 from proxy.app import create_app
 from proxy.config import CapsConfig, Config, ProgramConfig, StoreConfig, UpstreamConfig
 from proxy.errors import ProblemError
+from proxy.model import WINDOW
 from proxy.sandbox import create_sandbox
-from proxy.upstream.window import WINDOW, Spent, Urgency, Window
+from proxy.upstream.window import Spent, Urgency, Window
 from tests.world import NEVER, PATH, Wire, World
 
 pytestmark = pytest.mark.anyio

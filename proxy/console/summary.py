@@ -11,9 +11,10 @@ from proxy.clock import monotonic
 from proxy.console.complaints import Complaints
 from proxy.console.history import History
 from proxy.console.rows import Row, Rows, name
+from proxy.legacy.activation import Activation
 from proxy.model import Caps, Key
 from proxy.purchase import Purchase
-from proxy.store import StoreError
+from proxy.store import Owed, StoreError
 
 log = logging.getLogger(__name__)
 
@@ -112,28 +113,22 @@ class Summary:
         ]
 
     def _promise(self, promise: Promise) -> Row:
-        owed, order = promise.owed, promise.activation.order
-        return {
-            "id": owed.id,
-            "row": name((owed.key, promise.activation.id)),
-            "phone": order.phone,
-            "program": self._rows.program(owed.key),
-            "cents": order.cents,
-            "since": owed.at,
-            "due": round(self._now() + promise.due - monotonic()),
-            "failed": promise.failed,
-            **self._rows.bought(order.service, order.country),
-        }
+        due = round(self._now() + promise.due - monotonic())
+        return self._owed(promise.owed, promise.activation, due=due, failed=promise.failed)
 
     def _orphan(self, purchase: Purchase) -> Row:
-        owed, order = purchase.owed, purchase.owned.order
+        return self._owed(purchase.owed, purchase.owned)
+
+    def _owed(self, owed: Owed, activation: Activation, **more: object) -> Row:
+        order = activation.order
         return {
             "id": owed.id,
-            "row": name((owed.key, purchase.owned.id)),
+            "row": name((owed.key, activation.id)),
             "phone": order.phone,
             "program": self._rows.program(owed.key),
             "cents": order.cents,
             "since": owed.at,
+            **more,
             **self._rows.bought(order.service, order.country),
         }
 

@@ -12,14 +12,14 @@ from proxy.config import Config
 from proxy.doctor.finding import Finding, good, wrong
 from proxy.errors import Problem, ProblemError
 from proxy.legacy.answers import dollars
-from proxy.model import Key, Order
+from proxy.model import WINDOW, Key, Order
 from proxy.programs import Programs
 from proxy.store import OwedKind, StoreError, file_of, glance, open_store
 from proxy.tally import Tally
 from proxy.upstream.budget import Budget
 from proxy.upstream.client import SHARE, Upstream
 from proxy.upstream.feed import Feed, FeedError
-from proxy.upstream.window import WINDOW, Urgency
+from proxy.upstream.window import Urgency
 
 SECONDS = 5.0
 """The deadline of each question."""

@@ -205,6 +205,11 @@ class View:
         return dollars(self.order.cents or 0)
 
     @property
+    def cost(self) -> float:
+        """`dollars`, as a number."""
+        return (self.order.cents or 0) / 100
+
+    @property
     def sms(self) -> Sms | None:
         """What may be shown: nothing while a further SMS is waited for, nor after a cancel."""
         shown = self.phase in (Phase.RECEIVED, Phase.FINISHED)

@@ -12,7 +12,7 @@ from proxy.store.contract import (
     Unwritable,
     readable,
 )
-from proxy.store.glance import Glance, file_of, glance, is_held, read_ledger
+from proxy.store.glance import Glance, file_of, glance, is_held, is_on_a_server, read_ledger
 from proxy.store.rows import (
     Answer,
     Ceiling,
@@ -46,6 +46,7 @@ __all__ = [
     "file_of",
     "glance",
     "is_held",
+    "is_on_a_server",
     "open_store",
     "place_of",
     "read_ledger",

@@ -18,6 +18,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool
 
+from proxy.model import WINDOW
 from proxy.store import schema
 from proxy.store.commits import Wish
 from proxy.store.contract import Doubt, StoreError, Unwritable
@@ -43,8 +44,8 @@ LEASE = 10.0
 """Seconds that a replica counts as alive after it has last said so."""
 REMEMBERED = 600.0
 """Seconds that a dead one still counts where requests are shared out."""
-SHARE_LEASE, WINDOW = 20.0, 61.0
-"""Seconds that a share of a key's requests is held; what was made of it counts so long after."""
+SHARE_LEASE = 20.0
+"""Seconds that a share of a key's requests is held; what was made of it counts a WINDOW longer."""
 
 # What the server says of itself, not of the statement: no connection, no room, no writes.
 ABOUT_ITSELF = ("08", "53", "57", "25", "28", "3D")

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 from proxy.clock import monotonic
-from proxy.model import Key
+from proxy.model import WINDOW, Key
 from proxy.store import Store, StoreError
 from proxy.upstream.shares import Shares
-from proxy.upstream.window import SHARES, WINDOW, Spent, Urgency, Window
+from proxy.upstream.window import SHARES, Spent, Urgency, Window
 
 log = logging.getLogger(__name__)
 

@@ -11,9 +11,7 @@ from typing import NamedTuple
 
 from proxy.clock import monotonic
 from proxy.errors import Problem, ProblemError
-
-WINDOW = 61.0
-"""A minute, and a second for what was sent quickly after what had been sent slowly."""
+from proxy.model import WINDOW
 
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 15.0
 """Seconds that a 429 without Retry-After closes a key for: 2, 4, 8, 15."""
