@@ -69,7 +69,7 @@ class Adoption:
             return
         findings.made.extend(zip(purchases, found, strict=False))
         if is_all and not others:
-            findings.none.extend(p for p in purchases[len(found) :] if p.once)
+            findings.none.extend(p for p in purchases[len(found) :] if p.is_no_stock)
 
     async def _unowned(self, found: list[Activation]) -> list[Activation]:
         """Without those that any program has bought."""

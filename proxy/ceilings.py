@@ -37,7 +37,7 @@ class Ceilings:
             return
         key = pair[0]
         own = [purchase for purchase in self._journal.pending.of(key) if purchase.owed.key == key]
-        if any(purchase.unclear and purchase.once for purchase in own):
+        if any(purchase.unclear and purchase.is_no_stock for purchase in own):
             await self._journal.reconcile(key)
         for one in list(self._orders.activations(key))[-NEWEST:]:
             ends = one.order.expires_at or math.inf

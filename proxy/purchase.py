@@ -31,7 +31,7 @@ class Purchase:
     cap: int | None = None
     """What it may cost at most, in cents."""
     unclear: bool = False
-    once: bool = False
+    is_no_stock: bool = False
     """The upstream said that it has no stock, in a 5xx: one look at the list is enough."""
     post: asyncio.Task[Activation] | None = None
     activation: Activation | None = None

@@ -155,7 +155,7 @@ class Purchases:
             if error.problem is Problem.NO_NUMBERS:
                 self._sold_out.put((purchase.pair, purchase.cap), None)
             if error.may_have_worked:
-                purchase.once = error.problem is not Problem.UNCLEAR
+                purchase.is_no_stock = error.problem is not Problem.UNCLEAR
                 self._journal.leave(purchase)
             else:
                 await self._journal.drop(purchase)

@@ -14,7 +14,7 @@ from proxy.store.contract import (
 )
 from proxy.store.glance import Glance, file_of, glance, is_held, is_on_a_server, read_ledger
 from proxy.store.rows import (
-    Answer,
+    CatalogueAnswer,
     Ceiling,
     Change,
     Entry,
@@ -26,7 +26,7 @@ from proxy.store.rows import (
 )
 
 __all__ = [
-    "Answer",
+    "CatalogueAnswer",
     "Ceiling",
     "Change",
     "Doubt",

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from proxy.errors import Problem, ProblemError
 from proxy.store.rows import (
-    Answer,
+    CatalogueAnswer,
     Ceiling,
     Change,
     Entry,
@@ -166,10 +166,10 @@ class Store(Protocol):
     async def requests(self, key: str, since: float) -> list[float]:
         """When each request of a key was made, oldest first."""
 
-    def remember(self, answer: Answer) -> None:
+    def remember(self, answer: CatalogueAnswer) -> None:
         """An answer of the catalogue. Nobody waits for it to be written."""
 
-    async def answers(self) -> list[Answer]:
+    async def answers(self) -> list[CatalogueAnswer]:
         """The last answer of each name."""
 
     async def forget(self, before: float, money_before: float | None = None) -> None:

@@ -11,7 +11,7 @@ from proxy.store import schema
 from proxy.store.commits import Commits, Wish
 from proxy.store.contract import Doubt, Lost, StoreError, Taken
 from proxy.store.outbox import Outbox
-from proxy.store.rows import Answer, Ceiling, Entry, Kept, Owed
+from proxy.store.rows import CatalogueAnswer, Ceiling, Entry, Kept, Owed
 from proxy.store.schema import Database
 
 T = TypeVar("T")
@@ -215,12 +215,12 @@ class SqlStore(Outbox):
         rows = await self._read(sql, key, since)
         return [at for at, requests in rows for _ in range(requests)]
 
-    def remember(self, answer: Answer) -> None:
+    def remember(self, answer: CatalogueAnswer) -> None:
         row = (answer.name, answer.at, answer.body)
         self._commits.note(lambda db: db.execute(REMEMBER, row))
 
-    async def answers(self) -> list[Answer]:
-        return [Answer(*row) for row in await self._read("select * from answers")]
+    async def answers(self) -> list[CatalogueAnswer]:
+        return [CatalogueAnswer(*row) for row in await self._read("select * from answers")]
 
     async def forget(self, before: float, money_before: float | None = None) -> None:
         books = before if money_before is None else money_before

@@ -17,7 +17,7 @@ from msgspec.json import decode, encode
 from proxy.clock import monotonic
 from proxy.errors import Problem, ProblemError
 from proxy.model import Key, Market, Price, Service
-from proxy.store import Answer, Store, StoreError
+from proxy.store import CatalogueAnswer, Store, StoreError
 from proxy.tally import Tally
 from proxy.upstream.cache import Cache, Cached
 from proxy.upstream.client import Upstream
@@ -90,7 +90,7 @@ class Catalogue:
             except (MsgspecError, TypeError) as error:
                 log.warning("the store's %s cannot be read: %s", answer.name, error)
 
-    def _restore(self, answer: Answer) -> None:
+    def _restore(self, answer: CatalogueAnswer) -> None:
         age = max(self._clock() - answer.at, 0.0)
         if answer.name == SERVICES:
             self._services.put("", decode(answer.body, type=tuple[Service, ...]), age)
@@ -190,5 +190,5 @@ class Catalogue:
         return await self._prices.get(service, read, stale=stale)
 
     def _kept(self, name: str, value: T) -> T:
-        self._store.remember(Answer(name, self._clock(), encode(value)))
+        self._store.remember(CatalogueAnswer(name, self._clock(), encode(value)))
         return value
