@@ -120,9 +120,8 @@ MAY_IMPORT = {
     | IO,
     "commands": {"app", "server", "config", "tables", "programs", "columns"}
     | IO
-    | {"lookup", "explain", "doctor", "health", "targets", "subscriptions"},
-    "cli": {"commands", "app", "server", "sandbox", "logs", "store", "ledger"}
-    | {"programs", "health"},
+    | {"lookup", "explain", "doctor", "health", "ledger", "targets", "subscriptions"},
+    "cli": {"commands", "app", "server", "sandbox", "logs", "health"},
     "__main__": {"cli"},
 }
 
