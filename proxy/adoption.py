@@ -44,7 +44,7 @@ class Adoption:
             intents = await self._store.intents(key.upstream.hash)
             await self._look_for_others(key, intents)
             if key.upstream not in self._shared:
-                for what in {purchase.pair[1:] for purchase in self._pending.unclear(key)}:
+                for what in {purchase.pair.what for purchase in self._pending.unclear(key)}:
                     others = [o for o in intents if (o.service, o.country) == what]
                     await self._look_for(key, what, others, findings)
         return findings
@@ -54,10 +54,10 @@ class Adoption:
     ) -> None:
         # Those that somebody waits for come first.
         purchases = sorted(
-            (purchase for purchase in self._pending.unclear(key) if purchase.pair[1:] == what),
+            (purchase for purchase in self._pending.unclear(key) if purchase.pair.what == what),
             key=lambda purchase: (not purchase.has_client, -purchase.owed.at),
         )
-        same = (p for p in self._pending.of(key) if p.pair[1:] == what)
+        same = (p for p in self._pending.of(key) if p.pair.what == what)
         posts = [p.owed.at for p in same if p.is_under_way]
         posts += [owed.at for owed in others if not owed.unclear]
         listed = self._orders.activations(key.listing)

@@ -35,7 +35,7 @@ class Ceilings:
         """
         if ceiling is None or not await self._refusal(pair, quoted, ceiling):
             return
-        key = pair[0]
+        key = pair.key
         own = [purchase for purchase in self._journal.pending.of(key) if purchase.owed.key == key]
         if any(purchase.unclear and purchase.is_no_stock for purchase in own):
             await self._journal.reconcile(key)
@@ -55,4 +55,4 @@ class Ceilings:
 
     async def _refusal(self, pair: Pair, quoted: int | None, ceiling: Ceiling) -> Problem | None:
         with readable():
-            return await self._store.refusal(pair[0].hash, quoted or 0, ceiling)
+            return await self._store.refusal(pair.key.hash, quoted or 0, ceiling)
