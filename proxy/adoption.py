@@ -15,6 +15,9 @@ from proxy.upstream.client import Upstream
 
 log = logging.getLogger(__name__)
 
+SURE_SECONDS = 5.0
+"""So long an order is inexplicable before it is taken for another program's."""
+
 
 class Findings(NamedTuple):
     made: list[tuple[Purchase, Activation]]
@@ -30,6 +33,8 @@ class Adoption:
         self._pending = pending
         self._started = 0.0
         self._shared: set[Key] = set()
+        self._strange: dict[Key, dict[str, float]] = {}
+        """Orders that nothing explains, and since when."""
 
     def start(self) -> None:
         self._started = monotonic()
@@ -42,8 +47,7 @@ class Adoption:
         with readable():
             # In this order: an order of theirs is explained by one of both.
             intents = await self._store.intents(key.upstream.hash)
-            await self._look_for_others(key, intents)
-            if key.upstream not in self._shared:
+            if not await self._sees_others(key, intents):
                 for what in {purchase.pair.what for purchase in self._pending.unclear(key)}:
                     others = [o for o in intents if (o.service, o.country) == what]
                     await self._look_for(key, what, others, findings)
@@ -80,8 +84,10 @@ class Adoption:
         held = {p.activation.order.id for p in self._pending if p.activation}
         return [one for one in found if one.order.id not in held.union(owners)]
 
-    async def _look_for_others(self, key: Key, intents: Sequence[Owed]) -> None:
-        """An order younger than this process that no purchase of ours explains is another's."""
+    async def _sees_others(self, key: Key, intents: Sequence[Owed]) -> bool:
+        """An order younger than this process that no purchase of ours explains is another's, if it
+        stays so: one of a swap that is under way has an id that nobody knows yet.
+        """
         # Reckoned now: before the first answer the upstream's clock is not known.
         started = self._upstream.now() - monotonic() + self._started
         ours = [p for p in self._pending.of(key) if not p.activation]
@@ -92,6 +98,14 @@ class Adoption:
             if activation.told is None and (activation.order.created_at or 0.0) > started
             if not any(purchase.explains(activation) for purchase in ours)
         ]
-        if await self._unowned(young):
+        now, before = monotonic(), self._strange.pop(key.upstream, {})
+        strange = {
+            one.order.id: before.get(one.order.id, now) for one in await self._unowned(young)
+        }
+        if not strange:
+            return False
+        self._strange[key.upstream] = strange
+        if now - min(strange.values()) >= SURE_SECONDS:
             self._shared.add(key.upstream)
             log.warning("another program buys with %s: unclear purchases are not adopted", key)
+        return True

@@ -116,6 +116,9 @@ class Cancels:
         if wait is None:
             wait = max((activation.order.cancel_at or 0.0) - self._upstream.now(), 0.0)
         due = monotonic() + wait
+        if (before := self.promises.get(owed.id)) and before.task:
+            # It was another replica's in between.
+            before.task.cancel()
         promise = self.promises[owed.id] = Promise(owed, activation, due, is_taken_up)
         promise.task = asyncio.create_task(self._keep(promise))
 
@@ -155,7 +158,7 @@ class Cancels:
             await _until(promise.due, promise.hurry)
             try:
                 if not await self._holds(owed):
-                    del self.promises[owed.id]
+                    self.promises.pop(owed.id, None)
                     return
                 await self._carry_out(owed.key, activation, promise.is_taken_up)
             except ProblemError as error:
@@ -172,7 +175,7 @@ class Cancels:
                 self._tally.count("promised_cancels", "kept")
                 log.info("order %s: cancelled as promised", activation.order.id)
             await self._done(owed, activation)
-            del self.promises[owed.id]
+            self.promises.pop(owed.id, None)
             return
 
     async def _holds(self, owed: Owed) -> bool:

@@ -242,6 +242,8 @@ class Journal:
         self.pending.drop(purchase)
         try:
             await self._store.settle(purchase.owed.id, surely=True)
+        except Lost as error:
+            log.info("purchase %s: %s", purchase.owed.id, error)
         except StoreError as error:
             log.error("purchase %s is still open in the store: %s", purchase.owed.id, error)
 
@@ -272,11 +274,18 @@ class Journal:
             own = self._orders.adopt(purchase.owed.key, activation.order)
             # Another look at the list may have come first.
             if purchase.unclear and own.told is None:
-                await self.bought(purchase, own)
-                if not purchase.has_client:
-                    self.release(purchase)
+                # It goes on though the client that began to look has had no time to wait.
+                await asyncio.shield(self._task(self._found(purchase, own)))
         for purchase in findings.none:
             await self.drop(purchase)
+
+    async def _found(self, purchase: Purchase, activation: Activation) -> None:
+        try:
+            await self.bought(purchase, activation)
+        finally:
+            # Paid is paid, whether or not it could be kept.
+            if not purchase.has_client:
+                self.release(purchase)
 
     async def _watch(self, key: Key) -> None:
         while self.pending.unclear(key):
@@ -306,7 +315,13 @@ class Journal:
     def _happened(self, purchase: Purchase, what: str, cents: int = 0) -> None:
         self._tally.happened(purchase.owned.order.id, what, self._upstream.now(), cents)
 
-    def _task(self, work: Coroutine[Any, Any, None]) -> None:
+    def _task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.info("a purchase is not settled yet: %s", error)

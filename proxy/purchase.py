@@ -164,6 +164,10 @@ class Pending:
     def unclear(self, key: Key) -> list[Purchase]:
         return [purchase for purchase in self.of(key) if purchase.unclear]
 
+    @property
+    def ids(self) -> set[str]:
+        return {purchase.owed.id for purchase in self}
+
     def states(self) -> dict[str, float]:
         """How many are under way, unclear, or orphans."""
         found = Counter(purchase.state for purchase in self)

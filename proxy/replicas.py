@@ -52,10 +52,12 @@ class Replicas:
             except StoreError as error:
                 log.warning("what other replicas did is not known yet: %s", error)
                 await self._catch_up()
+            except Exception:
+                log.exception("a bug kept a change of another replica")
 
     async def _take_in(self, change: Change) -> None:
         match change.kind:
-            case "order":
+            case "order" if change.key in self._orders.hashes:
                 if row := await self._store.order(change.key, order=change.order):
                     self._orders.hear(row)
             case "list":

@@ -36,6 +36,8 @@ class Takeover:
         self._cancels = cancels
         self._renewed = renewed
         self._left: list[Owed] = []
+        self._unknown: set[str] = set()
+        """At the last look."""
 
     async def once(self) -> None:
         """ProblemError or StoreError; the rest is taken up the next time."""
@@ -53,8 +55,19 @@ class Takeover:
             await asyncio.sleep(BEAT_SECONDS)
             try:
                 await self.once()
+                await self._look_for_unknown()
             except (ProblemError, StoreError) as error:
                 log.warning("what other replicas owe is not known: %s", error)
+            except Exception:
+                log.exception("a bug ended a look at what replicas owe")
+
+    async def _look_for_unknown(self) -> None:
+        """What is this replica's, and was lost to it with the answer that told it so."""
+        mine = {owed.id: owed for owed in await self._store.mine()}
+        known = self._cancels.promises.keys() | self._journal.pending.ids
+        unknown = mine.keys() - known
+        self._left += [mine[id] for id in unknown & self._unknown]
+        self._unknown = unknown
 
     async def _take_up(self, owed: Owed) -> None:
         if owed.kind is OwedKind.PURCHASE:

@@ -31,6 +31,31 @@ def test_check_says_ok():
     assert re.match(r"ok: 205 countries, \d{4} services\n", done.stdout)
 
 
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://proxy:hunter2@db/proxy?sslmode=require", "postgresql://db/proxy"),
+        ("postgresql://db:5433/proxy?user=proxy&password=hunter2", "postgresql://db:5433/proxy"),
+        ("postgres://proxy:hunter2%40x@one,two/p", "postgresql://one,two/p"),
+        ("postgresql://proxy:hun@ter2@db/proxy", "postgresql://…"),
+        ("postgresql://db/proxy?password=hunter2@x", "postgresql://…"),
+    ],
+)
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_check_shows_no_password_of_the_store(url, shown, form):
+    done = run("check", *form, PROXY_STORE_URL=url, PROXY_STORE_SECRET="a planted secret")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert shown in (json.loads(done.stdout)["store"] if form else done.stdout)
+    assert "hunter2" not in done.stdout and "planted" not in done.stdout
+
+
+@pytest.mark.parametrize("command", ["serve", "check"])
+def test_a_store_that_could_seal_no_key_is_refused_before_it_is_opened(command):
+    done = run(command, PROXY_STORE_URL="postgresql://db.invalid/proxy")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Error: store.secret: PostgreSQL needs it")
+
+
 @pytest.mark.parametrize("command", ["serve", "check"])
 def test_a_wrong_config_is_one_line_and_exit_code_1(tmp_path, command):
     path = tmp_path / "config.yaml"
@@ -323,3 +348,17 @@ def test_a_wrong_switch_is_named_with_those_that_are_known(switch):
     done = run("sandbox", "--switch", switch)
     assert done.returncode == 2
     assert "phone=['digits', 'plus']" in done.stderr
+
+
+def test_the_sums_of_each_key_are_a_table_only():
+    done = run("ledger", "--by", "key", "--format", "json")
+    assert done.returncode == 2
+    assert "--by prints a table only: leave out --format" in done.stderr
+
+
+def test_the_sandbox_listens_where_the_environment_says(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run("sandbox", PROXY_LISTEN_PORT=str(port))
+    assert done.returncode == 1
+    assert str(port) in done.stderr

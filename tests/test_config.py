@@ -129,3 +129,10 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
         match=r"nowhere.yaml:1: cannot be read: No such file or",
     ):
         load_config(tmp_path / "nowhere.yaml", {})
+
+
+def test_where_it_listens_can_be_given_beside_the_configuration():
+    config = load_config(None, {"PROXY_LISTEN_HOST": "10.0.0.1", "PROXY_LISTEN_PORT": "81"})
+    for given, host, port in ((("h", 0), "h", 0), ((None, None), "10.0.0.1", 81)):
+        listen = config.listening(*given).listen
+        assert (listen.host, listen.port) == (host, port)

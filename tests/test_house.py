@@ -142,7 +142,7 @@ OWNERS = {
     "httpx": {"upstream/http.py"},
     "websockets": {"upstream/feed.py"},
     "uvicorn": {"server.py"},
-    "psycopg": {"store/postgres.py", "store/notices.py"},
+    "psycopg": {"store/postgres.py", "store/notices.py", "store/server.py"},
     "psycopg_pool": {"store/postgres.py"},
     "cryptography": {"store/seal.py"},
     "click": {"cli.py"} | COMMANDS,

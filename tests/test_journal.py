@@ -138,6 +138,7 @@ async def test_a_key_on_which_another_program_buys_adopts_nothing(run, sandbox, 
         await world.ask("action=getActiveActivations")
         await world.steer("faults", {"kind": "cdn", "call": "purchase"})
         assert await world.ask(BUY.replace("wa", "tg")) == "ERROR_SQL"
+        await asyncio.sleep(11)
         assert [line for line in caplog.messages if "another program buys" in line]
         await world.steer("faults", {"kind": "cdn", "call": "purchase", "when": "after"})
         assert await world.ask(BUY) == "ERROR_SQL"
@@ -269,3 +270,35 @@ async def test_what_goes_back_is_handed_to_nobody_though_the_store_could_not_tak
         assert await world.requests("purchase") == 2
         await asyncio.sleep(20)
         assert [row["refunded"] for row in (await world.steer("orders"))["orders"]] == [True, False]
+
+
+async def test_a_promise_that_was_another_replicas_in_between_is_carried_out_once(run):
+    async with run(early_cancel="defer") as world:
+        house, id = world.app.state.house, id_of(await world.ask(BUY))
+        assert await world.ask(f"action=setStatus&status=8&id={id}") == "ACCESS_CANCEL"
+        slow = {"call": "cancel", "kind": "slow", "when": "before", "seconds": 1, "times": None}
+        await world.steer("faults", slow)
+        (promise,) = house.cancels.promises.values()
+        house.cancels.resume(promise.owed, promise.activation, is_taken_up=True)
+        sent = await world.requests("cancel")
+        await asyncio.sleep(200)
+        assert await world.requests("cancel") == sent + 1
+        assert not house.cancels.promises
+
+
+async def test_an_order_that_a_swap_is_just_making_is_no_strangers(run, caplog):
+    async with run() as world:
+        await world.steer("switches", {"swap_id": "new"})
+        await world.ask("action=getBalance")
+        await asyncio.sleep(30)
+        id = id_of(await world.ask(BUY))
+        await asyncio.sleep(150)
+        slow = {"call": "swap", "kind": "slow", "when": "after", "seconds": 3}
+        await world.steer("faults", slow)
+        swap = asyncio.create_task(world.ask(f"action=swapNumber&id={id}"))
+        await asyncio.sleep(1)
+        await world.steer("faults", {"kind": "cdn", "call": "purchase", "when": "after"})
+        await world.ask(BUY.replace("wa", "tg"))
+        assert (await swap).startswith("ACCESS_NUMBER:")
+        await asyncio.sleep(30)
+        assert not [line for line in caplog.messages if "another program buys" in line]

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,14 +10,19 @@ from dataclasses import replace
 import psycopg
 import pytest
 
+from proxy.app import create_app
+from proxy.config import Config, StoreConfig
 from proxy.model import Key
+from proxy.sandbox import create_sandbox
 from proxy.store import Change, Doubt, Entry, Lost, Owed, OwedKind, StoreError, open_store
 from tests.postgres import PASSWORD, rows
 from tests.process import run
 from tests.test_store import KEPT, OWED, SECRET
+from tests.world import NEVER, Wire, World
 
 pytestmark = pytest.mark.anyio
 
+BOUGHT = replace(OWED, order="o-1")
 SEALED_WITH = "the secret of the store"
 
 
@@ -258,14 +264,14 @@ def broken(monkeypatch):
 
 
 async def test_what_was_written_though_nobody_could_be_told_is_owed_on(pair, broken):
-    await pair[0].owe(OWED)
+    await pair[0].owe(BOUGHT)
     broken(pair[0])
     with pytest.raises(Doubt, match="the wire broke") as raised:
         await pair[0].settle("p-1", KEPT)
     assert await pair[1].owed() == []
-    pair[0].unsettle(OWED, raised.value)
+    pair[0].unsettle(BOUGHT, raised.value)
     await pair[0].keep()
-    assert await pair[1].owed() == [OWED]
+    assert await pair[1].owed() == [BOUGHT]
     assert await pair[0].holds("p-1")
 
 
@@ -273,11 +279,11 @@ async def test_what_another_has_done_meanwhile_is_not_owed_on(pair, database, de
     with psycopg.connect(database) as db:
         xid = db.execute("select pg_current_xact_id()::text").fetchone()[0]
         db.rollback()
-    await pair[0].owe(OWED)
+    await pair[0].owe(BOUGHT)
     dead(pair[1])
     await pair[1].take_over()
     await pair[1].settle("p-1", KEPT)
-    pair[0].unsettle(OWED, Doubt("the wire broke", xid))
+    pair[0].unsettle(BOUGHT, Doubt("the wire broke", xid))
     await pair[0].keep()
     assert await pair[1].owed() == []
 
@@ -294,16 +300,70 @@ async def test_what_was_refused_is_not_owed_though_it_was_written(pair, broken):
         assert await pair[1].owed() == []
 
 
+async def test_a_commit_whose_end_is_not_known_yet_is_asked_for_again(pair, database):
+    with psycopg.connect(database) as db:
+        xid = db.execute("select pg_current_xact_id()::text").fetchone()[0]
+        pair[0].unsettle(BOUGHT, Doubt("the wire broke", xid))
+        await pair[0].keep()
+        assert await pair[1].owed() == []
+    await pair[0].keep()
+    assert await pair[1].owed() == [BOUGHT]
+
+
+@pytest.mark.parametrize("then", ["told", "cancelled"])
+async def test_an_order_that_another_found_meanwhile_is_neither_told_nor_cancelled(pair, then):
+    """Both looked at the same list, and this one's database was away when it wrote."""
+    others, row = replace(OWED, id="p-2"), replace(KEPT, told=False)
+    orphan, charge = OwedKind.ORPHAN, Entry(1.0, "hash", "o-1", "charge", -90)
+    for store, owed in zip(pair, (OWED, others), strict=True):
+        await store.owe(owed)
+    pair[0]._down_until = float("inf")
+    with pytest.raises(StoreError):
+        await pair[0].commit(replace(BOUGHT, kind=orphan), row, charge, surely=True)
+    await pair[1].commit(replace(others, kind=orphan, order="o-1"), row, charge)
+    await pair[1].settle("p-2", replace(row, told=True))
+    pair[0]._down_until = 0.0
+    with pytest.raises(Lost):
+        if then == "told":
+            await pair[0].settle("p-1", replace(row, told=True))
+        else:
+            await pair[0].commit(replace(BOUGHT, kind=OwedKind.CANCEL), row)
+    assert [owed.kind for owed in await pair[0].mine()] == [OwedKind.PURCHASE]
+
+
+async def test_what_was_taken_though_nobody_waited_any_more_is_known_as_ones_own(pair):
+    orphan = replace(BOUGHT, kind=OwedKind.ORPHAN)
+    await pair[0].owe(orphan)
+    taking = asyncio.create_task(pair[1].take_orphan(OWED))
+    await asyncio.sleep(0)
+    taking.cancel()
+    await pair[1].keep()
+    assert await pair[1].mine() == [orphan]
+
+
+async def test_a_replica_that_vanished_with_a_lock_holds_nobody_up_for_long(pair, database):
+    with psycopg.connect(database) as vanished:
+        vanished.execute("select pg_advisory_xact_lock(hashtext('share key'))")
+        share = asyncio.create_task(pair[0].share("key", 60, spent=0, wanted=4))
+        began = time.monotonic()
+        with pytest.raises(StoreError, match="lock timeout"):
+            await share
+        await pair[0].take_over()
+        assert time.monotonic() - began < 5
+
+
 # Claims and shares.
 
 
-async def test_a_name_is_claimed_by_one_until_it_is_given_up_or_that_one_dies(pair, database):
+async def test_a_name_is_claimed_by_one_until_it_is_given_up_or_that_one_dies(pair, database, dead):
     assert await pair[0].claim("socket")
     assert await pair[0].claim("socket")
     assert not await pair[1].claim("socket")
     await pair[0].release("socket")
     assert await pair[1].claim("socket")
     rows(database, "update replicas set until = now() - interval '1 second'")
+    assert not await pair[0].claim("socket"), "it may have been the database that was away"
+    dead(pair[0])
     assert await pair[0].claim("socket")
 
 
@@ -331,7 +391,23 @@ async def test_what_a_dead_replica_spent_counts_for_a_minute_more(pair, database
     assert await pair[1].share("key", 60, spent=0, wanted=60) == 45
 
 
+async def test_very_many_short_lives_leave_something_for_those_that_live(pair, database):
+    rows(database, "insert into replicas select 'dead' || n, now() - interval '300 seconds' "
+                   "from generate_series(1, 70) n")  # fmt: skip
+    await pair[0].take_over()
+    assert await pair[0].share("key", 60, spent=0, wanted=20) == 20
+
+
 # What they tell each other.
+
+
+async def test_what_others_say_on_the_channel_stops_nobody(pair, database):
+    changes = pair[1].changes()
+    assert await anext(changes) == Change("missed")
+    rows(database, "notify virtualsms_proxy, 'hello'; notify virtualsms_proxy, ''")
+    await pair[0].keep(KEPT)
+    while (change := await anext(changes)) != Change("order", "hash", "o-1"):
+        assert change.kind == ""
 
 
 async def test_what_one_writes_the_other_hears(pair):
@@ -343,3 +419,20 @@ async def test_what_one_writes_the_other_hears(pair):
     assert await anext(changes) == Change("order", "hash", "o-1")
     assert await anext(changes) == Change("list", "hash")
     assert await pair[1].order("hash", id=7) == KEPT
+
+
+# Through the proxy.
+
+
+async def test_what_a_client_calls_its_wish_can_always_be_kept(clock, database):
+    config = Config(store=StoreConfig(url=database, secret=SEALED_WITH))
+    sandbox = create_sandbox(clock=clock, sms_after=NEVER)
+    app = create_app(config, clock=clock, transport=Wire(sandbox))
+    async with app.router.lifespan_context(app):
+        world = World(app, sandbox)
+        for name in ("x" * 8000, "%00", "%F0%9F%98%80" * 100):
+            wish = f"action=getNumber&service=wa&country=16&orderId={name}"
+            assert (await world.ask(wish)).startswith("ACCESS_NUMBER:")
+            assert await world.ask(wish) == "ORDER_ALREADY_EXISTS"
+        assert app.state.house.store.trouble == ""
+    assert await world.requests("purchase") == 3

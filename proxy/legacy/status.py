@@ -1,6 +1,6 @@
 """The activation's state machine: what getStatus says and what setStatus does, as tables. Pure.
 
-Everything that decides between states stands here; carrying it out is the business of actions.py.
+Everything that decides between states stands here; actions/statuses.py carries it out.
 Source: sms-activate's documentation of 2025 ("simple logic"), the same text at three clones.
 """
 

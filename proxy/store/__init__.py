@@ -4,6 +4,7 @@ import re
 
 from proxy.store.contract import (
     NO_EXTRA,
+    Away,
     Doubt,
     Lost,
     Store,
@@ -26,6 +27,7 @@ from proxy.store.rows import (
 )
 
 __all__ = [
+    "Away",
     "CatalogueAnswer",
     "Ceiling",
     "Change",
@@ -76,10 +78,10 @@ def check_store(url: str, secret: str | None) -> None:
     if not secret:
         raise StoreError("store.secret: PostgreSQL needs it, to seal keys: set a long random text")
     try:
-        import proxy.store.postgres
+        from proxy.store.server import check_address
     except ImportError as error:
         raise StoreError(NO_EXTRA) from error
-    proxy.store.postgres.check_address(url)
+    check_address(url)
 
 
 def place_of(url: str) -> str:

@@ -7,13 +7,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.store.contract import Doubt, Lost, StoreError, Taken, Unwritable
+from proxy.store.contract import Away, Doubt, Lost, StoreError, Taken, Unwritable
 from proxy.store.schema import Database
 
 Write = Callable[[Database], Any]
 
 log = logging.getLogger(__name__)
 
+AT_ONCE = 500
+"""Writes in one commit."""
 MOST_LATER = 10_000
 """Writes that are tried again; then the oldest are given up."""
 
@@ -59,8 +61,7 @@ class Commits:
         while self._flushing:
             await asyncio.wait([self._flushing])
         last, self._later = list(self._later), deque()
-        if last:
-            await self._carry_out(last)
+        await self._carry_out_in_turn(last)
         if self._later:
             log.error("%d writes are lost: the store cannot be written", len(self._later))
 
@@ -70,25 +71,43 @@ class Commits:
             while self._wishes:
                 wishes, self._wishes = [*self._later, *self._wishes], []
                 self._later.clear()
-                await self._carry_out(wishes)
+                await self._carry_out_in_turn(wishes)
         finally:
             self._flushing = None
 
-    async def _carry_out(self, wishes: Sequence[Wish]) -> None:
+    async def _carry_out_in_turn(
+        self, wishes: Sequence[Wish], most: int = AT_ONCE
+    ) -> StoreError | None:
+        """What is wished later is not written before what was wished earlier."""
+        for start in range(0, len(wishes), most):
+            if error := await self._carry_out(wishes[start : start + most]):
+                self._fail_all(wishes[start + most :], error)
+                return error
+        return None
+
+    async def _carry_out(self, wishes: Sequence[Wish]) -> StoreError | None:
+        """What is wrong with the store, if nothing can be written at the moment."""
         try:
             results = await self._commit(wishes)
         except StoreError as error:
-            if len(wishes) > 1 and not isinstance(error, Doubt):
+            is_away = isinstance(error, Away | Doubt)
+            if len(wishes) > 1 and not is_away:
                 # What one of them cannot do must not stop the others: there may be money in them.
-                for wish in wishes:
-                    await self._carry_out([wish])
-                return
-            for wish in wishes:
-                self._fail(wish, error)
-            return
+                return await self._carry_out_in_turn(wishes, 1)
+            self._fail_all(wishes, error)
+            return error if is_away else None
+        except Exception as error:
+            log.exception("a bug kept %d writes from the store", len(wishes))
+            self._fail_all(wishes, Unwritable(repr(error)))
+            return None
         for wish, result in zip(wishes, results, strict=True):
             if not wish.done.done():
                 wish.done.set_result(result)
+        return None
+
+    def _fail_all(self, wishes: Sequence[Wish], error: StoreError) -> None:
+        for wish in wishes:
+            self._fail(wish, error)
 
     def _fail(self, wish: Wish, error: StoreError) -> None:
         if isinstance(error, Unwritable) and wish.surely:

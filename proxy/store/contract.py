@@ -31,6 +31,10 @@ class Taken(StoreError):
     """Another replica has found the order to be its own purchase's."""
 
 
+class Away(StoreError):
+    """The store itself is in trouble: nothing can be written at the moment."""
+
+
 class Unwritable(StoreError):
     """It is what is to be written that is wrong: no later try will do."""
 
@@ -104,8 +108,9 @@ class Store(Protocol):
         """
 
     async def settle(self, id: str, *kept: Kept, surely: bool = False) -> None:
-        """What was owed is done: its key is gone. Orders are kept in the same commit. May raise
-        Lost. What must be so in the end is written `surely`: where it fails, again later.
+        """What was owed is done: its key is gone. Orders are kept in the same commit; the first is
+        the one that it was owed for. May raise Lost. What must be so in the end is written
+        `surely`: where it fails, again later.
         """
 
     def unsettle(self, owed: Owed, error: StoreError) -> None:
@@ -116,6 +121,12 @@ class Store(Protocol):
 
     async def take_over(self) -> list[Owed]:
         """This replica lives; it has to carry out from now on what nobody living does."""
+
+    async def mine(self) -> list[Owed]:
+        """All that this replica has to carry out."""
+
+    async def others(self) -> int:
+        """How many replicas live beside this one."""
 
     async def take_orphan(self, owed: Owed) -> Owed | None:
         """An orphan of another replica, for the same key, service, country and wish."""

@@ -17,6 +17,7 @@ class Copied(NamedTuple):
 
 async def copy(source: Store, target: Store) -> Copied:
     """What is owed comes last: nobody carries it out before its order is there. StoreError."""
+    await _check_idle(source, target)
     if await target.ledger() or await target.owed() or [_ async for _ in target.all_orders()]:
         raise StoreError("the store to copy to is not empty: give it another file or database")
     orders = 0
@@ -35,6 +36,12 @@ async def copy(source: Store, target: Store) -> Copied:
     for row in owed:
         await target.owe(row)
     return Copied(orders, len(owed), len(entries))
+
+
+async def _check_idle(*stores: Store) -> None:
+    for store in stores:
+        if await store.others():
+            raise StoreError("a proxy runs on one of the stores: stop it first")
 
 
 async def _batches(rows: AsyncIterator[Kept]) -> AsyncIterator[list[Kept]]:

@@ -56,7 +56,7 @@ def glance(url: str) -> "Iterator[Glance]":
 
 def _on_a_server(url: str) -> AbstractContextManager[Database]:
     try:
-        from proxy.store.postgres import glanced
+        from proxy.store.server import glanced
     except ImportError as error:
         raise StoreError(NO_EXTRA) from error
     return glanced(url)

@@ -63,6 +63,6 @@ class Notices:
             tell(Change("missed"))
             while not self._ending.is_set():
                 for notice in db.notifies(timeout=LISTEN_SECONDS):
-                    replica, kind, key, *order = notice.payload.split(" ")
+                    replica, kind, key, order = (*notice.payload.split(" "), "", "", "")[:4]
                     if replica != self._replica:
-                        tell(Change(kind, key, "".join(order)))
+                        tell(Change(kind, key, order))

@@ -15,17 +15,17 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool
 
 from proxy.model import WINDOW
 from proxy.store import schema
 from proxy.store.commits import Wish
-from proxy.store.contract import Doubt, StoreError, Unwritable
+from proxy.store.contract import Away, Doubt, StoreError, Unwritable
 from proxy.store.notices import Notices
 from proxy.store.rows import Change, Owed
 from proxy.store.schema import Database
 from proxy.store.seal import Seal
+from proxy.store.server import PATIENT, Marks, check_address, limited, line, place
 from proxy.store.sql import SqlStore
 from proxy.store.tables import CHANNEL, set_up
 
@@ -59,10 +59,17 @@ BEAT = """
 insert into replicas values (?, now() + make_interval(secs => ?))
 on conflict (id) do update set until = excluded.until
 """
-REPLICAS = f"""
-select count(*) from replicas where until > now() - interval '{REMEMBERED} seconds'
+# One that is cut off goes on with a safe share; so many of a row of short lives do not.
+REPLICAS = """
+select living + least(count - living, 2 * living + 1) from (
+    select count(*), count(*) filter (where until > now()) as living from replicas
+) as known
 """
-BURY = f"delete from replicas where until <= now() - interval '{REMEMBERED} seconds'"
+BURY = (
+    f"delete from replicas where until <= now() - interval '{REMEMBERED} seconds'",
+    f"delete from shares where until <= now() - interval '{REMEMBERED} seconds'",
+    "delete from claims where owner not in (select id from replicas)",
+)
 TAKE_OVER = f"""
 update owed set owner = ? where id in (
     select id from owed
@@ -81,7 +88,7 @@ CLAIM = f"""
 insert into claims values (?, ?, now() + make_interval(secs => ?))
 on conflict (name) do update set owner = excluded.owner, until = excluded.until
     where claims.owner = excluded.owner or claims.until < now()
-       or claims.owner not in ({LIVING})
+       or (? and claims.owner not in ({LIVING}))
 """
 OTHER_SHARES = f"""
 select coalesce(sum(greatest(requests, ?)), 0), count(*) from shares
@@ -99,49 +106,7 @@ def open_postgres(url: str, secret: str) -> "PostgresStore":
     try:
         return PostgresStore(url, secret)
     except (StoreError, psycopg.Error) as error:
-        raise StoreError(f"{_place(url)}: {line(error)}") from error
-
-
-@contextmanager
-def glanced(url: str) -> Iterator[Database]:
-    """A connection that only reads. StoreError, also from what is read within."""
-    check_address(url)
-    try:
-        with psycopg.connect(url, connect_timeout=3) as db:
-            db.read_only = True
-            yield _Marks(db)
-    except psycopg.Error as error:
-        raise StoreError(f"{_place(url)}: {line(error)}") from error
-
-
-def check_address(url: str) -> None:
-    """StoreError where it is none."""
-    try:
-        conninfo_to_dict(url)
-    except psycopg.Error as error:
-        fix = "write it as postgresql://user:password@host/database"
-        raise StoreError(f"store.url: no address of a PostgreSQL server: {fix}") from error
-
-
-def _place(url: str) -> str:
-    known = conninfo_to_dict(url)
-    name = known.get("dbname") or known.get("user") or ""
-    return f"postgresql://{known.get('host') or 'localhost'}:{known.get('port') or 5432}/{name}"
-
-
-def line(error: Exception) -> str:
-    """What it says, in one line."""
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-class _Marks:
-    """A connection on which values are marked as SQLite marks them."""
-
-    def __init__(self, db: "psycopg.Connection[Any]") -> None:
-        self._db = db
-
-    def execute(self, sql: str, values: Sequence[Any] = ()) -> Any:
-        return self._db.execute(sql.replace("?", "%s").encode(), values)
+        raise StoreError(f"{place(url)}: {line(error)}") from error
 
 
 class PostgresStore(SqlStore):
@@ -153,8 +118,7 @@ class PostgresStore(SqlStore):
         self._cipher = Seal(secret)
         self._down_until = self._beat_at = self._steady_since = float("-inf")
         self._replicas = 1
-        settings: dict[str, Any] = {"application_name": self._replica, "connect_timeout": 3,
-                    "tcp_user_timeout": 5000}  # fmt: skip
+        settings: dict[str, Any] = {"application_name": self._replica, **PATIENT}
         try:
             with psycopg.connect(url, **settings, autocommit=True) as db:
                 set_up(db, self._cipher)
@@ -168,6 +132,7 @@ class PostgresStore(SqlStore):
             min_size=1,
             max_size=THREADS,
             check=ConnectionPool.check_connection,
+            configure=limited,
             reconnect_timeout=PATIENCE,
             open=True,
         )
@@ -177,7 +142,8 @@ class PostgresStore(SqlStore):
     async def take_over(self) -> list[Owed]:
         def write(db: Database) -> list[Any]:
             db.execute(BEAT, (self._replica, LEASE))
-            db.execute(BURY)
+            for sql in BURY:
+                db.execute(sql)
             self._replicas = int(db.execute(REPLICAS).fetchone()[0])
             is_steady = began - self._steady_since >= LEASE
             values = (self._replica, self._replica, is_steady)
@@ -189,6 +155,14 @@ class PostgresStore(SqlStore):
         rows = await self._write(write, durable=True)
         self._beat_at = began
         return self._owed(rows)
+
+    async def mine(self) -> list[Owed]:
+        rows = await self._read(f"{schema.OWED} where owner = ? order by at", self._replica)
+        return self._owed(rows)
+
+    async def others(self) -> int:
+        rows = await self._read(f"{LIVING} and id <> ?", self._replica)
+        return len(rows)
 
     async def take_orphan(self, owed: Owed) -> Owed | None:
         values = (owed.key.hash, owed.service, owed.country, owed.wish)
@@ -208,7 +182,8 @@ class PostgresStore(SqlStore):
         return bool(await self._read(sql, id, self._replica))
 
     async def claim(self, name: str, seconds: float | None = None) -> bool:
-        values = (name, self._replica, seconds)
+        is_steady = self._beat_at - self._steady_since >= LEASE
+        values = (name, self._replica, seconds, is_steady)
         return bool(await self._write(lambda db: db.execute(CLAIM, values).rowcount))
 
     async def release(self, name: str) -> None:
@@ -222,7 +197,8 @@ class PostgresStore(SqlStore):
             safe, values = self.safe_share(most), (key, self._replica)
             others, asked = db.execute(OTHER_SHARES, (safe, *values)).fetchone()
             # Who has not asked yet may do with a safe share unasked.
-            free = most - int(others) - safe * max(self._replicas - 1 - asked, 0)
+            left = most - int(others)
+            free = max(left - safe * max(self._replicas - 1 - asked, 0), min(safe, left))
             # What was spent is spent: less than that cannot be held.
             share = max(min(wanted, free), spent)
             db.execute(SHARE, (key, self._replica, share, SHARE_LEASE))
@@ -295,16 +271,18 @@ class PostgresStore(SqlStore):
 
     def _was_committed(self, db: Database, xid: str) -> bool:
         said = db.execute("select pg_xact_status(?::xid8)", (xid,)).fetchone()[0]
+        if said == "in progress":
+            raise StoreError(f"PostgreSQL: the end of {xid} is not known yet")
         return bool(said == "committed")
 
     @contextmanager
     def _connection(self) -> Iterator[Database]:
         """One transaction."""
         if time.monotonic() < self._down_until:
-            raise StoreError(self.trouble)
+            raise Away(self.trouble)
         try:
             with self._pool.connection(PATIENCE) as db:
-                yield _Marks(db)
+                yield Marks(db)
         except psycopg.Error as error:
             raise self._failure(error) from error
         self.trouble, self._down_until = "", float("-inf")
@@ -317,6 +295,7 @@ class PostgresStore(SqlStore):
             return _TryAnew(text)
         if not state or state.startswith(ABOUT_ITSELF):
             self.trouble, self._down_until = text, time.monotonic() + DOWN_SECONDS
+            return Away(text)
         return StoreError(text)
 
 

@@ -11,7 +11,7 @@ from proxy.store import schema
 from proxy.store.commits import Commits, Wish
 from proxy.store.contract import Doubt, Lost, StoreError, Taken
 from proxy.store.outbox import Outbox
-from proxy.store.rows import CatalogueAnswer, Ceiling, Entry, Kept, Owed
+from proxy.store.rows import CatalogueAnswer, Ceiling, Entry, Kept, Owed, OwedKind
 from proxy.store.schema import Database
 
 T = TypeVar("T")
@@ -109,15 +109,16 @@ class SqlStore(Outbox):
 
         try:
             problem: Problem | None = await self._write(write, durable=True)
-        except StoreError:
-            self._disown(owed.id)
+        except Doubt:
+            self._disown(owed)
             raise
         return problem
 
-    def _disown(self, id: str) -> None:
-        """It is not owed, even if it was written after all."""
-        sql = "delete from owed where id = ? and owner = ?"
-        self._commits.note(lambda db: db.execute(sql, (id, self._replica)), surely=True)
+    def _disown(self, owed: Owed) -> None:
+        """What its client was told has failed is not owed, even if it was written."""
+        row = (owed.id, self._replica, owed.at)
+        sql = "delete from owed where id = ? and owner = ? and at = ?"
+        self._commits.note(lambda db: db.execute(sql, row), surely=True)
 
     def _owe(self, db: Database, owed: Owed) -> None:
         if not schema.owe(db, owed, self._seal(owed.key.secret, owed.id), self._replica):
@@ -139,15 +140,20 @@ class SqlStore(Outbox):
 
         await self._write(write, surely=True)
 
-    def _check_ours(self, db: Database, id: str) -> None:
-        """And until the end of the transaction, nobody takes it."""
-        sql = "update owed set owner = owner where id = ? and owner = ?"
-        if self.is_shared and db.execute(sql, (id, self._replica)).rowcount == 0:
+    def _check_ours(self, db: Database, id: str, order: str = "") -> None:
+        """It is owed, for that order if one is given; until the end of the transaction nobody takes
+        it.
+        """
+        sql = """
+            update owed set owner = owner
+            where id = ? and owner = ? and (? = '' or order_id = ?)
+        """
+        if db.execute(sql, (id, self._replica, order, order)).rowcount == 0:
             raise Lost(f"{id} has another owner, or was done by one")
 
     async def settle(self, id: str, *kept: Kept, surely: bool = False) -> None:
         def write(db: Database) -> None:
-            self._check_ours(db, id)
+            self._check_ours(db, id, kept[0].order.id if kept else "")
             db.execute("delete from owed where id = ?", (id,))
             schema.keep(db, kept)
 
@@ -173,7 +179,8 @@ class SqlStore(Outbox):
     ) -> None:
         def write(db: Database) -> None:
             if not is_new:
-                self._check_ours(db, owed.id)
+                # An orphan was kept before as what its purchase has bought.
+                self._check_ours(db, owed.id, owed.order if owed.kind is OwedKind.CANCEL else "")
             self._owe(db, owed)
             schema.keep(db, (kept,))
             if not schema.book(db, entries):
@@ -181,9 +188,9 @@ class SqlStore(Outbox):
 
         try:
             await self._write(write, durable=True, surely=surely)
-        except StoreError:
-            if is_new and not surely:
-                self._disown(owed.id)
+        except Doubt:
+            if is_new:
+                self._disown(owed)
             raise
 
     async def keep(self, *kept: Kept) -> None:

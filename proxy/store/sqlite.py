@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from proxy.model import Key
 from proxy.store import schema
 from proxy.store.commits import Wish
-from proxy.store.contract import StoreError, Unwritable
+from proxy.store.contract import Away, StoreError, Unwritable
 from proxy.store.rows import Change, Owed
 from proxy.store.schema import Database
 from proxy.store.sql import SqlStore
@@ -27,6 +27,14 @@ BUSY_SECONDS = 2.0
 
 IN_THE_ROW = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError)
 """What is raised for what is to be written, not for the file."""
+IN_THE_FILE = (
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+)
 
 
 def open_sqlite(url: str) -> "SqliteStore":
@@ -62,6 +70,12 @@ class SqliteStore(SqlStore):
 
     async def take_over(self) -> list[Owed]:
         return await self.owed()
+
+    async def mine(self) -> list[Owed]:
+        return await self.owed()
+
+    async def others(self) -> int:
+        return 0
 
     async def intents(self, key: str) -> list[Owed]:
         return []
@@ -113,8 +127,9 @@ class SqliteStore(SqlStore):
         except sqlite3.Error as error:
             if isinstance(error, IN_THE_ROW):
                 raise Unwritable(str(error)) from error
-            if len(batch) == 1:
-                self.trouble = str(error)
+            self.trouble = str(error)
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in IN_THE_FILE:
+                raise Away(str(error)) from error
             raise StoreError(str(error)) from error
         self.trouble = ""
         return results

@@ -138,6 +138,7 @@ class Budget:
 
     async def _open(self, key: Key | None) -> Window:
         """The window of a key, with what was spent before a restart."""
+        self._shares.drop(_let_go_of_idle(self._windows))
         if key and self._store.is_shared:
             return self._windows.setdefault(key, await self._shares.open(key))
         spent: list[Spent] = []
@@ -149,11 +150,14 @@ class Budget:
                 log.error("%s: what was spent is not known: %s", key, error)
                 times = []
             spent = [Spent(now - max(wall - at, 0.0), Urgency.TURN, "") for at in times]
-        _let_go_of_idle(self._windows)
         return self._windows.setdefault(key, Window(self._per_minute, spent))
 
 
-def _let_go_of_idle(windows: "dict[Any, Window]") -> None:
-    if len(windows) > MAX_WINDOWS:
-        for key in [key for key, window in windows.items() if window.is_idle and key]:
-            del windows[key]
+def _let_go_of_idle(windows: "dict[Any, Window]") -> list[Any]:
+    """Whose they were."""
+    if len(windows) <= MAX_WINDOWS:
+        return []
+    idle = [key for key, window in windows.items() if window.is_idle and key]
+    for key in idle:
+        del windows[key]
+    return idle

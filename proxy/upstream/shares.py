@@ -7,6 +7,7 @@ minute, and a little ahead. All parts together are the limit, so no request has 
 import asyncio
 import logging
 import math
+from collections.abc import Iterable
 
 from proxy.clock import monotonic
 from proxy.model import Key
@@ -47,6 +48,12 @@ class Shares:
             self._asking[key] = asyncio.create_task(self._renew(key, window))
             self._asking[key].add_done_callback(lambda _: self._asking.pop(key, None))
 
+    def drop(self, keys: Iterable[Key]) -> None:
+        """Those that nobody has used for a while."""
+        for key in keys:
+            self._windows.pop(key, None)
+            self._until.pop(key, None)
+
     def close(self) -> None:
         for task in (*self._asking.values(), *([self._renewing] if self._renewing else [])):
             task.cancel()
@@ -67,8 +74,11 @@ class Shares:
         # What is given up is not used meanwhile.
         window.allow(min(window.limit, wanted))
         try:
-            share = await self._store.share(key.hash, self._per_minute, len(window.spent()), wanted)
-        except StoreError as error:
+            async with asyncio.timeout(LEASE):
+                share = await self._store.share(
+                    key.hash, self._per_minute, len(window.spent()), wanted
+                )
+        except (StoreError, TimeoutError) as error:
             if monotonic() >= self._until.get(key, -math.inf):
                 log.warning("%s: a safe share of its requests is left: %s", key, error)
                 window.allow(self._store.safe_share(self._per_minute))

@@ -1,7 +1,8 @@
 """Reads the upstream's JSON into the model. Pure: bytes in; what cannot be read is UNCLEAR.
 
-The shapes differ between sources (see docs/architecture.md), so each field is looked up under all
-its names, and only what a caller cannot do without is demanded.
+The shapes differ between the documentation, the SDKs and live answers (the sandbox has switches for
+them: docs/sandbox.md), so each field is looked up under all its names, and only what a caller
+cannot do without is demanded.
 """
 
 import re

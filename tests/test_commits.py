@@ -1,0 +1,131 @@
+"""Writes share commits, keep their order, and are tried again where they must be."""
+
+import asyncio
+from collections import deque
+
+import pytest
+
+from proxy.store import Away, Doubt, Lost, StoreError, Unwritable
+from proxy.store.commits import Commits
+
+pytestmark = pytest.mark.anyio
+
+
+class Book:
+    """A store that takes down what it is told, or says what is wrong with it."""
+
+    def __init__(self):
+        self.lines = []
+        self.batches = []
+        self.wrong = deque()
+        """For each of the next batches an error, or None."""
+        self.commits = Commits(self._commit)
+
+    async def _commit(self, batch):
+        self.batches.append(len(batch))
+        await asyncio.sleep(0.1)
+        if self.wrong and (error := self.wrong.popleft()):
+            raise error
+        before = list(self.lines)
+        try:
+            return [wish.write(self.lines) for wish in batch]
+        except BaseException:
+            self.lines[:] = before
+            raise
+
+    def write(self, line, **how):
+        def write(lines):
+            if isinstance(line, Exception):
+                raise line
+            lines.append(line)
+
+        return self.commits.ask(write, **how)
+
+
+@pytest.fixture
+def book():
+    return Book()
+
+
+async def failure(done):
+    with pytest.raises(StoreError) as raised:
+        await done
+    return raised.value
+
+
+async def test_what_fails_surely_is_told_and_written_before_what_comes_later(book):
+    book.wrong.append(Away("away"))
+    assert isinstance(await failure(book.write("a refund", surely=True)), Away)
+    await book.write("a purchase")
+    assert book.lines == ["a refund", "a purchase"]
+
+
+async def test_what_fails_without_that_is_not_tried_again(book):
+    book.wrong.append(Away("away"))
+    await failure(book.write("a promise"))
+    await book.write("a purchase")
+    assert book.lines == ["a purchase"]
+
+
+async def test_a_store_that_comes_back_in_the_middle_turns_no_two_writes_round(book):
+    # The batch of both fails for the first of them; then each is tried alone.
+    book.wrong.extend([StoreError("one of both"), Away("away"), None])
+    earlier = book.write("an order", surely=True)
+    later = book.write("it is told", surely=True)
+    assert isinstance(await failure(earlier), Away)
+    assert isinstance(await failure(later), Away)
+    await book.write("and more")
+    assert book.lines == ["an order", "it is told", "and more"]
+
+
+async def test_what_can_never_be_written_is_given_up_and_stops_nobody(book, caplog):
+    poison = book.write(Unwritable("too long"), surely=True)
+    good = book.write("a purchase")
+    assert isinstance(await failure(poison), Unwritable)
+    await good
+    await book.write("another")
+    assert book.lines == ["a purchase", "another"]
+    assert "this can never be written: too long" in caplog.text
+
+
+@pytest.mark.parametrize("error", [Lost("another's")])
+async def test_what_another_replica_has_is_not_tried_again(book, error):
+    assert await failure(book.write(error, surely=True)) is error
+    await book.write("a purchase")
+    assert book.batches == [1, 1]
+
+
+async def test_a_commit_of_unknown_end_is_told_to_all_in_it_and_not_split(book):
+    book.wrong.append(Doubt("the wire broke", "7"))
+    both = [book.write("one"), book.write("two", surely=True)]
+    assert [(await failure(done)).xid for done in both] == ["7", "7"]
+    assert book.batches == [2]
+
+
+async def test_a_bug_in_a_write_leaves_nobody_waiting(book, caplog):
+    both = [book.write("one"), book.write(ZeroDivisionError("a bug"))]
+    for done in both:
+        assert isinstance(await failure(done), Unwritable)
+    await book.write("and on")
+    assert book.lines == ["and on"]
+    assert "a bug kept 2 writes from the store" in caplog.text
+
+
+async def test_at_the_end_it_is_tried_once_more(book):
+    book.wrong.append(Away("away"))
+    await failure(book.write("a refund", surely=True))
+    await book.commits.close()
+    assert book.lines == ["a refund"]
+
+
+async def test_what_is_lost_at_the_end_is_told(book, caplog):
+    book.wrong.extend([Away("away"), Away("away")])
+    await failure(book.write("a refund", surely=True))
+    await book.commits.close()
+    assert "1 writes are lost: the store cannot be written" in caplog.text
+
+
+async def test_very_many_are_written_in_parts(book):
+    await asyncio.gather(*(book.write(n) for n in range(1200)))
+    assert book.lines == list(range(1200))
+    assert max(book.batches) == 500
