@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from proxy.actions import ACTIONS
 from tests.conftest import START, FakeTimeLoop
+from tests.examples import examples
 from tests.judge import WORDS, judge
 from tests.world import PATH, a_world
 
@@ -38,7 +39,7 @@ def test_whatever_a_client_sends_it_gets_a_legal_answer(loop, caplog):
     clock = lambda: START + loop.get_loop().time()  # noqa: E731
     world = loop.run(stack.enter_async_context(a_world(clock)))
 
-    @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(100), deadline=None, suppress_health_check=list(HealthCheck))
     @given(
         action=st.sampled_from([*ACTIONS, "", "nope"]),
         parameters=st.dictionaries(st.sampled_from(NAMES), values),

@@ -12,6 +12,7 @@ from proxy.actions import ACTIONS
 from proxy.app import create_app
 from proxy.legacy.dialects import DIALECTS
 from tests.conftest import START, FakeTimeLoop
+from tests.examples import examples
 from tests.judge import judge
 from tests.world import NOTHING_LEFT, PATH
 
@@ -99,7 +100,7 @@ def answering(data):
 def test_every_answer_is_one_that_the_strictest_client_can_read(dialect, caplog):
     config = NOTHING_LEFT
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(20), deadline=None, suppress_health_check=list(HealthCheck))
     @given(upstreams)
     def ask(data):
         with asyncio.Runner(loop_factory=FakeTimeLoop) as runner:

@@ -557,6 +557,21 @@ async def test_windows_of_idle_keys_are_let_go_and_busy_ones_are_kept(budget, mo
     assert await takes(budget, None) == 1000
 
 
+async def test_of_many_keys_that_replicas_share_only_those_in_use_are_renewed(
+    database, clock, monkeypatch
+):
+    monkeypatch.setattr(budget_file, "MAX_WINDOWS", 3)
+    store = open_store(database, "the secret of the store")
+    budget = Budget(60, store, clock)
+    for number in range(8):
+        await budget.take(Key(str(number)), "call", PAID, 0.0, 0.0)
+        await asyncio.sleep(62)
+    assert len(budget._windows) <= 5
+    assert len(budget._shares._windows) <= 4
+    budget.close()
+    await store.close()
+
+
 async def test_a_window_that_is_closed_or_waited_for_is_not_idle(monkeypatch):
     window, come = Window(1), []
     assert window.is_idle

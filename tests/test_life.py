@@ -13,6 +13,7 @@ from proxy.app import create_app
 from proxy.config import Config, StoreConfig
 from proxy.sandbox import Switches, create_sandbox
 from tests.conftest import START, FakeTimeLoop
+from tests.examples import examples
 from tests.judge import judge
 from tests.world import NEVER, SERVICES, Wire, World
 
@@ -152,7 +153,7 @@ async def live(steps):
         await life.stack.aclose()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(STEPS, max_size=25))
 def test_the_laws_hold_whatever_happens(steps):
     with asyncio.Runner(loop_factory=FakeTimeLoop) as runner:

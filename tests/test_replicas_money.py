@@ -1,9 +1,11 @@
 """Two replicas of which one is killed, or whose PostgreSQL is: every promise is kept, once."""
 
 import json
+import re
 import time
 from contextlib import contextmanager
 
+import httpx
 import pytest
 
 from tests import crash, postgres
@@ -164,6 +166,10 @@ def test_while_postgres_is_away_status_goes_on_and_nothing_is_bought(tmp_path):
                 assert time.monotonic() - asked < 3
                 assert proxy.ask(NUMBER, "key") == "ERROR_SQL"
             time.sleep(0.5)
+        for proxy in pair.proxies:
+            ready = httpx.get(f"{proxy.url}/readyz", trust_env=False)
+            assert ready.status_code == 200
+            assert re.match(r"ok\nstore: PostgreSQL: .*connection", ready.text), ready.text
         assert len(upstream.requests("purchase", "key")) == 2
         server.start()
         for proxy in pair.proxies:
