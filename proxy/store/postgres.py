@@ -19,7 +19,7 @@ from psycopg_pool import ConnectionPool
 
 from proxy.model import WINDOW
 from proxy.store import schema
-from proxy.store.commits import Wish
+from proxy.store.commits import Write
 from proxy.store.contract import Away, Doubt, StoreError, Unwritable
 from proxy.store.notices import Notices
 from proxy.store.rows import Change, Owed
@@ -246,19 +246,19 @@ class PostgresStore(SqlStore):
         with self._connection() as db:
             return read(db)
 
-    def _commit(self, batch: Sequence[Wish]) -> list[Any]:
+    def _commit(self, batch: Sequence[Write]) -> list[Any]:
         try:
             return self._committed(batch)
         except _TryAnew:
             return self._committed(batch)
 
-    def _committed(self, batch: Sequence[Wish]) -> list[Any]:
-        xid, is_durable = "", any(wish.durable for wish in batch)
+    def _committed(self, batch: Sequence[Write]) -> list[Any]:
+        xid, is_durable = "", any(write.durable for write in batch)
         try:
             with self._connection() as db:
                 if not is_durable:
                     db.execute("set local synchronous_commit = off")
-                results = [wish.write(db) for wish in batch]
+                results = [write.run(db) for write in batch]
                 if is_durable:
                     xid = db.execute("select pg_current_xact_id()::text").fetchone()[0]
         except _TryAnew:

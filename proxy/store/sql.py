@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from proxy.errors import Problem
 from proxy.store import schema
-from proxy.store.commits import Commits, Wish
+from proxy.store.commits import Commits, Write
 from proxy.store.contract import Doubt, Lost, StoreError, Taken
 from proxy.store.outbox import Outbox
 from proxy.store.rows import CatalogueAnswer, Ceiling, Entry, Kept, Owed, OwedKind
@@ -38,9 +38,9 @@ class SqlStore(Outbox):
     def __init__(self, threads: int, replica: str = "") -> None:
         self._threads = ThreadPoolExecutor(threads, "store")
         self._replica = replica
-        self._commits = Commits(lambda wishes: self._run(partial(self._commit, wishes)))
+        self._commits = Commits(lambda batch: self._run(partial(self._commit, batch)))
 
-    def _commit(self, batch: Sequence[Wish]) -> list[Any]:
+    def _commit(self, batch: Sequence[Write]) -> list[Any]:
         raise NotImplementedError
 
     def _look(self, read: Callable[[Database], T]) -> T:
