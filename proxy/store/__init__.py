@@ -62,7 +62,7 @@ _PLACE = re.compile(r"postgres(?:ql)?://(?:[^@/?]*@)?([\w.,:\[\]-]*(?:/[\w-]*)?)
 def open_store(url: str, secret: str | None = None) -> Store:
     """SQLite or PostgreSQL, as the address says. StoreError."""
     check_store(url, secret)
-    if url.startswith("sqlite:"):
+    if not is_on_a_server(url):
         from proxy.store.sqlite import open_sqlite
 
         return open_sqlite(url)
@@ -73,7 +73,7 @@ def open_store(url: str, secret: str | None = None) -> Store:
 
 def check_store(url: str, secret: str | None) -> None:
     """What can be known before it is opened. StoreError."""
-    if url.startswith("sqlite:"):
+    if not is_on_a_server(url):
         return
     if not secret:
         raise StoreError("store.secret: PostgreSQL needs it, to seal keys: set a long random text")
@@ -86,7 +86,7 @@ def check_store(url: str, secret: str | None) -> None:
 
 def place_of(url: str) -> str:
     """The address without a password."""
-    if url.startswith("sqlite:"):
+    if not is_on_a_server(url):
         return url
     found = _PLACE.fullmatch(url)
     return f"postgresql://{found[1]}" if found else "postgresql://…"
