@@ -1,17 +1,15 @@
 """What is for sale: how long it is remembered, served when old, swept, and known to be sold out."""
 
 import asyncio
-from contextlib import asynccontextmanager
 from itertools import pairwise
 
 import pytest
 from msgspec.json import encode
 
-from proxy.app import create_app
 from proxy.config import Catalog, Config, Prices, StoreConfig
 from proxy.store import CatalogueAnswer, open_store
 from tests.conftest import START
-from tests.world import Wire, World, a_world
+from tests.world import a_life, a_world
 
 pytestmark = pytest.mark.anyio
 
@@ -35,12 +33,9 @@ def kept(tmp_path):
     return f"sqlite:///{tmp_path}/store.db"
 
 
-@asynccontextmanager
-async def restarted(world, clock, url):
+def restarted(world, clock, url):
     """Another run on the same upstream and store; the run before has ended."""
-    app = create_app(Config(store=StoreConfig(url=url)), clock=clock, transport=Wire(world.sandbox))
-    async with app.router.lifespan_context(app):
-        yield World(app, world.sandbox)
+    return a_life(clock, world.sandbox, Config(store=StoreConfig(url=url)))
 
 
 async def how(world, query):
