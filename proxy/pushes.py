@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 PER_KEY = 0.2
 """The share of all sockets that one key may have."""
 
+OPENED_AFTER = 0.03
+"""Seconds: the client gets its number first. To open a socket costs more than to answer."""
 OPENING = 8
 """Sockets that are being opened at the same time."""
 
@@ -153,6 +155,7 @@ class Pushes:
 
     async def _keep(self, line: _Line) -> None:
         pause, order = FIRST_PAUSE, line.activation.order.id
+        await asyncio.sleep(OPENED_AFTER)
         while self._is_waiting(line.activation):
             if not await self._is_ours(order):
                 await asyncio.sleep(CLAIM_SECONDS)

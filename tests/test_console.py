@@ -261,6 +261,7 @@ async def test_a_number_and_its_story_by_name(world, console):
 
 async def test_the_code_is_told_to_who_asks_for_it_and_hostile_texts_as_they_are(world, console):
     id = (await world.ask(BUY)).split(":")[1]
+    await asyncio.sleep(0.1)
     await world.sms(HOSTILE)
     await asyncio.sleep(4)
     await world.ask(f"action=getStatus&id={id}")
@@ -471,7 +472,8 @@ async def test_the_stream_tells_all_and_then_what_changes(world):
         kind, told = read((await anext(events)).decode())
         if kind == "activations":
             break
-    assert [row["state"] for row in told["changed"]] == ["received"]
+    # The other one has its socket now.
+    assert [row["state"] for row in told["changed"]] == ["received", "waiting"]
     await events.aclose()
     assert not world.app.state.console.streams.has_any
 

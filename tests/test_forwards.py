@@ -44,7 +44,7 @@ async def status(world, id):
 
 
 async def a_moment():
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)
 
 
 async def told(world, text=TEXT):

@@ -44,7 +44,7 @@ async def world(clock):
 
 async def a_moment():
     """What is on its way arrives."""
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)
 
 
 async def listened(world):
