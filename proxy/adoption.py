@@ -1,17 +1,16 @@
 """Which orders the purchases of unknown outcome have made: only what nothing else explains."""
 
-import asyncio
 import logging
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from proxy.errors import Problem, ProblemError
+from proxy.clock import monotonic
 from proxy.legacy.activation import Activation
 from proxy.model import Key
 from proxy.orders import Orders
 from proxy.purchase import Pending, Purchase, candidates
-from proxy.store import Owed, Store, StoreError
+from proxy.store import Owed, Store, readable
 from proxy.upstream.client import Upstream
 
 log = logging.getLogger(__name__)
@@ -38,22 +37,20 @@ class Adoption:
         """Orders that nothing explains, and since when."""
 
     def start(self) -> None:
-        self._started = asyncio.get_running_loop().time()
+        self._started = monotonic()
 
     async def look(self, key: Key) -> Findings:
         """What the list says, which was read just before; TRY_AGAIN if the store cannot be read."""
         findings = Findings([], [])
         if key.upstream in self._shared:
             return findings
-        try:
+        with readable():
             # In this order: an order of theirs is explained by one of both.
             intents = await self._store.intents(key.upstream.hash)
             if not await self._sees_others(key, intents):
-                for what in {purchase.pair[1:] for purchase in self._pending.unclear(key)}:
+                for what in {purchase.pair.what for purchase in self._pending.unclear(key)}:
                     others = [o for o in intents if (o.service, o.country) == what]
                     await self._look_for(key, what, others, findings)
-        except StoreError as error:
-            raise ProblemError(Problem.TRY_AGAIN, f"the store cannot be read: {error}") from error
         return findings
 
     async def _look_for(
@@ -61,10 +58,10 @@ class Adoption:
     ) -> None:
         # Those that somebody waits for come first.
         purchases = sorted(
-            (purchase for purchase in self._pending.unclear(key) if purchase.pair[1:] == what),
+            (purchase for purchase in self._pending.unclear(key) if purchase.pair.what == what),
             key=lambda purchase: (not purchase.has_client, -purchase.owed.at),
         )
-        same = (p for p in self._pending.of(key) if p.pair[1:] == what)
+        same = (p for p in self._pending.of(key) if p.pair.what == what)
         posts = [p.owed.at for p in same if p.is_under_way]
         posts += [owed.at for owed in others if not owed.unclear]
         listed = self._orders.activations(key.listing)
@@ -76,7 +73,7 @@ class Adoption:
             return
         findings.made.extend(zip(purchases, found, strict=False))
         if is_all and not others:
-            findings.none.extend(p for p in purchases[len(found) :] if p.once)
+            findings.none.extend(p for p in purchases[len(found) :] if p.is_no_stock)
 
     async def _unowned(self, found: list[Activation]) -> list[Activation]:
         """Without those that any program has bought."""
@@ -92,7 +89,7 @@ class Adoption:
         stays so: one of a swap that is under way has an id that nobody knows yet.
         """
         # Reckoned now: before the first answer the upstream's clock is not known.
-        started = self._upstream.now() - asyncio.get_running_loop().time() + self._started
+        started = self._upstream.now() - monotonic() + self._started
         ours = [p for p in self._pending.of(key) if not p.activation]
         ours += [Purchase(owed) for owed in intents]
         young = [
@@ -101,7 +98,7 @@ class Adoption:
             if activation.told is None and (activation.order.created_at or 0.0) > started
             if not any(purchase.explains(activation) for purchase in ours)
         ]
-        now, before = asyncio.get_running_loop().time(), self._strange.pop(key.upstream, {})
+        now, before = monotonic(), self._strange.pop(key.upstream, {})
         strange = {
             one.order.id: before.get(one.order.id, now) for one in await self._unowned(young)
         }

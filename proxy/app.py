@@ -1,10 +1,8 @@
-"""The ASGI app: create_app builds the house, its routes and its lifespan."""
+"""The ASGI app: create_app builds the house and its routes."""
 
-import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +21,8 @@ from proxy.forwards import Forwards
 from proxy.gauges import gauges
 from proxy.journal import Journal
 from proxy.legacy.dialects import DIALECTS
+from proxy.lifespan import lifespan
 from proxy.logs import Secrets
-from proxy.lookout import look_out
 from proxy.metrics import Metrics
 from proxy.model import Key
 from proxy.orders import Orders
@@ -35,9 +33,8 @@ from proxy.pushes import Pushes
 from proxy.readiness import Readiness
 from proxy.reads import Reads
 from proxy.replicas import Replicas
-from proxy.retention import forget_old
 from proxy.store import open_store
-from proxy.subscriptions import load_subscriptions
+from proxy.subscriptions import Subscriptions, load_subscriptions
 from proxy.tables import load_codes
 from proxy.takeover import Takeover
 from proxy.tally import Tally
@@ -91,74 +88,15 @@ def create_app(
     house = build_house(config, clock, transport, connect)
     readiness = Readiness(house.upstream, house.store)
     forwards = Forwards(house.targets, house.store, house.tally, clock, outward)
-    strangers, secrets = Strangers(), secrets or Secrets()
+    secrets = secrets or Secrets()
     secrets.add(*(program.key.secret for program in house.programs))
     secrets.add(config.upstream.api_key or "")
-
     subscriptions = load_subscriptions(
         config, os.environ, house.upstream, house.store, house.programs, secrets
     )
-    webhooks = Webhooks(
-        house.orders,
-        house.reads,
-        house.store,
-        house.balances,
-        house.tally,
-        lambda: subscriptions.secrets,
-        house.upstream.now,
-        check_timestamp=config.webhooks.check_timestamp,
-    )
-
-    def renewed(key: Key) -> Key:
-        """Of what an earlier run owes: its key is no stranger to the log."""
-        secrets.add(key.secret)
-        return house.programs.renewed(key)
-
-    takeover = Takeover(house.store, house.orders, house.journal, house.cancels, renewed)
-    replicas = Replicas(house.store, house.orders, house.reads, takeover, house.upstream.now)
-
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        await house.catalogue.start()
-        house.journal.start()
-        await replicas.start()
-        await subscriptions.start()
-        forwards.start()
-        endless = [
-            forget_old(house.store, house.orders, house.upstream.now, config.store.retention)
-        ]
-        if house.targets:
-            endless.append(look_out(house.orders, house.reads, house.programs))
-        tasks = [asyncio.create_task(work) for work in endless]
-        if console:
-            console.start()
-        readiness.begin()
-        yield
-        readiness.end()
-        if console:
-            await console.close()
-        for task in tasks:
-            task.cancel()
-        await subscriptions.close()
-        await forwards.close()
-        await house.journal.close()
-        await replicas.close()
-        await house.cancels.close()
-        await house.reads.close()
-        await house.pushes.close()
-        await house.catalogue.close()
-        await house.balances.close()
-        await house.upstream.close()
-        await house.store.close()
-
+    replicas = _replicas(house, secrets)
     metrics = Metrics(house.tally, lambda: gauges(house, forwards))
-    timeout, sample = config.upstream.timeout, config.log.sample
-    protocols = {
-        name: Protocol(house, dialect, metrics, strangers, secrets, timeout, sample)
-        for name, dialect in DIALECTS.items()
-    }
-
-    legacy = endpoints(protocols, config.dialect)
+    legacy = endpoints(_protocols(config, house, metrics, secrets), config.dialect)
     console = _console(config, house, metrics, secrets, legacy, sandbox)
 
     async def show_metrics(request: HttpRequest) -> Response:
@@ -169,16 +107,58 @@ def create_app(
             Route("/livez", livez),
             Route("/readyz", readiness.show),
             Route("/metrics", show_metrics),
-            Route(WEBHOOKS, webhooks.serve, methods=["POST"]),
+            Route(WEBHOOKS, _webhooks(config, house, subscriptions).serve, methods=["POST"]),
             *(Route(path, console) for path in CONSOLE_PATHS if console),
         ],
-        lifespan=lifespan,
+        lifespan=lifespan(
+            house,
+            replicas,
+            subscriptions,
+            forwards,
+            console,
+            readiness,
+            retention=config.store.retention,
+        ),
         endpoints=legacy,
     )
     app.state.house, app.state.console = house, console
     # A redirect would carry the key in its address.
     app.router.redirect_slashes = False
     return app
+
+
+def _webhooks(config: Config, house: House, subscriptions: Subscriptions) -> Webhooks:
+    return Webhooks(
+        house.orders,
+        house.reads,
+        house.store,
+        house.balances,
+        house.tally,
+        lambda: subscriptions.secrets,
+        house.upstream.now,
+        check_timestamp=config.webhooks.check_timestamp,
+    )
+
+
+def _replicas(house: House, secrets: Secrets) -> Replicas:
+    def renewed(key: Key) -> Key:
+        """Of what an earlier run owes: its key is no stranger to the log."""
+        secrets.add(key.secret)
+        return house.programs.renewed(key)
+
+    takeover = Takeover(house.store, house.orders, house.journal, house.cancels, renewed)
+    return Replicas(house.store, house.orders, house.reads, takeover, house.upstream.now)
+
+
+def _protocols(
+    config: Config, house: House, metrics: Metrics, secrets: Secrets
+) -> Mapping[str, Protocol]:
+    """Of each dialect. Wrong keys are counted by address, whatever dialect they come in."""
+    strangers, timeout, sample = Strangers(), config.upstream.timeout, config.log.sample
+    return {
+        name: Protocol(house, dialect, metrics, strangers, secrets, timeout, sample)
+        for name, dialect in DIALECTS.items()
+    }
 
 
 def _console(

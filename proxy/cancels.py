@@ -5,12 +5,13 @@ import logging
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
+from proxy.clock import monotonic
 from proxy.errors import Problem, ProblemError
 from proxy.legacy.activation import Activation
 from proxy.model import OVER, Key, OrderState
 from proxy.orders import Orders
 from proxy.reads import Reads
-from proxy.store import Lost, Owed, OwedKind, Store, StoreError
+from proxy.store import Lost, Owed, OwedKind, Store, StoreError, readable
 from proxy.tally import Tally
 from proxy.upstream.cache import Cache
 from proxy.upstream.client import Upstream
@@ -114,7 +115,7 @@ class Cancels:
         activation.cancelling = True
         if wait is None:
             wait = max((activation.order.cancel_at or 0.0) - self._upstream.now(), 0.0)
-        due = _now() + wait
+        due = monotonic() + wait
         if (before := self.promises.get(owed.id)) and before.task:
             # It was another replica's in between.
             before.task.cancel()
@@ -163,7 +164,7 @@ class Cancels:
             except ProblemError as error:
                 if error.problem not in TOO_LATE:
                     promise.failed = str(error)
-                    promise.due = _now() + min(max(error.seconds or 0.0, pause), LONGEST_WAIT)
+                    promise.due = monotonic() + min(max(error.seconds or 0.0, pause), LONGEST_WAIT)
                     pause = min(pause * 2, LONGEST_PAUSE)
                     continue
                 self._tally.count("promised_cancels", "too_late")
@@ -179,10 +180,8 @@ class Cancels:
 
     async def _holds(self, owed: Owed) -> bool:
         """It is still this replica's to carry out."""
-        try:
+        with readable():
             return await self._store.holds(owed.id)
-        except StoreError as error:
-            raise ProblemError(Problem.TRY_AGAIN, f"the store cannot be read: {error}") from error
 
     async def _carry_out(self, key: Key, activation: Activation, is_taken_up: bool) -> None:
         if is_taken_up:
@@ -204,9 +203,5 @@ async def _until(due: float, hurry: asyncio.Event) -> None:
     """Until its time has come, or somebody is in a hurry."""
     hurry.clear()
     with suppress(TimeoutError):
-        async with asyncio.timeout(due - _now()):
+        async with asyncio.timeout(due - monotonic()):
             await hurry.wait()
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

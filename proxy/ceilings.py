@@ -11,7 +11,7 @@ from proxy.model import Caps, Key
 from proxy.orders import Orders
 from proxy.purchase import Pair
 from proxy.reads import Reads
-from proxy.store import Ceiling, Store, StoreError
+from proxy.store import Ceiling, Store, readable
 
 NEWEST = 50
 """How many of a key's activations are looked through for one that has expired unread."""
@@ -35,9 +35,9 @@ class Ceilings:
         """
         if ceiling is None or not await self._refusal(pair, quoted, ceiling):
             return
-        key = pair[0]
+        key = pair.key
         own = [purchase for purchase in self._journal.pending.of(key) if purchase.owed.key == key]
-        if any(purchase.unclear and purchase.once for purchase in own):
+        if any(purchase.unclear and purchase.is_no_stock for purchase in own):
             await self._journal.reconcile(key)
         for one in list(self._orders.activations(key))[-NEWEST:]:
             ends = one.order.expires_at or math.inf
@@ -48,15 +48,11 @@ class Ceilings:
 
     async def left(self, key: Key, caps: Caps, now: float) -> int:
         """The cents that a key may still spend."""
-        try:
+        with readable():
             return min(
                 [most - await self._store.spent(key.hash, since) for since, most in caps.money(now)]
             )
-        except StoreError as error:
-            raise ProblemError(Problem.TRY_AGAIN, f"the store cannot be read: {error}") from error
 
     async def _refusal(self, pair: Pair, quoted: int | None, ceiling: Ceiling) -> Problem | None:
-        try:
-            return await self._store.refusal(pair[0].hash, quoted or 0, ceiling)
-        except StoreError as error:
-            raise ProblemError(Problem.TRY_AGAIN, f"the store cannot be read: {error}") from error
+        with readable():
+            return await self._store.refusal(pair.key.hash, quoted or 0, ceiling)

@@ -1,7 +1,5 @@
 """The command line. A wrong config or table ends with one line and exit code 1, port unopened."""
 
-import os
-import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +10,8 @@ from proxy.commands import COMMANDS
 from proxy.commands.options import built, config_of, config_option
 
 if TYPE_CHECKING:
+    import socket
+
     from proxy.sandbox import Switches
 
 
@@ -102,101 +102,6 @@ def sandbox(
     server.run(beside(app, simulated), opened, websockets=True, stopping=stopping)
 
 
-@main.command()
-@config_option
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "csv", "json"]),
-    default="table",
-    show_default=True,
-)
-@click.option("--days", type=click.IntRange(1), default=30, show_default=True, help="How far back.")
-@click.option("--account", is_flag=True, help="The upstream's own account, by upstream.api_key.")
-@click.option("--by", type=click.Choice(["key"]), help="The sums of each key, and what is left.")
-def ledger(path: Path | None, form: str, days: int, account: bool, by: str | None) -> None:
-    """Print what was charged and refunded, also while the proxy runs."""
-    import asyncio
-    import time
-
-    from proxy.app import codes_of, programs_of
-    from proxy.errors import ProblemError
-    from proxy.ledger import FORMS, by_key, of_account
-    from proxy.model import Caps
-    from proxy.store import read_ledger
-
-    if by and form != "table":
-        raise click.UsageError("--by prints a table only: leave out --format")
-    config, since = config_of(path), time.time() - days * 86_400
-    if by:
-        since = min(since, Caps().since(time.time())[1])
-    if account:
-        try:
-            entries = asyncio.run(of_account(config.upstream, since))
-        except ProblemError as error:
-            raise click.ClickException(str(error)) from error
-    else:
-        entries = built(lambda: read_ledger(config.store.url, since))
-    if by:
-        programs = built(lambda: programs_of(config, codes_of(config)))
-        click.echo(by_key(entries, programs, time.time()))
-        return
-    click.echo(FORMS[form](entries))
-
-
-@main.group()
-def store() -> None:
-    """What survives a restart, and where it is kept."""
-
-
-@store.command("copy")
-@click.argument("source", metavar="FROM")
-@click.argument("target", metavar="TO")
-@config_option
-def copy_store(source: str, target: str, path: Path | None) -> None:
-    """Copy everything from one store.url to another that is empty; no proxy may run on either."""
-    import asyncio
-
-    from proxy.store import Store, file_of, open_store
-    from proxy.store.copy import Copied, copy
-
-    file, secret = file_of(source), config_of(path).store.secret
-    if file and not file.exists():
-        raise click.ClickException(f"{file} is not there: name the store that is to be copied")
-
-    async def copied() -> Copied:
-        stores: list[Store] = []
-        try:
-            for url in (source, target):
-                stores.append(open_store(url, secret))
-            return await copy(*stores)
-        finally:
-            for one in stores:
-                await one.close()
-
-    done = built(lambda: asyncio.run(copied()))
-    click.echo(f"copied {done.orders} orders, {done.owed} owed calls, {done.ledger} ledger lines")
-
-
-@main.group()
-def keys() -> None:
-    """Client keys: each program its own, with its own ceilings."""
-
-
-@keys.command("new")
-@click.argument("name")
-def new_key(name: str) -> None:
-    """Print a new key, once, and the lines of the configuration for it."""
-    import json
-    from secrets import token_hex
-
-    from proxy.programs import sha256
-
-    key = token_hex(16)
-    click.echo(f"{key}\n\nkeys:\n  sha256:{sha256(key)}:")
-    click.echo(f"    name: {json.dumps(name)}\n    upstream_key: env:VIRTUALSMS_KEY")
-
-
 def _switches(changes: tuple[str, ...]) -> "Switches":
     import msgspec
 
@@ -209,14 +114,12 @@ def _switches(changes: tuple[str, ...]) -> "Switches":
         raise click.UsageError(f"--switch: {error}; known are {known}") from error
 
 
-def _open(host: str, port: int) -> socket.socket:
+def _open(host: str, port: int) -> "socket.socket":
     from proxy import server
+    from proxy.health import reason
 
     try:
         return server.open_socket(host, port)
     except OSError as error:
-        # What the system says, without Python's addition of the address.
-        is_name = isinstance(error, socket.gaierror)
-        why = error.strerror if is_name else os.strerror(error.errno or 0)
-        text = f"{host}:{port} cannot be opened: {why}: choose another --port or --host"
+        text = f"{host}:{port} cannot be opened: {reason(error)}: choose another --port or --host"
         raise click.ClickException(text) from error

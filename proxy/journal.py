@@ -22,7 +22,7 @@ from proxy.model import Key
 from proxy.orders import Orders
 from proxy.purchase import Pair, Pending, Purchase
 from proxy.reads import Reads
-from proxy.store import Ceiling, Lost, Owed, OwedKind, Store, StoreError, Taken
+from proxy.store import Ceiling, Lost, Owed, OwedKind, Store, StoreError, Taken, readable
 from proxy.tally import Tally
 from proxy.upstream.client import Upstream
 
@@ -113,7 +113,7 @@ class Journal:
         waits for it; UNCLEAR while it is not known what came of it.
         """
         if any(purchase.unclear for purchase in self.pending.unclaimed(pair, wish)):
-            await self.reconcile(pair[0])
+            await self.reconcile(pair.key)
         if wish:
             self._check_wish(pair, wish)
         for purchase in [
@@ -124,7 +124,7 @@ class Journal:
             if purchase in self.pending and purchase.is_free and purchase.fits(cap):
                 purchase.claim()
                 try:
-                    await self._reads.look(pair[0], purchase.owned)
+                    await self._reads.look(pair.key, purchase.owned)
                 except BaseException:
                     # Whatever ended the look, the deadline included: its refund stays in sight.
                     self.release(purchase)
@@ -142,10 +142,8 @@ class Journal:
         """An orphan of another replica, if there is one; it is this one's now."""
         key, service, iso = pair
         owed = Owed("", OwedKind.ORPHAN, key, service, iso, 0.0, wish=wish)
-        try:
+        with readable():
             taken = await self._store.take_orphan(owed)
-        except StoreError as error:
-            raise ProblemError(Problem.TRY_AGAIN, f"the store cannot be read: {error}") from error
         activation = await self._orders.fetch(key, order=taken.order) if taken else None
         if not (taken and activation):
             return []
@@ -154,8 +152,8 @@ class Journal:
         return [purchase]
 
     def _check_wish(self, pair: Pair, wish: str) -> None:
-        wished = self._orders.wished(pair[0], wish)
-        same = [p for p in self.pending.of(pair[0]) if p.pair == pair and p.owed.wish == wish]
+        wished = self._orders.wished(pair.key, wish)
+        same = [p for p in self.pending.of(pair.key) if p.pair == pair and p.owed.wish == wish]
         if (wished and wished.told) or any(purchase.has_client for purchase in same):
             raise ProblemError(Problem.ORDER_EXISTS)
         if any(purchase.unclear for purchase in same):

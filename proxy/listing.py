@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 
+from proxy.clock import monotonic
 from proxy.legacy.activation import Activation
 
 FASTEST, SLOWEST = 2.0, 5.0
@@ -48,7 +49,7 @@ class Listing:
 
     def interval(self, activation: Activation) -> float:
         """How old what it says of an order may be."""
-        is_told = _now() < self.events_until and activation.hinted_at < self.read_at
+        is_told = monotonic() < self.events_until and activation.hinted_at < self.read_at
         is_pushed = is_told or activation.is_pushed_since(self.read_at)
         return PUSHED if is_pushed else self.pace
 
@@ -59,7 +60,3 @@ class Listing:
         if activation.told is None or self.heard_at < activation.seen_at:
             return activation.seen_at
         return self.heard_at
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

@@ -5,10 +5,18 @@ Money is whole US cents; instants are seconds since the epoch, on the upstream's
 
 import enum
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TypeVar
+
+WINDOW = 61.0
+"""Seconds that a request counts in the limit of its key: a minute, and one more for what was sent
+quickly after what had been sent slowly.
+"""
+
+_KEY = re.compile(r"[!-~]{1,256}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,11 @@ class Key:
         return f"key {self.fingerprint}"
 
     __repr__ = __str__
+
+
+def is_key(text: str) -> bool:
+    """An HTTP header can carry it: printable ASCII without spaces."""
+    return _KEY.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)

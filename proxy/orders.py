@@ -1,17 +1,16 @@
 """What is known of each live order. Every source ends in `learn`; getStatus reads from here."""
 
-import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
 from proxy.account import Account, hear, take_in, why_refunded
-from proxy.errors import Problem, ProblemError
+from proxy.clock import monotonic
 from proxy.kept import activation_of, row_of
 from proxy.legacy.activation import Activation, candidates
 from proxy.legacy.status import Phase
 from proxy.model import OVER, Key, Order, OrderState, Sms, merge
-from proxy.store import Entry, Kept, Store, StoreError
+from proxy.store import Entry, Kept, Store, StoreError, readable
 from proxy.tally import Tally
 from proxy.targets import Targets
 from proxy.upstream.cache import Cache
@@ -53,11 +52,11 @@ class Orders:
             self._let_go_of_idle()
             await self._opened.get(key, lambda: self._load(key))
             account = self._accounts[key]
-        account.used_at = asyncio.get_running_loop().time()
+        account.used_at = monotonic()
 
     def _let_go_of_idle(self) -> None:
         """Whoever sends one wrong key after the other must not fill the memory."""
-        now = asyncio.get_running_loop().time()
+        now = monotonic()
         if len(self._accounts) < MAX_ACCOUNTS or now - self._swept_at < SWEEP_SECONDS:
             return
         self._swept_at = now
@@ -88,11 +87,9 @@ class Orders:
 
     async def _load(self, key: Key) -> None:
         account = Account()
-        try:
+        with readable():
             async for row in self._store.orders(key.hash):
                 account.add(activation_of(row))
-        except StoreError as error:
-            raise ProblemError(Problem.TRY_AGAIN, f"the store cannot be read: {error}") from error
         self._accounts.setdefault(key, account)
         self._keys[key.hash] = key
 
@@ -102,10 +99,8 @@ class Orders:
         """An activation of an open key that may be known to another replica only."""
         if not self._store.is_shared:
             return self.get(key, order)
-        try:
+        with readable():
             row = await self._store.order(key.hash, id=id, order=order, wish=wish)
-        except StoreError as error:
-            raise ProblemError(Problem.TRY_AGAIN, f"the store cannot be read: {error}") from error
         return hear(self._accounts[key], row) if row else None
 
     @property
@@ -129,7 +124,7 @@ class Orders:
         shares its account learns of new orders only where they are its `own`.
         """
         account = self._accounts[key]
-        said_at = asyncio.get_running_loop().time() if asked_at is None else asked_at
+        said_at = monotonic() if asked_at is None else asked_at
         changed = []
         for order in sorted(orders, key=lambda order: (order.created_at or 0.0, order.id)):
             known = account.by_order.get(order.id)
@@ -184,7 +179,7 @@ class Orders:
         activation.forwarded = activation.forwarded or told.forwarded
         log.info("order %s: an SMS is pushed", activation.order.id)
         self._tally.happened(activation.order.id, "sms", self._now())
-        activation.tried_at = asyncio.get_running_loop().time()
+        activation.tried_at = monotonic()
         return True
 
     def _take_in(self, known: Activation, order: Order, asked_at: float | None) -> bool:
@@ -197,7 +192,7 @@ class Orders:
     async def swapped(self, key: Key, activation: Activation, order: Order) -> None:
         """The order has another number, perhaps another id; it is the same activation."""
         before, activation.order = activation.order.id, merge(activation.order, order)
-        activation.changed_at = asyncio.get_running_loop().time()
+        activation.changed_at = monotonic()
         self._tally.happened(order.id, "swapped", self._now())
         self._accounts[key].by_order[order.id] = activation
         row = self.kept(key, activation)

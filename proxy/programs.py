@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import hmac
 import logging
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -13,13 +12,11 @@ from pathlib import Path
 from proxy.codes import Codes
 from proxy.config import CapsConfig, Config, ConfigError, ProgramConfig
 from proxy.errors import Problem, ProblemError
-from proxy.model import Caps, Key
+from proxy.model import Caps, Key, is_key
 from proxy.sheet import nearest
 from proxy.upstream.cache import Cache
 
 log = logging.getLogger(__name__)
-
-_KEY = re.compile(r"[!-~]{1,256}")
 
 MAX_STRANGERS = 10_000
 FREE_TRIES, STRANGER_SECONDS = 5, 60.0
@@ -115,7 +112,7 @@ def sha256(text: str) -> str:
 def _digest(client_key: str, name: str) -> str:
     kind, _, digest = client_key.partition(":")
     if kind != "sha256":
-        if kind.lower() == "sha256" or not _KEY.fullmatch(client_key):
+        if kind.lower() == "sha256" or not is_key(client_key):
             text = "wants printable ASCII without spaces, or sha256: and its hash"
             raise ConfigError(f"keys: {name}: the client key {text}")
         return sha256(client_key)
@@ -127,7 +124,7 @@ def _digest(client_key: str, name: str) -> str:
 def _secret(entry: ProgramConfig, environ: Mapping[str, str]) -> str:
     where = f"keys: {entry.name}: upstream_key"
     secret = secret_of(entry.upstream_key, where, environ)
-    if not _KEY.fullmatch(secret):
+    if not is_key(secret):
         place = "it" if secret == entry.upstream_key else entry.upstream_key.partition(":")[2]
         raise ConfigError(f"{where}: {place} holds no key: it is printable ASCII without spaces")
     return secret

@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from proxy.actions import ACTIONS, Call, Client, House
+from proxy.clock import monotonic
 from proxy.entrance import Repeats, Reply
 from proxy.errors import Problem, ProblemError
 from proxy.legacy.answers import Answer
@@ -86,7 +87,7 @@ class Protocol:
             return
         begun = time.perf_counter()
         REQUEST.set(request_id)
-        until = asyncio.get_running_loop().time() + self._timeout
+        until = monotonic() + self._timeout
         action, answer = "", TOO_LONG
         try:
             body = await _read_body(scope, receive, until)

@@ -4,17 +4,53 @@ import asyncio
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from proxy.codes import Country
 from proxy.legacy.activation import Activation
 from proxy.legacy.status import Phase
-from proxy.model import OVER, Key, Order
+from proxy.model import OVER, Caps, Key, Order, lowest
 from proxy.store import Entry, Owed
-
-Pair = tuple[Key, str, str]
-"""Whose, which service, which country."""
 
 DATE_SLACK = 1.0
 """A Date header and a created_at are whole seconds."""
+
+
+class Pair(NamedTuple):
+    """Whose, which service, which country."""
+
+    key: Key
+    service: str
+    country: str
+
+    @property
+    def what(self) -> tuple[str, str]:
+        return self.service, self.country
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a client wants to buy."""
+
+    key: Key
+    code: str
+    """What the client calls the upstream's `service`."""
+    service: str
+    country: Country
+    caps: Caps
+    cap: int | None
+    """What the client would pay at most, in cents."""
+    wish: str
+    """The client's own name for it: what has one is bought once. Empty for none."""
+
+    @property
+    def pair(self) -> Pair:
+        return Pair(self.key, self.service, self.country.iso)
+
+    @property
+    def most(self) -> int | None:
+        """What may be paid, in cents: by the client, and by the operator."""
+        return lowest(self.cap, self.caps.max_price)
 
 
 @dataclass(slots=True)
@@ -31,7 +67,7 @@ class Purchase:
     cap: int | None = None
     """What it may cost at most, in cents."""
     unclear: bool = False
-    once: bool = False
+    is_no_stock: bool = False
     """The upstream said that it has no stock, in a 5xx: one look at the list is enough."""
     post: asyncio.Task[Activation] | None = None
     activation: Activation | None = None
@@ -61,7 +97,7 @@ class Purchase:
 
     @property
     def pair(self) -> Pair:
-        return self.owed.key, self.owed.service, self.owed.country
+        return Pair(self.owed.key, self.owed.service, self.owed.country)
 
     def claim(self) -> None:
         """Somebody takes care of it."""
@@ -80,7 +116,7 @@ class Purchase:
     def explains(self, activation: Activation) -> bool:
         """The order can be what its POST made."""
         order = activation.order
-        is_same = (order.service, order.country) == self.pair[1:]
+        is_same = (order.service, order.country) == self.pair.what
         is_new = (order.created_at or 0.0) >= self.owed.at - DATE_SLACK
         return is_same and is_new and activation.place > self.place
 
@@ -122,7 +158,7 @@ class Pending:
 
     def unclaimed(self, pair: Pair, wish: str) -> list[Purchase]:
         """Those for the same that nobody waits for."""
-        same = (p for p in self.of(pair[0]) if p.pair == pair and p.owed.wish == wish)
+        same = (p for p in self.of(pair.key) if p.pair == pair and p.owed.wish == wish)
         return [purchase for purchase in same if purchase.is_free]
 
     def unclear(self, key: Key) -> list[Purchase]:

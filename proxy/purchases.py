@@ -4,13 +4,13 @@ import asyncio
 import logging
 
 from proxy.ceilings import Ceilings
-from proxy.codes import Codes, Country
+from proxy.codes import Codes
 from proxy.errors import Problem, ProblemError
 from proxy.journal import Journal
 from proxy.legacy.activation import Activation
-from proxy.model import Caps, Key, lowest
+from proxy.model import Key
 from proxy.orders import Orders
-from proxy.purchase import Pair, Purchase
+from proxy.purchase import Pair, Purchase, Wanted
 from proxy.pushes import Pushes
 from proxy.store import Ceiling
 from proxy.upstream.cache import Cache
@@ -53,36 +53,21 @@ class Purchases:
         # Of one cap only: what is sold out under fifty cents may be there for sixty.
         self._sold_out: Cache[tuple[Pair, int | None], None] = Cache(SOLD_OUT_SECONDS, MAX_CLOSED)
 
-    async def buy(
-        self,
-        key: Key,
-        caps: Caps,
-        code: str,
-        service: str,
-        country: Country,
-        cap: int | None,
-        wish: str,
-        gone: asyncio.Task[None],
-    ) -> Activation:
-        """One number for at most `cap` cents, told to the client unless it has `gone` by then.
-
-        `code` is what the client calls the upstream's `service`; a `wish` that it has named is
-        fulfilled once.
-        """
-        await self._orders.open(key)
-        await self._orders.open(key.listing)
-        cap = lowest(cap, caps.max_price)
-        if self._closed.is_fresh((service, country.iso)):
-            raise ProblemError(Problem.NO_NUMBERS, f"{service}/{country.iso} is closed")
-        pair = key, service, country.iso
-        purchase = await self._purchase(pair, caps, cap, wish, gone)
+    async def buy(self, wanted: Wanted, gone: asyncio.Task[None]) -> Activation:
+        """One number, told to the client unless it has `gone` by then."""
+        await self._orders.open(wanted.key)
+        await self._orders.open(wanted.key.listing)
+        what = wanted.pair.what
+        if self._closed.is_fresh(what):
+            raise ProblemError(Problem.NO_NUMBERS, f"{'/'.join(what)} is closed")
+        purchase = await self._purchase(wanted, gone)
         try:
             activation = purchase.activation or await self._outcome(purchase, gone)
-            await self._check(purchase, activation, country, cap, caps)
-            activation.service = code
+            await self._check(purchase, activation, wanted)
+            activation.service = wanted.code
             if gone.done():
                 raise ProblemError(Problem.TRY_AGAIN, "the client has gone")
-            self._pushes.watch(key, activation)
+            self._pushes.watch(wanted.key, activation)
             await self._tell(purchase, activation)
             return activation
         finally:
@@ -97,23 +82,22 @@ class Purchases:
         except asyncio.CancelledError:
             await telling
 
-    async def _purchase(
-        self, pair: Pair, caps: Caps, cap: int | None, wish: str, gone: asyncio.Task[None]
-    ) -> Purchase:
+    async def _purchase(self, wanted: Wanted, gone: asyncio.Task[None]) -> Purchase:
         """One left over, or a new one whose turn has come."""
-        if left_over := await self._journal.left_over(pair, cap, wish):
+        pair, caps, cap = wanted.pair, wanted.caps, wanted.most
+        if left_over := await self._journal.left_over(pair, cap, wanted.wish):
             return left_over
         if self._sold_out.is_fresh((pair, cap)):
             raise ProblemError(Problem.NO_NUMBERS, "sold out a moment ago")
         try:
             quoted = None
             if cap is not None or caps.counts_money:
-                quoted = await self._catalogue.price(*pair[1:])
+                quoted = await self._catalogue.price(*pair.what)
                 _check_price(quoted, cap)
             ceiling = self._ceilings.of(caps, self._upstream.now())
             await self._ceilings.check(pair, quoted, ceiling)
-            await self._admit(pair[0], gone)
-            return await self._begin(pair, wish, quoted, cap, ceiling)
+            await self._admit(wanted.key, gone)
+            return await self._begin(wanted, quoted, ceiling)
         except ProblemError as error:
             if error.problem is Problem.NO_NUMBERS:
                 self._sold_out.put((pair, cap), None)
@@ -132,16 +116,9 @@ class Purchases:
         finally:
             turn.cancel()
 
-    async def _begin(
-        self,
-        pair: Pair,
-        wish: str,
-        quoted: int | None,
-        cap: int | None,
-        ceiling: Ceiling | None,
-    ) -> Purchase:
-        purchase = await self._journal.begin(pair, wish, quoted, ceiling)
-        purchase.cap = cap
+    async def _begin(self, wanted: Wanted, quoted: int | None, ceiling: Ceiling | None) -> Purchase:
+        purchase = await self._journal.begin(wanted.pair, wanted.wish, quoted, ceiling)
+        purchase.cap = wanted.most
         purchase.post = asyncio.create_task(self._post(purchase))
         purchase.post.add_done_callback(_retrieve)
         return purchase
@@ -155,7 +132,7 @@ class Purchases:
             if error.problem is Problem.NO_NUMBERS:
                 self._sold_out.put((purchase.pair, purchase.cap), None)
             if error.may_have_worked:
-                purchase.once = error.problem is not Problem.UNCLEAR
+                purchase.is_no_stock = error.problem is not Problem.UNCLEAR
                 self._journal.leave(purchase)
             else:
                 await self._journal.drop(purchase)
@@ -191,30 +168,24 @@ class Purchases:
             raise ProblemError(Problem.UNCLEAR, "the order list shows no order of this purchase")
         return purchase.activation
 
-    async def _check(
-        self,
-        purchase: Purchase,
-        activation: Activation,
-        country: Country,
-        cap: int | None,
-        caps: Caps,
-    ) -> None:
+    async def _check(self, purchase: Purchase, activation: Activation, wanted: Wanted) -> None:
         """What was bought is not always what was wished; then it is cancelled, not handed out."""
-        order, service = activation.order, purchase.owed.service
-        if not self._codes.dial_fits(country, order.phone):
-            self._closed.put((service, country.iso), None)
-            log.warning("order %s is not handed out: no number of %s", order.id, country.iso)
+        order, (service, iso), cap = activation.order, wanted.pair.what, wanted.most
+        if not self._codes.dial_fits(wanted.country, order.phone):
+            self._closed.put((service, iso), None)
+            log.warning("order %s is not handed out: no number of %s", order.id, iso)
             await self._journal.give_back(purchase)
             raise ProblemError(Problem.NO_NUMBERS)
         if order.cents is None:
             return
-        self._catalogue.charged(service, country.iso, order.cents)
+        self._catalogue.charged(service, iso, order.cents)
         if cap is not None and order.cents > cap:
             log.warning("order %s is not handed out: charged over the cap", order.id)
             await self._journal.give_back(purchase)
         _check_price(order.cents, cap)
-        if purchase.quoted is not None and order.cents > purchase.quoted and caps.counts_money:
-            left = await self._ceilings.left(purchase.owed.key, caps, self._upstream.now())
+        quoted, caps = purchase.quoted, wanted.caps
+        if quoted is not None and order.cents > quoted and caps.counts_money:
+            left = await self._ceilings.left(wanted.key, caps, self._upstream.now())
             if order.cents <= -left:
                 log.warning("order %s is not handed out: a ceiling is passed without it", order.id)
                 await self._journal.give_back(purchase)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from proxy.clock import monotonic
 from proxy.legacy.activation import Activation
 from proxy.model import OVER, Frame, Key
 from proxy.orders import Orders
@@ -84,7 +85,7 @@ class Pushes:
 
     def watch(self, key: Key, activation: Activation) -> None:
         """Somebody asks about the activation: a socket is opened if one helps and has room."""
-        activation.asked_for_at = _now()
+        activation.asked_for_at = monotonic()
         is_open = (key, activation.id) in self._lines
         if not is_open and self._is_waiting(activation) and self._has_room(key):
             self._open(_Line(key, activation))
@@ -113,7 +114,7 @@ class Pushes:
             line for line in self._lines.values() if not is_own or line.key.upstream == key.upstream
         )
         idle = min(lines, key=lambda line: line.activation.asked_for_at, default=None)
-        if idle is None or _now() - idle.activation.asked_for_at < IDLE_SECONDS:
+        if idle is None or monotonic() - idle.activation.asked_for_at < IDLE_SECONDS:
             return False
         self._leave(idle)
         return True
@@ -165,7 +166,7 @@ class Pushes:
                 log.info("order %s: its socket: %s", order, error)
             except Exception:
                 log.exception("order %s: a bug ended its socket", order)
-            stood, line.activation.open_at = _now() - line.activation.open_at, math.inf
+            stood, line.activation.open_at = monotonic() - line.activation.open_at, math.inf
             if stood < 0:
                 self._refuse()
             pause = FIRST_PAUSE if stood > HEALTHY_SECONDS else pause
@@ -189,9 +190,9 @@ class Pushes:
     def _refuse(self) -> None:
         """Where sockets cannot be had, they are not asked for all the time."""
         self._refusals += 1
-        if self._refusals >= MAX_REFUSALS and _now() >= self._silent_until:
+        if self._refusals >= MAX_REFUSALS and monotonic() >= self._silent_until:
             silence = FIRST_SILENCE * 2 ** ((self._refusals - MAX_REFUSALS) // MAX_REFUSALS)
-            self._silent_until = _now() + min(silence, LONGEST_SILENCE)
+            self._silent_until = monotonic() + min(silence, LONGEST_SILENCE)
             log.warning("no sockets can be opened: orders are polled for a while")
 
     async def _follow(self, line: _Line) -> None:
@@ -199,9 +200,9 @@ class Pushes:
         order = line.activation.order.id
         async with aclosing(self._feed.frames(line.key, order)) as frames:
             async with self._doors:
-                await asyncio.sleep(self._silent_until - _now())
+                await asyncio.sleep(self._silent_until - monotonic())
                 await anext(frames)
-            line.activation.open_at, self._refusals = _now(), 0
+            line.activation.open_at, self._refusals = monotonic(), 0
             async for frame in frames:
                 if frame:
                     await self._take(line, frame)
@@ -213,8 +214,4 @@ class Pushes:
         is_told = bool(text) and await self._orders.pushed(line.key, activation, text)
         self._tally.count("frames", "sms" if is_told else "hint")
         if not is_told:
-            activation.hinted_at = _now()
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
+            activation.hinted_at = monotonic()

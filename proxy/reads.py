@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 
 from cachetools import LRUCache
 
+from proxy.clock import monotonic
 from proxy.errors import Problem, ProblemError
 from proxy.legacy.activation import MAX_ID, Activation
 from proxy.listing import CAPS, EVENTS_SECONDS, FASTEST, POLL, PUSHED, SLOWEST, Listing, Reading
@@ -97,7 +98,7 @@ class Reads:
                 return False
             if is_settled:
                 return True
-            now = activation.asked_for_at = _now()
+            now = activation.asked_for_at = monotonic()
             return now - known.seen_at(activation) < known.interval(activation)
 
         return stands
@@ -137,7 +138,7 @@ class Reads:
 
     async def refresh(self, key: Key) -> None:
         """Read the order list, unless that was done a moment ago."""
-        if _now() - self._list(key).own_at >= POLL:
+        if monotonic() - self._list(key).own_at >= POLL:
             await asyncio.shield(self._list(key).reading or self._begin_list(key))
 
     async def refresh_anew(self, key: Key) -> None:
@@ -150,11 +151,11 @@ class Reads:
 
     def told(self, key: Key) -> None:
         """An event of the account has come: its list is read less often for a while."""
-        self._list(key).events_until = _now() + EVENTS_SECONDS
+        self._list(key).events_until = monotonic() + EVENTS_SECONDS
 
     def _confirm(self, key: Key, activation: Activation) -> None:
         """Whoever goes on asking has no use for the code that a socket told: it may not be true."""
-        if activation.is_only_pushed and _now() - activation.tried_at >= PUSHED:
+        if activation.is_only_pushed and monotonic() - activation.tried_at >= PUSHED:
             self._begin_order(key, activation.order.id, Urgency.ORDER)
 
     async def _refresh(self, key: Key, activation: Activation) -> None:
@@ -162,7 +163,7 @@ class Reads:
         if activation.is_untouched and not await self._refresh_by_list(key, activation):
             return
         is_pushed = activation.is_pushed_since(activation.tried_at)
-        if _now() - activation.tried_at < (PUSHED if is_pushed else POLL):
+        if monotonic() - activation.tried_at < (PUSHED if is_pushed else POLL):
             reading = self._details.get((key, activation.order.id))
         else:
             reading = self._begin_order(key, activation.order.id, self._urgency(activation))
@@ -172,17 +173,17 @@ class Reads:
     def heard(self, hash: str) -> None:
         """Another replica has read the order list of the account of that hash."""
         if known := self._by_hash.get(hash):
-            known.heard_at = known.read_at = known.tried_at = _now()
+            known.heard_at = known.read_at = known.tried_at = monotonic()
             known.heard.set()
 
     async def _refresh_by_list(self, key: Key, activation: Activation) -> bool:
         """Whether the order itself has to be read, too."""
         known = self._list(key)
         interval = known.interval(activation)
-        if _now() - known.seen_at(activation) < interval:
+        if monotonic() - known.seen_at(activation) < interval:
             return False
         reading = known.reading or known.sharing
-        if reading is None and _now() - known.tried_at >= interval:
+        if reading is None and monotonic() - known.tried_at >= interval:
             reading = self._share(key, known)
         if reading:
             if not self._budget.has_room(key, Urgency.LIST):
@@ -236,7 +237,7 @@ class Reads:
             known.sharing = None
 
     async def _may_read(self, key: Key, known: Listing) -> bool:
-        known.tried_at = _now()
+        known.tried_at = monotonic()
         try:
             return await self._store.claim(f"list {key.upstream.hash}", known.pace)
         except StoreError:
@@ -244,7 +245,7 @@ class Reads:
 
     def _begin_list(self, key: Key, urgency: Urgency = Urgency.LIST) -> Reading:
         known = self._list(key)
-        known.tried_at = _now()
+        known.tried_at = monotonic()
         known.reading = self._task(self._read_list(key, known, urgency))
         return known.reading
 
@@ -258,7 +259,7 @@ class Reads:
     async def _read_list(self, key: Key, known: Listing, urgency: Urgency) -> None:
         try:
             await self._upstream.admit("orders", key, urgency)
-            known.tried_at = asked_at = _now()
+            known.tried_at = asked_at = monotonic()
             orders = await self._upstream.orders(key)
             await self._orders.listed(key, orders, asked_at)
         finally:
@@ -282,12 +283,12 @@ class Reads:
         try:
             since = activation.seen_at if activation else 0.0
             await self._upstream.admit("order", key, urgency, since)
-            asked_at = _now()
+            asked_at = monotonic()
             order = await self._upstream.order(key, order_id)
             await self._orders.detailed(key, order, asked_at)
         finally:
             if activation:
-                activation.tried_at = _now()
+                activation.tried_at = monotonic()
             if self._details.get((key, order_id)) is asyncio.current_task():
                 del self._details[key, order_id]
 
@@ -302,7 +303,3 @@ class Reads:
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

@@ -34,7 +34,7 @@ class Refused:
     detail: str = ""
 
 
-class Sent(NamedTuple):
+class Noted(NamedTuple):
     """A call of the upstream, without its key. `status` is 0 where no answer came."""
 
     call: str
@@ -45,7 +45,7 @@ class Sent(NamedTuple):
     seconds: float
 
 
-TRIAL: ContextVar[list[Sent] | None] = ContextVar("trial", default=None)
+TRIAL: ContextVar[list[Noted] | None] = ContextVar("trial", default=None)
 """Where a request is only tried: the calls of the upstream that it causes."""
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from proxy.codes import Codes
 from proxy.config import Config, ConfigError
 from proxy.legacy import answers
-from proxy.legacy.activation import Activation, code_of
+from proxy.legacy.activation import Activation
 from proxy.legacy.dialects import DIALECTS, Dialect
 from proxy.model import Sms
 from proxy.programs import Programs, secret_of
@@ -80,8 +80,8 @@ class Targets:
         known = self._codes.country_id(activation.order.country)
         country = self._default_country if known is None else known
         body = target.dialect.shapes.forward(activation, sms, country)
-        name = f"{activation.order.id}/{activation.nth(sms)}/{code_of(sms)}"
-        id, now = hashlib.blake2b(name.encode(), digest_size=16).hexdigest(), self._clock()
+        name = activation.name_of(sms).encode()
+        id, now = hashlib.blake2b(name, digest_size=16).hexdigest(), self._clock()
         return Forward(id, target.url, answers.json(body).body, now, now)
 
 

@@ -1,6 +1,5 @@
 """Takes in the upstream's signed events. They end where reads and sockets end: in `orders`."""
 
-import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -8,6 +7,7 @@ from dataclasses import replace
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from proxy.clock import monotonic
 from proxy.legacy.activation import Activation
 from proxy.model import Key
 from proxy.orders import Orders
@@ -107,7 +107,7 @@ class Webhooks:
     async def _told(self, key: Key, activation: Activation, event: Event) -> str:
         kind = await self._take_in(key, activation, event)
         if kind != "sms":
-            activation.hinted_at = asyncio.get_running_loop().time()
+            activation.hinted_at = monotonic()
         if key.secret:
             self._reads.told(key)
         return kind

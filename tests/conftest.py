@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
 
+from proxy.sandbox import create_sandbox
 from tests import postgres
 
 # 2026-03-01T12:00:00Z: what the fake clock shows when a test begins.
@@ -80,6 +82,12 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 def clock() -> Callable[[], float]:
     """The wall clock in seconds since the epoch, moved by the fake loop's timers alone."""
     return lambda: START + asyncio.get_event_loop().time()
+
+
+@pytest.fixture
+def sandbox(clock: Callable[[], float]) -> Starlette:
+    """The simulated upstream; no SMS comes by itself in it."""
+    return create_sandbox(clock=clock, sms_after=1e9)
 
 
 @pytest.fixture(scope="session")

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from proxy.app import PATHS, create_app
+from proxy.app import PATHS
 from proxy.errors import Problem
 from proxy.legacy.dialects import DIALECTS
 from proxy.legacy.request import MAX_BODY
-from tests.world import NOTHING_LEFT, PATH, Wire, World, a_world
+from tests.world import NOTHING_LEFT, PATH, a_life, a_world
 
 pytestmark = pytest.mark.anyio
 
@@ -204,9 +204,7 @@ async def test_ids_are_found_again_in_the_upstreams_list(clock):
     async with a_world(clock) as world:
         numbers = [await world.ask("action=getNumber&service=wa&country=16") for _ in range(5)]
         await world.sms("Your code is 1111")
-        restarted = create_app(NOTHING_LEFT, clock=clock, transport=Wire(world.sandbox))
-        async with restarted.router.lifespan_context(restarted):
-            world = World(restarted, world.sandbox)
+        async with a_life(clock, world.sandbox, NOTHING_LEFT) as world:
             ids = [number.split(":")[1] for number in numbers]
             said = [await world.ask(f"action=getStatus&id={id}") for id in ids]
     assert said == ["STATUS_WAIT_CODE"] * 4 + ["STATUS_OK:1111"]

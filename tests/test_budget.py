@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.actions import ACTIONS
-from proxy.app import create_app
 from proxy.config import Config, StoreConfig, UpstreamConfig
 from proxy.errors import Problem, ProblemError
 from proxy.model import Key
@@ -20,7 +19,7 @@ from proxy.upstream.budget import Budget
 from proxy.upstream.window import PACED, SHARES, UNPACED, Urgency, Window
 from tests.conftest import START, FakeTimeLoop
 from tests.judge import judge
-from tests.world import PATH, Wire, World, a_world
+from tests.world import PATH, a_life, a_world
 
 pytestmark = pytest.mark.anyio
 
@@ -752,9 +751,7 @@ async def test_nor_when_it_is_the_first_after_a_restart(clock, tmp_path):
     async with a_world(clock, store=url) as world:
         await spend_all(world)
     await asyncio.sleep(57)
-    app = create_app(Config(store=StoreConfig(url=url)), clock=clock, transport=Wire(world.sandbox))
-    async with app.router.lifespan_context(app):
-        world = World(app, world.sandbox)
+    async with a_life(clock, world.sandbox, Config(store=StoreConfig(url=url))) as world:
         assert await hung_up(world, NUMBER, seconds=2) == "ERROR_SQL"
         await asyncio.sleep(200)
         assert await world.requests("purchase") == 1
@@ -785,9 +782,7 @@ async def test_a_restart_does_not_refill_the_minute_end_to_end(clock, tmp_path):
     async with a_world(clock, store=url) as world:
         await spend_all(world)
     await asyncio.sleep(20)
-    app = create_app(Config(store=StoreConfig(url=url)), clock=clock, transport=Wire(world.sandbox))
-    async with app.router.lifespan_context(app):
-        restarted = World(app, world.sandbox)
+    async with a_life(clock, world.sandbox, Config(store=StoreConfig(url=url))) as restarted:
         assert await restarted.ask(NUMBER) == "ERROR_SQL"
         await asyncio.sleep(61 - now())
         await bought(restarted)

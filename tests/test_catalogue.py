@@ -1,17 +1,15 @@
 """What is for sale: how long it is remembered, served when old, swept, and known to be sold out."""
 
 import asyncio
-from contextlib import asynccontextmanager
 from itertools import pairwise
 
 import pytest
 from msgspec.json import encode
 
-from proxy.app import create_app
 from proxy.config import Catalog, Config, Prices, StoreConfig
-from proxy.store import Answer, open_store
+from proxy.store import CatalogueAnswer, open_store
 from tests.conftest import START
-from tests.world import Wire, World, a_world
+from tests.world import a_life, a_world
 
 pytestmark = pytest.mark.anyio
 
@@ -35,12 +33,9 @@ def kept(tmp_path):
     return f"sqlite:///{tmp_path}/store.db"
 
 
-@asynccontextmanager
-async def restarted(world, clock, url):
+def restarted(world, clock, url):
     """Another run on the same upstream and store; the run before has ended."""
-    app = create_app(Config(store=StoreConfig(url=url)), clock=clock, transport=Wire(world.sandbox))
-    async with app.router.lifespan_context(app):
-        yield World(app, world.sandbox)
+    return a_life(clock, world.sandbox, Config(store=StoreConfig(url=url)))
 
 
 async def how(world, query):
@@ -208,18 +203,18 @@ GOOD = encode([{"country": "GB", "cents": 77, "count": 3}])
 @pytest.mark.parametrize(
     "answer",
     [
-        Answer("prices/wa", START, b""),
-        Answer("prices/wa", START, b"\x00\xff\xfe"),
-        Answer("prices/wa", START, b'[{"country": "GB"'),
-        Answer("prices/wa", START, b'{"GB": 77}'),
-        Answer("prices/wa", START, b'[{"iso": "GB"}]'),
-        Answer("prices/wa", START, b"[[[[]]]]"),
-        Answer("prices/wa", START, "text, no bytes"),
-        Answer("prices/wa", "some day", GOOD),
-        Answer("services", START, b"null"),
-        Answer("markets", START, b'["GB"]'),
-        Answer("", START, b"{}"),
-        Answer("a name of another version", START, b'{"a": 1}'),
+        CatalogueAnswer("prices/wa", START, b""),
+        CatalogueAnswer("prices/wa", START, b"\x00\xff\xfe"),
+        CatalogueAnswer("prices/wa", START, b'[{"country": "GB"'),
+        CatalogueAnswer("prices/wa", START, b'{"GB": 77}'),
+        CatalogueAnswer("prices/wa", START, b'[{"iso": "GB"}]'),
+        CatalogueAnswer("prices/wa", START, b"[[[[]]]]"),
+        CatalogueAnswer("prices/wa", START, "text, no bytes"),
+        CatalogueAnswer("prices/wa", "some day", GOOD),
+        CatalogueAnswer("services", START, b"null"),
+        CatalogueAnswer("markets", START, b'["GB"]'),
+        CatalogueAnswer("", START, b"{}"),
+        CatalogueAnswer("a name of another version", START, b'{"a": 1}'),
     ],
     ids=lambda answer: f"{answer.name}: {answer.body!r}"[:40],
 )
@@ -228,7 +223,7 @@ async def test_answers_that_cannot_be_read_are_forgotten_and_the_others_are_kept
 ):
     store = open_store(kept)
     store.remember(answer)
-    store.remember(Answer("prices/tg", START, GOOD))
+    store.remember(CatalogueAnswer("prices/tg", START, GOOD))
     await store.close()
     async with a_world(clock, store=kept) as world:
         assert await how(world, OF_ONE) == "MISS"

@@ -28,7 +28,7 @@ class Book:
             raise error
         before = list(self.lines)
         try:
-            return [wish.write(self.lines) for wish in batch]
+            return [write.run(self.lines) for write in batch]
         except BaseException:
             self.lines[:] = before
             raise

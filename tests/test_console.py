@@ -21,7 +21,7 @@ from proxy.console.rows import STORY
 from proxy.errors import Problem
 from proxy.model import Key, Order
 from tests.process import COMMAND, NOTHING_LEFT, a_process, run
-from tests.world import PATH, Wire, a_world
+from tests.world import BUY, PATH, Wire, a_world, an_orphan
 
 pytestmark = pytest.mark.anyio
 
@@ -29,7 +29,6 @@ PROXY = Path(__file__).parent.parent / "proxy"
 FILES = sorted((PROXY / "console").glob("*.*"))
 TOKEN = "a-token-of-the-operator"
 API = "/console/api/v1"
-BUY = "action=getNumber&service=wa&country=16"
 OWN = {"X-Console": "1"}
 HOSTILE = "<img src=x onerror=alert(1)>\"'</script><script>alert(2)</script>\u2028{{7*7}} code 4711"
 
@@ -326,13 +325,6 @@ async def test_a_hurried_cancel_that_is_too_early_is_kept(world, console):
     assert "EARLY_CANCEL" in promise["failed"]
     await asyncio.sleep(130)
     assert (await summary(console))["promises"] == []
-
-
-async def an_orphan(world):
-    await world.steer("faults", {"kind": "cdn", "call": "purchase", "when": "after"})
-    await world.steer("faults", {"kind": "cdn", "call": "orders"})
-    assert await world.ask(BUY) == "ERROR_SQL"
-    await asyncio.sleep(15)
 
 
 async def test_an_orphan_can_be_given_back_at_once(world, console):

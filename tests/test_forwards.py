@@ -11,12 +11,11 @@ import pytest
 from proxy.config import ForwardConfig, ProgramConfig, UpstreamConfig, WebhooksConfig
 from proxy.forwards import LONGEST_ANSWER, PATIENCE, PAUSES
 from tests.conftest import START
-from tests.world import a_proxy, a_world
+from tests.world import BUY, a_proxy, a_world
 
 pytestmark = pytest.mark.anyio
 
 URL, OTHER = "http://one.example/sms", "http://two.example/sms"
-BUY = "action=getNumber&service=wa&country=16"
 TEXT, GOT = "Your code is 1111", "STATUS_OK:1111"
 
 

@@ -8,13 +8,14 @@ import pytest
 PROXY = Path(__file__).parent.parent / "proxy"
 FILES = sorted(PROXY.rglob("*.py"))
 
-FOUNDATION = {"errors", "model", "sheet", "tally"}
+FOUNDATION = {"clock", "errors", "model", "sheet", "tally"}
 ROOMS = {"legacy", "upstream", "codes", "sandbox"}
 
 IO = {"upstream", "store"}
 
 # What each room may import beside itself and the foundation. Data flows down this list.
 MAY_IMPORT = {
+    "clock": set(),
     "errors": set(),
     "model": set(),
     "sheet": set(),
@@ -42,7 +43,7 @@ MAY_IMPORT = {
     "subscriptions": {"webhooks", "config", "programs", "logs"} | IO,
     "cancels": {"reads", "orders", "legacy"} | IO,
     "programs": {"config", "codes", "upstream"},
-    "purchase": {"legacy", "store"},
+    "purchase": {"codes", "legacy", "store"},
     "adoption": {"purchase", "orders", "legacy"} | IO,
     "journal": {"adoption", "purchase", "reads", "orders", "cancels", "legacy"} | IO,
     "takeover": {"purchase", "orders", "journal", "cancels"} | IO,
@@ -55,6 +56,7 @@ MAY_IMPORT = {
         "reads",
         "pushes",
         "orders",
+        "purchase",
         "purchases",
         "journal",
         "cancels",
@@ -80,18 +82,27 @@ MAY_IMPORT = {
         "purchase",
     }
     | IO,
+    "lifespan": {
+        "actions",
+        "console",
+        "forwards",
+        "lookout",
+        "readiness",
+        "replicas",
+        "retention",
+        "subscriptions",
+    },
     "app": {
         "ceilings",
         "targets",
         "forwards",
-        "lookout",
         "webhooks",
         "subscriptions",
         "console",
+        "lifespan",
         "logs",
         "programs",
         "readiness",
-        "retention",
         "replicas",
         "gauges",
         "takeover",
@@ -119,8 +130,8 @@ MAY_IMPORT = {
     | IO,
     "commands": {"app", "server", "config", "tables", "programs", "columns"}
     | IO
-    | {"lookup", "explain", "doctor", "health", "targets", "subscriptions"},
-    "cli": {"commands", "app", "server", "sandbox", "logs", "store", "ledger"} | {"programs"},
+    | {"lookup", "explain", "doctor", "health", "ledger", "targets", "subscriptions"},
+    "cli": {"commands", "app", "server", "sandbox", "logs", "health"},
     "__main__": {"cli"},
 }
 

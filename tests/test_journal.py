@@ -1,37 +1,24 @@
 """What survives a restart, a lost store and a neighbour on the same key."""
 
 import asyncio
-from contextlib import asynccontextmanager
 
 import httpx
 import pytest
 
-from proxy.app import create_app
 from proxy.config import Config, StoreConfig
-from proxy.sandbox import create_sandbox
 from proxy.store import StoreError
-from tests.world import NEVER, Wire, World
+from tests.world import BUY, Wire, a_life, an_orphan
 
 pytestmark = pytest.mark.anyio
-
-BUY = "action=getNumber&service=wa&country=16"
-
-
-@pytest.fixture
-def sandbox(clock):
-    return create_sandbox(clock=clock, sms_after=NEVER)
 
 
 @pytest.fixture
 def run(clock, sandbox, tmp_path):
     """Runs a proxy on the one sandbox and the one store."""
 
-    @asynccontextmanager
-    async def run(path=tmp_path / "store.db", **config):
+    def run(path=tmp_path / "store.db", **config):
         config = Config(store=StoreConfig(url=f"sqlite:///{path}"), **config)
-        app = create_app(config, clock=clock, transport=Wire(sandbox))
-        async with app.router.lifespan_context(app):
-            yield World(app, sandbox)
+        return a_life(clock, sandbox, config)
 
     return run
 
@@ -94,10 +81,7 @@ async def test_a_paid_order_that_nobody_was_told_about_survives_a_restart(run):
 
 async def test_an_orphan_is_refunded_by_the_next_run(run):
     async with run() as world:
-        await world.steer("faults", {"kind": "cdn", "call": "purchase", "when": "after"})
-        await world.steer("faults", {"kind": "cdn", "call": "orders"})
-        assert await world.ask(BUY) == "ERROR_SQL"
-        await asyncio.sleep(15)
+        await an_orphan(world)
         assert await balance(world) == "ACCESS_BALANCE:99.10"
     async with run() as world:
         await asyncio.sleep(310)
@@ -193,10 +177,7 @@ async def test_the_order_of_a_purchase_under_way_is_not_adopted_for_another(run)
 
 async def test_an_orphan_stays_in_sight_when_the_look_at_it_is_refused(run):
     async with run() as world:
-        await world.steer("faults", {"kind": "cdn", "call": "purchase", "when": "after"})
-        await world.steer("faults", {"kind": "cdn", "call": "orders"})
-        assert await world.ask(BUY) == "ERROR_SQL"
-        await asyncio.sleep(15)
+        await an_orphan(world)
         refused = {"kind": "status", "status": 401, "body": {"error": "x"}, "call": "orders"}
         await world.steer("faults", refused)
         assert await world.ask(BUY) == "BAD_KEY"

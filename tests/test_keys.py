@@ -9,16 +9,14 @@ from contextlib import asynccontextmanager, closing
 import httpx
 import pytest
 
-from proxy.app import create_app
 from proxy.config import CapsConfig, Config, ProgramConfig, StoreConfig, UpstreamConfig
 from proxy.errors import ProblemError
-from proxy.sandbox import create_sandbox
-from proxy.upstream.window import WINDOW, Spent, Urgency, Window
-from tests.world import NEVER, PATH, Wire, World
+from proxy.model import WINDOW
+from proxy.upstream.window import Spent, Urgency, Window
+from tests.world import BUY, PATH, Wire, a_life
 
 pytestmark = pytest.mark.anyio
 
-BUY = "action=getNumber&service=wa&country=16"
 BALANCE = "action=getBalance"
 NOON_TO_MIDNIGHT, DAY = 12 * 3600, 86_400
 BROKEN = {"call": "purchase", "kind": "broken", "when": "after"}
@@ -39,11 +37,6 @@ class Listening(Wire):
 
 
 @pytest.fixture
-def sandbox(clock):
-    return create_sandbox(clock=clock, sms_after=NEVER)
-
-
-@pytest.fixture
 def run(clock, sandbox, tmp_path):
     """Runs a proxy on the one sandbox and, where no other is named, the one store."""
 
@@ -53,9 +46,8 @@ def run(clock, sandbox, tmp_path):
         store = StoreConfig(url=f"sqlite:///{path}", retention=kept)
         config = Config(keys=keys or {}, upstream=upstream, store=store, **config)
         used = []
-        app = create_app(config, clock=clock, transport=Listening(sandbox, used))
-        async with app.router.lifespan_context(app):
-            world = World(app, sandbox)
+        listening = Listening(sandbox, used)
+        async with a_life(clock, sandbox, config, transport=listening) as world:
             world.used = used
             yield world
 

@@ -1,23 +1,19 @@
 """When the upstream is read: on demand, once for all who ask, within the budget; without push."""
 
 import asyncio
-from contextlib import asynccontextmanager
 from itertools import pairwise
 
 import httpx
 import pytest
 
-from proxy.app import create_app
 from proxy.config import Config, StoreConfig, UpstreamConfig
 from proxy.legacy.activation import candidates
 from proxy.reads import FASTEST, SLOWEST
-from proxy.sandbox import create_sandbox
 from tests.sockets import sockets_to
-from tests.world import NEVER, Wire, World, a_world
+from tests.world import BUY, Wire, a_life, a_world
 
 pytestmark = pytest.mark.anyio
 
-BUY = "action=getNumber&service=wa&country=16"
 WAITING = "STATUS_WAIT_CODE"
 
 
@@ -381,18 +377,13 @@ async def test_an_end_made_elsewhere_is_seen_within_ten_seconds_and_a_poll(clock
 
 
 @pytest.fixture
-def run(clock, tmp_path):
+def run(clock, sandbox, tmp_path):
     """Runs a proxy on the one sandbox and the one store."""
-    sandbox = create_sandbox(clock=clock, sms_after=NEVER)
 
-    @asynccontextmanager
-    async def run(**upstream):
+    def run(**upstream):
         store = StoreConfig(url=f"sqlite:///{tmp_path / 'store.db'}")
         config = Config(store=store, upstream=UpstreamConfig(**upstream))
-        transport, connect = Wire(sandbox), sockets_to(sandbox)
-        app = create_app(config, clock=clock, transport=transport, connect=connect)
-        async with app.router.lifespan_context(app):
-            yield World(app, sandbox)
+        return a_life(clock, sandbox, config, connect=sockets_to(sandbox))
 
     return run
 

@@ -99,13 +99,20 @@ def test_one_is_killed_under_load_and_the_other_loses_no_money_and_no_number(tmp
         pair.a.start()
 
 
-def test_postgres_is_killed_under_load_and_no_money_and_no_number_is_lost(tmp_path):
+@contextmanager
+def a_server_of_their_own(tmp_path, hold, **settings):
+    """A PostgreSQL that can be stopped, the upstream, and two replicas on both."""
     with (
         postgres.a_server() as server,
         postgres.a_database(server.url()) as database,
-        an_upstream(tmp_path, hold=1) as upstream,
-        a_pair(tmp_path, upstream, database, **HASTY) as pair,
+        an_upstream(tmp_path, hold=hold) as upstream,
+        a_pair(tmp_path, upstream, database, **settings) as pair,
     ):
+        yield server, upstream, pair
+
+
+def test_postgres_is_killed_under_load_and_no_money_and_no_number_is_lost(tmp_path):
+    with a_server_of_their_own(tmp_path, hold=1, **HASTY) as (server, upstream, pair):
         pair.is_sticky = True
         with a_load(pair, upstream) as load:
             for life in range(5):
@@ -147,12 +154,7 @@ def test_each_sms_is_told_to_a_target_once_by_both_and_by_the_other_if_one_is_ki
 
 
 def test_while_postgres_is_away_status_goes_on_and_nothing_is_bought(tmp_path):
-    with (
-        postgres.a_server() as server,
-        postgres.a_database(server.url()) as database,
-        an_upstream(tmp_path, hold=3) as upstream,
-        a_pair(tmp_path, upstream, database) as pair,
-    ):
+    with a_server_of_their_own(tmp_path, hold=3) as (server, upstream, pair):
         id = bought(pair.a.ask("action=getNumber&service=wa", "key", DAISY))
         kept = bought(pair.a.ask(NUMBER, "key"))
         assert status(pair.b, kept) == "STATUS_WAIT_CODE"

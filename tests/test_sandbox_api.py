@@ -73,19 +73,20 @@ class Bench:
         await self.steer("clock", seconds=seconds)
 
 
-@pytest.fixture
-async def bench(clock: Callable[[], float]) -> AsyncIterator[Bench]:
-    bench = Bench(clock, switches=NO_LIMIT)
-    async with bench.http:
-        yield bench
+def bench_with(**options: Any) -> Any:
+    """A fixture: a bench with these."""
+
+    @pytest.fixture
+    async def bench(clock: Callable[[], float]) -> AsyncIterator[Bench]:
+        bench = Bench(clock, **options)
+        async with bench.http:
+            yield bench
+
+    return bench
 
 
-@pytest.fixture
-async def quiet(clock: Callable[[], float]) -> AsyncIterator[Bench]:
-    """No SMS comes of itself."""
-    bench = Bench(clock, switches=NO_LIMIT, sms_after=NEVER)
-    async with bench.http:
-        yield bench
+bench = bench_with(switches=NO_LIMIT)
+quiet = bench_with(switches=NO_LIMIT, sms_after=NEVER)
 
 
 async def test_a_purchase_answers_with_the_fields_seen_live(bench: Bench) -> None:

@@ -1,23 +1,18 @@
 """What the simulated upstream has for sale: services, countries, prices, stock and numbers."""
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import pytest
 
 from proxy.codes import Codes
 from proxy.sandbox.catalogue import SEEN_LIVE
 from proxy.tables import load_codes
-from tests.test_sandbox_api import NO_LIMIT, Bench
+from tests.test_sandbox_api import NO_LIMIT, Bench, bench_with
 
 pytestmark = pytest.mark.anyio
 
-
-@pytest.fixture
-async def bench(clock: Callable[[], float]) -> AsyncIterator[Bench]:
-    bench = Bench(clock, switches=NO_LIMIT)
-    async with bench.http:
-        yield bench
+bench = bench_with(switches=NO_LIMIT)
 
 
 @pytest.fixture(scope="module")

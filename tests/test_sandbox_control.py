@@ -1,23 +1,17 @@
 """The sandbox's control API: what people and tests do to the world, and what they can read."""
 
-from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
 from proxy.sandbox.control import CONTROLS
-from tests.test_sandbox_api import NEVER, Bench
+from tests.test_sandbox_api import NEVER, Bench, bench_with
 
 pytestmark = pytest.mark.anyio
 
+bench = bench_with(sms_after=NEVER)
+
 START = 1_772_366_400
-
-
-@pytest.fixture
-async def bench(clock: Callable[[], float]) -> AsyncIterator[Bench]:
-    bench = Bench(clock, sms_after=NEVER)
-    async with bench.http:
-        yield bench
 
 
 async def test_an_sms_is_sent_to_an_order(bench: Bench) -> None:

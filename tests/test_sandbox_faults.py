@@ -1,7 +1,7 @@
 """Every fault of the sandbox, before and after the charge, as a client sees it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -9,16 +9,11 @@ import pytest
 
 from proxy.sandbox import Switches
 from proxy.sandbox.faults import KINDS
-from tests.test_sandbox_api import NEVER, Bench
+from tests.test_sandbox_api import NEVER, Bench, bench_with
 
 pytestmark = pytest.mark.anyio
 
-
-@pytest.fixture
-async def bench(clock: Callable[[], float]) -> AsyncIterator[Bench]:
-    bench = Bench(clock, sms_after=NEVER)
-    async with bench.http:
-        yield bench
+bench = bench_with(sms_after=NEVER)
 
 
 async def purchase(bench: Bench) -> httpx.Response:

@@ -2,7 +2,7 @@
 
 import json
 from asyncio import timeout
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -11,17 +11,12 @@ from websockets.exceptions import ConnectionClosedError
 
 from proxy.sandbox import Switches
 from tests.sockets import sockets_to
-from tests.test_sandbox_api import NEVER, NO_LIMIT, Bench
+from tests.test_sandbox_api import NEVER, NO_LIMIT, Bench, bench_with
 from tests.test_sandbox_connect import end_of
 
 pytestmark = pytest.mark.anyio
 
-
-@pytest.fixture
-async def bench(clock: Callable[[], float]) -> AsyncIterator[Bench]:
-    bench = Bench(clock, switches=NO_LIMIT, sms_after=NEVER)
-    async with bench.http:
-        yield bench
+bench = bench_with(switches=NO_LIMIT, sms_after=NEVER)
 
 
 def watch(bench: Bench, order: Any) -> Any:

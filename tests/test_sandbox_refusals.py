@@ -1,22 +1,17 @@
 """What the simulated upstream refuses: wrong wishes, other people's orders, too many requests."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
 from proxy.sandbox import Switches
-from tests.test_sandbox_api import NO_LIMIT, Bench
+from tests.test_sandbox_api import NO_LIMIT, Bench, bench_with
 
 pytestmark = pytest.mark.anyio
 
-
-@pytest.fixture
-async def bench(clock: Callable[[], float]) -> AsyncIterator[Bench]:
-    bench = Bench(clock, switches=NO_LIMIT)
-    async with bench.http:
-        yield bench
+bench = bench_with(switches=NO_LIMIT)
 
 
 @pytest.mark.parametrize(

@@ -1,29 +1,21 @@
 """Webhooks that fail come again, rest after too many failures, and end with the sandbox."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from proxy.sandbox.beside import beside
+from tests import test_sandbox_webhooks as hooks
 from tests.test_sandbox_api import NEVER, Bench
-from tests.test_sandbox_webhooks import Door, a_bench, a_moment, fire, rows, sms, subscribe
+from tests.test_sandbox_webhooks import Door, a_moment, fire, rows, sms, subscribe
 
 pytestmark = pytest.mark.anyio
 
 HOUR = 3600
 
-
-@pytest.fixture
-def door(clock: Callable[[], float]) -> Door:
-    return Door(clock)
-
-
-@pytest.fixture
-async def bench(clock: Callable[[], float], door: Door) -> AsyncIterator[Bench]:
-    async with a_bench(clock, door) as bench:
-        yield bench
+door, bench = hooks.door, hooks.bench
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """The scenarios by service code, and the page that tells people of them."""
 
 import re
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -11,18 +10,13 @@ from proxy.sandbox.control import CONTROLS
 from proxy.sandbox.faults import KINDS
 from proxy.sandbox.scenarios import SCENARIOS
 from proxy.sandbox.switches import known_switches
-from tests.test_sandbox_api import Bench
+from tests.test_sandbox_api import Bench, bench_with
 
 pytestmark = pytest.mark.anyio
 
+bench = bench_with(sms_after=2)
+
 PAGE = Path(__file__).parent.parent / "docs" / "sandbox.md"
-
-
-@pytest.fixture
-async def bench(clock: Callable[[], float]) -> AsyncIterator[Bench]:
-    bench = Bench(clock, sms_after=2)
-    async with bench.http:
-        yield bench
 
 
 @pytest.mark.parametrize(

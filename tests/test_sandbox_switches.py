@@ -1,7 +1,7 @@
 """Every switch of the sandbox, in every position, as a client sees it."""
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -9,18 +9,13 @@ import pytest
 
 from proxy.sandbox import Switches, create_sandbox
 from proxy.sandbox.switches import known_switches
-from tests.test_sandbox_api import NEVER, NO_LIMIT, Bench
+from tests.test_sandbox_api import NEVER, NO_LIMIT, Bench, bench_with
 
 pytestmark = pytest.mark.anyio
 
+bench = bench_with(switches=NO_LIMIT, sms_after=NEVER)
+
 START = "2026-03-01T12:00:00Z"
-
-
-@pytest.fixture
-async def bench(clock: Callable[[], float]) -> AsyncIterator[Bench]:
-    bench = Bench(clock, switches=NO_LIMIT, sms_after=NEVER)
-    async with bench.http:
-        yield bench
 
 
 async def bought(bench: Bench, field: str) -> Any:

@@ -2,20 +2,19 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
 from proxy.sandbox import Switches
 from proxy.sandbox.switches import known_switches
+from tests import test_sandbox_webhooks as hooks
 from tests.test_sandbox_api import Bench
 from tests.test_sandbox_webhooks import (
     DOCUMENTED,
     HOOK,
     Door,
     Letter,
-    a_bench,
     a_moment,
     fire,
     rows,
@@ -28,16 +27,7 @@ pytestmark = pytest.mark.anyio
 
 HOUR = 3600
 
-
-@pytest.fixture
-def door(clock: Callable[[], float]) -> Door:
-    return Door(clock)
-
-
-@pytest.fixture
-async def bench(clock: Callable[[], float], door: Door) -> AsyncIterator[Bench]:
-    async with a_bench(clock, door) as bench:
-        yield bench
+door, bench = hooks.door, hooks.bench
 
 
 # Test events and control.

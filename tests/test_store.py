@@ -11,7 +11,7 @@ import pytest
 
 from proxy.model import Key, Order, OrderState, Sms
 from proxy.store import (
-    Answer,
+    CatalogueAnswer,
     Entry,
     Forward,
     Kept,
@@ -239,7 +239,7 @@ async def test_a_file_of_the_first_version_is_brought_up_to_date_and_loses_nothi
         assert await store.owed() == [OWED]
         assert await store.ledger() == [Entry(100.0, "hash", "o-1", "charge", -90, "wa/GB")]
         store.spend("hash", 1.0)
-        store.remember(Answer("services", 1.0, b"[]"))
+        store.remember(CatalogueAnswer("services", 1.0, b"[]"))
         await store.close()
         assert version(path) == len(STEPS)
 
@@ -284,7 +284,7 @@ async def test_what_was_spent_long_ago_goes_with_the_next_request_of_the_key(sto
 async def test_what_was_spent_and_answered_goes_when_it_is_old(store):
     for at in (1.0, 1000.0):
         store.spend("hash", at)
-        store.remember(Answer(f"answer of {at:.0f}", at, b""))
+        store.remember(CatalogueAnswer(f"answer of {at:.0f}", at, b""))
         await store.keep()
     await store.forget(before=1000.0)
     assert await store.requests("hash", since=0.0) == [1000.0]
@@ -292,13 +292,16 @@ async def test_what_was_spent_and_answered_goes_when_it_is_old(store):
 
 
 async def test_the_last_answer_of_a_name_is_remembered_with_its_time(address):
-    answers = [Answer("services", 1.0, b"[1]"), Answer("prices/wa", 2.0, b"\x00\xff")]
+    answers = [
+        CatalogueAnswer("services", 1.0, b"[1]"),
+        CatalogueAnswer("prices/wa", 2.0, b"\x00\xff"),
+    ]
     store = opened(address)
-    for answer in (*answers, Answer("services", 3.0, b"[2]")):
+    for answer in (*answers, CatalogueAnswer("services", 3.0, b"[2]")):
         store.remember(answer)
     store = await reopened(store, address)
     found = sorted(await store.answers(), key=lambda answer: answer.at)
-    assert found == [answers[1], Answer("services", 3.0, b"[2]")]
+    assert found == [answers[1], CatalogueAnswer("services", 3.0, b"[2]")]
     await store.close()
 
 
@@ -307,7 +310,7 @@ async def test_nobody_waits_for_a_note_that_cannot_be_written_but_it_is_told(sto
     store._db.executescript("drop table spent; drop table answers;")
     store.spend("hash", 1.0)
     await asyncio.sleep(1)
-    store.remember(Answer("services", 1.0, b"[]"))
+    store.remember(CatalogueAnswer("services", 1.0, b"[]"))
     await asyncio.sleep(1)
     assert caplog.text.count("not written: no such table") == 2
     with pytest.raises(StoreError):
@@ -320,7 +323,7 @@ async def test_nobody_waits_for_a_note_that_cannot_be_written_but_it_is_told(sto
 async def test_a_note_that_cannot_be_written_takes_no_money_with_it(store):
     store._db.executescript("drop table spent; drop table answers;")
     store.spend("hash", 1.0)
-    store.remember(Answer("services", 1.0, b"[]"))
+    store.remember(CatalogueAnswer("services", 1.0, b"[]"))
     await store.owe(OWED)
     assert await store.owed() == [OWED]
 
@@ -377,7 +380,7 @@ async def test_a_key_is_not_among_what_was_spent(store, path):
 
 
 async def test_all_goes_to_another_store_and_is_owed_there(address, tmp_path):
-    answer, entry = Answer("services", 1.0, b"[]"), Entry(1.0, "hash", "o-1", "quote", 90)
+    answer, entry = CatalogueAnswer("services", 1.0, b"[]"), Entry(1.0, "hash", "o-1", "quote", 90)
     source, target = opened(f"sqlite:///{tmp_path}/source.db"), opened(address)
     others = [replace(KEPT, key=f"other {n}") for n in range(3)]
     await source.keep(KEPT, *others)

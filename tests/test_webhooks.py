@@ -13,12 +13,11 @@ from proxy.model import Key
 from proxy.reads import EVENTS_SECONDS, PUSHED
 from proxy.webhooks import MAX_BODY, PATH, REPEAT_SECONDS
 from tests.conftest import START
-from tests.world import a_proxy, a_world
+from tests.world import BUY, a_proxy, a_world
 
 pytestmark = pytest.mark.anyio
 
 SECRET, OTHER = "whsec_planted_one", "whsec_planted_two"
-BUY = "action=getNumber&service=wa&country=16"
 WAITING, GOT = "STATUS_WAIT_CODE", "STATUS_OK:1111"
 TEXT = "Your code is 1111"
 

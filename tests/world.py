@@ -17,6 +17,7 @@ from proxy.tables import load_codes
 from tests.sockets import sockets_to
 
 PATH = "/stubs/handler_api.php"
+BUY = "action=getNumber&service=wa&country=16"
 NEVER = 1e9
 SERVICES = load_codes().services
 NOTHING_LEFT = Config(store=StoreConfig(url="sqlite://"))
@@ -65,9 +66,9 @@ class Targets:
 class World:
     """`ask` speaks to the proxy as a legacy client does, `steer` to the sandbox's control."""
 
-    def __init__(self, app: Starlette, sandbox: Starlette, targets: Targets | None = None) -> None:
+    def __init__(self, app: Starlette, sandbox: Starlette) -> None:
         self.app, self.sandbox = app, sandbox
-        self.targets = targets or Targets(lambda: 0.0)
+        self.targets = Targets(lambda: 0.0)
         self.dialect = ""
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://p")
         self._control = httpx.AsyncClient(transport=Wire(sandbox), base_url="http://s")
@@ -99,6 +100,14 @@ class World:
         await self.steer("sms", wish)
 
 
+async def an_orphan(world: World) -> None:
+    """A number that is paid, and that nobody was told of."""
+    await world.steer("faults", {"kind": "cdn", "call": "purchase", "when": "after"})
+    await world.steer("faults", {"kind": "cdn", "call": "orders"})
+    assert await world.ask(BUY) == "ERROR_SQL"
+    await asyncio.sleep(15)
+
+
 @asynccontextmanager
 async def a_world(clock: Callable[[], float], **config: Any) -> AsyncIterator[World]:
     """No SMS comes by itself in it."""
@@ -113,17 +122,22 @@ async def a_world(clock: Callable[[], float], **config: Any) -> AsyncIterator[Wo
 async def a_proxy(
     clock: Callable[[], float], sandbox: Starlette, **config: Any
 ) -> AsyncIterator[World]:
-    """One life of the proxy on a sandbox."""
+    """One life of the proxy on a sandbox, with its sockets and the targets of forwards."""
     targets, store = Targets(clock), StoreConfig(url=config.pop("store", "sqlite://"))
-    app = create_app(
-        Config(store=store, **config),
-        clock=clock,
-        transport=Wire(sandbox),
-        connect=sockets_to(sandbox),
-        outward=httpx.MockTransport(targets),
-    )
+    network = {"connect": sockets_to(sandbox), "outward": httpx.MockTransport(targets)}
+    async with a_life(clock, sandbox, Config(store=store, **config), **network) as world:
+        world.targets = targets
+        yield world
+
+
+@asynccontextmanager
+async def a_life(
+    clock: Callable[[], float], sandbox: Starlette, config: Config, **network: Any
+) -> AsyncIterator[World]:
+    """One life of the proxy as it is configured, on a sandbox; `network` is for create_app."""
+    app = create_app(config, clock=clock, **({"transport": Wire(sandbox)} | network))
     async with app.router.lifespan_context(app):
-        yield World(app, sandbox, targets)
+        yield World(app, sandbox)
 
 
 def post_to(apps: list[Starlette]) -> Post:

@@ -88,6 +88,12 @@ class Call:
     def key(self) -> Key:
         return self.program.key
 
+    @property
+    def defers_cancel(self) -> bool:
+        """An early cancel is promised, not refused: as configured, else as the dialect does."""
+        configured = self.house.defers_cancel
+        return self.dialect.defers_cancel if configured is None else configured
+
     def service(self) -> str:
         """The upstream code of the service that is asked for."""
         text = self.request.text("service")

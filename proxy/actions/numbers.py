@@ -15,6 +15,7 @@ from proxy.legacy.answers import Answer
 from proxy.legacy.request import Request
 from proxy.legacy.status import Phase
 from proxy.programs import sha256
+from proxy.purchase import Wanted
 
 log = logging.getLogger(__name__)
 
@@ -75,12 +76,17 @@ def _handed_out(call: Call, view: View) -> Answer:
 
 async def _bought(call: Call) -> View:
     service, country, cap = wished(call)
-    caps, code = call.program.caps, call.request.text("service")
-    wish = _wish(call.request.text("orderId"))
+    wanted = Wanted(
+        key=call.key,
+        code=call.request.text("service"),
+        service=service,
+        country=country,
+        caps=call.program.caps,
+        cap=cap,
+        wish=_wish(call.request.text("orderId")),
+    )
     with call.client.watched() as gone:
-        activation = await call.house.purchases.buy(
-            call.key, caps, code, service, country, cap, wish, gone
-        )
+        activation = await call.house.purchases.buy(wanted, gone)
     return call.view(activation)
 
 

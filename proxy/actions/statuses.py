@@ -101,9 +101,7 @@ async def _carried_out(call: Call, wish: int | None) -> Step:
         case Act.RETRY:
             await _ask_again(call, activation)
         case Act.CANCEL:
-            configured = call.house.defers_cancel
-            defer = call.dialect.defers_cancel if configured is None else configured
-            await call.house.cancels.cancel(call.key, activation, defer=defer)
+            await call.house.cancels.cancel(call.key, activation, defer=call.defers_cancel)
         case Act.NOTHING:
             pass
     return step

@@ -13,7 +13,7 @@ from proxy.console.balances import Balances
 from proxy.console.rows import Rows, messages
 from proxy.console.stream import Streams
 from proxy.console.summary import Summary, is_orphan
-from proxy.console.trial import Wish, tried
+from proxy.console.trial import Trial, tried
 from proxy.errors import ProblemError
 from proxy.legacy.dialects import DIALECTS
 from proxy.logs import Secrets
@@ -131,10 +131,10 @@ class Api:
     async def trial(self, request: Request) -> Response:
         """Answers once the proxy has, with whatever it said."""
         try:
-            wish = msgspec.json.decode(await _body(request), type=Wish)
+            trial = msgspec.json.decode(await _body(request), type=Trial)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return _problem(400, str(error))
-        return _json(await tried(self._protocol, wish, request.scope, self._secrets))
+        return _json(await tried(self._protocol, trial, request.scope, self._secrets))
 
     async def refresh(self, request: Request) -> Response:
         await self._balances.refresh(at_once=True)

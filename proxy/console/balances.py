@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from proxy.actions import House
+from proxy.clock import monotonic
 from proxy.errors import ProblemError
 from proxy.model import Key
 from proxy.upstream.window import Urgency
@@ -38,14 +39,14 @@ class Balances:
             if at_once:
                 self._house.balances.drop(account)
             if at_once or self._is_due(account):
-                self._tried_at[account] = _now()
+                self._tried_at[account] = monotonic()
                 await self._read(account)
 
     def _is_due(self, account: Key) -> bool:
         is_known = self._house.balances.peek(account) is not None
         wait = EVERY_SECONDS if is_known else AFTER_SECONDS
         has_room = self._house.budget.has_room(account, Urgency.TURN)
-        return has_room and _now() - self._tried_at.get(account, float("-inf")) >= wait
+        return has_room and monotonic() - self._tried_at.get(account, float("-inf")) >= wait
 
     async def _read(self, account: Key) -> None:
         upstream = self._house.upstream
@@ -54,7 +55,3 @@ class Balances:
         except ProblemError:
             # A key that is refused, or a time without an upstream: its programs hear of it.
             return
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
+from proxy.clock import monotonic
 from proxy.console.rows import Place, Rows, Sight, name
 from proxy.console.summary import Summary
 
@@ -50,19 +51,19 @@ class Streams:
 
     async def _events(self) -> AsyncIterator[bytes]:
         seen: dict[Place, Sight] = {}
-        before, sent_at = b"", _now()
+        before, sent_at = b"", monotonic()
         yield b"retry: 1000\n\n"
         while not self._stopped.is_set():
             changed, gone = self._look(seen)
             if changed or gone or not before:
                 body = {"now": self._now(), "changed": changed, "gone": gone}
                 yield _event("activations", msgspec.json.encode(body))
-                sent_at = _now()
+                sent_at = monotonic()
             summary = msgspec.json.encode(await self._summary.row())
-            if summary != before or _now() - sent_at > ALIVE_SECONDS:
+            if summary != before or monotonic() - sent_at > ALIVE_SECONDS:
                 # With the time, so that the page's clock is right.
                 yield _event("summary", b'{"now":%.3f,%s' % (self._now(), summary[1:]))
-                before, sent_at = summary, _now()
+                before, sent_at = summary, monotonic()
             try:
                 async with asyncio.timeout(EVERY_SECONDS):
                     await self._stopped.wait()
@@ -86,7 +87,3 @@ class Streams:
 def _event(kind: str, data: bytes) -> bytes:
     # JSON has no line break outside of its texts, and none unescaped in them.
     return b"event: %s\ndata: %s\n\n" % (kind.encode(), data)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

@@ -1,6 +1,5 @@
 """What is so at the moment, beside the activations: money, budget, sockets, what is owed."""
 
-import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
@@ -8,12 +7,14 @@ from collections.abc import Callable
 from proxy import __version__
 from proxy.actions import House
 from proxy.cancels import Promise
+from proxy.clock import monotonic
 from proxy.console.complaints import Complaints
 from proxy.console.history import History
 from proxy.console.rows import Row, Rows, name
+from proxy.legacy.activation import Activation
 from proxy.model import Caps, Key
 from proxy.purchase import Purchase
-from proxy.store import StoreError
+from proxy.store import Owed, StoreError
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class Money:
             self._before = Counter(cents) if self._day else Counter()
             self._day, self._seen = since, None
         moved = counts[("charged_cents",)], counts[("refunded_cents",)]
-        now = asyncio.get_running_loop().time()
+        now = monotonic()
         if moved != self._seen or now - self._read_at > MONEY_SECONDS:
             await self._read(since, moved, now)
         saved = {what: cents[what] - self._before[what] for what in SAVED}
@@ -112,29 +113,22 @@ class Summary:
         ]
 
     def _promise(self, promise: Promise) -> Row:
-        loop = asyncio.get_running_loop()
-        owed, order = promise.owed, promise.activation.order
-        return {
-            "id": owed.id,
-            "row": name((owed.key, promise.activation.id)),
-            "phone": order.phone,
-            "program": self._rows.program(owed.key),
-            "cents": order.cents,
-            "since": owed.at,
-            "due": round(self._now() + promise.due - loop.time()),
-            "failed": promise.failed,
-            **self._rows.bought(order.service, order.country),
-        }
+        due = round(self._now() + promise.due - monotonic())
+        return self._owed(promise.owed, promise.activation, due=due, failed=promise.failed)
 
     def _orphan(self, purchase: Purchase) -> Row:
-        owed, order = purchase.owed, purchase.owned.order
+        return self._owed(purchase.owed, purchase.owned)
+
+    def _owed(self, owed: Owed, activation: Activation, **more: object) -> Row:
+        order = activation.order
         return {
             "id": owed.id,
-            "row": name((owed.key, purchase.owned.id)),
+            "row": name((owed.key, activation.id)),
             "phone": order.phone,
             "program": self._rows.program(owed.key),
             "cents": order.cents,
             "since": owed.at,
+            **more,
             **self._rows.bought(order.service, order.country),
         }
 

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Scope
 
 from proxy.legacy.dialects import DIALECTS
 from proxy.logs import Secrets
-from proxy.tally import TRIAL, Sent
+from proxy.tally import TRIAL, Noted
 
 PATH = "/stubs/handler_api.php"
 LONGEST = 100_000
@@ -18,7 +18,7 @@ LONGEST = 100_000
 SHOWN_HEADERS = ("content-type", "x-cache", "x-matrix", "x-price", "x-text", "x-request-id")
 
 
-class Wish(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class Trial(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """What is to be tried. The parameters are those of the protocol, api_key among them."""
 
     parameters: dict[str, str]
@@ -29,20 +29,20 @@ class Wish(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         return f"/{self.dialect}{PATH}" if self.dialect in DIALECTS else PATH
 
 
-async def tried(app: ASGIApp, wish: Wish, scope: Scope, secrets: Secrets) -> dict[str, object]:
+async def tried(app: ASGIApp, trial: Trial, scope: Scope, secrets: Secrets) -> dict[str, object]:
     """The answer of the proxy, and the calls of the upstream that it caused: all without keys."""
-    secrets.add(wish.parameters.get("api_key", ""))
-    calls: list[Sent] = []
+    secrets.add(trial.parameters.get("api_key", ""))
+    calls: list[Noted] = []
     token, begun = TRIAL.set(calls), time.perf_counter()
     try:
-        start, body = await _asked(app, _scope(wish, scope))
+        start, body = await _asked(app, _scope(trial, scope))
     finally:
         TRIAL.reset(token)
     headers = {name.decode(): value.decode("latin-1") for name, value in start["headers"]}
     text = body.decode("utf-8", "replace")
     return {
         "line": secrets.redact(
-            f"GET {wish.path}?{urlencode(_blanked(wish.parameters), safe='[]')}"
+            f"GET {trial.path}?{urlencode(_blanked(trial.parameters), safe='[]')}"
         ),
         "status": start["status"],
         "headers": {name: headers[name] for name in SHOWN_HEADERS if name in headers},
@@ -53,7 +53,7 @@ async def tried(app: ASGIApp, wish: Wish, scope: Scope, secrets: Secrets) -> dic
     }
 
 
-def _call(call: Sent, secrets: Secrets) -> dict[str, object]:
+def _call(call: Noted, secrets: Secrets) -> dict[str, object]:
     row = call._asdict()
     return row | {"path": secrets.redact(call.path), "body": secrets.redact(call.body)}
 
@@ -62,17 +62,17 @@ def _blanked(parameters: Mapping[str, str]) -> dict[str, str]:
     return {name: "[key]" if name == "api_key" else v for name, v in parameters.items()}
 
 
-def _scope(wish: Wish, scope: Scope) -> Scope:
+def _scope(trial: Trial, scope: Scope) -> Scope:
     return {
         **{
             name: scope.get(name) for name in ("asgi", "http_version", "scheme", "server", "client")
         },
         "type": "http",
         "method": "GET",
-        "path": wish.path,
-        "raw_path": wish.path.encode(),
+        "path": trial.path,
+        "raw_path": trial.path.encode(),
         "root_path": "",
-        "query_string": urlencode(wish.parameters).encode(),
+        "query_string": urlencode(trial.parameters).encode(),
         "headers": [(b"host", b"localhost")],
         "state": {},
     }

@@ -12,14 +12,14 @@ from proxy.config import Config
 from proxy.doctor.finding import Finding, good, wrong
 from proxy.errors import Problem, ProblemError
 from proxy.legacy.answers import dollars
-from proxy.model import Key, Order
+from proxy.model import WINDOW, Key, Order
 from proxy.programs import Programs
 from proxy.store import OwedKind, StoreError, file_of, glance, open_store
 from proxy.tally import Tally
 from proxy.upstream.budget import Budget
 from proxy.upstream.client import SHARE, Upstream
 from proxy.upstream.feed import Feed, FeedError
-from proxy.upstream.window import WINDOW, Urgency
+from proxy.upstream.window import Urgency
 
 SECONDS = 5.0
 """The deadline of each question."""
@@ -30,21 +30,21 @@ LEAST_LEFT = 4
 """Requests that must be left in a key's minute: `doctor` takes no client's turn."""
 
 
-class Account(NamedTuple):
+class NamedKey(NamedTuple):
     """An upstream key, and what the configuration calls it."""
 
     name: str
     key: Key
 
 
-def accounts(config: Config, programs: Programs) -> list[Account]:
+def accounts(config: Config, programs: Programs) -> list[NamedKey]:
     """Each upstream key once, under all its names."""
     names: dict[str, list[str]] = {}
     for program in programs:
         names.setdefault(program.key.secret, []).append(program.name)
     if config.upstream.api_key:
         names.setdefault(config.upstream.api_key, []).append("upstream.api_key")
-    return [Account(", ".join(found), Key(secret)) for secret, found in names.items()]
+    return [NamedKey(", ".join(found), Key(secret)) for secret, found in names.items()]
 
 
 def _is_near(host: str) -> bool:
@@ -58,7 +58,7 @@ def _is_near(host: str) -> bool:
 class Probe:
     """The upstream as a doctor sees it: every question by itself, none longer than SECONDS."""
 
-    def __init__(self, config: Config, found: Sequence[Account]) -> None:
+    def __init__(self, config: Config, found: Sequence[NamedKey]) -> None:
         self._config, self._accounts = config, found
         self._taken: Key | None = None
         self._store = open_store("sqlite://")
@@ -106,7 +106,7 @@ class Probe:
         found = await asyncio.gather(*(self._account(account) for account in self._accounts))
         return [finding for findings in found for finding in findings]
 
-    async def _account(self, account: Account) -> list[Finding]:
+    async def _account(self, account: NamedKey) -> list[Finding]:
         left, says = self._left(account.key)
         if left is not None and left < LEAST_LEFT:
             fix = "ask again in a minute; if it is often so, see docs/limits.md"
@@ -127,7 +127,7 @@ class Probe:
             return None, f"{limit} requests a minute; what is left is not known without a store"
         return left, f"{left} of {limit} requests are left in this minute"
 
-    async def _balance(self, account: Account) -> Finding:
+    async def _balance(self, account: NamedKey) -> Finding:
         try:
             cents = await self._upstream.balance(account.key)
         except ProblemError as error:
@@ -140,7 +140,7 @@ class Probe:
             return wrong("key", f"{account.name}: balance {dollars(cents)}: top it up")
         return good("key", f"{account.name}: balance {dollars(cents)}")
 
-    async def _others(self, account: Account) -> Finding:
+    async def _others(self, account: NamedKey) -> Finding:
         """Whether another program buys with the key."""
         try:
             await self._upstream.admit("orders", account.key, Urgency.LIST)
@@ -153,7 +153,7 @@ class Probe:
             return good("sharing", f"{account.name}: nothing was bought in the last hour")
         return self._strange(account, recent)
 
-    def _strange(self, account: Account, recent: Sequence[Order]) -> Finding:
+    def _strange(self, account: NamedKey, recent: Sequence[Order]) -> Finding:
         try:
             with glance(self._config.store.url) as seen:
                 strange = sum(not seen.bought(order.id) for order in recent)

@@ -9,7 +9,7 @@ from proxy.doctor.finding import Finding, good, wrong
 from proxy.health import HealthError, address, ask, reason
 from proxy.readiness import SERVER
 from proxy.server import TlsError, open_socket, tls_context
-from proxy.store import Glance, OwedKind, StoreError, file_of, glance, is_held
+from proxy.store import Glance, OwedKind, StoreError, file_of, glance, is_held, is_on_a_server
 from proxy.store.schema import STEPS
 
 OWED = {
@@ -79,7 +79,7 @@ async def port(listen: Listen) -> Finding:
 
 
 def store(config: Config) -> Finding:
-    if config.store.url.startswith("postgres"):
+    if is_on_a_server(config.store.url):
         return _on_a_server(config)
     path = file_of(config.store.url)
     if path is None:
@@ -115,8 +115,9 @@ def _on_a_server(config: Config) -> Finding:
 
 def forwards(config: Config) -> Finding | None:
     """None where nobody is to be told of SMS, or there is no store of this version to look into."""
-    path, is_on_a_server = file_of(config.store.url), config.store.url.startswith("postgres")
-    if not config.forward or not (is_on_a_server or (path and path.exists())):
+    path = file_of(config.store.url)
+    is_there = is_on_a_server(config.store.url) or (path and path.exists())
+    if not (config.forward and is_there):
         return None
     try:
         with glance(config.store.url) as seen:

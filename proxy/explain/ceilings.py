@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from proxy.errors import Problem, ProblemError
 from proxy.legacy.answers import dollars
 from proxy.model import Caps, Key
-from proxy.store import Ceiling, Glance, Owed, OwedKind, StoreError, file_of, glance
+from proxy.store import Ceiling, Glance, Owed, OwedKind, StoreError, file_of, glance, is_on_a_server
 
 PERIODS = ("today", "this month")
 
@@ -44,7 +44,7 @@ def check(caps: Caps, key: Key | None, cents: int, store: str, now: float) -> No
 
 def _is_there(store: str) -> bool:
     """Before its first start, a proxy has spent nothing."""
-    if store.startswith("postgres"):
+    if is_on_a_server(store):
         return True
     path = file_of(store)
     return path is not None and path.exists()

@@ -195,11 +195,10 @@ def _end(call: Call, said: Explanation) -> Facts:
         yield "because", said.why or ""
         return
     yield "answer", f"a number, for {dollars(said.cents or 0)} dollars or what is then charged"
-    configured = call.house.defers_cancel
     until = "until the upstream allows it, some two minutes after the purchase"
-    defers = call.dialect.defers_cancel if configured is None else configured
     early = call.dialect.refuse(ProblemError(Problem.EARLY_CANCEL), "setStatus")
-    yield "cancel", f"accepted, and kept {until}" if defers else f"{_shown(early)} {until}"
+    cancel = "accepted, and kept" if call.defers_cancel else _shown(early)
+    yield "cancel", f"{cancel} {until}"
     yield "unused", "refunded by the upstream when it expires, after some twenty minutes"
     again = f"NO_NUMBERS is said again for {SOLD_OUT_SECONDS:g} seconds without asking"
     yield "again", f"{again}; for {CLOSED_SECONDS:g}, if a number of another country came"

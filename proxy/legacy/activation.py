@@ -134,6 +134,10 @@ class Activation:
         before = self.order.messages[: self.order.messages.index(sms)]
         return sum(code_of(other) == code_of(sms) for other in before)
 
+    def name_of(self, sms: Sms) -> str:
+        """The same in every process: what is made of it tells one SMS from another."""
+        return f"{self.order.id}/{self.nth(sms)}/{code_of(sms)}"
+
     @property
     def is_hinted(self) -> bool:
         """It was told that something has come, and nobody has read what."""
@@ -199,6 +203,11 @@ class View:
     @property
     def dollars(self) -> str:
         return dollars(self.order.cents or 0)
+
+    @property
+    def cost(self) -> float:
+        """`dollars`, as a number."""
+        return (self.order.cents or 0) / 100
 
     @property
     def sms(self) -> Sms | None:

@@ -8,10 +8,10 @@ from email.policy import HTTP
 from urllib.parse import parse_qsl
 
 from proxy.errors import Problem, ProblemError
+from proxy.model import is_key
 
 MAX_BODY = 64 * 1024
 
-_KEY = re.compile(r"[!-~]{1,256}")
 _DIGITS = re.compile(r"[0-9]{1,12}")
 _PRICE = re.compile(r"(?=[.,]?[0-9])([0-9]{0,7})(?:[.,]([0-9]{0,6}))?")
 
@@ -39,7 +39,7 @@ class Request:
         key = self.text("api_key")
         if not key:
             raise ProblemError(Problem.NO_KEY)
-        if not _KEY.fullmatch(key):
+        if not is_key(key):
             raise ProblemError(Problem.BAD_KEY, "not printable ASCII, or over 256 characters")
         return key
 

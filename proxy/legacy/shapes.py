@@ -139,7 +139,7 @@ class Shapes:
             "date": stamp(view.bought_at),
             "phone": view.order.phone,
             "sms": msgspec.json.encode(codes).decode() if codes else None,
-            "cost": (view.order.cents or 0) / 100,
+            "cost": view.cost,
             "status": status_number(view),
             "currency": USD,
         }

@@ -2,10 +2,20 @@
 
 import re
 
-from proxy.store.contract import NO_EXTRA, Away, Doubt, Lost, Store, StoreError, Taken, Unwritable
-from proxy.store.glance import Glance, file_of, glance, is_held, read_ledger
+from proxy.store.contract import (
+    NO_EXTRA,
+    Away,
+    Doubt,
+    Lost,
+    Store,
+    StoreError,
+    Taken,
+    Unwritable,
+    readable,
+)
+from proxy.store.glance import Glance, file_of, glance, is_held, is_on_a_server, read_ledger
 from proxy.store.rows import (
-    Answer,
+    CatalogueAnswer,
     Ceiling,
     Change,
     Entry,
@@ -17,8 +27,8 @@ from proxy.store.rows import (
 )
 
 __all__ = [
-    "Answer",
     "Away",
+    "CatalogueAnswer",
     "Ceiling",
     "Change",
     "Doubt",
@@ -38,9 +48,11 @@ __all__ = [
     "file_of",
     "glance",
     "is_held",
+    "is_on_a_server",
     "open_store",
     "place_of",
     "read_ledger",
+    "readable",
 ]
 
 
@@ -50,7 +62,7 @@ _PLACE = re.compile(r"postgres(?:ql)?://(?:[^@/?]*@)?([\w.,:\[\]-]*(?:/[\w-]*)?)
 def open_store(url: str, secret: str | None = None) -> Store:
     """SQLite or PostgreSQL, as the address says. StoreError."""
     check_store(url, secret)
-    if url.startswith("sqlite:"):
+    if not is_on_a_server(url):
         from proxy.store.sqlite import open_sqlite
 
         return open_sqlite(url)
@@ -61,7 +73,7 @@ def open_store(url: str, secret: str | None = None) -> Store:
 
 def check_store(url: str, secret: str | None) -> None:
     """What can be known before it is opened. StoreError."""
-    if url.startswith("sqlite:"):
+    if not is_on_a_server(url):
         return
     if not secret:
         raise StoreError("store.secret: PostgreSQL needs it, to seal keys: set a long random text")
@@ -74,7 +86,7 @@ def check_store(url: str, secret: str | None) -> None:
 
 def place_of(url: str) -> str:
     """The address without a password."""
-    if url.startswith("sqlite:"):
+    if not is_on_a_server(url):
         return url
     found = _PLACE.fullmatch(url)
     return f"postgresql://{found[1]}" if found else "postgresql://…"

@@ -10,7 +10,7 @@ from typing import Any
 from proxy.store.contract import Away, Doubt, Lost, StoreError, Taken, Unwritable
 from proxy.store.schema import Database
 
-Write = Callable[[Database], Any]
+Statements = Callable[[Database], Any]
 
 log = logging.getLogger(__name__)
 
@@ -21,8 +21,8 @@ MOST_LATER = 10_000
 
 
 @dataclass(slots=True)
-class Wish:
-    write: Write
+class Write:
+    run: Statements
     durable: bool
     """It survives a power cut."""
     erase: bool
@@ -37,24 +37,24 @@ class Commits:
     one of them raised, StoreError among it.
     """
 
-    def __init__(self, commit: Callable[[Sequence[Wish]], Awaitable[list[Any]]]) -> None:
+    def __init__(self, commit: Callable[[Sequence[Write]], Awaitable[list[Any]]]) -> None:
         self._commit = commit
-        self._wishes: list[Wish] = []
-        self._later: deque[Wish] = deque()
+        self._writes: list[Write] = []
+        self._later: deque[Write] = deque()
         self._flushing: asyncio.Task[None] | None = None
 
     def ask(
-        self, write: Write, *, durable: bool = False, erase: bool = False, surely: bool = False
+        self, run: Statements, *, durable: bool = False, erase: bool = False, surely: bool = False
     ) -> "asyncio.Future[Any]":
         done = asyncio.get_running_loop().create_future()
-        self._wishes.append(Wish(write, durable, erase, surely, done))
+        self._writes.append(Write(run, durable, erase, surely, done))
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush())
         return done
 
-    def note(self, write: Write, *, surely: bool = False) -> None:
+    def note(self, run: Statements, *, surely: bool = False) -> None:
         """Nobody waits for it to be written."""
-        self.ask(write, surely=surely).add_done_callback(_complain)
+        self.ask(run, surely=surely).add_done_callback(_complain)
 
     async def close(self) -> None:
         """What could not be written is tried once more."""
@@ -68,60 +68,60 @@ class Commits:
     async def _flush(self) -> None:
         """One commit for all that has gathered while the last one ran."""
         try:
-            while self._wishes:
-                wishes, self._wishes = [*self._later, *self._wishes], []
+            while self._writes:
+                writes, self._writes = [*self._later, *self._writes], []
                 self._later.clear()
-                await self._carry_out_in_turn(wishes)
+                await self._carry_out_in_turn(writes)
         finally:
             self._flushing = None
 
     async def _carry_out_in_turn(
-        self, wishes: Sequence[Wish], most: int = AT_ONCE
+        self, writes: Sequence[Write], most: int = AT_ONCE
     ) -> StoreError | None:
-        """What is wished later is not written before what was wished earlier."""
-        for start in range(0, len(wishes), most):
-            if error := await self._carry_out(wishes[start : start + most]):
-                self._fail_all(wishes[start + most :], error)
+        """What is asked for later is not written before what was asked for earlier."""
+        for start in range(0, len(writes), most):
+            if error := await self._carry_out(writes[start : start + most]):
+                self._fail_all(writes[start + most :], error)
                 return error
         return None
 
-    async def _carry_out(self, wishes: Sequence[Wish]) -> StoreError | None:
+    async def _carry_out(self, writes: Sequence[Write]) -> StoreError | None:
         """What is wrong with the store, if nothing can be written at the moment."""
         try:
-            results = await self._commit(wishes)
+            results = await self._commit(writes)
         except StoreError as error:
             is_away = isinstance(error, Away | Doubt)
-            if len(wishes) > 1 and not is_away:
+            if len(writes) > 1 and not is_away:
                 # What one of them cannot do must not stop the others: there may be money in them.
-                return await self._carry_out_in_turn(wishes, 1)
-            self._fail_all(wishes, error)
+                return await self._carry_out_in_turn(writes, 1)
+            self._fail_all(writes, error)
             return error if is_away else None
         except Exception as error:
-            log.exception("a bug kept %d writes from the store", len(wishes))
-            self._fail_all(wishes, Unwritable(repr(error)))
+            log.exception("a bug kept %d writes from the store", len(writes))
+            self._fail_all(writes, Unwritable(repr(error)))
             return None
-        for wish, result in zip(wishes, results, strict=True):
-            if not wish.done.done():
-                wish.done.set_result(result)
+        for write, result in zip(writes, results, strict=True):
+            if not write.done.done():
+                write.done.set_result(result)
         return None
 
-    def _fail_all(self, wishes: Sequence[Wish], error: StoreError) -> None:
-        for wish in wishes:
-            self._fail(wish, error)
+    def _fail_all(self, writes: Sequence[Write], error: StoreError) -> None:
+        for write in writes:
+            self._fail(write, error)
 
-    def _fail(self, wish: Wish, error: StoreError) -> None:
-        if isinstance(error, Unwritable) and wish.surely:
+    def _fail(self, write: Write, error: StoreError) -> None:
+        if isinstance(error, Unwritable) and write.surely:
             log.error("this can never be written: %s", error)
-        elif wish.surely and not isinstance(error, Lost | Taken):
-            self._put_off(wish)
-        if not wish.done.done():
-            wish.done.set_exception(error)
+        elif write.surely and not isinstance(error, Lost | Taken):
+            self._put_off(write)
+        if not write.done.done():
+            write.done.set_exception(error)
 
-    def _put_off(self, wish: Wish) -> None:
+    def _put_off(self, write: Write) -> None:
         if len(self._later) == MOST_LATER:
             log.error("too much waits to be written: the oldest of it is lost")
             self._later.popleft()
-        self._later.append(wish)
+        self._later.append(write)
 
 
 def _complain(done: "asyncio.Future[Any]") -> None:

@@ -1,11 +1,12 @@
 """What the house wants of a store, whatever keeps it."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
-from proxy.errors import Problem
+from proxy.errors import Problem, ProblemError
 from proxy.store.rows import (
-    Answer,
+    CatalogueAnswer,
     Ceiling,
     Change,
     Entry,
@@ -44,6 +45,15 @@ class Doubt(StoreError):
     def __init__(self, text: str, xid: str) -> None:
         super().__init__(text)
         self.xid = xid
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """TRY_AGAIN where the store cannot be read: nothing is known then, nor refused for good."""
+    try:
+        yield
+    except StoreError as error:
+        raise ProblemError(Problem.TRY_AGAIN, f"the store cannot be read: {error}") from error
 
 
 class Store(Protocol):
@@ -167,10 +177,10 @@ class Store(Protocol):
     async def requests(self, key: str, since: float) -> list[float]:
         """When each request of a key was made, oldest first."""
 
-    def remember(self, answer: Answer) -> None:
+    def remember(self, answer: CatalogueAnswer) -> None:
         """An answer of the catalogue. Nobody waits for it to be written."""
 
-    async def answers(self) -> list[Answer]:
+    async def answers(self) -> list[CatalogueAnswer]:
         """The last answer of each name."""
 
     async def forget(self, before: float, money_before: float | None = None) -> None:

@@ -32,10 +32,14 @@ def file_of(url: str) -> Path | None:
     return Path(url.removeprefix("sqlite:///")).resolve()
 
 
+def is_on_a_server(url: str) -> bool:
+    return not url.startswith("sqlite:")
+
+
 @contextmanager
 def glance(url: str) -> "Iterator[Glance]":
     """StoreError where it cannot be read, also from what is read within."""
-    if not url.startswith("sqlite:"):
+    if is_on_a_server(url):
         with _on_a_server(url) as db:
             yield Glance(db, *OF_A_SERVER)
         return

@@ -17,8 +17,9 @@ from uuid import uuid4
 import psycopg
 from psycopg_pool import ConnectionPool
 
+from proxy.model import WINDOW
 from proxy.store import schema
-from proxy.store.commits import Wish
+from proxy.store.commits import Write
 from proxy.store.contract import Away, Doubt, StoreError, Unwritable
 from proxy.store.notices import Notices
 from proxy.store.rows import Change, Owed
@@ -43,8 +44,8 @@ LEASE = 10.0
 """Seconds that a replica counts as alive after it has last said so."""
 REMEMBERED = 600.0
 """Seconds that a dead one still counts where requests are shared out."""
-SHARE_LEASE, WINDOW = 20.0, 61.0
-"""Seconds that a share of a key's requests is held; what was made of it counts so long after."""
+SHARE_LEASE = 20.0
+"""Seconds that a share of a key's requests is held; what was made of it counts a WINDOW longer."""
 
 # What the server says of itself, not of the statement: no connection, no room, no writes.
 ABOUT_ITSELF = ("08", "53", "57", "25", "28", "3D")
@@ -245,19 +246,19 @@ class PostgresStore(SqlStore):
         with self._connection() as db:
             return read(db)
 
-    def _commit(self, batch: Sequence[Wish]) -> list[Any]:
+    def _commit(self, batch: Sequence[Write]) -> list[Any]:
         try:
             return self._committed(batch)
         except _TryAnew:
             return self._committed(batch)
 
-    def _committed(self, batch: Sequence[Wish]) -> list[Any]:
-        xid, is_durable = "", any(wish.durable for wish in batch)
+    def _committed(self, batch: Sequence[Write]) -> list[Any]:
+        xid, is_durable = "", any(write.durable for write in batch)
         try:
             with self._connection() as db:
                 if not is_durable:
                     db.execute("set local synchronous_commit = off")
-                results = [wish.write(db) for wish in batch]
+                results = [write.run(db) for write in batch]
                 if is_durable:
                     xid = db.execute("select pg_current_xact_id()::text").fetchone()[0]
         except _TryAnew:

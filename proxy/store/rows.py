@@ -105,7 +105,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CatalogueAnswer:
     """What the upstream said of its catalogue, as JSON, and when."""
 
     name: str

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 from proxy.errors import Problem
 from proxy.store import schema
-from proxy.store.commits import Commits, Wish
+from proxy.store.commits import Commits, Write
 from proxy.store.contract import Doubt, Lost, StoreError, Taken
 from proxy.store.outbox import Outbox
-from proxy.store.rows import Answer, Ceiling, Entry, Kept, Owed, OwedKind
+from proxy.store.rows import CatalogueAnswer, Ceiling, Entry, Kept, Owed, OwedKind
 from proxy.store.schema import Database
 
 T = TypeVar("T")
@@ -38,9 +38,9 @@ class SqlStore(Outbox):
     def __init__(self, threads: int, replica: str = "") -> None:
         self._threads = ThreadPoolExecutor(threads, "store")
         self._replica = replica
-        self._commits = Commits(lambda wishes: self._run(partial(self._commit, wishes)))
+        self._commits = Commits(lambda batch: self._run(partial(self._commit, batch)))
 
-    def _commit(self, batch: Sequence[Wish]) -> list[Any]:
+    def _commit(self, batch: Sequence[Write]) -> list[Any]:
         raise NotImplementedError
 
     def _look(self, read: Callable[[Database], T]) -> T:
@@ -222,12 +222,12 @@ class SqlStore(Outbox):
         rows = await self._read(sql, key, since)
         return [at for at, requests in rows for _ in range(requests)]
 
-    def remember(self, answer: Answer) -> None:
+    def remember(self, answer: CatalogueAnswer) -> None:
         row = (answer.name, answer.at, answer.body)
         self._commits.note(lambda db: db.execute(REMEMBER, row))
 
-    async def answers(self) -> list[Answer]:
-        return [Answer(*row) for row in await self._read("select * from answers")]
+    async def answers(self) -> list[CatalogueAnswer]:
+        return [CatalogueAnswer(*row) for row in await self._read("select * from answers")]
 
     async def forget(self, before: float, money_before: float | None = None) -> None:
         books = before if money_before is None else money_before

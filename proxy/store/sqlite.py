@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from proxy.model import Key
 from proxy.store import schema
-from proxy.store.commits import Wish
+from proxy.store.commits import Write
 from proxy.store.contract import Away, StoreError, Unwritable
 from proxy.store.rows import Change, Owed
 from proxy.store.schema import Database
@@ -121,7 +121,7 @@ class SqliteStore(SqlStore):
         except sqlite3.Error as error:
             raise StoreError(str(error)) from error
 
-    def _commit(self, batch: Sequence[Wish]) -> list[Any]:
+    def _commit(self, batch: Sequence[Write]) -> list[Any]:
         try:
             results = self._committed(batch)
         except sqlite3.Error as error:
@@ -134,18 +134,18 @@ class SqliteStore(SqlStore):
         self.trouble = ""
         return results
 
-    def _committed(self, batch: Sequence[Wish]) -> list[Any]:
-        level = "full" if any(wish.durable for wish in batch) else "normal"
+    def _committed(self, batch: Sequence[Write]) -> list[Any]:
+        level = "full" if any(write.durable for write in batch) else "normal"
         self._db.execute(f"pragma synchronous = {level}")
         self._db.execute("begin immediate")
         try:
-            results = [wish.write(self._db) for wish in batch]
+            results = [write.run(self._db) for write in batch]
             self._db.execute("commit")
         except BaseException:
             if self._db.in_transaction:
                 self._db.execute("rollback")
             raise
-        if any(wish.erase for wish in batch):
+        if any(write.erase for write in batch):
             self._db.execute("pragma wal_checkpoint(truncate)").fetchall()
         return results
 

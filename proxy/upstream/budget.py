@@ -4,16 +4,16 @@ The strictest reading of the limit: any 60 seconds. What was spent is noted in t
 restart does not refill the window.
 """
 
-import asyncio
 import logging
 import math
 from collections.abc import Callable
 from typing import Any
 
-from proxy.model import Key
+from proxy.clock import monotonic
+from proxy.model import WINDOW, Key
 from proxy.store import Store, StoreError
 from proxy.upstream.shares import Shares
-from proxy.upstream.window import SHARES, WINDOW, Spent, Urgency, Window
+from proxy.upstream.window import SHARES, Spent, Urgency, Window
 
 log = logging.getLogger(__name__)
 
@@ -42,14 +42,14 @@ class Budget:
     ) -> None:
         """Waits for the turn of a request. RATE_LIMITED if it does not come in time."""
         account, owner = (key.upstream, key.owner) if key else (None, "")
-        deadline = _now() + patience
+        deadline = monotonic() + patience
         window = self._windows.get(account) or await self._open(account)
         narrow = self._narrow.get((account, call))
         if narrow:
-            await narrow.take(Urgency.PAID, since, deadline - _now(), call, owner)
+            await narrow.take(Urgency.PAID, since, deadline - monotonic(), call, owner)
         self._ask(account, window, urgency, owner)
         try:
-            await window.take(urgency, since, deadline - _now(), call, owner)
+            await window.take(urgency, since, deadline - monotonic(), call, owner)
         except BaseException:
             if narrow:
                 narrow.give_back()
@@ -95,7 +95,7 @@ class Budget:
             return 0.0
         others = [s for s in spent if s.urgency not in (Urgency.LIST, Urgency.PAID)]
         # What went on of late may go on all the minute.
-        of_late = sum(one.at > asyncio.get_running_loop().time() - LATE_SECONDS for one in others)
+        of_late = sum(one.at > monotonic() - LATE_SECONDS for one in others)
         paid = sum(one.urgency is Urgency.PAID for one in spent) - (limit - whole)
         return whole - max(len(others), of_late * 60 / LATE_SECONDS) - max(paid, 0.0)
 
@@ -143,7 +143,7 @@ class Budget:
             return self._windows.setdefault(key, await self._shares.open(key))
         spent: list[Spent] = []
         if key:
-            now, wall = _now(), self._clock()
+            now, wall = monotonic(), self._clock()
             try:
                 times = await self._store.requests(key.hash, wall - WINDOW)
             except StoreError as error:
@@ -161,7 +161,3 @@ def _let_go_of_idle(windows: "dict[Any, Window]") -> list[Any]:
     for key in idle:
         del windows[key]
     return idle
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 from cachetools import LRUCache
 
+from proxy.clock import monotonic
 from proxy.errors import ProblemError
 from proxy.tally import Tally
 
@@ -57,8 +58,8 @@ class Cache(Generic[K, V]):
 
     async def _get(self, key: K, read: Callable[[], Awaitable[V]], stale: bool) -> Cached[V]:
         kept = self._kept.get(key)
-        if kept and _now() < kept.until:
-            return Cached(kept.value, "HIT", lambda: _now() < kept.until)
+        if kept and monotonic() < kept.until:
+            return Cached(kept.value, "HIT", lambda: monotonic() < kept.until)
         if not (kept and stale):
             return Cached(await self._shared(key, read), "MISS", self._stands(key))
         try:
@@ -78,12 +79,12 @@ class Cache(Generic[K, V]):
 
     def put(self, key: K, value: V, age: float = 0.0) -> None:
         self._expire(key)
-        read_at = _now() - age
+        read_at = monotonic() - age
         self._kept[key] = _Kept(value, read_at, read_at + self._ttl)
 
     def is_fresh(self, key: K) -> bool:
         kept = self._kept.get(key)
-        return kept is not None and _now() < kept.until
+        return kept is not None and monotonic() < kept.until
 
     def read_at(self, key: K) -> float:
         """When the answer kept was read, on the monotonic clock; -inf if there is none."""
@@ -117,7 +118,7 @@ class Cache(Generic[K, V]):
 
     def _stands(self, key: K) -> Callable[[], bool] | None:
         kept = self._kept.get(key)
-        return (lambda: _now() < kept.until) if kept else None
+        return (lambda: monotonic() < kept.until) if kept else None
 
     async def _shared(self, key: K, read: Callable[[], Awaitable[V]]) -> V:
         is_others = key in self._reads
@@ -153,7 +154,3 @@ def _retrieve(task: asyncio.Task[V]) -> None:
     """Where every waiter gave up, nobody else takes the failure: asyncio would complain of it."""
     if not task.cancelled():
         task.exception()
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

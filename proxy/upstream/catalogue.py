@@ -14,9 +14,10 @@ from cachetools import LRUCache
 from msgspec import MsgspecError
 from msgspec.json import decode, encode
 
+from proxy.clock import monotonic
 from proxy.errors import Problem, ProblemError
 from proxy.model import Key, Market, Price, Service
-from proxy.store import Answer, Store, StoreError
+from proxy.store import CatalogueAnswer, Store, StoreError
 from proxy.tally import Tally
 from proxy.upstream.cache import Cache, Cached
 from proxy.upstream.client import Upstream
@@ -89,7 +90,7 @@ class Catalogue:
             except (MsgspecError, TypeError) as error:
                 log.warning("the store's %s cannot be read: %s", answer.name, error)
 
-    def _restore(self, answer: Answer) -> None:
+    def _restore(self, answer: CatalogueAnswer) -> None:
         age = max(self._clock() - answer.at, 0.0)
         if answer.name == SERVICES:
             self._services.put("", decode(answer.body, type=tuple[Service, ...]), age)
@@ -134,7 +135,7 @@ class Catalogue:
     async def everything(self, key: Key) -> Matrix:
         """The prices of every service known so far; keeps the sweep going."""
         services = await self.services(key)
-        self._asked_at = asyncio.get_running_loop().time()
+        self._asked_at = monotonic()
         if self._sweep is None or self._sweep.done():
             self._sweep = asyncio.create_task(self._sweep_all(key))
         if not self._first.is_set():
@@ -155,7 +156,7 @@ class Catalogue:
 
     @property
     def _is_wanted(self) -> bool:
-        return asyncio.get_running_loop().time() - self._asked_at < SWEEP_AFTER_ASKING
+        return monotonic() - self._asked_at < SWEEP_AFTER_ASKING
 
     async def _sweep_all(self, key: Key) -> None:
         while self._is_wanted:
@@ -189,5 +190,5 @@ class Catalogue:
         return await self._prices.get(service, read, stale=stale)
 
     def _kept(self, name: str, value: T) -> T:
-        self._store.remember(Answer(name, self._clock(), encode(value)))
+        self._store.remember(CatalogueAnswer(name, self._clock(), encode(value)))
         return value

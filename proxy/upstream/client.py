@@ -18,8 +18,7 @@ import msgspec
 
 from proxy.errors import Problem, ProblemError, classify
 from proxy.model import Key, Market, Order, Price, Service, Transaction
-from proxy.tally import TRIAL, Tally
-from proxy.tally import Sent as Noted
+from proxy.tally import TRIAL, Noted, Tally
 from proxy.upstream import hooks, wire
 from proxy.upstream.budget import Budget
 from proxy.upstream.cache import Cache

@@ -9,6 +9,7 @@ from urllib.parse import urlencode, urlsplit
 
 from proxy.model import Frame, Key
 from proxy.upstream import wire
+from proxy.upstream.http import is_here
 
 Connect = Callable[[str], AbstractAsyncContextManager[AsyncIterable[str | bytes]]]
 """Opens the socket of an address, and gives its frames."""
@@ -58,7 +59,6 @@ class Feed:
 def _connection(uri: str) -> AbstractAsyncContextManager[AsyncIterable[str | bytes]]:
     from websockets.asyncio.client import connect
 
-    host = urlsplit(uri).hostname
     return connect(
         uri,
         # Its log lines hold the address.
@@ -72,7 +72,7 @@ def _connection(uri: str) -> AbstractAsyncContextManager[AsyncIterable[str | byt
         max_size=MAX_FRAME,
         max_queue=4,
         user_agent_header="virtualsms-proxy",
-        proxy=None if host in ("127.0.0.1", "localhost", "::1") else True,
+        proxy=None if is_here(urlsplit(uri).hostname) else True,
     )
 
 

@@ -67,7 +67,7 @@ class Http:
             # A cookie set for one key must not go out with another.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             # What runs on this machine is not reached through a proxy of the environment.
-            trust_env=httpx.URL(url).host not in ("127.0.0.1", "localhost", "::1"),
+            trust_env=not is_here(httpx.URL(url).host),
         )
 
     async def request(
@@ -98,6 +98,11 @@ class Http:
             if len(body) > self._most:
                 raise TooLongError(f"a body of more than {self._most} bytes")
         return bytes(body)
+
+
+def is_here(host: str | None) -> bool:
+    """It is a name of this machine."""
+    return host in ("127.0.0.1", "localhost", "::1")
 
 
 def trusted(url: str) -> SSLContext | bool:

@@ -9,6 +9,7 @@ import logging
 import math
 from collections.abc import Iterable
 
+from proxy.clock import monotonic
 from proxy.model import Key
 from proxy.store import Store, StoreError
 from proxy.upstream.window import Window
@@ -68,7 +69,7 @@ class Shares:
                     await self._renew(key, window)
 
     async def _renew(self, key: Key, window: Window) -> None:
-        began, used = _now(), len(window.spent()) + window.waiting
+        began, used = monotonic(), len(window.spent()) + window.waiting
         wanted = min(math.ceil((used + AHEAD) / USED), self._per_minute)
         # What is given up is not used meanwhile.
         window.allow(min(window.limit, wanted))
@@ -78,13 +79,9 @@ class Shares:
                     key.hash, self._per_minute, len(window.spent()), wanted
                 )
         except (StoreError, TimeoutError) as error:
-            if _now() >= self._until.get(key, -math.inf):
+            if monotonic() >= self._until.get(key, -math.inf):
                 log.warning("%s: a safe share of its requests is left: %s", key, error)
                 window.allow(self._store.safe_share(self._per_minute))
             return
         self._until[key] = began + LEASE
         window.allow(share)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

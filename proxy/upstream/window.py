@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
+from proxy.clock import monotonic
 from proxy.errors import Problem, ProblemError
-
-WINDOW = 61.0
-"""A minute, and a second for what was sent quickly after what had been sent slowly."""
+from proxy.model import WINDOW
 
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 15.0
 """Seconds that a 429 without Retry-After closes a key for: 2, 4, 8, 15."""
@@ -92,7 +91,7 @@ class Window:
 
     def spent(self) -> "deque[Spent]":
         """In the last minute, oldest first."""
-        while self._spent and self._spent[0].at <= _now() - WINDOW:
+        while self._spent and self._spent[0].at <= monotonic() - WINDOW:
             self._spent.popleft()
         return self._spent
 
@@ -112,14 +111,14 @@ class Window:
 
     @property
     def is_closed(self) -> bool:
-        return _now() < self._closed_until
+        return monotonic() < self._closed_until
 
     @property
     def is_idle(self) -> bool:
         return not (self.is_closed or self.spent() or self._waiting)
 
     def has_room(self, urgency: Urgency, owner: str = "") -> bool:
-        return _now() >= self._opens_at(urgency, owner)
+        return monotonic() >= self._opens_at(urgency, owner)
 
     async def take(
         self, urgency: Urgency, since: float, patience: float, call: str, owner: str = ""
@@ -127,7 +126,7 @@ class Window:
         """The next turn. Among the equally urgent, the program that has had the fewest goes first,
         and then who waits `since` the earliest. RATE_LIMITED if none comes within the patience.
         """
-        self._asked[owner] = _now()
+        self._asked[owner] = monotonic()
         self._serve()
         if self.has_room(urgency, owner):
             return self._spend(urgency, call, owner)
@@ -147,13 +146,13 @@ class Window:
                 self.give_back()
             raise
         finally:
-            self._asked[owner] = _now()
+            self._asked[owner] = monotonic()
             if turn in self._waiting:
                 self._waiting.remove(turn)
 
     def take_now(self, urgency: Urgency, call: str, owner: str) -> bool:
         """A turn that need not be waited for."""
-        self._asked[owner] = _now()
+        self._asked[owner] = monotonic()
         self._serve()
         if has_room := self.has_room(urgency, owner):
             self._spend(urgency, call, owner)
@@ -169,11 +168,11 @@ class Window:
         """A 429: nobody's turn comes for a while."""
         if seconds is not None:
             self._pause = max(self._pause, FIRST_PAUSE)
-            until = _now() + min(seconds, LONGEST_RETRY_AFTER)
+            until = monotonic() + min(seconds, LONGEST_RETRY_AFTER)
             self._closed_until = max(until, -math.inf if self._is_probing else self._closed_until)
         elif self._is_probing or not self._pause:
             self._pause = min(max(FIRST_PAUSE, self._pause * 2), LONGEST_PAUSE)
-            self._closed_until = _now() + self._pause
+            self._closed_until = monotonic() + self._pause
         # Else it was sent before the pause, and is refused for the same reason.
         self._is_probing = False
 
@@ -204,18 +203,18 @@ class Window:
 
     def _kept_for_others(self, owner: str) -> int:
         had = Counter(spent.owner for spent in self._spent)
-        recent = {other for other, at in self._asked.items() if at > _now() - WINDOW}
+        recent = {other for other, at in self._asked.items() if at > monotonic() - WINDOW}
         others = recent - {owner}
         guaranteed = math.floor(GUARANTEED * self.limit / (len(others) + 1))
         return sum(max(guaranteed - had[other], 0) for other in others)
 
     def _spend(self, urgency: Urgency, call: str, owner: str) -> None:
         if self._pause:
-            self._is_probing, self._closed_until = True, _now() + PROBE
+            self._is_probing, self._closed_until = True, monotonic() + PROBE
         if urgency is Urgency.TURN:
-            self._turned_at = _now()
+            self._turned_at = monotonic()
         if self.limit < math.inf:
-            self._spent.append(Spent(_now(), urgency, call, owner))
+            self._spent.append(Spent(monotonic(), urgency, call, owner))
 
     def _serve(self) -> None:
         if self._timer:
@@ -230,7 +229,7 @@ class Window:
     def _next(self) -> _Turn | None:
         """Who waits, and has room, in the order of their turns."""
         waiting = [turn for turn in self._waiting if not turn.come.done()]
-        if not waiting or _now() < self._closed_until:
+        if not waiting or monotonic() < self._closed_until:
             return None
         had = Counter(spent.owner for spent in self.spent())
         waiting.sort(key=lambda turn: (turn.urgency, had[turn.owner], turn.since))
@@ -246,7 +245,3 @@ class Window:
             self._timer.cancel()
         if when < math.inf:
             self._timer = asyncio.get_running_loop().call_at(when, self._serve)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from proxy.errors import Problem
 from proxy.legacy import answers, status
-from proxy.legacy.activation import Activation, View, candidates, code_of
+from proxy.legacy.activation import Activation, View, candidates
 from proxy.legacy.answers import Answer
 from proxy.legacy.dialects.dialect import Dialect
 from proxy.legacy.shapes import Map, PriceRow, Shapes, by_country
@@ -54,7 +54,7 @@ class DaisyShapes(Shapes):
 
 def message_id(activation: Activation, sms: Sms) -> int:
     """A number for the SMS, the same each time it is sent."""
-    return next(candidates(f"{activation.order.id}/{activation.nth(sms)}/{code_of(sms)}"))
+    return next(candidates(activation.name_of(sms)))
 
 
 DIALECT = Dialect(

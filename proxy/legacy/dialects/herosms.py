@@ -12,7 +12,7 @@ from proxy.legacy.activation import Activation, View, code_of
 from proxy.legacy.answers import Answer
 from proxy.legacy.code import find_code
 from proxy.legacy.dialects.dialect import Dialect, Word
-from proxy.legacy.shapes import CountryRow, Map, Shapes, came, status_number
+from proxy.legacy.shapes import USD, CountryRow, Map, Shapes, came, status_number
 from proxy.model import Sms
 
 
@@ -24,8 +24,8 @@ class HeroShapes(Shapes):
         return {
             "activationId": str(view.activation.id),
             "phoneNumber": view.order.phone,
-            "activationCost": (view.order.cents or 0) / 100,
-            "currency": 840,
+            "activationCost": view.cost,
+            "currency": USD,
             "countryCode": view.country,
             "countryPhoneCode": view.dial,
             "canGetAnotherSms": True,
@@ -59,9 +59,9 @@ class HeroShapes(Shapes):
             "date": moment(view.bought_at),
             "phone": view.order.phone,
             "sms": code_of(messages[-1]) if messages else None,
-            "cost": (view.order.cents or 0) / 100,
+            "cost": view.cost,
             "status": status_number(view),
-            "currency": 840,
+            "currency": USD,
         }
 
     def countries(self, rows: Iterable[CountryRow]) -> Map:

@@ -1,0 +1,23 @@
+"""`keys`: a new key for a program."""
+
+import json
+
+import click
+
+
+@click.group()
+def keys() -> None:
+    """Client keys: each program its own, with its own ceilings."""
+
+
+@keys.command("new")
+@click.argument("name")
+def new_key(name: str) -> None:
+    """Print a new key, once, and the lines of the configuration for it."""
+    from secrets import token_hex
+
+    from proxy.programs import sha256
+
+    key = token_hex(16)
+    click.echo(f"{key}\n\nkeys:\n  sha256:{sha256(key)}:")
+    click.echo(f"    name: {json.dumps(name)}\n    upstream_key: env:VIRTUALSMS_KEY")
