@@ -1,15 +1,22 @@
 """The one fake clock: an event loop that jumps to its next timer when it has nothing to do."""
 
 import asyncio
+import functools
 import os
 import selectors
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from starlette.applications import Starlette
 
+from proxy import app
+from proxy.codes import Codes
+from proxy.sandbox import app as sandbox_app
 from proxy.sandbox import create_sandbox
+from proxy.tables import load_codes
 from tests import postgres
 
 # 2026-03-01T12:00:00Z: what the fake clock shows when a test begins.
@@ -71,6 +78,21 @@ class FakeTimeLoop(asyncio.SelectorEventLoop):
 
     def _done_at_work(self) -> None:
         self._jumping.at_work -= 1
+
+
+@pytest.fixture(scope="session", autouse=True)
+def read_once() -> Iterator[None]:
+    """The shipped tables and the system's certificates: half of what a test would cost."""
+    shipped = functools.cache(load_codes)
+
+    def load(overlay: Path | None = None) -> Codes:
+        return load_codes(overlay) if overlay else shipped()
+
+    with pytest.MonkeyPatch.context() as patch:
+        for room in (app, sandbox_app):
+            patch.setattr(room, "load_codes", load)
+        patch.setattr(httpx, "create_ssl_context", functools.cache(httpx.create_ssl_context))
+        yield
 
 
 @pytest.fixture
