@@ -4,6 +4,7 @@ Contestants take turns in rounds, and a ratio is the median of the ratios of eac
 the machine does then strikes all of them.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
@@ -91,7 +92,8 @@ def interleaved(contestants: Mapping[str, Callable[[int], T]], rounds: int) -> d
 
 
 def ratio(ours: Sequence[float], other: Sequence[float]) -> float:
-    return median(one / two for one, two in zip(ours, other, strict=True))
+    """Infinite where the other's is too little to be measured."""
+    return median(one / two if two else math.inf for one, two in zip(ours, other, strict=True))
 
 
 def difference(ours: Sequence[float], other: Sequence[float]) -> float:
