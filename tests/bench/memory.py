@@ -28,7 +28,8 @@ class Memory:
     with_activations: int
     live: int
     """Activations that were bought and polled, for the sockets."""
-    without_sockets: int
+    with_one_socket: int
+    """What the first of them loads is not of each."""
     sockets: int
     with_sockets: int
 
@@ -38,9 +39,9 @@ class Memory:
 
     @property
     def per_socket(self) -> float | None:
-        """None where no socket was opened."""
-        more = self.with_sockets - self.without_sockets
-        return more / self.sockets if self.sockets else None
+        """None where only one was opened."""
+        more = self.with_sockets - self.with_one_socket
+        return more / (self.sockets - 1) if self.sockets > 1 else None
 
     def __str__(self) -> str:
         per_socket = "" if self.per_socket is None else f", {self.per_socket / 1e3:.1f} kB each"
@@ -49,7 +50,7 @@ class Memory:
             f"{self.after_a_request / 1e6:.1f} MB\n"
             f"{self.activations} idle activations: {self.with_activations / 1e6:.1f} MB, "
             f"{self.per_activation:.0f} bytes each\n"
-            f"{self.live} live ones without push {self.without_sockets / 1e6:.1f} MB, with "
+            f"{self.live} live ones with one socket {self.with_one_socket / 1e6:.1f} MB, with "
             f"{self.sockets} sockets {self.with_sockets / 1e6:.1f} MB{per_socket}"
         )
 
@@ -59,9 +60,9 @@ def memory(activations: int, live: int, folder: Path, settle: float = SETTLE) ->
         upstream.steer("switches", {"requests_per_minute": 0})
         upstream.steer("balance", {"key": KEY, "balance": 100_000})
         idle = _idle(activations, _empty(folder / "idle"), upstream)
-        without, _ = _live(live, False, _empty(folder / "polled"), upstream, settle)
-        with_push, sockets = _live(live, True, _empty(folder / "pushed"), upstream, settle)
-    return Memory(*idle[:2], activations, idle[2], live, without, sockets, with_push)
+        with_one, _ = _live(live, 1, _empty(folder / "polled"), upstream, settle)
+        with_all, sockets = _live(live, SOCKETS, _empty(folder / "pushed"), upstream, settle)
+    return Memory(*idle[:2], activations, idle[2], live, with_one, sockets, with_all)
 
 
 def _empty(folder: Path) -> Path:
@@ -81,14 +82,14 @@ def _idle(activations: int, folder: Path, upstream: Upstream) -> tuple[int, int,
 
 
 def _live(
-    count: int, push: bool, folder: Path, upstream: Upstream, settle: float
+    count: int, most: int, folder: Path, upstream: Upstream, settle: float
 ) -> tuple[int, int]:
-    """With bought and polled activations; and how many sockets are open for them."""
-    settings = {"UPSTREAM_REQUESTS_PER_MINUTE": 100_000, "UPSTREAM_PUSH_SOCKETS": SOCKETS}
-    with a_proxy(folder, upstream, UPSTREAM_PUSH=push, **settings) as proxy:
+    """With bought and polled activations and so many sockets at most; and how many are open."""
+    settings = {"UPSTREAM_REQUESTS_PER_MINUTE": 100_000, "UPSTREAM_PUSH_SOCKETS": most}
+    with a_proxy(folder, upstream, **settings) as proxy:
         held = asyncio.run(bought(proxy.url, count))
         asyncio.run(_ask(proxy.url, *(f"action=getStatus&id={one.id}" for one in held)))
-        until(lambda: not push or upstream.steer("sockets")["count"] == count, OPENING)
+        until(lambda: upstream.steer("sockets")["count"] == min(count, most), OPENING)
         time.sleep(settle)
         return proxy.rss, upstream.steer("sockets")["count"]
 
