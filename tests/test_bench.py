@@ -230,7 +230,7 @@ def values(seen):
 
 def test_what_a_question_costs_is_measured_without_wrk_and_nginx(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.which", lambda name: None)
-    seen = values(cpu(0.05, 1, tmp_path))
+    seen = values(cpu(0.2, 1, tmp_path))
     assert 0 < seen["plain translator, getStatus"] < 1
     assert "ours, getStatus, waiting" in seen
     assert "nginx, return 200" not in seen
