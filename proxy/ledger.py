@@ -11,7 +11,7 @@ from proxy.columns import columns
 from proxy.config import UpstreamConfig
 from proxy.errors import Problem, ProblemError
 from proxy.legacy.answers import dollars
-from proxy.model import Caps, Key
+from proxy.model import Key
 from proxy.programs import Programs
 from proxy.store import Entry
 from proxy.upstream.once import at_hand
@@ -60,7 +60,7 @@ def by_key(entries: Iterable[Entry], programs: Programs, now: float) -> str:
         }
         program = known.get(hash)
         name = program.name if program else hash[:8]
-        caps = program.caps if program else Caps()
+        caps = program.caps if program else programs.limits
         day, month = caps.since(now)
         table.append(
             (

@@ -280,6 +280,15 @@ def test_what_is_left_of_a_month_does_not_depend_on_how_far_back_is_looked(books
     assert by_key("--config", str(books), "--days", "1")["ci"][-1] == "7.70"
 
 
+def test_a_key_that_is_passed_through_has_what_the_limits_leave(books):
+    config = books.with_name("limits.yaml")
+    config.write_text(books.read_text().partition("keys:")[0] + "limits: {spend_per_day: 2}\n")
+    assert by_key("--config", str(config), "--days", "60")["01234567"][-2:] == [
+        "1.50",
+        "no ceiling",
+    ]
+
+
 def test_a_ledger_that_is_not_there_is_named(tmp_path):
     done = run("ledger", PROXY_STORE_URL=f"sqlite:///{tmp_path}/none.db")
     assert done.returncode == 1
