@@ -162,6 +162,9 @@ class Journal:
     def release(self, purchase: Purchase) -> None:
         """Nobody waits for it any more: its refund is in sight, unless it is claimed before."""
         purchase.has_client = False
+        if purchase.timer:
+            # The client went while the order was being kept: it was released then already.
+            purchase.timer.cancel()
         if purchase.activation and purchase in self.pending:
             purchase.timer = asyncio.create_task(self._expire(purchase))
             self._happened(purchase, "orphan")

@@ -283,3 +283,50 @@ async def test_an_order_that_a_swap_is_just_making_is_no_strangers(run, caplog):
         assert (await swap).startswith("ACCESS_NUMBER:")
         await asyncio.sleep(30)
         assert not [line for line in caplog.messages if "another program buys" in line]
+
+
+async def test_an_order_that_could_never_be_kept_goes_back(run, monkeypatch):
+    async with run() as world:
+        store = world.app.state.house.store
+        slow = {"call": "purchase", "kind": "slow", "when": "after", "seconds": 14}
+        await world.steer("faults", slow)
+        assert await world.ask(BUY) == "ERROR_SQL"
+
+        def bug(batch):
+            raise MemoryError
+
+        monkeypatch.setattr(store, "_commit", bug)
+        await asyncio.sleep(5)
+        monkeypatch.undo()
+        await asyncio.sleep(320)
+        assert [row["refunded"] for row in (await world.steer("orders"))["orders"]] == [True]
+        assert await store.owed() == []
+
+
+async def test_who_claims_an_orphan_that_was_kept_late_has_it_alone(run, monkeypatch):
+    async with run() as world:
+        house = world.app.state.house
+        commit, look = house.store.commit, house.reads.look
+
+        async def kept_late(*what, **how):
+            await asyncio.sleep(15)
+            await commit(*what, **how)
+
+        async def looked_slowly(*at):
+            await asyncio.sleep(3)
+            await look(*at)
+
+        monkeypatch.setattr(house.store, "commit", kept_late)
+        assert await world.ask(BUY) == "ERROR_SQL"
+        await asyncio.sleep(20)
+        monkeypatch.undo()
+        (orphan,) = house.journal.pending
+        age = house.upstream.now() - orphan.owned.order.created_at
+        # Its refund is in sight while it is claimed and looked at.
+        await asyncio.sleep(299 - age)
+        monkeypatch.setattr(house.reads, "look", looked_slowly)
+        id_of(await world.ask(BUY))
+        monkeypatch.undo()
+        await asyncio.sleep(20)
+        assert await world.requests("purchase") == 1
+        assert await world.requests("cancel") == 0

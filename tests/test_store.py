@@ -368,6 +368,33 @@ async def test_what_nobody_was_told_is_not_settled_later(store, monkeypatch):
 
 
 @in_a_file
+async def test_what_is_committed_has_not_failed_though_its_traces_cannot_be_erased(store, caplog):
+    class Full:
+        """A file that cannot grow: what is committed stands in the log beside it."""
+
+        def __init__(self, db):
+            self._db = db
+
+        def execute(self, sql, *values):
+            if "wal_checkpoint" in sql:
+                raise sqlite3.OperationalError("disk I/O error")
+            return self._db.execute(sql, *values)
+
+        def __getattr__(self, name):
+            return getattr(self._db, name)
+
+    db, bought = store._db, replace(OWED, order="o-1")
+    await store.owe(bought)
+    store._db = Full(db)
+    await store.settle("p-1", KEPT)
+    assert await store.owed() == []
+    assert "what was deleted is still in the write-ahead log: disk I/O error" in caplog.text
+    store._db = db
+    await store.keep()
+    assert store._unerased is False
+
+
+@in_a_file
 async def test_a_key_is_not_among_what_was_spent(store, path):
     store.spend(Key(SECRET).hash, 1.0)
     await store.keep()

@@ -99,9 +99,10 @@ LOGGED: Mapping[str, str] = MappingProxyType(
         "no events for %s, its orders are read without: %s": "The upstream has no webhooks for the "
         "account, or refuses public_url; nothing depends on them.",
         "webhook %s of %s is made anew: its secret is lost": "Nothing need be done.",
-        "a bug kept %d writes from the store": "Report it with the lines of the log.",
+        "a bug kept a write from the store": "Report it with the lines of the log.",
         "a bug ended a look at what replicas owe": "Report it; the next look comes by itself.",
         "a bug kept a change of another replica": "Report it; the order is read when asked for.",
+        "what was deleted is still in the write-ahead log: %s": _DISK,
         "this can never be written: %s": "Report it with the lines of the log.",
         "too much waits to be written: the oldest of it is lost": _DISK,
         "%d writes are lost: the store cannot be written": _DISK,

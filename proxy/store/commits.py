@@ -97,7 +97,9 @@ class Commits:
             self._fail_all(writes, error)
             return error if is_away else None
         except Exception as error:
-            log.exception("a bug kept %d writes from the store", len(writes))
+            if len(writes) > 1:
+                return await self._carry_out_in_turn(writes, 1)
+            log.exception("a bug kept a write from the store")
             self._fail_all(writes, Unwritable(repr(error)))
             return None
         for write, result in zip(writes, results, strict=True):

@@ -51,6 +51,8 @@ SHARE_LEASE = 20.0
 ABOUT_ITSELF = ("08", "53", "57", "25", "28", "3D")
 TRY_ANEW = "40"
 """Deadlocks and the like."""
+LOCKED = "55P03"
+"""Somebody holds what was wanted: it is free soon, and nothing may overtake until then."""
 IN_THE_ROW = ("22", "23", "54")
 """Values that no column or index takes."""
 
@@ -293,6 +295,8 @@ class PostgresStore(SqlStore):
             return Unwritable(text)
         if state.startswith(TRY_ANEW):
             return _TryAnew(text)
+        if state == LOCKED:
+            return Away(text)
         if not state or state.startswith(ABOUT_ITSELF):
             self.trouble, self._down_until = text, time.monotonic() + DOWN_SECONDS
             return Away(text)

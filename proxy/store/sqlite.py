@@ -7,6 +7,7 @@ from the file (secure_delete) and from the write-ahead log (a checkpoint that tr
 
 import asyncio
 import fcntl
+import logging
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -22,6 +23,8 @@ from proxy.store.schema import Database
 from proxy.store.sql import SqlStore
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 BUSY_SECONDS = 2.0
 
@@ -59,6 +62,7 @@ class SqliteStore(SqlStore):
 
     def __init__(self, path: str) -> None:
         super().__init__(threads=1)
+        self._unerased = False
         self.trouble = ""
         """Why the last write failed, if it did."""
         self._lock = _locked(path) if path != ":memory:" else None
@@ -145,9 +149,18 @@ class SqliteStore(SqlStore):
             if self._db.in_transaction:
                 self._db.execute("rollback")
             raise
-        if any(write.erase for write in batch):
-            self._db.execute("pragma wal_checkpoint(truncate)").fetchall()
+        self._unerased |= any(write.erase for write in batch)
+        if self._unerased:
+            self._erase()
         return results
+
+    def _erase(self) -> None:
+        """What was committed stays so where this fails; it is tried again after the next commit."""
+        try:
+            self._db.execute("pragma wal_checkpoint(truncate)").fetchall()
+            self._unerased = False
+        except sqlite3.Error as error:
+            log.warning("what was deleted is still in the write-ahead log: %s", error)
 
 
 def _locked(path: str) -> int:
