@@ -5,7 +5,7 @@ from collections import deque
 
 import pytest
 
-from proxy.store import Away, Doubt, Lost, StoreError, Unwritable
+from proxy.store import Away, Doubt, Lost, StoreError, Taken, Unwritable
 from proxy.store.commits import Commits
 
 pytestmark = pytest.mark.anyio
@@ -88,7 +88,7 @@ async def test_what_can_never_be_written_is_given_up_and_stops_nobody(book, capl
     assert "this can never be written: too long" in caplog.text
 
 
-@pytest.mark.parametrize("error", [Lost("another's")])
+@pytest.mark.parametrize("error", [Lost("another's"), Taken("another's")])
 async def test_what_another_replica_has_is_not_tried_again(book, error):
     assert await failure(book.write(error, surely=True)) is error
     await book.write("a purchase")

@@ -1,7 +1,5 @@
 """What must survive a restart: orders, what is owed to the upstream, the money ledger."""
 
-import re
-
 from proxy.store.contract import (
     NO_EXTRA,
     Away,
@@ -13,7 +11,15 @@ from proxy.store.contract import (
     Unwritable,
     readable,
 )
-from proxy.store.glance import Glance, file_of, glance, is_held, is_on_a_server, read_ledger
+from proxy.store.glance import (
+    Glance,
+    file_of,
+    glance,
+    is_held,
+    is_on_a_server,
+    place_of,
+    read_ledger,
+)
 from proxy.store.rows import (
     CatalogueAnswer,
     Ceiling,
@@ -56,9 +62,6 @@ __all__ = [
 ]
 
 
-_PLACE = re.compile(r"postgres(?:ql)?://(?:[^@/?]*@)?([\w.,:\[\]-]*(?:/[\w-]*)?)(?:\?[^@]*)?")
-
-
 def open_store(url: str, secret: str | None = None) -> Store:
     """SQLite or PostgreSQL, as the address says. StoreError."""
     check_store(url, secret)
@@ -82,11 +85,3 @@ def check_store(url: str, secret: str | None) -> None:
     except ImportError as error:
         raise StoreError(NO_EXTRA) from error
     check_address(url)
-
-
-def place_of(url: str) -> str:
-    """The address without a password."""
-    if not is_on_a_server(url):
-        return url
-    found = _PLACE.fullmatch(url)
-    return f"postgresql://{found[1]}" if found else "postgresql://…"

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -24,6 +25,8 @@ OF_A_SERVER = (
     "select coalesce(sum(requests), 0) from shares where key = ? and until > to_timestamp(?)",
 )
 
+_PLACE = re.compile(r"postgres(?:ql)?://(?:[^@/?]*@)?([\w.,:\[\]-]*(?:/[\w-]*)?)(?:\?[^@]*)?")
+
 
 def file_of(url: str) -> Path | None:
     """None for a store in memory, or on a server."""
@@ -34,6 +37,14 @@ def file_of(url: str) -> Path | None:
 
 def is_on_a_server(url: str) -> bool:
     return not url.startswith("sqlite:")
+
+
+def place_of(url: str) -> str:
+    """The address without a password."""
+    if not is_on_a_server(url):
+        return url
+    found = _PLACE.fullmatch(url)
+    return f"postgresql://{found[1]}" if found else "postgresql://…"
 
 
 @contextmanager

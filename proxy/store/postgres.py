@@ -21,11 +21,12 @@ from proxy.model import WINDOW
 from proxy.store import schema
 from proxy.store.commits import Write
 from proxy.store.contract import Away, Doubt, StoreError, Unwritable
+from proxy.store.glance import place_of
 from proxy.store.notices import Notices
 from proxy.store.rows import Change, Owed
 from proxy.store.schema import Database
 from proxy.store.seal import Seal
-from proxy.store.server import PATIENT, Marks, check_address, limited, line, place
+from proxy.store.server import PATIENT, Marks, limited, line
 from proxy.store.sql import SqlStore
 from proxy.store.tables import CHANNEL, set_up
 
@@ -104,11 +105,10 @@ on conflict (key, replica) do update set requests = excluded.requests, until = e
 
 def open_postgres(url: str, secret: str) -> "PostgresStore":
     """StoreError, without the password."""
-    check_address(url)
     try:
         return PostgresStore(url, secret)
     except (StoreError, psycopg.Error) as error:
-        raise StoreError(f"{place(url)}: {line(error)}") from error
+        raise StoreError(f"{place_of(url)}: {line(error)}") from error
 
 
 class PostgresStore(SqlStore):

@@ -9,6 +9,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from proxy.store.contract import StoreError
+from proxy.store.glance import place_of
 from proxy.store.schema import Database
 
 # A server that has vanished is noticed within seconds, on idle connections, too.
@@ -37,7 +38,7 @@ def glanced(url: str) -> Iterator[Database]:
             db.read_only = True
             yield Marks(db)
     except psycopg.Error as error:
-        raise StoreError(f"{place(url)}: {line(error)}") from error
+        raise StoreError(f"{place_of(url)}: {line(error)}") from error
 
 
 def check_address(url: str) -> None:
@@ -47,12 +48,6 @@ def check_address(url: str) -> None:
     except psycopg.Error as error:
         fix = "write it as postgresql://user:password@host/database"
         raise StoreError(f"store.url: no address of a PostgreSQL server: {fix}") from error
-
-
-def place(url: str) -> str:
-    known = conninfo_to_dict(url)
-    name = known.get("dbname") or known.get("user") or ""
-    return f"postgresql://{known.get('host') or 'localhost'}:{known.get('port') or 5432}/{name}"
 
 
 def line(error: Exception) -> str:
