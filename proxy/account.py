@@ -1,6 +1,8 @@
 """The activations of one key, and what is taken in of each: from the upstream and from replicas."""
 
+import itertools
 import logging
+from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -19,27 +21,37 @@ class Account:
     by_id: dict[int, Activation] = field(default_factory=dict)
     by_order: dict[str, Activation] = field(default_factory=dict)
     by_wish: dict[str, Activation] = field(default_factory=dict)
+    by_age: list[Activation] = field(default_factory=list)
+    """The oldest first: they are learned of in any order."""
     places: int = 0
     used_at: float = 0.0
 
     def add(self, activation: Activation) -> None:
         self.by_id[activation.id] = self.by_order[activation.order.id] = activation
+        insort(self.by_age, activation, key=born)
         self.places += 1
         activation.place = self.places
         if activation.wish:
             self.by_wish[activation.wish] = activation
 
-    def drop(self, activation: Activation) -> None:
-        self.by_id.pop(activation.id, None)
-        self.by_order.pop(activation.order.id, None)
-        self.by_wish.pop(activation.wish, None)
+    def forget(self, before: float) -> None:
+        """What was created before that, and cannot change any more."""
+        old = bisect_left(self.by_age, before, key=born)
+        gone = [activation for activation in self.by_age[:old] if activation.is_settled]
+        for activation in gone:
+            self.by_id.pop(activation.id, None)
+            self.by_order.pop(activation.order.id, None)
+            self.by_wish.pop(activation.wish, None)
+        if gone:
+            self.by_age = [one for one in self.by_age if one.id in self.by_id]
 
     def young(self, since: float) -> Iterator[Activation]:
         """Those created since then, the newest first."""
-        for activation in reversed(self.by_id.values()):
-            if (activation.order.created_at or 0.0) < since:
-                return
-            yield activation
+        return itertools.takewhile(lambda one: born(one) >= since, reversed(self.by_age))
+
+
+def born(activation: Activation) -> float:
+    return activation.order.created_at or 0.0
 
 
 def take_in(known: Activation, order: Order, asked_at: float | None) -> bool:
@@ -79,7 +91,7 @@ def hear(account: Account, row: Kept) -> Activation:
         known = activation_of(row)
         account.add(known)
         return known
-    if (row.order.created_at or 0.0) < (known.order.created_at or 0.0):
+    if row.order.id != known.order.id and (row.order.created_at or 0.0) < born(known):
         # The order that it was before a swap.
         return known
     merged = merge(known.order, row.order)

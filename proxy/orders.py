@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
-from proxy.account import Account, hear, take_in, why_refunded
+from proxy.account import Account, born, hear, take_in, why_refunded
 from proxy.clock import monotonic
 from proxy.kept import activation_of, row_of
 from proxy.legacy.activation import Activation, candidates
@@ -42,6 +42,9 @@ class Orders:
         self._targets = targets
         self._accounts: dict[Key, Account] = {}
         self._keys: dict[str, Key] = {}
+        self._heard: dict[str, list[Kept]] = {}
+        """What other replicas write of a key while it is being opened: what is read may be older.
+        """
         self._opened: Cache[Key, None] = Cache(0.0, 1)
         self._swept_at = float("-inf")
 
@@ -68,9 +71,7 @@ class Orders:
     def forget(self, before: float) -> None:
         """What was created before that, as the store does."""
         for account in self._accounts.values():
-            for activation in list(account.by_id.values()):
-                if (activation.order.created_at or 0.0) < before and activation.is_settled:
-                    account.drop(activation)
+            account.forget(before)
 
     def states(self) -> dict[str, float]:
         """How many of the last hour are in each phase."""
@@ -86,10 +87,17 @@ class Orders:
                 yield key, activation
 
     async def _load(self, key: Key) -> None:
+        heard = self._heard[key.hash] = []
+        try:
+            with readable():
+                found = [activation_of(row) async for row in self._store.orders(key.hash)]
+        finally:
+            self._heard.pop(key.hash, None)
         account = Account()
-        with readable():
-            async for row in self._store.orders(key.hash):
-                account.add(activation_of(row))
+        for activation in sorted(found, key=born):
+            account.add(activation)
+        for row in heard:
+            hear(account, row)
         self._accounts.setdefault(key, account)
         self._keys[key.hash] = key
 
@@ -105,11 +113,13 @@ class Orders:
 
     @property
     def hashes(self) -> list[str]:
-        """Of the keys that are open."""
-        return list(self._keys)
+        """Of the keys that are open, or being opened."""
+        return [*self._keys, *self._heard]
 
     def hear(self, row: Kept) -> None:
         """Another replica has written it."""
+        if row.key in self._heard:
+            self._heard[row.key].append(row)
         key = self._keys.get(row.key)
         if key and key in self._accounts:
             hear(self._accounts[key], row)

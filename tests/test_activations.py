@@ -1,6 +1,7 @@
 """Activations: ids that follow from the order, codes that are never unseen."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from proxy.legacy.activation import MAX_ID, Activation, candidates
 from proxy.legacy.status import Phase
 from proxy.model import Key, Order, OrderState, Sms, merge
 from proxy.orders import Orders
-from proxy.store import open_store
+from proxy.store import Kept, open_store
 from proxy.tally import Tally
 
 KEY = Key("k")
@@ -50,6 +51,50 @@ async def test_of_two_orders_with_one_hash_the_earlier_has_first_claim(monkeypat
     monkeypatch.setattr("proxy.orders.candidates", lambda id: iter(forged[id]))
     early, late = order("early", created_at=1.0), order("late", created_at=2.0)
     assert await learned(early, late) == await learned(late, early) == {"early": 7, "late": 8}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("learned", list(itertools.permutations((9_000.0, 5_000.0, 10_000.0))))
+async def test_the_young_ones_are_found_in_whatever_order_all_were_learned(learned):
+    store = open_store("sqlite://")
+    known = Orders(store, Tally(), lambda: 10_000.0)
+    await known.open(KEY)
+    for at in learned:
+        known.learn(KEY, order(str(at), created_at=at))
+    assert [one.order.created_at for _, one in known.young()] == [10_000.0, 9_000.0]
+    await store.close()
+
+
+@pytest.mark.anyio
+async def test_what_another_replica_writes_counts_though_it_does_not_know_since_when():
+    store = open_store("sqlite://")
+    known = Orders(store, Tally(), lambda: 1.0)
+    await known.open(KEY)
+    (learned,) = known.learn(KEY, order(created_at=1.0))
+    known.hear(Kept(KEY.hash, learned.id, order(), "wa", told=True, cancelling=True))
+    assert learned.phase is Phase.CANCELLED
+    await store.close()
+
+
+class AnotherWrites:
+    """A store of which another replica tells something while it is being read."""
+
+    is_shared = True
+
+    def __init__(self, tell):
+        self.tell = tell
+
+    async def orders(self, key, since=0.0):
+        row = Kept(key, 1, order(created_at=1.0), "wa", told=True)
+        self.tell(replace(row, cancelling=True))
+        yield row
+
+
+@pytest.mark.anyio
+async def test_what_another_replica_writes_while_a_key_is_opened_is_not_lost():
+    known = Orders(AnotherWrites(lambda row: known.hear(row)), Tally(), lambda: 1.0)
+    await known.open(KEY)
+    assert known.of(KEY, "a").phase is Phase.CANCELLED
 
 
 @pytest.mark.parametrize(

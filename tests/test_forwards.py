@@ -173,6 +173,25 @@ async def test_programs_numbers_are_watched_from_the_start(clock, tmp_path):
         assert len(world.targets.to(URL)) == 1
 
 
+async def test_numbers_are_watched_after_a_restart_however_many_older_ones_there_are(
+    clock, tmp_path
+):
+    keys = {"client": ProgramConfig(name="shop", upstream_key="up")}
+    config = {"store": f"sqlite:///{tmp_path}/store.db", "keys": keys}
+    async with a_forwarding(clock, **config) as world:
+        sandbox = world.sandbox
+        for _ in range(2):
+            for _ in range(5):
+                assert "ACCESS" in await world.ask(f"{BUY}&api_key=client")
+            await asyncio.sleep(3700)
+        assert "ACCESS" in await world.ask(f"{BUY}&api_key=client")
+    async with a_proxy(clock, sandbox, forward=to(URL), **config) as world:
+        await asyncio.sleep(20)
+        await world.sms(TEXT)
+        await asyncio.sleep(20)
+        assert [body["code"] for body in world.targets.to(URL)] == ["1111"]
+
+
 # Targets that fail.
 
 FAILURES = {
