@@ -85,17 +85,16 @@ class Cancels:
         """
         is_clients = owed.kind is OwedKind.CANCEL
         owed = replace(owed, kind=OwedKind.CANCEL, order=activation.order.id)
-        # An orphan may be another replica's by now, and its client's.
-        activation.cancelling = is_clients
         row = self._orders.kept(owed.key, replace(activation, cancelling=True))
         try:
             await self._store.commit(owed, row, is_new=is_clients)
         except Lost as error:
-            # What its client was promised, another replica keeps.
+            # What its client was promised, another replica keeps. An orphan may be that one's by
+            # now, and its client's: whether it is cancelled is heard from there.
+            activation.cancelling |= is_clients
             log.info("order %s: %s", activation.order.id, error)
             return
         except StoreError as error:
-            activation.cancelling = False
             log.error("order %s: no promise: the store: %s", activation.order.id, error)
             raise ProblemError(Problem.TRY_AGAIN, "the store cannot be written") from error
         self._tally.count("promised_cancels", "promised")

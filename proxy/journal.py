@@ -172,7 +172,7 @@ class Journal:
     async def bought(self, purchase: Purchase, activation: Activation) -> None:
         """The order is paid: it and its money are kept before anybody hears of it."""
         key, order = purchase.owed.key, activation.order
-        activation.told = False
+        activation.told = bool(activation.told)
         self._orders.wish(key, activation, purchase.owed.wish)
         purchase.unclear, purchase.activation = False, activation
         purchase.owed = replace(purchase.owed, kind=OwedKind.ORPHAN, order=order.id)
@@ -188,7 +188,8 @@ class Journal:
             raise ProblemError(Problem.TRY_AGAIN, "another replica sees to it") from error
         except Taken as error:
             # Both had looked at the same list. This one looks on.
-            activation.told, purchase.activation, purchase.unclear = None, None, True
+            activation.told = activation.told or None
+            purchase.activation, purchase.unclear = None, True
             purchase.owed = replace(purchase.owed, kind=OwedKind.PURCHASE, order="")
             raise ProblemError(Problem.UNCLEAR, str(error)) from error
         except StoreError as error:
@@ -197,19 +198,17 @@ class Journal:
 
     async def tell(self, purchase: Purchase, activation: Activation) -> None:
         """That the client was told is committed last before the answer."""
-        activation.told = True
-        row = self._orders.kept(purchase.owed.key, activation)
+        row = self._orders.kept(purchase.owed.key, replace(activation, told=True))
         try:
             await self._store.settle(purchase.owed.id, row)
         except Lost as error:
-            activation.told = False
             self._lose(purchase, error)
             raise ProblemError(Problem.TRY_AGAIN, "another replica sees to it") from error
         except StoreError as error:
-            activation.told = False
             self._store.unsettle(purchase.owed, error)
             log.error("order %s is not handed out: the store: %s", activation.order.id, error)
             raise ProblemError(Problem.TRY_AGAIN, "the store cannot be written") from error
+        activation.told = True
         self._orders.queued(activation, row)
         log.info("order %s: told as activation %d", activation.order.id, activation.id)
         self._tally.count("purchases", "told")

@@ -63,6 +63,26 @@ HASTY = {
 }
 
 
+def test_a_promise_for_an_orphan_of_the_other_is_said_by_it_when_its_own_refund_was_due(
+    tmp_path, database
+):
+    with (
+        an_upstream(tmp_path, hold=3) as upstream,
+        a_pair(tmp_path, upstream, database, **HASTY) as pair,
+    ):
+        fault = {"call": "purchase", "kind": "slow", "when": "after", "seconds": 0.5}
+        upstream.steer("faults", fault)
+        pair.b.ask_and_go(NUMBER, "key")
+        assert until(lambda: pair.rows("select * from owed where kind = 'orphan'"), 10)
+        id = bought(pair.a.ask(NUMBER, "key"))
+        assert pair.a.ask(f"action=setStatus&status=8&id={id}", "key") == "ACCESS_CANCEL"
+        pair.a.kill()
+        assert until(lambda: "nobody was told" in pair.b.log, 10)
+        assert until(lambda: "has another owner" in pair.b.log, 10)
+        assert status(pair.b, id) == "STATUS_CANCEL"
+        pair.a.start()
+
+
 @contextmanager
 def a_load(pair, upstream):
     """Clients that ask both, while calls fail; in the end every cent is accounted for."""
