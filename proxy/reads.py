@@ -29,6 +29,8 @@ from proxy.upstream.window import Urgency
 log = logging.getLogger(__name__)
 
 MAX_KEYS = 10_000
+HEARD_SECONDS = 0.5
+"""So long another replica may take to read a list; it can also have read it before."""
 
 _ID = re.compile(r"[1-9][0-9]{0,9}")
 _ORDER = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -232,7 +234,7 @@ class Reads:
             else:
                 known.heard.clear()
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(known.heard.wait(), known.pace)
+                    await asyncio.wait_for(known.heard.wait(), HEARD_SECONDS)
         finally:
             known.sharing = None
 

@@ -36,6 +36,15 @@ def test_what_one_has_bought_read_or_ended_the_other_shows_within_a_second(pair,
     assert status(pair.b, 12345) == "NO_ACTIVATION"
 
 
+def test_nobody_waits_long_for_a_list_that_the_other_has_read_a_moment_ago(pair, upstream):
+    for buyer, asked in ((pair.a, pair.b), (pair.b, pair.a)):
+        id = bought(buyer.ask(NUMBER, "key"))
+        began = time.monotonic()
+        assert status(asked, id) == "STATUS_WAIT_CODE"
+        assert time.monotonic() - began < 1
+    assert len(upstream.requests("orders", "key")) == 1
+
+
 def test_both_together_read_a_list_as_often_as_one_does_and_have_one_socket(pair, upstream):
     id = bought(pair.a.ask(NUMBER, "key"))
     for _ in range(40):
