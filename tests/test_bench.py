@@ -21,13 +21,13 @@ from tests.bench.paid import paid
 from tests.bench.start import start
 
 SMALL = Plan(
-    seconds=1.5,
+    seconds=3.5,
     activations=8,
     sms=3,
     poll=0.08,
-    buy_every=0.4,
-    cancel_every=0.6,
-    grace=1.0,
+    buy_every=0.8,
+    cancel_every=1.2,
+    grace=3.0,
     hold=0.0,
     pause=0.0,
 )
