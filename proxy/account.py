@@ -31,8 +31,18 @@ class Account:
         insort(self.by_age, activation, key=born)
         self.places += 1
         activation.place = self.places
-        if activation.wish:
-            self.by_wish[activation.wish] = activation
+        self.wish(activation, activation.wish)
+
+    def wish(self, activation: Activation, wish: str) -> None:
+        """Its client calls it so; empty: nobody does."""
+        self._unwish(activation)
+        activation.wish = wish
+        if wish:
+            self.by_wish[wish] = activation
+
+    def _unwish(self, activation: Activation) -> None:
+        if self.by_wish.get(activation.wish) is activation:
+            del self.by_wish[activation.wish]
 
     def forget(self, before: float) -> None:
         """What was created before that, and cannot change any more."""
@@ -41,7 +51,7 @@ class Account:
         for activation in gone:
             self.by_id.pop(activation.id, None)
             self.by_order.pop(activation.order.id, None)
-            self.by_wish.pop(activation.wish, None)
+            self._unwish(activation)
         if gone:
             self.by_age = [one for one in self.by_age if one.id in self.by_id]
 
@@ -107,8 +117,7 @@ def hear(account: Account, row: Kept) -> Activation:
     # Who wrote it has queued what is to be forwarded of it.
     known.forwarded = row.order.texts
     if row.wish:
-        known.wish = row.wish
-        account.by_wish[row.wish] = known
+        account.wish(known, row.wish)
     return known
 
 

@@ -189,8 +189,10 @@ class Journal:
         except Taken as error:
             # Both had looked at the same list. This one looks on.
             activation.told = activation.told or None
-            purchase.activation, purchase.unclear = None, True
+            self._orders.wish(key, activation, "")
+            purchase.activation = None
             purchase.owed = replace(purchase.owed, kind=OwedKind.PURCHASE, order="")
+            self._look_on(purchase)
             raise ProblemError(Problem.UNCLEAR, str(error)) from error
         except StoreError as error:
             log.error("order %s is paid and could not be kept: %s", order.id, error)
@@ -252,6 +254,9 @@ class Journal:
     def leave(self, purchase: Purchase) -> None:
         """The outcome is unknown: the order list is looked at until it is known, or too old."""
         self._tally.count("purchases", "unclear")
+        self._look_on(purchase)
+
+    def _look_on(self, purchase: Purchase) -> None:
         purchase.unclear = True
         self._task(self._doubt(purchase))
         account = purchase.owed.key.upstream

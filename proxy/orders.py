@@ -280,9 +280,7 @@ class Orders:
         return self._accounts[key].by_wish.get(wish)
 
     def wish(self, key: Key, activation: Activation, wish: str) -> None:
-        activation.wish = wish
-        if wish:
-            self._accounts[key].by_wish[wish] = activation
+        self._accounts[key].wish(activation, wish)
 
     def get(self, key: Key, order_id: str) -> Activation | None:
         return self._accounts[key].by_order.get(order_id)

@@ -1,12 +1,13 @@
 """What survives a restart, a lost store and a neighbour on the same key."""
 
 import asyncio
+from dataclasses import replace
 
 import httpx
 import pytest
 
 from proxy.config import Config, StoreConfig
-from proxy.store import StoreError
+from proxy.store import StoreError, Taken
 from tests.world import BUY, Wire, a_life, an_orphan
 
 pytestmark = pytest.mark.anyio
@@ -283,6 +284,23 @@ async def test_an_order_that_a_swap_is_just_making_is_no_strangers(run, caplog):
         assert (await swap).startswith("ACCESS_NUMBER:")
         await asyncio.sleep(30)
         assert not [line for line in caplog.messages if "another program buys" in line]
+
+
+async def test_a_wish_is_not_taken_for_fulfilled_by_the_order_of_another_replica(run, monkeypatch):
+    async with run() as world:
+        house, wish = world.app.state.house, f"{BUY}&orderId=mine"
+
+        async def taken(owed, kept, *entries, **kinds):
+            theirs = replace(kept, told=True, wish="")
+            house.orders.hear(theirs)
+            raise Taken("both had looked at the same list")
+
+        monkeypatch.setattr(house.store, "commit", taken)
+        assert await world.ask(wish) == "ERROR_SQL"
+        monkeypatch.undo()
+        assert await world.ask(wish) == "ERROR_SQL"
+        await asyncio.sleep(400)
+        assert id_of(await world.ask(wish))
 
 
 async def test_an_order_that_could_never_be_kept_goes_back(run, monkeypatch):
