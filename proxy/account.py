@@ -6,6 +6,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from proxy.clock import monotonic
 from proxy.kept import activation_of
 from proxy.legacy.activation import Activation, code_of
 from proxy.model import Order, Sms, merge
@@ -105,6 +106,8 @@ def hear(account: Account, row: Kept) -> Activation:
         # The order that it was before a swap.
         return known
     merged = merge(known.order, row.order)
+    if merged.phone != known.order.phone:
+        known.changed_at = monotonic()
     if merged != known.order:
         known.order = merged
         account.by_order[merged.id] = known

@@ -1,5 +1,6 @@
 """Activations: ids that follow from the order, codes that are never unseen."""
 
+import asyncio
 import itertools
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.clock import monotonic
 from proxy.legacy.activation import MAX_ID, Activation, candidates
 from proxy.legacy.status import Phase
 from proxy.model import Key, Order, OrderState, Sms, merge
@@ -73,6 +75,21 @@ async def test_what_another_replica_writes_counts_though_it_does_not_know_since_
     (learned,) = known.learn(KEY, order(created_at=1.0))
     known.hear(Kept(KEY.hash, learned.id, order(), "wa", told=True, cancelling=True))
     assert learned.phase is Phase.CANCELLED
+    await store.close()
+
+
+@pytest.mark.anyio
+async def test_a_read_that_began_before_another_replicas_swap_does_not_bring_the_old_number_back():
+    store = open_store("sqlite://")
+    known = Orders(store, Tally(), lambda: 1.0)
+    await known.open(KEY)
+    (swapped,) = known.learn(KEY, order(created_at=1.0))
+    await asyncio.sleep(5)
+    known.hear(Kept(KEY.hash, swapped.id, replace(order(), phone="448"), "wa", told=True))
+    known.learn(KEY, order(created_at=1.0), asked_at=monotonic() - 1)
+    assert swapped.order.phone == "448"
+    known.learn(KEY, replace(order(), phone="449"), asked_at=monotonic() + 1)
+    assert swapped.order.phone == "449"
     await store.close()
 
 
