@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from proxy.clock import monotonic
 from proxy.kept import activation_of
 from proxy.legacy.activation import Activation, code_of
-from proxy.model import Order, Sms, merge
+from proxy.model import Order, Sms, last_asked, merge
 from proxy.store import Kept
 
 log = logging.getLogger(__name__)
@@ -105,7 +105,10 @@ def hear(account: Account, row: Kept) -> Activation:
     if row.order.id != known.order.id and (row.order.created_at or 0.0) < born(known):
         # The order that it was before a swap.
         return known
-    merged = merge(known.order, row.order)
+    merged, asked_at = merge(known.order, row.order), known.asked_at
+    if asked_at and merged.messages != known.order.messages:
+        asked_at = _asked_after(known, merged.messages)
+    known.asked_at = last_asked(known.order, asked_at, row.order, row.asked_at)
     if merged.phone != known.order.phone:
         known.changed_at = monotonic()
     if merged != known.order:
@@ -115,7 +118,6 @@ def hear(account: Account, row: Kept) -> Activation:
     known.finished |= row.finished
     known.cancelling |= row.cancelling
     known.is_confirmed |= row.confirmed
-    known.asked_at = known.asked_at if row.asked_at is None else row.asked_at
     known.service = row.service
     # Who wrote it has queued what is to be forwarded of it.
     known.forwarded = row.order.texts

@@ -90,6 +90,7 @@ class Adoption:
         """
         # Reckoned now: before the first answer the upstream's clock is not known.
         started = self._upstream.now() - monotonic() + self._started
+        started = max(started, self._orders.forgotten)
         ours = [p for p in self._pending.of(key) if not p.activation]
         ours += [Purchase(owed) for owed in intents]
         young = [

@@ -81,8 +81,16 @@ class Cancels:
 
     async def promise(self, owed: Owed, activation: Activation, wait: float | None = None) -> None:
         """Cancel when the upstream allows it, whatever comes; kept before this returns. Where
-        another replica sees to the order, it does.
+        another replica sees to the order, it does. Once begun, its result counts more than a
+        deadline: what the store holds is carried out.
         """
+        promising = asyncio.create_task(self._promise(owed, activation, wait))
+        try:
+            await asyncio.shield(promising)
+        except asyncio.CancelledError:
+            await promising
+
+    async def _promise(self, owed: Owed, activation: Activation, wait: float | None) -> None:
         is_clients = owed.kind is OwedKind.CANCEL
         owed = replace(owed, kind=OwedKind.CANCEL, order=activation.order.id)
         row = self._orders.kept(owed.key, replace(activation, cancelling=True))

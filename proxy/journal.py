@@ -184,6 +184,8 @@ class Journal:
             row = self._orders.kept(key, activation)
             await self._store.commit(purchase.owed, row, *entries, surely=True)
         except Lost as error:
+            # What is written of it as one's own the other could not adopt.
+            activation.told = activation.told or None
             self._lose(purchase, error)
             raise ProblemError(Problem.TRY_AGAIN, "another replica sees to it") from error
         except Taken as error:
@@ -284,7 +286,9 @@ class Journal:
                 # It goes on though the client that began to look has had no time to wait.
                 await asyncio.shield(self._task(self._found(purchase, own)))
         for purchase in findings.none:
-            await self.drop(purchase)
+            # Another look may have found its order meanwhile.
+            if purchase.unclear:
+                await self.drop(purchase)
 
     async def _found(self, purchase: Purchase, activation: Activation) -> None:
         try:
@@ -302,7 +306,8 @@ class Journal:
             except ProblemError as error:
                 log.warning("unclear purchases of %s: %s", key, error)
             for purchase in self.pending.unclear(key):
-                if self._upstream.now() - purchase.owed.at > OPEN_SECONDS:
+                age = self._upstream.now() - purchase.owed.at
+                if purchase.unclear and age > OPEN_SECONDS:
                     log.warning("purchase %s made no order", purchase.owed.id)
                     await self.drop(purchase)
         self._watched.discard(key.upstream)

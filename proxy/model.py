@@ -157,6 +157,26 @@ class Order:
     def texts(self) -> tuple[str, ...]:
         return tuple(sms.text for sms in self.messages)
 
+    @property
+    def is_read(self) -> bool:
+        """It has shown messages itself, not a socket."""
+        return any(not sms.pushed for sms in self.messages)
+
+
+def last_asked(old: Order, before: int | None, new: Order, after: int | None) -> int | None:
+    """After how many messages a further one was last asked for, as two know it of whom neither may
+    have heard of the other. Who has read the order counts better than who was told by a socket.
+    """
+    if before is None:
+        return after
+    if after is None:
+        told = [sms.text for sms in old.messages if sms.pushed]
+        is_listed = before and told and new.is_read and told[0] in new.texts
+        return new.texts.index(told[0]) + 1 if is_listed else before
+    if old.is_read != new.is_read:
+        return before if old.is_read else after
+    return max(before, after)
+
 
 def merge(old: Order, new: Order) -> Order:
     """What is known after `new` was read. Nothing seen is unseen: reads can overtake each other."""

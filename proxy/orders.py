@@ -8,7 +8,6 @@ from proxy.account import Account, born, hear, take_in, why_refunded
 from proxy.clock import monotonic
 from proxy.kept import activation_of, row_of
 from proxy.legacy.activation import Activation, candidates
-from proxy.legacy.status import Phase
 from proxy.model import OVER, Key, Order, OrderState, Sms, merge
 from proxy.store import Entry, Kept, Store, StoreError, readable
 from proxy.tally import Tally
@@ -47,6 +46,8 @@ class Orders:
         """
         self._opened: Cache[Key, None] = Cache(0.0, 1)
         self._swept_at = float("-inf")
+        self.forgotten = float("-inf")
+        """What was created before may be unknown, though it was bought here."""
 
     async def open(self, key: Key) -> None:
         """Bring the key's activations back from the store, once."""
@@ -70,15 +71,9 @@ class Orders:
 
     def forget(self, before: float) -> None:
         """What was created before that, as the store does."""
+        self.forgotten = before
         for account in self._accounts.values():
             account.forget(before)
-
-    def states(self) -> dict[str, float]:
-        """How many of the last hour are in each phase."""
-        found = dict.fromkeys((phase.name.lower() for phase in Phase), 0.0)
-        for _, activation in self.young():
-            found[activation.phase.name.lower()] += 1
-        return found
 
     def young(self) -> Iterator[tuple[Key, Activation]]:
         """Those of the last hour, of each key the newest first."""
@@ -118,8 +113,7 @@ class Orders:
 
     def hear(self, row: Kept) -> None:
         """Another replica has written it."""
-        if row.key in self._heard:
-            self._heard[row.key].append(row)
+        self._heard.get(row.key, []).append(row)
         key = self._keys.get(row.key)
         if key and key in self._accounts:
             hear(self._accounts[key], row)
@@ -159,8 +153,26 @@ class Orders:
         """Rows of the account's order list, which all programs that share it learn from."""
         await self.open(key)
         await self.open(key.listing)
-        for one in [other for other in self._accounts if other.secret == key.secret]:
+        strange, known = [], [other for other in self._accounts if other.secret == key.secret]
+        for one in known:
+            changed = self.learn(one, *orders, asked_at=asked_at)
+            await self.save(one, *changed)
+            strange += [activation for activation in changed if activation.told is None]
+        # Replicas of other programs will hear that the list was read, and must be told of theirs.
+        for hash in await self._owners(strange) - {one.hash for one in known}:
+            one = Key(key.secret, hash, is_sole=False)
+            await self.open(one)
             await self.save(one, *self.learn(one, *orders, asked_at=asked_at))
+
+    async def _owners(self, activations: Sequence[Activation]) -> set[str]:
+        """The hashes of the keys that have bought them."""
+        ids = [activation.order.id for activation in activations]
+        try:
+            is_of_use = ids and self._store.is_shared
+            return set((await self._store.owners(ids)).values()) if is_of_use else set()
+        except StoreError as error:
+            log.warning("the orders of other programs are not known: %s", error)
+            return set()
 
     async def detailed(self, key: Key, order: Order, asked_at: float) -> None:
         """The order itself, with its messages: only this ends an order."""
@@ -205,9 +217,8 @@ class Orders:
         activation.changed_at = monotonic()
         self._tally.happened(order.id, "swapped", self._now())
         self._accounts[key].by_order[order.id] = activation
-        row = self.kept(key, activation)
         try:
-            await self._store.rename(before, row)
+            await self._store.rename(before, self.kept(key, activation))
         except StoreError as error:
             log.error("orders could not be kept: %s", error)
 

@@ -97,5 +97,5 @@ def bought(said: str) -> str:
     return said.split(":")[1]
 
 
-def status(proxy: Proxy, id: str) -> str:
-    return proxy.ask(f"action=getStatus&id={id}", "key")
+def status(proxy: Proxy, id: str, key: str = "key") -> str:
+    return proxy.ask(f"action=getStatus&id={id}", key)

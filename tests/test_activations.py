@@ -93,6 +93,35 @@ async def test_a_read_that_began_before_another_replicas_swap_does_not_bring_the
     await store.close()
 
 
+PUSHED, READ = Sms("Your code is 1111", pushed=True), sms("Hello!", "Your code is 1111")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("messages", "asked_at", "theirs", "theirs_at", "phase"),
+    [
+        (READ, 2, READ, 1, Phase.RETRYING),
+        (READ, 1, READ, 2, Phase.RETRYING),
+        (READ, None, READ, 2, Phase.RETRYING),
+        ((PUSHED,), 1, READ, None, Phase.RETRYING),
+        ((PUSHED,), 1, READ, 1, Phase.RECEIVED),
+        (READ, 1, (PUSHED,), 2, Phase.RECEIVED),
+    ],
+)
+async def test_a_further_sms_is_waited_for_whoever_was_asked_for_it(
+    messages, asked_at, theirs, theirs_at, phase
+):
+    store = open_store("sqlite://")
+    known = Orders(store, Tally(), lambda: 1.0)
+    await known.open(KEY)
+    (learned,) = known.learn(KEY, order(messages=messages))
+    learned.asked_at = asked_at
+    row = Kept(KEY.hash, learned.id, order(messages=theirs), "wa", told=True, asked_at=theirs_at)
+    known.hear(row)
+    assert learned.phase is phase
+    await store.close()
+
+
 class AnotherWrites:
     """A store of which another replica tells something while it is being read."""
 

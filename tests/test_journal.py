@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 from proxy.config import Config, StoreConfig
-from proxy.store import StoreError, Taken
+from proxy.model import Key
+from proxy.store import Lost, StoreError, Taken
 from tests.world import BUY, Wire, a_life, an_orphan
 
 pytestmark = pytest.mark.anyio
@@ -301,6 +302,74 @@ async def test_a_wish_is_not_taken_for_fulfilled_by_the_order_of_another_replica
         assert await world.ask(wish) == "ERROR_SQL"
         await asyncio.sleep(400)
         assert id_of(await world.ask(wish))
+
+
+async def test_an_order_lost_to_another_replica_is_not_written_as_ones_own(run, monkeypatch):
+    async with run() as world:
+        store = world.app.state.house.store
+
+        async def lost(owed, kept, *entries, **kinds):
+            raise Lost("another's")
+
+        monkeypatch.setattr(store, "commit", lost)
+        assert await world.ask(BUY) == "ERROR_SQL"
+        monkeypatch.undo()
+        await world.sms("Your code is 1111")
+        await world.ask("action=getActiveActivations")
+        assert await store.owners([await world.newest_order()]) == {}
+
+
+async def test_what_one_look_has_found_another_that_began_with_it_does_not_drop(run, monkeypatch):
+    async with run() as world:
+        house = world.app.state.house
+        owners, pauses = house.store.owners, [2.0]
+
+        async def slow(orders):
+            found = await owners(orders)
+            await asyncio.sleep(pauses.pop() if pauses else 0.0)
+            return found
+
+        fault = {"kind": "status", "status": 500, "body": {"error": "no numbers available"}}
+        await world.steer("faults", {**fault, "call": "purchase", "when": "after"})
+        assert await world.ask(BUY) == "NO_NUMBERS"
+        monkeypatch.setattr(house.store, "owners", slow)
+        await asyncio.gather(*(house.journal.reconcile(Key("key")) for _ in range(2)))
+        await asyncio.sleep(320)
+        assert [row["refunded"] for row in (await world.steer("orders"))["orders"]] == [True]
+
+
+async def test_orders_that_were_forgotten_are_no_strangers(clock, sandbox, caplog):
+    config = Config(store=StoreConfig(url="sqlite://", retention=86_400.0))
+    async with a_life(clock, sandbox, config) as world:
+        await world.ask("action=getBalance")
+        await asyncio.sleep(5)
+        id = id_of(await world.ask(BUY))
+        await asyncio.sleep(1300)
+        assert await world.ask(f"action=getStatus&id={id}") == "STATUS_CANCEL"
+        await asyncio.sleep(2 * 86_400)
+        for _ in range(2):
+            await world.steer("faults", {"kind": "cdn", "call": "purchase"})
+            assert await world.ask(BUY) == "ERROR_SQL"
+            await asyncio.sleep(15)
+        assert not [line for line in caplog.messages if "another program buys" in line]
+
+
+async def test_a_promise_that_was_begun_is_said_though_the_deadline_came(run, monkeypatch):
+    async with run(early_cancel="defer") as world:
+        house, id = world.app.state.house, id_of(await world.ask(BUY))
+        commit = house.store.commit
+
+        async def slow(*rows, **kinds):
+            writing = asyncio.create_task(commit(*rows, **kinds))
+            await asyncio.sleep(40)
+            await writing
+
+        monkeypatch.setattr(house.store, "commit", slow)
+        assert await world.ask(f"action=setStatus&status=8&id={id}") == "ACCESS_CANCEL"
+        assert await world.ask(f"action=getStatus&id={id}") == "STATUS_CANCEL"
+        await asyncio.sleep(150)
+        assert await house.store.owed() == []
+        assert [row["refunded"] for row in (await world.steer("orders"))["orders"]] == [True]
 
 
 async def test_an_order_that_could_never_be_kept_goes_back(run, monkeypatch):

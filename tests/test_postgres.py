@@ -14,7 +14,7 @@ from proxy.app import create_app
 from proxy.config import Config, StoreConfig
 from proxy.model import Key
 from proxy.sandbox import create_sandbox
-from proxy.store import Change, Doubt, Entry, Lost, Owed, OwedKind, StoreError, open_store
+from proxy.store import Change, Doubt, Entry, Lost, Owed, OwedKind, StoreError, open_store, schema
 from tests.postgres import PASSWORD, rows
 from tests.process import run
 from tests.test_store import KEPT, OWED, SECRET
@@ -289,15 +289,41 @@ async def test_what_another_has_done_meanwhile_is_not_owed_on(pair, database, de
 
 
 async def test_what_was_refused_is_not_owed_though_it_was_written(pair, broken):
-    for write in (
-        lambda: pair[0].owe(OWED),
-        lambda: pair[0].commit(replace(OWED, kind=OwedKind.CANCEL), KEPT, is_new=True),
-    ):
-        broken(pair[0])
-        with pytest.raises(Doubt):
-            await write()
-        await pair[0].keep()
-        assert await pair[1].owed() == []
+    broken(pair[0])
+    with pytest.raises(Doubt):
+        await pair[0].owe(OWED)
+    await pair[0].keep()
+    assert await pair[1].owed() == []
+
+
+async def test_a_promise_of_which_nobody_could_be_told_is_whole(pair, broken):
+    """All replicas say that the order is cancelled, so that it has to be."""
+    promise = replace(BOUGHT, kind=OwedKind.CANCEL)
+    broken(pair[0])
+    with pytest.raises(Doubt):
+        await pair[0].commit(promise, replace(KEPT, cancelling=True), is_new=True)
+    await pair[0].keep()
+    assert (await pair[1].order("hash", id=7)).cancelling
+    assert await pair[0].mine() == [promise]
+
+
+async def test_two_that_write_of_an_order_at_once_lose_nothing_of_it(pair, monkeypatch):
+    waiting, merge, loop = replace(KEPT, finished=False), schema.merge, asyncio.get_running_loop()
+    unread = replace(waiting, order=replace(KEPT.order, messages=()))
+    await pair[0].keep(unread)
+    others = []
+
+    def merge_slowly(old, new):
+        if not others:
+            write = pair[1].keep(waiting)
+            others.append(asyncio.run_coroutine_threadsafe(write, loop))
+            time.sleep(0.3)
+        return merge(old, new)
+
+    monkeypatch.setattr(schema, "merge", merge_slowly)
+    await pair[0].keep(replace(unread, finished=True))
+    await asyncio.wrap_future(others[0])
+    assert await pair[0].order("hash", id=7) == KEPT
 
 
 async def test_a_commit_whose_end_is_not_known_yet_is_asked_for_again(pair, database):

@@ -1,5 +1,6 @@
 """Two replicas, real processes on a real PostgreSQL: any answers any request, none loses money."""
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -53,6 +54,42 @@ def test_both_together_read_a_list_as_often_as_one_does_and_have_one_socket(pair
     assert len(upstream.requests("orders", "key")) <= 8
     assert upstream.requests("order", "key") == []
     assert len(upstream.steer("sockets")["sockets"]) == 1
+
+
+SHARED = """
+upstream: {push: false}
+keys:
+  one-client-key: {name: one, upstream_key: shared}
+  two-client-key: {name: two, upstream_key: shared}
+"""
+
+
+def test_a_code_is_seen_though_another_program_reads_the_list_at_the_other_replica(
+    tmp_path, upstream, database
+):
+    config = tmp_path / "config.yaml"
+    config.write_text(SHARED)
+    with a_pair(tmp_path, upstream, database, "--config", str(config)) as pair:
+        one, two = (
+            bought(proxy.ask(NUMBER, key))
+            for proxy, key in zip(pair.proxies, ("one-client-key", "two-client-key"), strict=True)
+        )
+        ended = threading.Event()
+
+        def poll():
+            while not ended.wait(0.05):
+                status(pair.a, one, "one-client-key")
+
+        polling = threading.Thread(target=poll)
+        polling.start()
+        try:
+            time.sleep(3)
+            phone = upstream.orders("shared")[-1]["phone_number"]
+            upstream.steer("sms", {"phone": phone, "text": "Your code is 4711"})
+            assert until(lambda: status(pair.b, two, "two-client-key") == "STATUS_OK:4711", 10)
+        finally:
+            ended.set()
+            polling.join()
 
 
 def test_both_together_stay_within_the_requests_of_a_key(pair, upstream):

@@ -102,6 +102,14 @@ async def test_a_later_state_is_laid_over_the_earlier_and_unsays_nothing(store):
     assert [row async for row in store.orders("hash")] == [all_said]
 
 
+async def test_a_wish_for_a_further_sms_is_not_undone_by_who_has_not_heard_of_it(store):
+    row = replace(KEPT, order=replace(ORDER, messages=(*ORDER.messages, Sms("Your code is 2222"))))
+    await store.keep(replace(row, asked_at=2))
+    for asked_at in (1, None):
+        await store.keep(replace(row, asked_at=asked_at))
+        assert (await store.order("hash", id=7)).asked_at == 2
+
+
 @in_a_file
 async def test_a_bought_order_and_what_is_owed_for_it_are_one_commit(store):
     await store.owe(OWED)

@@ -113,6 +113,7 @@ def open_postgres(url: str, secret: str) -> "PostgresStore":
 
 class PostgresStore(SqlStore):
     is_shared = True
+    lock = "for update"
 
     def __init__(self, url: str, secret: str) -> None:
         super().__init__(THREADS, uuid4().hex[:12])

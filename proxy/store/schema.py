@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from proxy.errors import Problem
-from proxy.model import Key, merge
+from proxy.model import Key, last_asked, merge
 from proxy.store.rows import Ceiling, Entry, Forward, Kept, Owed, OwedKind, packed, unpacked
 
 # One step for each version; a store of an older one takes those that it lacks.
@@ -122,11 +122,11 @@ on conflict (key, order_id) do update set
     told = orders.told | excluded.told, finished = orders.finished | excluded.finished,
     cancelling = orders.cancelling | excluded.cancelling,
     confirmed = orders.confirmed | excluded.confirmed,
-    asked_at = coalesce(excluded.asked_at, orders.asked_at),
+    asked_at = excluded.asked_at,
     wish = case when excluded.wish = '' then orders.wish else excluded.wish end,
     created_at = excluded.created_at, expires_at = excluded.expires_at
 """
-KNOWN = "select body from orders where key = ? and order_id = ?"
+KNOWN = "select body, asked_at from orders where key = ? and order_id = ?"
 
 # Whoever does not own a row any more must not write it.
 OWE = """
@@ -159,13 +159,18 @@ class Database(Protocol):
     def execute(self, sql: str, values: Sequence[Any] = ..., /) -> Row: ...
 
 
-def keep(db: Database, kept: Iterable[Kept]) -> None:
+def keep(db: Database, kept: Iterable[Kept], lock: str = "") -> None:
     """What another replica has seen of an order is kept beside what this one has; and what is to
-    be forwarded of it is queued with it, once.
+    be forwarded of it is queued with it, once. `lock` is how a row that is read is kept from other
+    writers until the end of the transaction.
     """
     for row in sorted(kept, key=lambda row: (row.key, row.order.id)):
-        found = db.execute(KNOWN, (row.key, row.order.id)).fetchone()
-        order = merge(unpacked(found[0]), row.order) if found else row.order
+        found = db.execute(f"{KNOWN} {lock}", (row.key, row.order.id)).fetchone()
+        order, asked_at = row.order, row.asked_at
+        if found:
+            before = unpacked(found[0])
+            order = merge(before, row.order)
+            asked_at = last_asked(before, found[1], row.order, row.asked_at)
         flags = (row.told, row.finished, row.cancelling, row.confirmed)
         db.execute(
             KEEP,
@@ -176,7 +181,7 @@ def keep(db: Database, kept: Iterable[Kept]) -> None:
                 row.service,
                 packed(order),
                 *map(int, flags),
-                row.asked_at,
+                asked_at,
                 row.wish,
                 order.created_at or 0.0,
                 order.expires_at or 0.0,

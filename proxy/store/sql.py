@@ -34,6 +34,8 @@ class SqlStore(Outbox):
     """
 
     is_shared = False
+    lock = ""
+    """What keeps a row that is read from other writers."""
 
     def __init__(self, threads: int, replica: str = "") -> None:
         self._threads = ThreadPoolExecutor(threads, "store")
@@ -158,7 +160,7 @@ class SqlStore(Outbox):
         def write(db: Database) -> None:
             self._check_ours(db, id, kept[0].order.id if kept else "")
             db.execute("delete from owed where id = ?", (id,))
-            schema.keep(db, kept)
+            schema.keep(db, kept, self.lock)
 
         await self._write(write, durable=True, erase=True, surely=surely)
 
@@ -185,19 +187,15 @@ class SqlStore(Outbox):
                 # An orphan was kept before as what its purchase has bought.
                 self._check_ours(db, owed.id, owed.order if owed.kind is OwedKind.CANCEL else "")
             self._owe(db, owed)
-            schema.keep(db, (kept,))
+            schema.keep(db, (kept,), self.lock)
             if not schema.book(db, entries):
                 raise Taken(f"order {kept.order.id} is another purchase's")
 
-        try:
-            await self._write(write, durable=True, surely=surely)
-        except Doubt:
-            if is_new:
-                self._disown(owed)
-            raise
+        # In doubt, too, it is whole: a promise that was written after all is kept.
+        await self._write(write, durable=True, surely=surely)
 
     async def keep(self, *kept: Kept) -> None:
-        await self._write(lambda db: schema.keep(db, kept), surely=True)
+        await self._write(lambda db: schema.keep(db, kept, self.lock), surely=True)
 
     async def rename(self, before: str, kept: Kept) -> None:
         def write(db: Database) -> None:
@@ -206,7 +204,7 @@ class SqlStore(Outbox):
                 for table in ("ledger", "owed"):
                     sql = f"update {table} set order_id = ? where key = ? and order_id = ?"
                     db.execute(sql, (kept.order.id, kept.key, before))
-            schema.keep(db, (kept,))
+            schema.keep(db, (kept,), self.lock)
 
         await self._write(write, surely=True)
 
