@@ -178,6 +178,10 @@ class Cancels:
                 self._tally.happened(activation.order.id, "too_late", self._upstream.now())
                 log.warning("order %s: charged, the promised cancel came too late: %s",
                             activation.order.id, error)  # fmt: skip
+            except Exception as bug:
+                log.exception("order %s: a bug kept its cancel from being sent", owed.order)
+                promise.failed, promise.due = repr(bug), monotonic() + LONGEST_PAUSE
+                continue
             else:
                 self._tally.count("promised_cancels", "kept")
                 log.info("order %s: cancelled as promised", activation.order.id)

@@ -88,8 +88,7 @@ class Journal:
         key, service, iso = pair
         id, now, cents = str(uuid4()), self._upstream.now(), quoted or 0
         owed = Owed(id, OwedKind.PURCHASE, key, service, iso, now, wish=wish, cents=cents)
-        listed = self._orders.places(key.listing)
-        purchase = Purchase(owed, listed, has_client=True, quoted=quoted)
+        purchase = Purchase(owed, self._orders.places(key.listing), has_client=True, quoted=quoted)
         self.pending.add(purchase)
         try:
             refused = await self._store.owe(owed, ceiling)
@@ -303,8 +302,9 @@ class Journal:
             await asyncio.sleep(RECONCILE_SECONDS)
             try:
                 await self.reconcile(key)
-            except ProblemError as error:
-                log.warning("unclear purchases of %s: %s", key, error)
+            except Exception as error:
+                is_bug = not isinstance(error, ProblemError)
+                log.warning("unclear purchases of %s: %s", key, error, exc_info=is_bug)
             for purchase in self.pending.unclear(key):
                 age = self._upstream.now() - purchase.owed.at
                 if purchase.unclear and age > OPEN_SECONDS:
@@ -320,8 +320,9 @@ class Journal:
         while True:
             try:
                 return await self.give_back(purchase)
-            except ProblemError as error:
-                log.error("order %s: not cancelled yet: %s", order.id, error)
+            except Exception as error:
+                is_bug = not isinstance(error, ProblemError)
+                log.error("order %s: not cancelled yet: %s", order.id, error, exc_info=is_bug)
             await asyncio.sleep(RECONCILE_SECONDS)
 
     def _happened(self, purchase: Purchase, what: str, cents: int = 0) -> None:

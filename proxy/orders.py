@@ -1,6 +1,7 @@
 """What is known of each live order. Every source ends in `learn`; getStatus reads from here."""
 
 import logging
+import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
@@ -54,7 +55,7 @@ class Orders:
         account = self._accounts.get(key)
         if account is None:
             self._let_go_of_idle()
-            await self._opened.get(key, lambda: self._load(key))
+            await self._opened.get(key, lambda: self._load(key), stale=False)
             account = self._accounts[key]
         account.used_at = monotonic()
 
@@ -182,6 +183,9 @@ class Orders:
         activation.read_at = self._now()
         if order.state in OVER:
             await self._end(key, activation)
+        elif order.messages and activation.read_at >= (order.expires_at or math.inf):
+            # Nothing more can come: so it is said by every replica, and after a restart.
+            activation.is_confirmed = True
         await self.save(key, activation)
 
     async def pushed(
@@ -197,7 +201,9 @@ class Orders:
         sms = Sms(text, self._now() if at is None else at, pushed=True)
         told = replace(activation, order=replace(activation.order, messages=(sms,)))
         await self.save(key, told)
-        activation.order = merge(activation.order, told.order)
+        # More may be known of the rest by now.
+        read = replace(activation.order, messages=told.order.messages)
+        activation.order = merge(activation.order, read)
         activation.forwarded = activation.forwarded or told.forwarded
         log.info("order %s: an SMS is pushed", activation.order.id)
         self._tally.happened(activation.order.id, "sms", self._now())
@@ -252,20 +258,14 @@ class Orders:
 
     async def forward(self) -> None:
         """Queue what could not be queued when it came."""
-        for key, account in list(self._accounts.items()):
-            for activation in list(account.young(self._now() - LONGEST_LIFE)):
-                if self.kept(key, activation).forwards:
-                    await self.save(key, activation)
+        for key, activation in list(self.young()):
+            if self.kept(key, activation).forwards:
+                await self.save(key, activation)
 
     def expecting(self) -> list[tuple[Key, Activation]]:
         """Numbers whose client was told of them, and which may get an SMS."""
         now = self._now()
-        return [
-            (key, activation)
-            for key, account in self._accounts.items()
-            for activation in account.young(now - LONGEST_LIFE)
-            if activation.told and activation.is_expecting(now)
-        ]
+        return [found for found in self.young() if found[1].told and found[1].is_expecting(now)]
 
     def used(self) -> Iterator[Key]:
         """Those that have activations."""

@@ -122,6 +122,27 @@ async def test_a_further_sms_is_waited_for_whoever_was_asked_for_it(
     await store.close()
 
 
+@pytest.mark.anyio
+async def test_what_a_socket_says_does_not_undo_a_swap_that_ends_meanwhile(monkeypatch):
+    store = open_store("sqlite://")
+    known = Orders(store, Tally(), lambda: 1.0)
+    await known.open(KEY)
+    (one,) = known.learn(KEY, order(created_at=1.0, expires_at=1200.0))
+    one.told, keep = True, store.keep
+
+    async def keep_slowly(*rows):
+        monkeypatch.undo()
+        swapped = replace(order("b"), phone="448", expires_at=2400.0)
+        await known.swapped(KEY, one, swapped)
+        await keep(*rows)
+
+    monkeypatch.setattr(store, "keep", keep_slowly)
+    await known.pushed(KEY, one, "Your code is 1111")
+    assert (one.order.id, one.order.phone, one.order.expires_at) == ("b", "448", 2400.0)
+    assert one.code == "1111"
+    await store.close()
+
+
 class AnotherWrites:
     """A store of which another replica tells something while it is being read."""
 

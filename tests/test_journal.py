@@ -372,6 +372,47 @@ async def test_a_promise_that_was_begun_is_said_though_the_deadline_came(run, mo
         assert [row["refunded"] for row in (await world.steer("orders"))["orders"]] == [True]
 
 
+async def test_a_number_whose_time_was_over_is_over_after_a_restart(run):
+    async with run() as world:
+        id = id_of(await world.ask(BUY))
+        await world.sms("Your code is 1111")
+        await asyncio.sleep(5)
+        assert await world.ask(f"action=getStatus&id={id}") == "STATUS_OK:1111"
+        assert await world.ask(f"action=setStatus&status=3&id={id}") == "ACCESS_RETRY_GET"
+        await asyncio.sleep(1300)
+        for _ in range(2):
+            said = await world.ask(f"action=getStatus&id={id}")
+        assert said == "STATUS_CANCEL"
+    async with run() as world:
+        await world.steer("faults", {"kind": "cdn", "times": None})
+        assert await world.ask(f"action=getStatus&id={id}") == "STATUS_CANCEL"
+
+
+@pytest.mark.parametrize("which", ["cancel", "expire"])
+async def test_a_bug_ends_no_refund(run, monkeypatch, caplog, which):
+    async with run(early_cancel="defer") as world:
+        house = world.app.state.house
+        if which == "cancel":
+            id = id_of(await world.ask(BUY))
+            assert await world.ask(f"action=setStatus&status=8&id={id}") == "ACCESS_CANCEL"
+            where, name = house.upstream, "cancel"
+        else:
+            await an_orphan(world)
+            where, name = house.cancels, "promise"
+        bugs = [KeyError("planted")]
+        carry_out = getattr(where, name)
+
+        async def bug(*values):
+            if bugs:
+                raise bugs.pop()
+            await carry_out(*values)
+
+        monkeypatch.setattr(where, name, bug)
+        await asyncio.sleep(1000)
+        assert [row["refunded"] for row in (await world.steer("orders"))["orders"]] == [True]
+        assert "planted" in caplog.text
+
+
 async def test_an_order_that_could_never_be_kept_goes_back(run, monkeypatch):
     async with run() as world:
         store = world.app.state.house.store

@@ -69,6 +69,7 @@ LOGGED: Mapping[str, str] = MappingProxyType(
         "order %s: no promise: the store: %s": _DISK,
         "order %s: charged, the promised cancel came too late: %s": "An SMS came before the "
         "cancel: the number is paid for.",
+        "order %s: a bug kept its cancel from being sent": "Report it; it is tried again.",
         "order %s: its promise is still in the store: %s": _DISK,
         "not written: %s": _DISK,
         "all %d descriptors for clients are taken; more are closed": "See who opens so many "
@@ -107,6 +108,7 @@ LOGGED: Mapping[str, str] = MappingProxyType(
         "too much waits to be written: the oldest of it is lost": _DISK,
         "%d writes are lost: the store cannot be written": _DISK,
         "what other replicas did is not known yet: %s": _DATABASE,
+        "the orders of other programs are not known: %s": _DATABASE,
         "what other replicas owe is not known: %s": _DATABASE,
         "%s: a safe share of its requests is left: %s": _DATABASE,
         "other replicas wait for purchase %s: %s": _DATABASE,
