@@ -102,7 +102,8 @@ def hear(account: Account, row: Kept) -> Activation:
         known = activation_of(row)
         account.add(known)
         return known
-    if row.order.id != known.order.id and (row.order.created_at or 0.0) < born(known):
+    is_older = (row.order.created_at or 0.0) < born(known) or row.order.id in account.by_order
+    if row.order.id != known.order.id and is_older:
         # The order that it was before a swap.
         return known
     merged, asked_at = merge(known.order, row.order), known.asked_at

@@ -123,6 +123,18 @@ async def test_a_further_sms_is_waited_for_whoever_was_asked_for_it(
 
 
 @pytest.mark.anyio
+async def test_a_row_that_another_wrote_before_it_heard_of_a_swap_does_not_undo_it():
+    store = open_store("sqlite://")
+    known = Orders(store, Tally(), lambda: 1.0)
+    await known.open(KEY)
+    (one,) = known.learn(KEY, order(created_at=1.0))
+    await known.swapped(KEY, one, replace(order("b", created_at=1.0), phone="448"))
+    known.hear(Kept(KEY.hash, one.id, order(created_at=1.0), "wa", told=True))
+    assert (one.order.id, one.order.phone) == ("b", "448")
+    await store.close()
+
+
+@pytest.mark.anyio
 async def test_what_a_socket_says_does_not_undo_a_swap_that_ends_meanwhile(monkeypatch):
     store = open_store("sqlite://")
     known = Orders(store, Tally(), lambda: 1.0)
