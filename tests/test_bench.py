@@ -251,7 +251,7 @@ def test_a_start_is_measured(tmp_path):
 
 
 def test_growth_is_measured(tmp_path):
-    seen = values(growth(0.05, 1, tmp_path, known=2000, keys=3, numbers=8))
+    seen = values(growth(0.3, 1, tmp_path, known=2000, keys=3, numbers=8))
     assert 0 <= seen["getStatus of an id for the first time, CPU"] < 0.1
     assert "CPU, getNumber, 1,000 keys used before / 1" in seen
 
