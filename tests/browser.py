@@ -58,7 +58,9 @@ class Browser:
         )
 
     def click(self, selector: str) -> None:
-        self.until("document.querySelector(arguments[0])", selector).click()
+        """Once it can be seen: the page draws in frames."""
+        shown = "document.querySelector(arguments[0])"
+        self.until(f"{shown}?.checkVisibility() && {shown}", selector).click()
 
     def write(self, selector: str, text: str) -> None:
         field = self.until("document.querySelector(arguments[0])", selector)
