@@ -3,12 +3,14 @@
 import itertools
 import logging
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from proxy.clock import monotonic
 from proxy.kept import activation_of
 from proxy.legacy.activation import Activation, code_of
+from proxy.legacy.status import Phase
 from proxy.model import Order, Sms, last_asked, merge
 from proxy.store import Kept
 
@@ -63,6 +65,11 @@ class Account:
 
 def born(activation: Activation) -> float:
     return activation.order.created_at or 0.0
+
+
+def states(activations: Iterable[Activation]) -> dict[str, float]:
+    found = Counter(activation.phase for activation in activations)
+    return {phase.name.lower(): float(found[phase]) for phase in Phase}
 
 
 def take_in(known: Activation, order: Order, asked_at: float | None) -> bool:

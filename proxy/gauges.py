@@ -1,11 +1,9 @@
 """What is so at the moment, for the metrics."""
 
-from collections import Counter
 from collections.abc import Iterator
 
 from proxy.actions import House
 from proxy.forwards import Forwards
-from proxy.legacy.status import Phase
 
 
 def gauges(house: House, forwards: Forwards) -> Iterator[tuple[str, str, dict[str, float]]]:
@@ -16,12 +14,7 @@ def gauges(house: House, forwards: Forwards) -> Iterator[tuple[str, str, dict[st
         (house.budget.states),
     )
     yield "sockets", "Sockets of waiting orders: open, or to be opened again.", house.pushes.states
-    yield "activations", "Activations of the last hour, by phase.", _phases(house)
+    yield "activations", "Activations of the last hour, by phase.", house.orders.states()
     yield "pending_purchases", "Purchases whose end is not told.", house.journal.pending.states()
     yield "forwards", "SMS on their way to targets: waiting, or given up.", forwards.states
     yield "pending_cancels", "Promised cancels to be kept.", {"": float(len(house.cancels))}
-
-
-def _phases(house: House) -> dict[str, float]:
-    found = Counter(activation.phase for _, activation in house.orders.young())
-    return {phase.name.lower(): float(found[phase]) for phase in Phase}

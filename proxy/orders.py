@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
-from proxy.account import Account, born, hear, take_in, why_refunded
+from proxy.account import Account, born, hear, states, take_in, why_refunded
 from proxy.clock import monotonic
 from proxy.kept import activation_of, row_of
 from proxy.legacy.activation import Activation, candidates
@@ -43,8 +43,7 @@ class Orders:
         self._accounts: dict[Key, Account] = {}
         self._keys: dict[str, Key] = {}
         self._heard: dict[str, list[Kept]] = {}
-        """What other replicas write of a key while it is being opened: what is read may be older.
-        """
+        """What others write of a key while it is being opened: what is read may be older."""
         self._opened: Cache[Key, None] = Cache(0.0, 1)
         self._swept_at = float("-inf")
         self.forgotten = float("-inf")
@@ -75,6 +74,10 @@ class Orders:
         self.forgotten = before
         for account in self._accounts.values():
             account.forget(before)
+
+    def states(self) -> dict[str, float]:
+        """How many of the last hour are in each phase."""
+        return states(activation for _, activation in self.young())
 
     def young(self) -> Iterator[tuple[Key, Activation]]:
         """Those of the last hour, of each key the newest first."""
@@ -154,13 +157,13 @@ class Orders:
         """Rows of the account's order list, which all programs that share it learn from."""
         await self.open(key)
         await self.open(key.listing)
-        strange, known = [], [other for other in self._accounts if other.secret == key.secret]
-        for one in known:
+        strange: list[Activation] = []
+        for one in [other for other in self._accounts if other.secret == key.secret]:
             changed = self.learn(one, *orders, asked_at=asked_at)
             await self.save(one, *changed)
             strange += [activation for activation in changed if activation.told is None]
         # Replicas of other programs will hear that the list was read, and must be told of theirs.
-        for hash in await self._owners(strange) - {one.hash for one in known}:
+        for hash in await self._owners(strange) - self._keys.keys():
             one = Key(key.secret, hash, is_sole=False)
             await self.open(one)
             await self.save(one, *self.learn(one, *orders, asked_at=asked_at))

@@ -38,6 +38,15 @@ def test_the_id_of_an_order_never_changes_from_version_to_version():
     assert next(candidates("7e44ebb5-9a55-4bd8-a4e9-7f226f9d5ebd")) == 488000403
 
 
+@pytest.fixture
+async def known():
+    store = open_store("sqlite://")
+    known = Orders(store, Tally(), lambda: 1.0)
+    await known.open(KEY)
+    yield known
+    await store.close()
+
+
 async def learned(*orders):
     store = open_store("sqlite://")
     known = Orders(store, Tally(), lambda: 0.0)
@@ -68,21 +77,16 @@ async def test_the_young_ones_are_found_in_whatever_order_all_were_learned(learn
 
 
 @pytest.mark.anyio
-async def test_what_another_replica_writes_counts_though_it_does_not_know_since_when():
-    store = open_store("sqlite://")
-    known = Orders(store, Tally(), lambda: 1.0)
-    await known.open(KEY)
+async def test_what_another_replica_writes_counts_though_it_does_not_know_since_when(known):
     (learned,) = known.learn(KEY, order(created_at=1.0))
     known.hear(Kept(KEY.hash, learned.id, order(), "wa", told=True, cancelling=True))
     assert learned.phase is Phase.CANCELLED
-    await store.close()
 
 
 @pytest.mark.anyio
-async def test_a_read_that_began_before_another_replicas_swap_does_not_bring_the_old_number_back():
-    store = open_store("sqlite://")
-    known = Orders(store, Tally(), lambda: 1.0)
-    await known.open(KEY)
+async def test_a_read_that_began_before_another_replicas_swap_does_not_bring_the_old_number_back(
+    known,
+):
     (swapped,) = known.learn(KEY, order(created_at=1.0))
     await asyncio.sleep(5)
     known.hear(Kept(KEY.hash, swapped.id, replace(order(), phone="448"), "wa", told=True))
@@ -90,7 +94,6 @@ async def test_a_read_that_began_before_another_replicas_swap_does_not_bring_the
     assert swapped.order.phone == "448"
     known.learn(KEY, replace(order(), phone="449"), asked_at=monotonic() + 1)
     assert swapped.order.phone == "449"
-    await store.close()
 
 
 PUSHED, READ = Sms("Your code is 1111", pushed=True), sms("Hello!", "Your code is 1111")
@@ -109,38 +112,27 @@ PUSHED, READ = Sms("Your code is 1111", pushed=True), sms("Hello!", "Your code i
     ],
 )
 async def test_a_further_sms_is_waited_for_whoever_was_asked_for_it(
-    messages, asked_at, theirs, theirs_at, phase
+    known, messages, asked_at, theirs, theirs_at, phase
 ):
-    store = open_store("sqlite://")
-    known = Orders(store, Tally(), lambda: 1.0)
-    await known.open(KEY)
     (learned,) = known.learn(KEY, order(messages=messages))
     learned.asked_at = asked_at
     row = Kept(KEY.hash, learned.id, order(messages=theirs), "wa", told=True, asked_at=theirs_at)
     known.hear(row)
     assert learned.phase is phase
-    await store.close()
 
 
 @pytest.mark.anyio
-async def test_a_row_that_another_wrote_before_it_heard_of_a_swap_does_not_undo_it():
-    store = open_store("sqlite://")
-    known = Orders(store, Tally(), lambda: 1.0)
-    await known.open(KEY)
+async def test_a_row_that_another_wrote_before_it_heard_of_a_swap_does_not_undo_it(known):
     (one,) = known.learn(KEY, order(created_at=1.0))
     await known.swapped(KEY, one, replace(order("b", created_at=1.0), phone="448"))
     known.hear(Kept(KEY.hash, one.id, order(created_at=1.0), "wa", told=True))
     assert (one.order.id, one.order.phone) == ("b", "448")
-    await store.close()
 
 
 @pytest.mark.anyio
-async def test_what_a_socket_says_does_not_undo_a_swap_that_ends_meanwhile(monkeypatch):
-    store = open_store("sqlite://")
-    known = Orders(store, Tally(), lambda: 1.0)
-    await known.open(KEY)
+async def test_what_a_socket_says_does_not_undo_a_swap_that_ends_meanwhile(known, monkeypatch):
     (one,) = known.learn(KEY, order(created_at=1.0, expires_at=1200.0))
-    one.told, keep = True, store.keep
+    one.told, keep = True, known._store.keep
 
     async def keep_slowly(*rows):
         monkeypatch.undo()
@@ -148,11 +140,10 @@ async def test_what_a_socket_says_does_not_undo_a_swap_that_ends_meanwhile(monke
         await known.swapped(KEY, one, swapped)
         await keep(*rows)
 
-    monkeypatch.setattr(store, "keep", keep_slowly)
+    monkeypatch.setattr(known._store, "keep", keep_slowly)
     await known.pushed(KEY, one, "Your code is 1111")
     assert (one.order.id, one.order.phone, one.order.expires_at) == ("b", "448", 2400.0)
     assert one.code == "1111"
-    await store.close()
 
 
 class AnotherWrites:

@@ -67,7 +67,7 @@ MAY_IMPORT = {
     "metrics": set(),
     "retention": {"orders", "store"},
     "replicas": {"orders", "reads", "store", "takeover"},
-    "gauges": {"actions", "forwards", "legacy"},
+    "gauges": {"actions", "forwards"},
     "entrance": {"legacy"},
     "protocol": {"programs", "logs", "actions", "entrance", "metrics", "legacy"},
     "console": {
