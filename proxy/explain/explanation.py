@@ -135,7 +135,9 @@ async def _buy(call: Call, said: Explanation, store: str, *, is_somebody: bool) 
     said.facts.append(("ceilings", ceilings.in_words(caps, key, store, now)))
     said.service, country, cap = wished(call)
     said.country = country.iso
-    problem, _ = await asyncio.gather(_price(call, said), _stock(call, said))
+    problem, stock = await asyncio.gather(_price(call, said), _stock(call, said))
+    # Behind the price, whichever comes first.
+    said.facts.append(("stock", stock))
     if problem:
         raise problem
     cents, cap = said.cents or 0, lowest(cap, caps.max_price)
@@ -156,15 +158,14 @@ async def _price(call: Call, said: Explanation) -> ProblemError | None:
     return None
 
 
-async def _stock(call: Call, said: Explanation) -> None:
+async def _stock(call: Call, said: Explanation) -> str:
     try:
         rows = (await call.house.catalogue.prices(said.service or "")).value
     except ProblemError as error:
-        said.facts.append(("stock", f"not known: {error.detail}"))
-        return
+        return f"not known: {error.detail}"
     said.count = sum(row.count for row in rows if row.country == said.country)
     none = "none that is known: perhaps NO_NUMBERS"
-    said.facts.append(("stock", f"at least {said.count}" if said.count else none))
+    return f"at least {said.count}" if said.count else none
 
 
 def _why(call: Call, error: ProblemError) -> str:
