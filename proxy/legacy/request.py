@@ -3,11 +3,10 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.parser import BytesParser
-from email.policy import HTTP
 from urllib.parse import parse_qsl
 
 from proxy.errors import Problem, ProblemError
+from proxy.legacy import multipart
 from proxy.model import is_key
 
 MAX_BODY = 64 * 1024
@@ -89,23 +88,15 @@ def parse(query: bytes, body: bytes = b"", content_type: str = "", key: str = ""
 
 
 def _form(body: bytes, content_type: str) -> list[tuple[str, str]]:
-    """A form in either encoding; PHP's curl sends an array as multipart. JSON is no form."""
+    """A form in either encoding; PHP's curl sends an array as multipart. JSON is no form, nor is a
+    body whose type is too long to be read.
+    """
+    if not body or len(content_type) > multipart.MAX_HEADER:
+        return []
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        return _parts(body, content_type)
+        return multipart.fields(body, content_type)
     return [] if kind == "application/json" else _pairs(body)
-
-
-def _parts(body: bytes, content_type: str) -> list[tuple[str, str]]:
-    head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1")
-    message = BytesParser(policy=HTTP).parsebytes(head + body)
-    named = ((part.get_param("name", header="content-disposition"), part)
-             for part in message.walk() if not part.is_multipart())  # fmt: skip
-    return [
-        (str(name), bytes(part.get_payload(decode=True) or b"").decode("utf-8", "replace"))
-        for name, part in named
-        if name
-    ]
 
 
 def _pairs(text: bytes) -> list[tuple[str, str]]:
