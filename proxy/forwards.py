@@ -72,6 +72,7 @@ class Forwards:
             target.url,
             PATIENCE,
             LONGEST_ANSWER,
+            inflates=False,
             trusted=certificates,
             transport=self._transport,
         )

@@ -1,5 +1,6 @@
 """HTTP as a client: one pool of connections. The only file that imports httpx."""
 
+import zlib
 from collections.abc import Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ssl import SSLContext
@@ -30,6 +31,10 @@ class TooLongError(HttpError):
     """The body of the answer is longer than was allowed."""
 
 
+class EncodedError(HttpError):
+    """The body of the answer is in a coding that was not asked for, or is not what it says."""
+
+
 class Reply(NamedTuple):
     status: int
     headers: Mapping[str, str]
@@ -43,7 +48,9 @@ class Reply(NamedTuple):
 
 class Http:
     """`timeout` is for each step: the connection, a part sent, and, unless `read` says otherwise, a
-    part received. `most` bytes of a body are taken. `transport` stands in for the network in tests.
+    part received. `most` bytes of a body are taken, and of what it inflates to; where it `inflates`
+    nothing, only plain bodies are asked for, and any other is given as it came. `transport` stands
+    in for the network in tests.
     """
 
     def __init__(
@@ -53,14 +60,17 @@ class Http:
         most: int,
         *,
         read: float | None = None,
+        inflates: bool = True,
         trusted: SSLContext | bool = True,
         transport: Transport | None = None,
     ) -> None:
         self._most = most
+        self._inflates = inflates
+        accepted = "gzip" if inflates else "identity"
         self._client = httpx.AsyncClient(
             verify=trusted,
             base_url=url,
-            headers={"User-Agent": "virtualsms-proxy"},
+            headers={"User-Agent": "virtualsms-proxy", "Accept-Encoding": accepted},
             timeout=httpx.Timeout(timeout, read=read or timeout),
             limits=httpx.Limits(max_connections=POOL, max_keepalive_connections=POOL),
             transport=transport,
@@ -92,12 +102,44 @@ class Http:
         await self._client.aclose()
 
     async def _body(self, response: httpx.Response) -> bytes:
-        body = bytearray()
-        async for part in response.aiter_bytes():
-            body += part
-            if len(body) > self._most:
-                raise TooLongError(f"a body of more than {self._most} bytes")
-        return bytes(body)
+        """httpx would undo any codings in any number, each to its whole length: 2 GB of 2 KB."""
+        body = _Body(self._most, response.headers.get("Content-Encoding", "") * self._inflates)
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        async for part in response.stream:
+            body.add(part)
+        return body.whole()
+
+
+class _Body:
+    """A body as it comes in, plain or gzip, of at most `most` bytes."""
+
+    def __init__(self, most: int, coding: str) -> None:
+        if coding.strip().lower() not in ("", "identity", "gzip", "x-gzip"):
+            raise EncodedError("a body in a coding that was not asked for")
+        self._most = most
+        self._came = 0
+        self._parts = bytearray()
+        is_gzip = coding.strip().lower().endswith("gzip")
+        self._gzip = zlib.decompressobj(16 + zlib.MAX_WBITS) if is_gzip else None
+
+    def add(self, part: bytes) -> None:
+        self._came += len(part)
+        self._parts += self._inflated(part) if self._gzip else part
+        if max(self._came, len(self._parts)) > self._most:
+            raise TooLongError(f"a body of more than {self._most} bytes")
+
+    def whole(self) -> bytes:
+        if self._gzip and self._came and not self._gzip.eof:
+            raise EncodedError("a body in gzip that is cut off")
+        return bytes(self._parts)
+
+    def _inflated(self, part: bytes) -> bytes:
+        """One byte over the limit at most."""
+        assert self._gzip
+        try:
+            return self._gzip.decompress(part, self._most + 1 - len(self._parts))
+        except zlib.error as error:
+            raise EncodedError("a body that is not in gzip, as it says") from error
 
 
 def is_here(host: str | None) -> bool:
