@@ -12,6 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from proxy import disconnect
 from proxy.actions import ACTIONS, House
 from proxy.cancels import Cancels
 from proxy.ceilings import Ceilings
@@ -120,6 +121,7 @@ def create_app(
             retention=config.store.retention,
         ),
         endpoints=legacy,
+        exception_handlers=disconnect.HANDLERS,
     )
     app.state.house, app.state.console = house, console
     # A redirect would carry the key in its address.
@@ -285,11 +287,19 @@ class App(Starlette):
         self._endpoints = endpoints
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        endpoint = self._endpoints.get(scope["path"]) if scope["type"] == "http" else None
+        endpoint = self._endpoint(scope["path"]) if scope["type"] == "http" else None
         if endpoint:
             await endpoint(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
+
+    def _endpoint(self, path: str) -> ASGIApp | None:
+        """Programs join their base address and the path with one slash too many."""
+        endpoint = self._endpoints.get(path)
+        if endpoint is None and (path.endswith("/") or "//" in path):
+            plain = "/" + "/".join(filter(None, path.split("/")))
+            endpoint = self._endpoints.get(plain)
+        return endpoint
 
 
 async def livez(request: HttpRequest) -> PlainTextResponse:

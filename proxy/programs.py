@@ -22,6 +22,8 @@ MAX_STRANGERS = 10_000
 FREE_TRIES, STRANGER_SECONDS = 5, 60.0
 """So many wrong keys a minute from one address are answered at once."""
 SLOW_SECONDS = 2.0
+MAX_SLOWED = 200
+"""Requests that wait so at the same time: each holds its connection. Over that, none waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +76,19 @@ class Strangers:
 
     def __init__(self) -> None:
         self._tries: Cache[str, int] = Cache(STRANGER_SECONDS, MAX_STRANGERS)
+        self._slowed = 0
 
     async def wait(self, address: str) -> None:
         """After a wrong key from that address."""
         tries = (self._tries.peek(address) or 0) + 1 if self._tries.is_fresh(address) else 1
         self._tries.put(address, tries)
-        if tries > FREE_TRIES:
+        if tries <= FREE_TRIES or self._slowed >= MAX_SLOWED:
+            return
+        self._slowed += 1
+        try:
             await asyncio.sleep(SLOW_SECONDS)
+        finally:
+            self._slowed -= 1
 
 
 def load_programs(

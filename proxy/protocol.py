@@ -14,10 +14,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from proxy.actions import ACTIONS, Call, Client, House
 from proxy.clock import monotonic
-from proxy.entrance import Repeats, Reply
+from proxy.entrance import MAX_BYTES, Repeats, Reply
 from proxy.errors import Problem, ProblemError
 from proxy.legacy.answers import Answer
-from proxy.legacy.dialects import Dialect
+from proxy.legacy.dialects import DIALECTS, Dialect
 from proxy.legacy.dialects.dialect import written
 from proxy.legacy.request import MAX_BODY, Request, parse
 from proxy.logs import REQUEST, Secrets
@@ -25,6 +25,9 @@ from proxy.metrics import Metrics
 from proxy.programs import Program, Strangers
 
 log = logging.getLogger(__name__)
+
+BODY_SECONDS = 9.5
+"""A little less than the connection gives a body, so that its client hears a legal word."""
 
 # The rest of a body is not waited for.
 CLOSE = MappingProxyType({"Connection": "close"})
@@ -69,7 +72,7 @@ class Protocol:
         self._metrics = metrics
         self._timeout = timeout
         self._sample = sample
-        self._repeats = Repeats()
+        self._repeats = Repeats(MAX_BYTES // len(DIALECTS))
         self._strangers = strangers
         self._secrets = secrets
         self._run, self._places = token_hex(4), count(1)
@@ -90,7 +93,7 @@ class Protocol:
         until = monotonic() + self._timeout
         action, answer = "", TOO_LONG
         try:
-            body = await _read_body(scope, receive, until)
+            body = await _read_body(scope, receive, min(until, monotonic() + BODY_SECONDS))
         except ClientDisconnect:
             return
         except (TimeoutError, asyncio.CancelledError):

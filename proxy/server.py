@@ -15,7 +15,9 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
-from proxy.connection import HEAD_SECONDS, MAX_HEAD, Connection, Room
+from proxy.connection import BODY_SECONDS, HEAD_SECONDS, Connection, Room
+
+log = logging.getLogger(__name__)
 
 GRACE = 8
 """Seconds that requests in flight have after SIGTERM."""
@@ -69,18 +71,21 @@ def run(
     stopping: Callable[[], None] | None = None,
     websockets: bool = False,
     head_seconds: float = HEAD_SECONDS,
+    body_seconds: float = BODY_SECONDS,
     keep_alive: float = KEEP_ALIVE,
     grace: float = GRACE,
 ) -> None:
     """Serves until SIGTERM or SIGINT; then `stopping` is called, to end answers that would go on
-    for ever. Takes the socket over.
+    for ever. Takes the socket over. SIGHUP is noted and does nothing.
     """
+    if hasattr(signal, "SIGHUP"):
+        # Until the loop runs, and says so.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     room = Room(_most_descriptors())
     # Its access log holds the query string, and that the API key.
     config = uvicorn.Config(
         app,
-        http=_protocol(room, head_seconds),
-        h11_max_incomplete_event_size=MAX_HEAD,
+        http=_protocol(room, head_seconds, body_seconds),
         ws="auto" if websockets else "none",
         proxy_headers=False,
         log_config=None,
@@ -108,6 +113,8 @@ class _Server(uvicorn.Server):
         self._stopping = stopping
 
     async def startup(self, sockets: list[sockets.socket] | None = None) -> None:
+        if hasattr(signal, "SIGHUP"):
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _note_hangup)
         if self.config.ssl:
             # uvicorn has no setting for it, and the loop's own is 60 seconds.
             loop: Any = asyncio.get_running_loop()
@@ -136,7 +143,9 @@ class _Listener(sockets.socket):
     """
 
     def __init__(self, room: Room, socket: sockets.socket) -> None:
-        super().__init__(socket.family, socket.type, socket.proto, socket.detach())
+        # By the name of its protocol the plain loop knows to switch Nagle's delay off: an answer is
+        # written in two parts, and the second waited 40 ms for an acknowledgement of the first.
+        super().__init__(socket.family, socket.type, sockets.IPPROTO_TCP, socket.detach())
         self._room = room
 
     def accept(self) -> tuple[sockets.socket, Any]:
@@ -162,16 +171,15 @@ def _most_descriptors() -> int:
     return sys.maxsize if limit == resource.RLIM_INFINITY else limit - min(SPARE, limit // 2)
 
 
-def _protocol(among: Room, seconds: float) -> type[asyncio.Protocol]:
-    """uvicorn's own, the fast one where it is installed."""
-    base: Any
-    try:
-        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as base
-    except ImportError:
-        from uvicorn.protocols.http.h11_impl import H11Protocol as base
+def _note_hangup() -> None:
+    """It would end the process: a terminal that closes, or a reload that other servers know."""
+    log.warning("SIGHUP is ignored: a change of the configuration needs a restart")
 
-    class Protocol(Connection, base):  # type: ignore[misc]
+
+def _protocol(among: Room, head: float, body: float) -> type[asyncio.Protocol]:
+    class Protocol(Connection):
         room = among
-        head_seconds = seconds
+        head_seconds = head
+        body_seconds = body
 
     return Protocol

@@ -65,9 +65,14 @@ class Webhooks:
             log.error("an event is not taken in: the store: %s", error)
             kind, status = "failed", 503
         self._tally.count("webhook_events", kind)
-        return Response(status_code=status)
+        # What is left of a body that is refused unread is not waited for.
+        headers = {"Connection": "close"} if status in (401, 413) else None
+        return Response(status_code=status, headers=headers)
 
     async def _served(self, request: Request) -> tuple[str, int]:
+        if not any(self._secrets()):
+            # Nothing can be signed: nothing is read.
+            return "unsigned", 401
         body = bytearray()
         async for part in request.stream():
             body += part

@@ -8,7 +8,7 @@ import pytest
 PROXY = Path(__file__).parent.parent / "proxy"
 FILES = sorted(PROXY.rglob("*.py"))
 
-FOUNDATION = {"clock", "errors", "model", "sheet", "tally"}
+FOUNDATION = {"clock", "disconnect", "errors", "model", "sheet", "tally"}
 ROOMS = {"legacy", "upstream", "codes", "sandbox"}
 
 IO = {"upstream", "store"}
@@ -16,6 +16,7 @@ IO = {"upstream", "store"}
 # What each room may import beside itself and the foundation. Data flows down this list.
 MAY_IMPORT = {
     "clock": set(),
+    "disconnect": set(),
     "errors": set(),
     "model": set(),
     "sheet": set(),
@@ -141,7 +142,8 @@ COMMANDS = {f"commands/{path.name}" for path in (PROXY / "commands").glob("*.py"
 OWNERS = {
     "httpx": {"upstream/http.py"},
     "websockets": {"upstream/feed.py"},
-    "uvicorn": {"server.py"},
+    "uvicorn": {"server.py", "connection.py"},
+    "httptools": {"connection.py"},
     "psycopg": {"store/postgres.py", "store/notices.py", "store/server.py"},
     "psycopg_pool": {"store/postgres.py"},
     "cryptography": {"store/seal.py"},

@@ -1,112 +1,31 @@
-"""Connections as a stranger abuses them: a process on real sockets, with either of uvicorn's
-protocols and loops.
-"""
+"""Connections as a stranger abuses them: a process on real sockets, on either event loop."""
 
 import asyncio
-import json
 import os
 import resource
 import signal
-import socket
 import ssl
 import subprocess
-import sys
 import time
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import pytest
 from websockets.sync.client import connect
 
 from proxy.connection import MAX_HEAD, UNREADABLE, Room
 from tests.bench.idle import AT_ONCE, HALVES
 from tests.crash import until
-from tests.process import NOTHING_LEFT
+from tests.server import ENDPOINT, HEAD, KINDS, POST, answer, heard
+from tests.server import a_server as a_patient_server
 
-KINDS = {"fast": [], "plain": ["httptools", "uvloop"]}
-SHORT = {"head_seconds": 0.3, "keep_alive": 0.9, "grace": 0.5}
+SHORT = {"head_seconds": 0.3, "body_seconds": 0.6, "keep_alive": 0.9, "grace": 0.5}
 TIMEOUT = 0.4
 """The deadline of a request in the short-tempered server."""
 
-# The sandbox's command, with limits of a test's own.
-SERVER = """
-import json, os, resource, sys
-said = json.loads(sys.argv[1])
-sys.modules.update(dict.fromkeys(said["without"]))
-if said["descriptors"]:
-    resource.setrlimit(resource.RLIMIT_NOFILE, said["descriptors"])
-from proxy import server
-from proxy.app import create_app
-from proxy.config import load_config
-from proxy.sandbox import create_sandbox
-from proxy.sandbox.beside import beside
-opened = server.open_socket("127.0.0.1", 0)
-url = server.url(opened)
-app = create_app(load_config(None, os.environ).for_sandbox(f"{url}/api/v1"))
-print(url, flush=True)
-tls = server.tls_context(*said["tls"])
-server.run(beside(app, create_sandbox(sms_after=1e9)), opened, tls, **said["settings"])
-"""
-ROOT = Path(__file__).parent.parent
-ENDPOINT = "/stubs/handler_api.php"
-HEAD = f"GET {ENDPOINT}?action=getBalance&api_key=k HTTP/1.1\r\nHost: a\r\n".encode()
-POST = f"POST {ENDPOINT}?action=getBalance&api_key=k HTTP/1.1\r\nHost: a\r\n".encode()
 
-
-@dataclass(frozen=True)
-class Server:
-    url: str
-    process: subprocess.Popen
-    log_path: Path
-
-    @property
-    def address(self):
-        return "127.0.0.1", int(self.url.rsplit(":")[-1])
-
-    @property
-    def log(self):
-        return self.log_path.read_text()
-
-    def wire(self):
-        return socket.create_connection(self.address, 10)
-
-    def ask(self, query):
-        return self.get(f"{ENDPOINT}?api_key=k&{query}").text
-
-    def get(self, path):
-        # Without `verify` it would read all certificates of the machine, each time.
-        return httpx.get(f"{self.url}{path}", timeout=30, verify=False)
-
-    def slow(self, seconds):
-        """The next time that somebody's balance is read."""
-        fault = {"kind": "slow", "call": "balance", "seconds": seconds}
-        answer = httpx.post(f"{self.url}/sandbox/faults", json=fault, verify=False)
-        assert answer.status_code == 200
-
-
-@contextmanager
-def a_server(kind, folder, *, descriptors=None, tls=(None, None), timeout=TIMEOUT, **settings):
-    said = {"without": KINDS[kind], "descriptors": descriptors, "tls": tls, "settings": settings}
-    log = folder / "log"
-    with (
-        log.open("w") as errors,
-        subprocess.Popen(
-            [sys.executable, "-c", SERVER, json.dumps(said)],
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            cwd=ROOT,
-            env={**os.environ, **NOTHING_LEFT, "PROXY_UPSTREAM_TIMEOUT": str(timeout)},
-        ) as process,
-    ):
-        try:
-            url = process.stdout.readline().strip()
-            assert url, log.read_text()
-            yield Server(url, process, log)
-        finally:
-            process.kill()
+def a_server(kind, folder, timeout=TIMEOUT, **settings):
+    return a_patient_server(kind, folder, timeout=timeout, **settings)
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -121,24 +40,6 @@ def server(kind, tmp_path_factory):
         server.ask("action=getBalance")
         yield server
         assert server.log == ""
-
-
-def heard(wire):
-    """All that comes until the end."""
-    said = b""
-    with suppress(ConnectionResetError):
-        while more := wire.recv(65536):
-            said += more
-    return said
-
-
-def answer(wire):
-    """One answer, whose connection goes on."""
-    head = b""
-    while not head.endswith(b"\r\n\r\n"):
-        head += wire.recv(1)
-    length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-    return wire.recv(length, socket.MSG_WAITALL)
 
 
 @contextmanager
@@ -222,7 +123,7 @@ def test_a_head_of_over_64_kib_is_a_wrong_parameter(server, before, head):
 
 
 def takes_a_long_header(wire):
-    """Of 64 MiB. h11 reads no more behind a request, and the client has to wait."""
+    """Of 64 MiB."""
     wire.settimeout(0.5)
     with suppress(ConnectionError, TimeoutError):
         wire.sendall(HEAD + b"X-Long: ")

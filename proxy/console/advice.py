@@ -74,6 +74,8 @@ LOGGED: Mapping[str, str] = MappingProxyType(
         "not written: %s": _DISK,
         "all %d descriptors for clients are taken; more are closed": "See who opens so many "
         "connections, or raise the limit of open files.",
+        "SIGHUP is ignored: a change of the configuration needs a restart": "A terminal was closed,"
+        " or somebody wanted a reload: restart the proxy.",
         "old orders could not be forgotten: %s": _DISK,
         "orders could not be kept: %s": _DISK,
         "order %s: its refund is not in the ledger: %s": _DISK,

@@ -17,6 +17,7 @@ from proxy.console.trial import Trial, tried
 from proxy.errors import ProblemError
 from proxy.legacy.dialects import DIALECTS
 from proxy.logs import Secrets
+from proxy.upstream.wire import UNREADABLE
 
 PREFIX = "/console/api/v1"
 MOST_BYTES = 16_384
@@ -132,7 +133,7 @@ class Api:
         """Answers once the proxy has, with whatever it said."""
         try:
             trial = msgspec.json.decode(await _body(request), type=Trial)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             return _problem(400, str(error))
         return _json(await tried(self._protocol, trial, request.scope, self._secrets))
 

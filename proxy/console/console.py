@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from proxy import disconnect
 from proxy.actions import House
 from proxy.console.access import PAGE, Door
 from proxy.console.api import Api
@@ -70,7 +71,10 @@ class Console:
         self.balances = Balances(house, lambda: self.streams.has_any)
         api = Api(house, rows, summary, self.streams, self.balances, secrets, protocol)
         door = Middleware(Door, token=self.token, hosts=hosts, strangers=Strangers())
-        self._app = Starlette(routes=[*_files(), *api.routes()], middleware=[door])
+        routes = [*_files(), *api.routes()]
+        self._app = Starlette(
+            routes=routes, middleware=[door], exception_handlers=disconnect.HANDLERS
+        )
         self._app.router.redirect_slashes = False
         self._tasks: list[asyncio.Task[None]] = []
 

@@ -1,9 +1,9 @@
 """How a request to /api/v1 is served: logged, admitted, struck by a fault, answered."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -18,6 +18,8 @@ from proxy.sandbox.simulation import LogLine, Simulation
 from proxy.sandbox.webhooks import WEBHOOK_ENDPOINTS
 
 PREFIX = "/api/v1"
+# What msgspec raises; the last of them on a body that nests without end.
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 ALL_ENDPOINTS = (*ENDPOINTS, *WEBHOOK_ENDPOINTS)
 CALLS = tuple(endpoint.call for endpoint in ALL_ENDPOINTS)
 
@@ -86,8 +88,8 @@ def _refused(refusal: Refusal) -> Response:
 
 async def _ask(simulation: Simulation, request: Request) -> Ask:
     try:
-        body = json.loads(await request.body() or b"{}")
-    except ValueError:
+        body = msgspec.json.decode(await request.body() or b"{}")
+    except UNREADABLE:
         body = {}
     return Ask(
         simulation=simulation,

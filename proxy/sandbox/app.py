@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from proxy import disconnect
 from proxy.sandbox import postman
 from proxy.sandbox.api import api_routes
 from proxy.sandbox.control import control_routes
@@ -57,7 +58,7 @@ def create_sandbox(
     return Starlette(
         routes=[*api_routes(simulation), socket_route(simulation), *control_routes(simulation)],
         middleware=[Middleware(Dated, simulation=simulation)],
-        exception_handlers={HTTPException: _unknown},
+        exception_handlers={HTTPException: _unknown, **disconnect.HANDLERS},
         lifespan=lifespan,
     )
 

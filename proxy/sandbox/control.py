@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from proxy.sandbox import answers
-from proxy.sandbox.api import CALLS
+from proxy.sandbox.api import CALLS, UNREADABLE
 from proxy.sandbox.faults import KINDS, Fault
 from proxy.sandbox.frames import written
 from proxy.sandbox.ledger import Account, totals
@@ -271,7 +271,7 @@ def _wrong(wrong: Wrong) -> Response:
 def _wish(raw: bytes, control: Control) -> Any:
     try:
         return msgspec.json.decode(raw or b"{}", type=control.body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         known = known_switches() if control.act is switch else choices(control.body)
         raise Wrong(str(error), known) from error
 
