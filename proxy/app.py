@@ -183,7 +183,7 @@ def _console(
         secrets,
         protocol,
         token=config.console.token,
-        hosts=(config.listen.host, *(config.console.hosts or ())),
+        hosts=config.hosts,
         sandbox=sandbox,
         per_minute=config.upstream.requests_per_minute,
     )

@@ -163,6 +163,11 @@ class Config(Section, frozen=True):
         """The folder of tables to lay over the shipped ones."""
         return Path(self.mappings) if self.mappings else None
 
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The names that it may be called by, beside localhost and plain addresses."""
+        return (self.listen.host, *(self.console.hosts or ()))
+
     def listening(self, host: str | None, port: int | None) -> "Config":
         """There instead, where either is given."""
         given = {"host": host or self.listen.host}

@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "tables": {"codes"},
     "config": {"legacy"},
     "logs": set(),
+    "origin": set(),
     "connection": set(),
     "server": {"connection"},
     "legacy": set(),
@@ -78,6 +79,7 @@ MAY_IMPORT = {
         "logs",
         "metrics",
         "orders",
+        "origin",
         "programs",
         "purchase",
     }
@@ -119,7 +121,7 @@ MAY_IMPORT = {
     }
     | {"config", "codes", "tables"}
     | IO,
-    "sandbox": {"tables"},
+    "sandbox": {"tables", "origin"},
     "columns": set(),
     "lookup": {"codes", "legacy"},
     "readiness": IO,

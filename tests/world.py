@@ -14,7 +14,7 @@ from proxy.config import Config, StoreConfig
 from proxy.sandbox import create_sandbox
 from proxy.sandbox.postman import Post
 from proxy.tables import load_codes
-from tests.sockets import sockets_to
+from tests.sockets import called, sockets_to
 
 PATH = "/stubs/handler_api.php"
 BUY = "action=getNumber&service=wa&country=16"
@@ -27,6 +27,7 @@ class Wire(httpx.ASGITransport):
     """To the sandbox without a socket; a connection it breaks looks as httpx makes it look."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        request.headers["Host"] = called(request.headers["Host"])
         try:
             return await super().handle_async_request(request)
         except ConnectionResetError as error:
