@@ -8,7 +8,7 @@ import pytest
 PROXY = Path(__file__).parent.parent / "proxy"
 FILES = sorted(PROXY.rglob("*.py"))
 
-FOUNDATION = {"clock", "errors", "model", "sheet", "tally"}
+FOUNDATION = {"clock", "errors", "model", "printable", "sheet", "tally"}
 ROOMS = {"legacy", "upstream", "codes", "sandbox"}
 
 IO = {"upstream", "store"}
@@ -18,11 +18,13 @@ MAY_IMPORT = {
     "clock": set(),
     "errors": set(),
     "model": set(),
+    "printable": set(),
     "sheet": set(),
     "tally": set(),
     "codes": set(),
     "tables": {"codes"},
     "config": {"legacy"},
+    "config_secrets": {"config"},
     "logs": set(),
     "origin": set(),
     "connection": set(),
@@ -119,7 +121,7 @@ MAY_IMPORT = {
         "cancels",
         "legacy",
     }
-    | {"config", "codes", "tables"}
+    | {"config", "config_secrets", "codes", "tables"}
     | IO,
     "sandbox": {"tables", "origin"},
     "columns": set(),
