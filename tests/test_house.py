@@ -8,7 +8,7 @@ import pytest
 PROXY = Path(__file__).parent.parent / "proxy"
 FILES = sorted(PROXY.rglob("*.py"))
 
-FOUNDATION = {"clock", "errors", "model", "printable", "sheet", "tally"}
+FOUNDATION = {"clock", "errors", "model", "printable", "sheet", "tally", "urls"}
 ROOMS = {"legacy", "upstream", "codes", "sandbox"}
 
 IO = {"upstream", "store"}
@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "errors": set(),
     "model": set(),
     "printable": set(),
+    "urls": set(),
     "sheet": set(),
     "tally": set(),
     "codes": set(),
