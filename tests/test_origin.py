@@ -67,6 +67,8 @@ def test_an_empty_name_in_the_configuration_makes_no_host_known():
         ((), True),
         ((("Origin", "http://localhost:8080"),), True),
         ((("Origin", "HTTP://LocalHost:8080"),), True),
+        # TLS may end in front of the proxy.
+        ((("Origin", "https://localhost:8080"),), True),
         ((("Origin", "http://localhost:9090"),), False),
         ((("Origin", "http://localhost"),), False),
         ((("Origin", "https://evil.example"),), False),

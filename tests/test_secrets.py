@@ -168,3 +168,16 @@ async def test_strangers_push_no_configured_secret_out(clock, sandbox):
                   "secret-of-a-webhook", "secret-of-a-target", "token-of-the-operator",
                   "password-of-the-target", "token-of-the-target"):  # fmt: skip
         assert secrets.redact(f"a {known} b") == "a [key] b"
+
+
+@pytest.mark.anyio
+async def test_a_client_key_that_stands_there_as_its_hash_is_pinned_once_it_was_used(
+    clock, sandbox
+):
+    secrets = logs.Secrets()
+    config = Config(keys=KEYS, passthrough=True, store=StoreConfig(url="sqlite://"))
+    async with a_life(clock, sandbox, config, secrets=secrets) as world:
+        await world.ask("api_key=client-of-shop&action=getBalance")
+        for number in range(logs.MAX_LEARNT + 1):
+            secrets.learn(f"key-of-a-stranger-{number}")
+    assert secrets.redact("client-of-shop") == "[key]"

@@ -56,12 +56,15 @@ def create_sandbox(
         yield
         await simulation.deliveries.close()
 
-    return Starlette(
+    app = Starlette(
         routes=[*api_routes(simulation), socket_route(simulation), *control_routes(simulation)],
         middleware=[Middleware(Dated, simulation=simulation), Middleware(Guard, hosts=hosts)],
         exception_handlers={HTTPException: _unknown},
         lifespan=lifespan,
     )
+    # A redirect would repeat the Host and the query, which may be bytes that are no text.
+    app.router.redirect_slashes = False
+    return app
 
 
 class Dated:
