@@ -18,6 +18,7 @@ from proxy.cancels import Cancels
 from proxy.ceilings import Ceilings
 from proxy.codes import Codes
 from proxy.config import Config, ConfigError
+from proxy.config_secrets import config_secrets
 from proxy.forwards import Forwards
 from proxy.gauges import gauges
 from proxy.journal import Journal
@@ -86,12 +87,13 @@ def create_app(
 
     Raises SheetError, ConfigError or StoreError. Nothing is connected before the app starts.
     """
+    secrets = secrets or Secrets()
+    secrets.pin(*config_secrets(config))
     house = build_house(config, clock, transport, connect)
     readiness = Readiness(house.upstream, house.store)
     forwards = Forwards(house.targets, house.store, house.tally, clock, outward)
-    secrets = secrets or Secrets()
-    secrets.add(*(program.key.secret for program in house.programs))
-    secrets.add(config.upstream.api_key or "")
+    secrets.pin(*(program.key.secret for program in house.programs))
+    secrets.pin(*(target.secret for target in house.targets))
     subscriptions = load_subscriptions(
         config, os.environ, house.upstream, house.store, house.programs, secrets
     )
@@ -145,7 +147,7 @@ def _webhooks(config: Config, house: House, subscriptions: Subscriptions) -> Web
 def _replicas(house: House, secrets: Secrets) -> Replicas:
     def renewed(key: Key) -> Key:
         """Of what an earlier run owes: its key is no stranger to the log."""
-        secrets.add(key.secret)
+        secrets.pin(key.secret)
         return house.programs.renewed(key)
 
     takeover = Takeover(house.store, house.orders, house.journal, house.cancels, renewed)
@@ -185,7 +187,7 @@ def _console(
         secrets,
         protocol,
         token=config.console.token,
-        hosts=(config.listen.host, *(config.console.hosts or ())),
+        hosts=config.hosts,
         sandbox=sandbox,
         per_minute=config.upstream.requests_per_minute,
     )

@@ -87,7 +87,7 @@ def sandbox(
     secrets = logs.Secrets()
     logs.set_up(config.log.level, config.log.format, secrets)
     switches = _switches(changes)
-    simulated = built(lambda: create_sandbox(switches, sms_after=sms_after))
+    simulated = built(lambda: create_sandbox(switches, sms_after=sms_after, hosts=config.hosts))
     opened = _open(config.listen.host, config.listen.port)
     url = server.url(opened)
     if upstream_only:

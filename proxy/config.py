@@ -14,6 +14,7 @@ from yaml.nodes import Node
 
 from proxy.legacy.dialects import DIALECTS
 from proxy.sheet import Sheet, nearest
+from proxy.urls import url_fault
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ class ProgramConfig(CapsConfig, frozen=True, kw_only=True):
 
 
 class StoreConfig(Section, frozen=True):
-    url: Annotated[str, Meta(pattern="^(sqlite://(/.+)?|postgres(ql)?://.+)$")] = (
+    url: Annotated[str, Meta(pattern="(?s)^(sqlite://(/.+)?|postgres(ql)?://.+)$")] = (
         "sqlite:///virtualsms-proxy.db"
     )
     secret: str | None = None
@@ -163,6 +164,11 @@ class Config(Section, frozen=True):
         """The folder of tables to lay over the shipped ones."""
         return Path(self.mappings) if self.mappings else None
 
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The names that it may be called by, beside localhost and plain addresses."""
+        return (self.listen.host, *(self.console.hosts or ()))
+
     def listening(self, host: str | None, port: int | None) -> "Config":
         """There instead, where either is given."""
         given = {"host": host or self.listen.host}
@@ -191,24 +197,12 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
         for section in sections:
             place = place.setdefault(section, {})
         place[key] = value
-    config = msgspec.convert(nested, Config)
-    _check_url("upstream.url", config.upstream.url)
-    _check_url("upstream.websocket_url", config.upstream.sockets_url)
-    _check_url("webhooks.public_url", config.webhooks.public_url or config.upstream.url)
-    for target in config.forward:
-        _check_url("forward: url", target.url)
-    return config
+    return msgspec.convert(nested, Config)
 
 
-def _check_url(name: str, url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        is_right = parts.port != 0 and bool(parts.hostname)
-    except ValueError:
-        is_right = False
-    if not is_right:
-        scheme = url.partition(":")[0]
-        raise ConfigError(f"{name}: {url} is no address: write it as {scheme}://host/path")
+def _fault(key: str, value: Any) -> str:
+    """What no type says of a value; empty where nothing is wrong."""
+    return url_fault(value) if key.endswith("url") and isinstance(value, str) else ""
 
 
 def keys(kind: type[Section] = Config, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -277,9 +271,12 @@ def _from_node(sheet: Sheet, node: Node, name: str, type_: Any) -> Any:
     if isinstance(value, date):
         value = value.isoformat()
     try:
-        return msgspec.convert(value, type_)
+        found = msgspec.convert(value, type_)
     except msgspec.ValidationError as error:
         raise sheet.error(node, f"{name}: {_wrong(error, type_)}") from error
+    if fault := _fault(name, found):
+        raise sheet.error(node, f"{name}: {fault}")
+    return found
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
@@ -296,6 +293,8 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
                 values[key] = msgspec.convert(value, type_, strict=False)
             except msgspec.ValidationError as error:
                 raise ConfigError(f"{name}: {_wrong(error, type_)}") from error
+            if fault := _fault(key, values[key]):
+                raise ConfigError(f"{name}: {fault}")
     return values
 
 

@@ -12,6 +12,7 @@ from proxy.config import UpstreamConfig
 from proxy.errors import Problem, ProblemError
 from proxy.legacy.answers import dollars
 from proxy.model import Key
+from proxy.printable import spreadsheet_cell
 from proxy.programs import Programs
 from proxy.store import Entry
 from proxy.upstream.once import at_hand
@@ -31,7 +32,8 @@ def table(entries: Sequence[Entry]) -> str:
 
 def as_csv(entries: Iterable[Entry]) -> str:
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows([HEADS, *map(_row, entries)])
+    rows = ([spreadsheet_cell(cell) for cell in _row(entry)] for entry in entries)
+    csv.writer(out, lineterminator="\n").writerows([HEADS, *rows])
     return out.getvalue().rstrip("\n")
 
 

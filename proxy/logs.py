@@ -1,14 +1,21 @@
-"""Logging: one line for an event, as text or JSON, with every API key blanked out."""
+"""Logging: one line for an event, as text or JSON, with every API key blanked out.
+
+As text a traceback follows its line, indented: what stands at the margin, the proxy has written.
+"""
 
 import logging
 import re
 import sys
 import time
+from collections import OrderedDict
+from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import msgspec
-from cachetools import LRUCache
+
+from proxy.printable import visible, visible_json
 
 # A key stands in a query string, in a header's repr, or anywhere in the vendor's own form.
 _KEYS = re.compile(
@@ -18,7 +25,8 @@ _KEYS = re.compile(
 )
 
 
-MAX_SECRETS = 1000
+MAX_LEARNT = 10_000
+"""Keys of clients: as many as accounts are held at once."""
 SHORTEST_SECRET = 8
 
 REQUEST: ContextVar[str] = ContextVar("request", default="")
@@ -26,22 +34,73 @@ REQUEST: ContextVar[str] = ContextVar("request", default="")
 
 
 class Secrets:
-    """Keys that were seen of late: they are blanked out wherever a line has them, even in an
-    exception of a library.
+    """What is blanked out wherever a line has it, even in an exception of a library: what is pinned
+    for good, what is learnt from clients, who can send any number of keys, until newer ones come.
     """
 
     def __init__(self) -> None:
-        self._known: LRUCache[str, None] = LRUCache(MAX_SECRETS)
+        self._pinned: set[str] = set()
+        self._learnt: OrderedDict[str, None] = OrderedDict()
+        self._by_head: dict[str, dict[int, set[str]]] = {}
+        """What to look for, by its first characters and its length: one pass finds any number."""
 
-    def add(self, *secrets: str) -> None:
+    def pin(self, *secrets: str) -> None:
+        """Of the configuration, of the store, or proven to be a program's."""
         for secret in secrets:
-            if len(secret) >= SHORTEST_SECRET:
-                self._known[secret] = None
+            if secret not in self._pinned and len(secret) >= SHORTEST_SECRET:
+                self._pinned.add(secret)
+                self._look_for(secret)
+
+    def learn(self, secret: str) -> None:
+        """A key that is passed through."""
+        if secret in self._learnt:
+            self._learnt.move_to_end(secret)
+        elif secret not in self._pinned and len(secret) >= SHORTEST_SECRET:
+            if len(self._learnt) >= MAX_LEARNT:
+                self._forget(self._learnt.popitem(last=False)[0])
+            self._learnt[secret] = None
+            self._look_for(secret)
 
     def redact(self, text: str) -> str:
-        for secret in tuple(self._known):
-            text = text.replace(secret, "[key]")
-        return redact(text)
+        parts, end = [], 0
+        for start, stop in self._found(text):
+            # Where two overlap, both are blanked out.
+            if start >= end:
+                parts += [text[end:start], "[key]"]
+            end = max(end, stop)
+        return redact("".join([*parts, text[end:]]))
+
+    def _found(self, text: str) -> Iterator[tuple[int, int]]:
+        by_head = self._by_head
+        for start in range(len(text) - SHORTEST_SECRET + 1):
+            if known := by_head.get(text[start : start + SHORTEST_SECRET]):
+                # A copy: the thread of the store logs, too.
+                lengths = [n for n, same in [*known.items()] if text[start : start + n] in same]
+                if lengths:
+                    yield start, start + max(lengths)
+
+    def _look_for(self, secret: str) -> None:
+        for form in _forms(secret):
+            known = self._by_head.setdefault(form[:SHORTEST_SECRET], {})
+            known.setdefault(len(form), set()).add(form)
+
+    def _forget(self, secret: str) -> None:
+        for form in _forms(secret):
+            head = form[:SHORTEST_SECRET]
+            known = self._by_head[head]
+            known[len(form)].discard(form)
+            if not known[len(form)]:
+                del known[len(form)]
+            if not known:
+                del self._by_head[head]
+        if secret in self._pinned:
+            self._look_for(secret)
+
+
+def _forms(secret: str) -> set[str]:
+    """As it is written in an address, a form, a string of Python, and by itself."""
+    quoted = {quote(secret, safe, errors="replace") for safe in ("", "/")}
+    return {secret, *quoted, quote_plus(secret, errors="replace"), repr(secret)[1:-1]}
 
 
 def redact(text: str) -> str:
@@ -63,16 +122,18 @@ def set_up(level: str, form: str, secrets: Secrets | None = None) -> None:
 
 class _Text(logging.Formatter):
     def __init__(self, secrets: Secrets) -> None:
-        super().__init__("%(asctime)s %(levelname)-7s %(message)s")
+        super().__init__()
         self._secrets = secrets
 
-    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
-        return _utc(record)
-
     def format(self, record: logging.LogRecord) -> str:
-        line = self._secrets.redact(super().format(record))
-        request = REQUEST.get()
-        return f"{line} [{request}]" if request else line
+        said = visible(self._secrets.redact(record.getMessage()))
+        line = f"{_utc(record)} {record.levelname:<7} {said}"
+        if request := REQUEST.get():
+            line += f" [{request}]"
+        if record.exc_info:
+            trace = self._secrets.redact(self.formatException(record.exc_info))
+            line = "\n  ".join([line, *map(visible, trace.split("\n"))])
+        return line
 
 
 class _Json(logging.Formatter):
@@ -91,7 +152,7 @@ class _Json(logging.Formatter):
             line["request"] = request
         if record.exc_info:
             line["exception"] = self._secrets.redact(self.formatException(record.exc_info))
-        return msgspec.json.encode(line).decode()
+        return visible_json(msgspec.json.encode(line).decode())
 
 
 def _utc(record: logging.LogRecord) -> str:

@@ -153,12 +153,17 @@ class Protocol:
         return sent[len(before) :] if is_named else ""
 
     async def _program(self, key: str, scope: Scope) -> Program:
-        self._secrets.add(key)
         try:
-            return self._house.programs.of(key)
+            program = self._house.programs.of(key)
         except ProblemError:
+            # Such a key goes nowhere, and its sender has as many as he likes.
             await self._strangers.wait((scope.get("client") or ("", 0))[0])
             raise
+        if program.name:
+            self._secrets.pin(key)
+        else:
+            self._secrets.learn(key)
+        return program
 
     async def _act(self, request: Request, program: Program, method: str, client: Client) -> Answer:
         program.check(self._house.upstream.now(), request.action)

@@ -57,7 +57,6 @@ class Subscriptions:
 
     async def start(self) -> None:
         """Nothing waits for the upstream. StoreError."""
-        self._known.add(*self._given)
         for own in await self._store.subscriptions():
             self._learn(own)
         self._tasks = [asyncio.create_task(self._keep(key)) for key in self._keys]
@@ -143,7 +142,7 @@ class Subscriptions:
         )
 
     def _learn(self, own: Subscription) -> None:
-        self._known.add(own.secret)
+        self._known.pin(own.secret)
         self._own[own.key] = own
 
 
@@ -159,6 +158,7 @@ def load_subscriptions(
     own = [Key(config.upstream.api_key)] if config.upstream.api_key else []
     keys = [*own, *(program.key.upstream for program in programs)]
     given = given_secrets(config, environ)
+    known.pin(*given)
     return Subscriptions(upstream, store, keys, config.webhooks.public_url, given, known)
 
 

@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from proxy.codes import Codes
 from proxy.config import Config, ConfigError
@@ -15,6 +14,7 @@ from proxy.model import Sms
 from proxy.programs import Programs, secret_of
 from proxy.sheet import nearest
 from proxy.store import Forward
+from proxy.urls import shown_host, shown_url
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,8 +31,7 @@ class Target:
     @property
     def shown(self) -> str:
         """Without what may be secret in its address."""
-        parts = urlsplit(self.url)
-        return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
+        return shown_host(self.url)
 
 
 class Targets:
@@ -97,7 +96,9 @@ def load_targets(
     targets: dict[str, Target] = {}
     for wanted in config.forward:
         if wanted.url in targets:
-            raise ConfigError(f"forward: {wanted.url} is here twice: take one of them away")
+            raise ConfigError(
+                f"forward: {shown_url(wanted.url)} is here twice: take one of them away"
+            )
         for name in wanted.programs or ():
             if name not in owners:
                 fix = nearest(name, owners) if owners else "there are no `keys`"

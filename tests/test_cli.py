@@ -36,7 +36,7 @@ def test_check_says_ok():
     [
         ("postgresql://proxy:hunter2@db/proxy?sslmode=require", "postgresql://db/proxy"),
         ("postgresql://db:5433/proxy?user=proxy&password=hunter2", "postgresql://db:5433/proxy"),
-        ("postgres://proxy:hunter2%40x@one,two/p", "postgresql://one,two/p"),
+        ("postgres://proxy:hunter2%40x@one,two/p", "postgres://one,two/p"),
         ("postgresql://proxy:hun@ter2@db/proxy", "postgresql://…"),
         ("postgresql://db/proxy?password=hunter2@x", "postgresql://…"),
     ],

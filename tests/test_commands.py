@@ -460,12 +460,24 @@ def make_newer(path: Path) -> str:
     return f"{path}/store.db"
 
 
+def make_link(path: Path) -> str:
+    (path / "other").touch()
+    return make_dead_link(path)
+
+
+def make_dead_link(path: Path) -> str:
+    (path / "store.db").symlink_to(path / "other")
+    return f"{path}/store.db"
+
+
 @pytest.mark.parametrize(
     ("make", "why"),
     [
         (make_none, "cannot be made|No such file"),
         (make_text, "file is not a database"),
         (make_newer, "of a newer"),
+        (make_link, "store.db: it is a symbolic link: set store.url to the file itself"),
+        (make_dead_link, "store.db: it is a symbolic link: set store.url to the file itself"),
     ],
 )
 def test_a_store_that_cannot_be_used_is_one_line_and_exit_code_1(tmp_path, make, why):

@@ -105,7 +105,9 @@ def test_a_mistake_in_the_environment_is_named():
 
 @pytest.mark.parametrize("url", ["http://[x", "http://a:99999/x", "https:///x", "http://a:x"])
 def test_an_address_that_is_none_is_named(url):
-    with pytest.raises(ConfigError, match=r"^upstream.url: .* is no address: write it as https?"):
+    with pytest.raises(
+        ConfigError, match=r"^PROXY_UPSTREAM_URL: .* is no address: write it as https?"
+    ):
         load_config(None, {"PROXY_UPSTREAM_URL": url})
 
 
@@ -119,7 +121,7 @@ def test_an_address_that_is_none_is_named(url):
 def test_every_address_is_looked_at(tmp_path, text, name):
     path = tmp_path / "c.yaml"
     path.write_text(text)
-    with pytest.raises(ConfigError, match=rf"^{name}: .* is no address"):
+    with pytest.raises(SheetError, match=rf"c.yaml:1: {name}: .* is no address"):
         load_config(path, {})
 
 

@@ -21,7 +21,7 @@ from proxy.console.rows import STORY
 from proxy.errors import Problem
 from proxy.model import Key, Order
 from tests.process import COMMAND, NOTHING_LEFT, a_process, run
-from tests.world import BUY, PATH, Wire, a_world, an_orphan
+from tests.world import BUY, PATH, Wire, a_world, an_orphan, status_of
 
 pytestmark = pytest.mark.anyio
 
@@ -105,6 +105,10 @@ PATHS = ["/console", "/console/console.js", f"{API}/stream", f"{API}/lists", "/c
         {"Cookie": "console_8080=wrong"},
         {"Cookie": f"console_8080={TOKEN}"},
         {"Authorization": "Bearer \xff"},
+        {"Authorization": "\xff"},
+        {"Authorization": ""},
+        {"Cookie": 'console_8080="\\777\\3"; =; \xff=\xff; console_8080'},
+        {"Cookie": "\xff", "Host": "[", "Origin": "http://["},
     ],
 )
 async def test_who_has_no_token_gets_401_and_nothing_else(world, path, headers):
@@ -127,6 +131,13 @@ async def test_the_printed_address_gives_a_cookie_that_is_not_the_token(world):
         assert (await browser.get(f"{API}/lists?token={TOKEN}")).status_code == 401
         bearer = {"Authorization": f"Bearer {TOKEN}"}
         assert (await browser.get(f"{API}/lists", headers=bearer)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "query", [b"token=%ff", b"token=\xff", b"\xff", b"token", b"&&=", b"token=%"]
+)
+async def test_a_token_that_is_no_text_is_a_wrong_one(world, query):
+    assert await status_of(world.app, "/console", query, host=b"localhost") == 401
 
 
 async def test_who_tries_one_token_after_the_other_is_slowed_down(world):
@@ -154,13 +165,19 @@ async def test_who_tries_one_token_after_the_other_is_slowed_down(world):
         ("proxy.internal", 403),
         ("", 403),
         ("[", 403),
+        ("[]", 403),
+        ("\xff", 403),
+        ("localhost:port", 403),
+        ("evil.example@localhost", 403),
+        ("proxy", 403),
     ],
 )
 async def test_a_name_that_somebody_points_here_is_refused(world, host, status):
     async with a_browser(world.app) as browser:
-        headers = {"Authorization": f"Bearer {TOKEN}", "Host": host}
+        named = {"Host": host.encode("latin-1")}
+        headers = {"Authorization": f"Bearer {TOKEN}".encode()} | named
         assert (await browser.get(f"{API}/lists", headers=headers)).status_code == status
-        introduced = await browser.get(f"/console?token={TOKEN}", headers={"Host": host})
+        introduced = await browser.get(f"/console?token={TOKEN}", headers=named)
         assert introduced.status_code == status
         assert ("set-cookie" in introduced.headers) == (status == 200)
 
@@ -188,6 +205,11 @@ LINK = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-S
         ("GET", f"{API}/lists", {"Origin": "http://localhost:8080"}, 200),
         ("GET", f"{API}/lists", {"Origin": "http://localhost:9090"}, 403),
         ("GET", f"{API}/lists", {"Origin": "null"}, 403),
+        ("GET", f"{API}/lists", {"Origin": "http://["}, 403),
+        ("GET", f"{API}/lists", {"Origin": "http://[::1"}, 403),
+        ("GET", f"{API}/lists", {"Origin": b"http://\xff"}, 403),
+        ("GET", f"{API}/lists", {"Sec-Fetch-Site": b"\xff"}, 403),
+        ("POST", f"{API}/balances", OWN | {"Origin": "http://["}, 403),
         ("POST", f"{API}/balances", {}, 403),
         ("POST", f"{API}/balances", OWN, 200),
         ("POST", f"{API}/balances", OWN | {"Origin": "http://evil.example"}, 403),

@@ -8,7 +8,7 @@ import pytest
 PROXY = Path(__file__).parent.parent / "proxy"
 FILES = sorted(PROXY.rglob("*.py"))
 
-FOUNDATION = {"clock", "disconnect", "errors", "model", "sheet", "tally"}
+FOUNDATION = {"clock", "disconnect", "errors", "model", "printable", "sheet", "tally", "urls"}
 ROOMS = {"legacy", "upstream", "codes", "sandbox"}
 
 IO = {"upstream", "store"}
@@ -19,12 +19,16 @@ MAY_IMPORT = {
     "disconnect": set(),
     "errors": set(),
     "model": set(),
+    "printable": set(),
+    "urls": set(),
     "sheet": set(),
     "tally": set(),
     "codes": set(),
     "tables": {"codes"},
     "config": {"legacy"},
+    "config_secrets": {"config"},
     "logs": set(),
+    "origin": set(),
     "connection": set(),
     "server": {"connection"},
     "legacy": set(),
@@ -79,6 +83,7 @@ MAY_IMPORT = {
         "logs",
         "metrics",
         "orders",
+        "origin",
         "programs",
         "purchase",
     }
@@ -118,9 +123,9 @@ MAY_IMPORT = {
         "cancels",
         "legacy",
     }
-    | {"config", "codes", "tables"}
+    | {"config", "config_secrets", "codes", "tables"}
     | IO,
-    "sandbox": {"tables"},
+    "sandbox": {"tables", "origin"},
     "columns": set(),
     "lookup": {"codes", "legacy"},
     "readiness": IO,

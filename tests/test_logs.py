@@ -2,6 +2,7 @@
 
 import json
 import logging
+import timeit
 
 import pytest
 
@@ -68,3 +69,95 @@ def test_libraries_that_log_addresses_are_not_heard(stderr):
 
 def test_a_key_shows_itself_as_a_fingerprint_only():
     assert SECRET not in f"{Key(SECRET)} {Key(SECRET)!r} {[Key(SECRET)]} {Key(SECRET)=}"
+
+
+# What the log knows of secrets.
+
+ODD = "planted+account/key=1&'\"\\%\u00e9"
+
+
+def test_a_pinned_secret_stays_however_many_strangers_come():
+    secrets = logs.Secrets()
+    secrets.pin(SECRET.upper())
+    for number in range(logs.MAX_LEARNT + 10):
+        secrets.learn(f"key-of-a-stranger-{number}")
+    assert secrets.redact(f"got {SECRET.upper()}.") == "got [key]."
+    assert secrets.redact("key-of-a-stranger-5 x") == "key-of-a-stranger-5 x"
+    assert secrets.redact(f"key-of-a-stranger-{logs.MAX_LEARNT + 9} x") == "[key] x"
+
+
+def test_a_key_in_use_outlives_keys_that_are_tried_once():
+    secrets = logs.Secrets()
+    for number in range(2 * logs.MAX_LEARNT):
+        secrets.learn("key-in-use")
+        secrets.learn(f"key-of-a-stranger-{number}")
+    assert secrets.redact("key-in-use") == "[key]"
+
+
+def test_a_key_that_was_learnt_and_then_pinned_stays():
+    secrets = logs.Secrets()
+    secrets.learn("key-in-use")
+    secrets.pin("key-in-use")
+    for number in range(logs.MAX_LEARNT + 1):
+        secrets.learn(f"key-of-a-stranger-{number}")
+    assert secrets.redact("key-in-use") == "[key]"
+
+
+@pytest.mark.parametrize(
+    ("known", "text", "redacted"),
+    [
+        (("12345678", "1234567890"), "x1234567890y", "x[key]y"),
+        (("1234567890", "12345678"), "x123456789y", "x[key]9y"),
+        (("12345678", "56789abc"), "x123456789abcy", "x[key]y"),
+        (("12345678",), "1234567812345678", "[key][key]"),
+        (("with a space",), "it is with a space.", "it is [key]."),
+        ((ODD,), f"as it is {ODD}", "as it is [key]"),
+        ((ODD,), f"repr {ODD!r}", "repr '[key]'"),
+        ((ODD,), "planted%2Baccount%2Fkey%3D1%26%27%22%5C%25%C3%A9", "[key]"),
+        ((ODD,), "planted%2Baccount/key%3D1%26%27%22%5C%25%C3%A9", "[key]"),
+        (("1234567", "", "a"), "a 1234567", "a 1234567"),
+    ],
+)
+def test_a_secret_is_blanked_out_in_every_form_and_whole(known, text, redacted):
+    for way in (logs.Secrets.pin, logs.Secrets.learn):
+        secrets = logs.Secrets()
+        for secret in known:
+            way(secrets, secret)
+        assert secrets.redact(text) == redacted
+
+
+def test_a_thousand_secrets_cost_no_more_than_one():
+    def seconds(many):
+        secrets = logs.Secrets()
+        secrets.pin(*(f"key-{number:04}-of-a-program" for number in range(many)))
+        line = "order 6f1c0f3e-1111-4222-8333-944455556666: its last state stands: key-0000 " * 3
+        return min(timeit.repeat(lambda: secrets.redact(line), number=20, repeat=20))
+
+    assert seconds(1000) < 4 * seconds(1)
+
+
+# Texts of strangers.
+
+HOSTILE = "a\nb\r\x1b[31mred\x07\x9b1m\x7f\u202eevil\u2066\u2028\x00"
+ESCAPED = r"a\nb\r\x1b[31mred\x07\x9b1m\x7f\u202eevil\u2066\u2028\x00"
+
+
+def test_control_characters_are_escaped_in_text(stderr):
+    logs.set_up("info", "text")
+    try:
+        raise ValueError(HOSTILE)
+    except ValueError:
+        logging.getLogger("x").warning("said %s", HOSTILE, exc_info=True)
+    first, *trace = stderr().rstrip("\n").split("\n")
+    assert first.endswith(f" WARNING said {ESCAPED}")
+    assert trace[0] == "  Traceback (most recent call last):"
+    assert trace[-2:] == ["  ValueError: a", f"  {ESCAPED[3:]}"]
+    assert all(line.startswith("  ") and line.isprintable() for line in trace)
+
+
+def test_control_characters_are_escaped_in_json_and_mean_the_same(stderr):
+    logs.set_up("info", "json")
+    logging.getLogger("x").warning("said %s 😀", HOSTILE)
+    (line,) = stderr().splitlines()
+    assert line.isprintable()
+    assert json.loads(line)["message"] == f"said {HOSTILE} 😀"

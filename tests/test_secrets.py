@@ -1,14 +1,26 @@
 """Planted keys are looked for everywhere that a whole run leaves something, and not found."""
 
 import logging
+from hashlib import sha256
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from proxy import logs
 from proxy.actions import ACTIONS
+from proxy.config import (
+    Config,
+    ConsoleConfig,
+    ForwardConfig,
+    ProgramConfig,
+    StoreConfig,
+    UpstreamConfig,
+    WebhooksConfig,
+)
 from tests.crash import PATH, an_upstream, until
 from tests.process import a_process
+from tests.world import a_life
 
 PLANTED = {
     "client": "0f-planted-client-key",
@@ -91,7 +103,7 @@ def test_a_key_that_was_seen_is_blanked_out_in_any_line(capsys, level, logger, f
     root = logging.getLogger()
     before, root_level = root.handlers[:], root.level
     secrets = logs.Secrets()
-    secrets.add(PLANTED["account"])
+    secrets.pin(PLANTED["account"])
     try:
         logs.set_up("debug", form, secrets)
         log = logging.getLogger(logger)
@@ -107,5 +119,65 @@ def test_a_key_that_was_seen_is_blanked_out_in_any_line(capsys, level, logger, f
 
 def test_a_word_too_short_to_be_a_key_stays():
     secrets = logs.Secrets()
-    secrets.add("a", "order")
+    secrets.pin("a", "order")
     assert secrets.redact("an order") == "an order"
+
+
+KEYS = {"sha256:" + sha256(b"client-of-shop").hexdigest(): ProgramConfig(
+    name="shop", upstream_key="upstream-of-shop")}  # fmt: skip
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("config", "key", "is_known"),
+    [
+        (Config(keys=KEYS), "client-of-shop", True),
+        (Config(keys=KEYS), "upstream-of-shop", True),
+        (Config(keys=KEYS), "key-of-a-stranger", False),
+        (Config(keys=KEYS, passthrough=True), "key-of-a-stranger", True),
+        (Config(), "key-of-a-stranger", True),
+    ],
+)
+async def test_wrong_keys_are_not_learnt_where_there_is_a_table_of_them(
+    clock, sandbox, config, key, is_known
+):
+    secrets = logs.Secrets()
+    config = replace(config, store=StoreConfig(url="sqlite://"))
+    async with a_life(clock, sandbox, config, secrets=secrets) as world:
+        await world.ask(f"api_key={key}&action=getBalance")
+    assert (secrets.redact(key) == "[key]") == is_known
+
+
+@pytest.mark.anyio
+async def test_strangers_push_no_configured_secret_out(clock, sandbox):
+    secrets = logs.Secrets()
+    url = "https://user:password-of-the-target@target.example/?token=token-of-the-target"
+    config = Config(
+        passthrough=True,
+        keys={"client-of-shop": ProgramConfig(name="shop", upstream_key="upstream-of-shop")},
+        upstream=UpstreamConfig(api_key="upstream-of-all"),
+        store=StoreConfig(url="sqlite://", secret="secret of the store"),
+        webhooks=WebhooksConfig(secrets=("secret-of-a-webhook",)),
+        forward=(ForwardConfig(url=url, secret="secret-of-a-target"),),
+        console=ConsoleConfig(enabled=True, token="token-of-the-operator"),
+    )
+    async with a_life(clock, sandbox, config, secrets=secrets):
+        for number in range(logs.MAX_LEARNT + 1):
+            secrets.learn(f"key-of-a-stranger-{number}")
+    for known in ("client-of-shop", "upstream-of-shop", "upstream-of-all", "secret of the store",
+                  "secret-of-a-webhook", "secret-of-a-target", "token-of-the-operator",
+                  "password-of-the-target", "token-of-the-target"):  # fmt: skip
+        assert secrets.redact(f"a {known} b") == "a [key] b"
+
+
+@pytest.mark.anyio
+async def test_a_client_key_that_stands_there_as_its_hash_is_pinned_once_it_was_used(
+    clock, sandbox
+):
+    secrets = logs.Secrets()
+    config = Config(keys=KEYS, passthrough=True, store=StoreConfig(url="sqlite://"))
+    async with a_life(clock, sandbox, config, secrets=secrets) as world:
+        await world.ask("api_key=client-of-shop&action=getBalance")
+        for number in range(logs.MAX_LEARNT + 1):
+            secrets.learn(f"key-of-a-stranger-{number}")
+    assert secrets.redact("client-of-shop") == "[key]"

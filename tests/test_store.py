@@ -19,11 +19,16 @@ from proxy.store import (
     OwedKind,
     StoreError,
     Subscription,
+    check_store,
+    file_of,
+    glance,
+    is_held,
     open_store,
 )
 from proxy.store.copy import copy
 from proxy.store.rows import packed
 from proxy.store.schema import STEPS
+from proxy.store.sqlite import open_sqlite
 
 pytestmark = pytest.mark.anyio
 
@@ -198,6 +203,65 @@ async def test_a_file_that_is_no_store_is_refused(path):
 async def test_a_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises(StoreError, match="No such file or directory: make it writable"):
         open_store(f"sqlite:///{tmp_path}/gone/store.db")
+
+
+def linked(path, suffix):
+    """A link in the place of that file, to one that is there."""
+    other = path.with_name("other")
+    other.write_bytes(b"")
+    other.chmod(0o644)
+    path.with_name(path.name + suffix).symlink_to(other)
+    return other
+
+
+def glanced(url):
+    with glance(url):
+        pass
+
+
+def checked(url):
+    check_store(url, None)
+
+
+@in_a_file
+@pytest.mark.parametrize("way", [opened, glanced, checked])
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm", "-journal"])
+async def test_a_link_in_the_place_of_a_file_is_refused_and_left_alone(path, address, suffix, way):
+    if suffix:
+        await opened(address).close()
+    other = linked(path, suffix)
+    with pytest.raises(StoreError) as refused:
+        way(address)
+    text = str(refused.value)
+    assert text.startswith(f"{path}{suffix}: it is a symbolic link: ") and "\n" not in text
+    assert (other.read_bytes(), other.stat().st_mode & 0o777) == (b"", 0o644)
+
+
+async def test_a_link_that_leads_nowhere_makes_no_file(path):
+    path.symlink_to(path.with_name("nowhere"))
+    with pytest.raises(StoreError, match="it is a symbolic link"):
+        opened(f"sqlite:///{path}")
+    assert not path.exists()
+
+
+async def test_a_link_that_is_put_there_at_the_last_moment_is_refused(path):
+    """Past the look at it, where the file is opened."""
+    other = linked(path, "")
+    with pytest.raises(StoreError, match=r"store.db: it is a symbolic link: set store.url to the"):
+        open_sqlite(f"sqlite:///{path}")
+    with pytest.raises(OSError, match="it is a symbolic link"):
+        is_held(path)
+    assert other.stat().st_mode & 0o777 == 0o644
+
+
+async def test_folders_on_the_way_may_be_links(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    url = f"sqlite:///{tmp_path}/link/store.db"
+    await opened(url).close()
+    assert file_of(url) == (tmp_path / "real").resolve() / "store.db"
+    with glance(url) as seen:
+        assert seen.ledger(0.0) == []
 
 
 async def test_a_refused_file_is_not_held(path):

@@ -354,3 +354,13 @@ async def test_wrong_keys_use_up_the_budget_of_nobody(world):
     for number in range(100):
         assert await world.ask(f"api_key=bad-{number}&action=getBalance") == "BAD_KEY"
     assert await world.ask("action=getBalance") == "ACCESS_BALANCE:100.00"
+
+
+@pytest.mark.parametrize("key", ["n", "no", "o n", "numbers", "u", "x"])
+async def test_a_refusal_is_classified_before_the_key_is_blanked_out(key):
+    def answer(request):
+        return httpx.Response(503, json={"error": "no numbers", "message": f"for {key}"})
+
+    refused = await problem_of(upstream(answer).purchase(Key(key), "wa", "GB"))
+    assert refused.problem is Problem.NO_NUMBERS
+    assert key not in refused.detail.partition("HTTP 503 ")[2].replace("[key]", "")

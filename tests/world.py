@@ -8,13 +8,14 @@ from typing import Any
 
 import httpx
 from starlette.applications import Starlette
+from starlette.types import ASGIApp, Message
 
 from proxy.app import create_app
 from proxy.config import Config, StoreConfig
 from proxy.sandbox import create_sandbox
 from proxy.sandbox.postman import Post
 from proxy.tables import load_codes
-from tests.sockets import sockets_to
+from tests.sockets import called, sockets_to
 
 PATH = "/stubs/handler_api.php"
 BUY = "action=getNumber&service=wa&country=16"
@@ -27,10 +28,36 @@ class Wire(httpx.ASGITransport):
     """To the sandbox without a socket; a connection it breaks looks as httpx makes it look."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        request.headers["Host"] = called(request.headers["Host"])
         try:
             return await super().handle_async_request(request)
         except ConnectionResetError as error:
             raise httpx.RemoteProtocolError(str(error), request=request) from error
+
+
+async def status_of(app: ASGIApp, path: str, query: bytes, **headers: bytes) -> int:
+    """Of a GET whose query and headers httpx would not send as they are."""
+    sent: list[Message] = []
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "scheme": "http",
+        "path": path,
+        "root_path": "",
+        "query_string": query,
+        "headers": [(name.encode(), text) for name, text in headers.items()],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 8080),
+    }
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    return int(sent[0]["status"])
 
 
 class Targets:

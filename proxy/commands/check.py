@@ -17,10 +17,12 @@ def check(path: Path | None, as_json: bool) -> None:
     """Validate the config and the mapping tables."""
     from proxy.app import codes_of, programs_of
     from proxy.health import address
+    from proxy.printable import visible
     from proxy.server import tls_context
-    from proxy.store import check_store, place_of
+    from proxy.store import check_store
     from proxy.subscriptions import given_secrets
     from proxy.targets import load_targets
+    from proxy.urls import shown_url
 
     config = config_of(path)
     built(lambda: tls_context(config.listen.tls_cert, config.listen.tls_key))
@@ -35,9 +37,9 @@ def check(path: Path | None, as_json: bool) -> None:
         "services": len(codes.services),
         "keys": names,
         "passthrough": programs.passthrough,
-        "store": place_of(config.store.url),
+        "store": shown_url(config.store.url),
         "listens": address(config.listen, config.listen.host),
-        "upstream": config.upstream.url,
+        "upstream": shown_url(config.upstream.url),
         "forward": [target.shown for target in targets],
     }
     if as_json:
@@ -46,8 +48,8 @@ def check(path: Path | None, as_json: bool) -> None:
     keys = f"{len(names)} ({', '.join(names)})" if names else "none"
     through = "; keys of the upstream are passed through" if programs.passthrough else ""
     click.echo(f"ok: {len(codes.countries)} countries, {len(codes.services)} services")
-    click.echo(f"keys: {keys}{through}")
+    click.echo(visible(f"keys: {keys}{through}"))
     for name in ("store", "listens", "upstream"):
-        click.echo(f"{name}: {found[name]}")
+        click.echo(visible(f"{name}: {found[name]}"))
     if targets:
         click.echo(f"forward: {', '.join(target.shown for target in targets)}")

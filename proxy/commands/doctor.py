@@ -51,5 +51,7 @@ def _progress(what: str) -> None:
 
 
 def _line(finding: "Finding") -> str:
+    from proxy.printable import visible
+
     word, colour = ("wrong", "red") if finding.is_wrong else ("ok", "green")
-    return f"{click.style(f'{word:5}', fg=colour)}  {finding.about:8}  {finding.says}"
+    return f"{click.style(f'{word:5}', fg=colour)}  {finding.about:8}  {visible(finding.says)}"

@@ -22,13 +22,14 @@ def explain(words: tuple[str, ...], path: Path | None, as_json: bool) -> None:
     from proxy.columns import columns
     from proxy.explain import QuestionError, asked
     from proxy.explain import explain as explained
+    from proxy.printable import visible
 
     config = config_of(path)
     try:
         question = asked(words, config.dialect)
         said = built(lambda: asyncio.run(explained(config, question)))
     except QuestionError as error:
-        raise click.UsageError(str(error)) from error
+        raise click.UsageError(visible(str(error))) from error
     click.echo(json.dumps(said.as_json(), indent=1) if as_json else columns(said.facts))
     if said.refused is not None:
         raise SystemExit(1)

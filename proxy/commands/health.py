@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from proxy.commands.options import config_of, config_option
+from proxy.commands.options import config_of, config_option, failed
 
 
 @click.command()
@@ -13,13 +13,14 @@ from proxy.commands.options import config_of, config_option
 def health(path: Path | None) -> None:
     """Ask the proxy that runs here whether it can answer; for a container's health check."""
     from proxy.health import HealthError, address, ask
+    from proxy.printable import visible
 
     listen = config_of(path).listen
     try:
         answer = asyncio.run(ask(listen))
     except HealthError as error:
-        raise click.ClickException(str(error)) from error
-    says = ", ".join(answer.lines)
+        raise failed(error) from error
+    says = visible(", ".join(answer.lines))
     if not answer.is_good:
         raise click.ClickException(f"{address(listen)}: HTTP {answer.status} {says}")
     click.echo(says)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from proxy.commands.options import built, config_of, config_option
+from proxy.commands.options import built, config_of, config_option, failed
 
 
 @click.command()
@@ -38,7 +38,7 @@ def ledger(path: Path | None, form: str, days: int, account: bool, by: str | Non
         try:
             entries = asyncio.run(of_account(config.upstream, since))
         except ProblemError as error:
-            raise click.ClickException(str(error)) from error
+            raise failed(error) from error
     else:
         entries = built(lambda: read_ledger(config.store.url, since))
     if by:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from proxy.commands.options import built, config_of, config_option, json_option
+from proxy.commands.options import built, config_of, config_option, failed, json_option
 
 
 @click.command()
@@ -16,13 +16,15 @@ def lookup(text: tuple[str, ...], path: Path | None, as_json: bool) -> None:
     """Find a service or a country by TEXT: a name, a code, an id, two letters."""
     from proxy.columns import columns
     from proxy.lookup import HEADS, find
+    from proxy.printable import visible_json
     from proxy.tables import load_codes
 
     wanted, config = " ".join(text), config_of(path)
     rows = find(built(lambda: load_codes(config.own_tables)), wanted)
     if as_json:
-        click.echo(json.dumps([row.as_json() for row in rows], indent=1, ensure_ascii=False))
+        found = json.dumps([row.as_json() for row in rows], indent=1, ensure_ascii=False)
+        click.echo(visible_json(found))
     elif rows:
         click.echo(columns([HEADS, *(row.cells for row in rows)]))
     if not rows:
-        raise click.ClickException(f"nothing is like {wanted}: see the tables in mappings/")
+        raise failed(f"nothing is like {wanted}: see the tables in mappings/")

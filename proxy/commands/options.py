@@ -25,6 +25,13 @@ def config_of(path: Path | None) -> "Config":
     return built(lambda: load_config(path, os.environ))
 
 
+def failed(error: Exception | str) -> click.ClickException:
+    """One line and exit code 1; the text may be the upstream's or a client's."""
+    from proxy.printable import visible
+
+    return click.ClickException(visible(str(error)))
+
+
 def built(build: Callable[[], T]) -> T:
     """What was built, or one line and exit code 1."""
     from proxy.config import ConfigError
@@ -35,4 +42,4 @@ def built(build: Callable[[], T]) -> T:
     try:
         return build()
     except (ConfigError, SheetError, StoreError, TlsError) as error:
-        raise click.ClickException(str(error)) from error
+        raise failed(error) from error

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from proxy.commands.options import built, config_of, config_option, json_option
+from proxy.commands.options import built, config_of, config_option, failed, json_option
 
 if TYPE_CHECKING:
     from proxy.config import Config
@@ -40,16 +40,18 @@ class Desk:
         try:
             return asyncio.run(_asked(config, key, act))
         except ProblemError as error:
-            raise click.ClickException(str(error)) from error
+            raise failed(error) from error
 
     def show(self, what: Any, rows: Sequence[Sequence[Any]]) -> None:
         """The thing as JSON, or its rows as a table."""
         import msgspec
 
         from proxy.columns import columns
+        from proxy.printable import visible_json
 
         if self._as_json:
-            click.echo(msgspec.json.format(msgspec.json.encode(what), indent=1).decode())
+            text = msgspec.json.format(msgspec.json.encode(what), indent=1).decode()
+            click.echo(visible_json(text))
         else:
             texts = [["" if cell is None else str(cell) for cell in row] for row in rows]
             click.echo(columns(texts))

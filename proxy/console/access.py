@@ -1,22 +1,20 @@
 """Who may come in: the token, the Host, and where a request comes from. Pure but for the delay.
 
-A page of another origin can send requests to a local port: what its browser says of them
-(Sec-Fetch-Site, Origin) must be this origin, and a change needs a header that only an own script
-can set. A name that an attacker points at this address (DNS rebinding) is no Host that is known.
+Host and Origin are judged as in proxy/origin.py; a change also needs a header that only an own
+script can set.
 """
 
 import hashlib
 import hmac
 from collections.abc import Collection
-from ipaddress import ip_address
 from types import MappingProxyType
-from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from proxy.origin import is_known_host, is_same_origin
 from proxy.programs import Strangers
 
 PAGE = "/console"
@@ -65,7 +63,7 @@ class Door:
                 await self._strangers.wait(request.client.host if request.client else "")
                 await Response(status_code=401)(scope, receive, guarded)
                 return
-        if not (self._is_own_host(request) and _is_own_origin(request)):
+        if not (is_known_host(request.headers, self._hosts) and _is_own_origin(request)):
             is_introduced = False
             await Response(status_code=403)(scope, receive, guarded)
             return
@@ -86,36 +84,18 @@ class Door:
         return is_page and _is_same(request.query_params.get("token", ""), self._token or "")
 
     def _cookie(self, request: HTTPConnection) -> str:
-        secure = "; Secure" if request.url.scheme == "https" else ""
+        secure = "; Secure" if request.scope.get("scheme") == "https" else ""
         value = f"{_cookie_name(request)}={_session(self._token or '')}"
         return f"{value}; Path={PAGE}; HttpOnly; SameSite=Strict{secure}"
-
-    def _is_own_host(self, request: HTTPConnection) -> bool:
-        try:
-            name = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
-        except ValueError:
-            return False
-        if name in self._hosts or name == "localhost" or name.endswith(".localhost"):
-            return True
-        try:
-            # No name, so there is none that could be pointed here.
-            ip_address(name)
-        except ValueError:
-            return False
-        return True
 
 
 def _is_own_origin(request: HTTPConnection) -> bool:
     headers = request.headers
-    site, is_page = headers.get("sec-fetch-site", "none"), request.scope["path"] == PAGE
-    if is_page and headers.get("sec-fetch-mode", "navigate") == "navigate":
+    if request.scope["path"] == PAGE and headers.get("sec-fetch-mode", "navigate") == "navigate":
         # A link from elsewhere may lead here, a frame may not.
         return headers.get("sec-fetch-dest", "document") == "document"
-    origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != headers.get("host"):
-        return False
     is_change = request.scope["method"] not in ("GET", "HEAD")
-    return site in ("same-origin", "none") and not (is_change and OWN_HEADER not in headers)
+    return is_same_origin(headers) and not (is_change and OWN_HEADER not in headers)
 
 
 def _is_same(sent: str, right: str) -> bool:

@@ -55,7 +55,7 @@ class Console:
         now = house.upstream.now
         rows = Rows(house)
         self.token = token if token or sandbox else token_urlsafe(24)
-        secrets.add(self.token or "")
+        secrets.pin(self.token or "")
         self.history = History(metrics.words, lambda: house.budget.states["left"], now)
         self.complaints = Complaints(house.tally, secrets, now)
         summary = Summary(

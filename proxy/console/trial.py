@@ -31,7 +31,6 @@ class Trial(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 async def tried(app: ASGIApp, trial: Trial, scope: Scope, secrets: Secrets) -> dict[str, object]:
     """The answer of the proxy, and the calls of the upstream that it caused: all without keys."""
-    secrets.add(trial.parameters.get("api_key", ""))
     calls: list[Noted] = []
     token, begun = TRIAL.set(calls), time.perf_counter()
     try:

@@ -20,6 +20,7 @@ from proxy.upstream.budget import Budget
 from proxy.upstream.client import SHARE, Upstream
 from proxy.upstream.feed import Feed, FeedError
 from proxy.upstream.window import Urgency
+from proxy.urls import shown_host
 
 SECONDS = 5.0
 """The deadline of each question."""
@@ -72,8 +73,9 @@ class Probe:
     async def reach(self) -> Finding:
         """The address and its certificate, by a price that needs no key."""
         url, begun = urlsplit(self._config.upstream.url), time.monotonic()
+        where = shown_host(self._config.upstream.url)
         if url.scheme == "http" and not _is_near(url.hostname or ""):
-            return wrong("upstream", f"{url.netloc}: keys go there unencrypted: write https://")
+            return wrong("upstream", f"{where}: keys go there unencrypted: write https://")
         try:
             await self._upstream.price("wa", "US")
         except ProblemError as error:
@@ -81,10 +83,10 @@ class Probe:
                 return self._unreached(error)
         milliseconds = (time.monotonic() - begun) * 1000
         tls = ", its certificate is good" if url.scheme == "https" else ""
-        return good("upstream", f"{url.netloc} answers in {milliseconds:.0f} ms{tls}")
+        return good("upstream", f"{where} answers in {milliseconds:.0f} ms{tls}")
 
     def _unreached(self, error: ProblemError) -> Finding:
-        where = urlsplit(self._config.upstream.url).netloc
+        where = shown_host(self._config.upstream.url)
         fix = "check upstream.url, the network and HTTPS_PROXY"
         if "CERTIFICATE_VERIFY_FAILED" in error.detail:
             fix = "check the clock, and name the certificate to trust in SSL_CERT_FILE"
@@ -177,7 +179,7 @@ class Probe:
             return good("push", "off: codes come by asking, some seconds later")
         fix = "let it through, or set upstream.push to false; codes come by asking meanwhile"
         frames = Feed(wanted.sockets_url).frames(self._taken or Key("none"), str(uuid4()))
-        where = urlsplit(wanted.sockets_url).netloc
+        where = shown_host(wanted.sockets_url)
         try:
             async with asyncio.timeout(SECONDS):
                 await anext(frames)

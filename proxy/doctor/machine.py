@@ -9,7 +9,16 @@ from proxy.doctor.finding import Finding, good, wrong
 from proxy.health import HealthError, address, ask, reason
 from proxy.readiness import SERVER
 from proxy.server import TlsError, open_socket, tls_context
-from proxy.store import Glance, OwedKind, StoreError, file_of, glance, is_held, is_on_a_server
+from proxy.store import (
+    Glance,
+    OwedKind,
+    StoreError,
+    file_of,
+    glance,
+    is_held,
+    is_on_a_server,
+    refuse_links,
+)
 from proxy.store.schema import STEPS
 
 OWED = {
@@ -84,6 +93,10 @@ def store(config: Config) -> Finding:
     path = file_of(config.store.url)
     if path is None:
         return good("store", "in memory: a restart forgets what is owed and what was spent")
+    try:
+        refuse_links(path)
+    except StoreError as error:
+        return wrong("store", str(error))
     if not path.exists():
         if os.access(path.parent, os.W_OK):
             return good("store", f"{path} is made when the proxy starts")

@@ -36,7 +36,8 @@ def _served(simulation: Simulation, endpoint: Endpoint) -> Callable[[Request], A
         # The body first: what follows, up to the admission, is then one moment.
         ask = await _ask(simulation, request)
         simulation.world.settle()
-        path = f"{request.url.path}?{request.url.query}".rstrip("?")
+        query = request.scope["query_string"].decode("latin-1")
+        path = f"{request.scope['path']}?{query}".rstrip("?")
         line = LogLine(simulation.world.now, endpoint.call, request.method, path)
         simulation.log.append(line)
         response = await _admitted(endpoint, ask, line)

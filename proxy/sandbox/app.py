@@ -1,7 +1,7 @@
 """The ASGI app of the sandbox: the API, the socket and the control over one simulation."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from email.utils import formatdate
 
@@ -16,6 +16,7 @@ from proxy import disconnect
 from proxy.sandbox import postman
 from proxy.sandbox.api import api_routes
 from proxy.sandbox.control import control_routes
+from proxy.sandbox.guard import Guard
 from proxy.sandbox.postman import Post
 from proxy.sandbox.simulation import Simulation
 from proxy.sandbox.sockets import socket_route
@@ -31,6 +32,7 @@ def create_sandbox(
     services: Mapping[str, str] | None = None,
     seed: int = 1,
     post: Post = postman.post,
+    hosts: Collection[str] = (),
 ) -> Starlette:
     """A simulated upstream: the API under /api/v1, the socket /ws/orders, control under /sandbox.
 
@@ -38,8 +40,8 @@ def create_sandbox(
     `services` (code to name) is what may be on sale, by default the project's own table. Equal
     seeds draw equal order ids and phone numbers. `post` carries a webhook: given the address, the
     headers and the body it returns the status of the answer, or raises; by default it goes over
-    real connections. Webhooks end with the lifespan. Raises msgspec.ValidationError on a wrong
-    switch.
+    real connections. Webhooks end with the lifespan. `hosts` are the names with a dot that it may
+    be called by. Raises msgspec.ValidationError on a wrong switch.
     """
     simulation = Simulation(
         load_codes().services if services is None else services,
@@ -55,12 +57,15 @@ def create_sandbox(
         yield
         await simulation.deliveries.close()
 
-    return Starlette(
+    app = Starlette(
         routes=[*api_routes(simulation), socket_route(simulation), *control_routes(simulation)],
-        middleware=[Middleware(Dated, simulation=simulation)],
+        middleware=[Middleware(Dated, simulation=simulation), Middleware(Guard, hosts=hosts)],
         exception_handlers={HTTPException: _unknown, **disconnect.HANDLERS},
         lifespan=lifespan,
     )
+    # A redirect would repeat the Host and the query, which may be bytes that are no text.
+    app.router.redirect_slashes = False
+    return app
 
 
 class Dated:

@@ -235,7 +235,7 @@ CONTROLS = (
 
 def control_routes(simulation: Simulation) -> list[BaseRoute]:
     async def unknown(request: Request) -> Response:
-        text = f"{request.method} {request.url.path} is no control"
+        text = f"{request.method} {request.scope['path']} is no control"
         return _wrong(Wrong(text, [f"{c.method} {c.path}" for c in CONTROLS]))
 
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]

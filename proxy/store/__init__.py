@@ -11,13 +11,12 @@ from proxy.store.contract import (
     Unwritable,
     readable,
 )
+from proxy.store.files import file_of, refuse_links
 from proxy.store.glance import (
     Glance,
-    file_of,
     glance,
     is_held,
     is_on_a_server,
-    place_of,
     read_ledger,
 )
 from proxy.store.rows import (
@@ -56,9 +55,9 @@ __all__ = [
     "is_held",
     "is_on_a_server",
     "open_store",
-    "place_of",
     "read_ledger",
     "readable",
+    "refuse_links",
 ]
 
 
@@ -77,6 +76,8 @@ def open_store(url: str, secret: str | None = None) -> Store:
 def check_store(url: str, secret: str | None) -> None:
     """What can be known before it is opened. StoreError."""
     if not is_on_a_server(url):
+        if path := file_of(url):
+            refuse_links(path)
         return
     if not secret:
         raise StoreError("store.secret: PostgreSQL needs it, to seal keys: set a long random text")

@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 from proxy.errors import Problem
 from proxy.store import schema
 from proxy.store.contract import NO_EXTRA, StoreError
+from proxy.store.files import file_of, opened, refuse_links
 from proxy.store.rows import Ceiling, Entry, Owed, OwedKind
 from proxy.store.schema import Database
 from proxy.store.sqlite import BUSY_SECONDS
@@ -25,26 +25,9 @@ OF_A_SERVER = (
     "select coalesce(sum(requests), 0) from shares where key = ? and until > to_timestamp(?)",
 )
 
-_PLACE = re.compile(r"postgres(?:ql)?://(?:[^@/?]*@)?([\w.,:\[\]-]*(?:/[\w-]*)?)(?:\?[^@]*)?")
-
-
-def file_of(url: str) -> Path | None:
-    """None for a store in memory, or on a server."""
-    if not url.startswith("sqlite:///"):
-        return None
-    return Path(url.removeprefix("sqlite:///")).resolve()
-
 
 def is_on_a_server(url: str) -> bool:
     return not url.startswith("sqlite:")
-
-
-def place_of(url: str) -> str:
-    """The address without a password."""
-    if not is_on_a_server(url):
-        return url
-    found = _PLACE.fullmatch(url)
-    return f"postgresql://{found[1]}" if found else "postgresql://…"
 
 
 @contextmanager
@@ -57,6 +40,7 @@ def glance(url: str) -> "Iterator[Glance]":
     path = file_of(url)
     if path is None:
         raise StoreError("it is in memory: no other process can look into it")
+    refuse_links(path)
     try:
         address = f"{path.as_uri()}?mode=ro"
         with closing(sqlite3.connect(address, timeout=BUSY_SECONDS, uri=True)) as db:
@@ -81,7 +65,7 @@ def read_ledger(url: str, since: float = 0.0) -> list[Entry]:
 
 def is_held(path: Path) -> bool:
     """Whether a process has the store open to write. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = opened(str(path), os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -21,7 +21,6 @@ from proxy.model import WINDOW
 from proxy.store import schema
 from proxy.store.commits import Write
 from proxy.store.contract import Away, Doubt, StoreError, Unwritable
-from proxy.store.glance import place_of
 from proxy.store.notices import Notices
 from proxy.store.rows import Change, Owed
 from proxy.store.schema import Database
@@ -29,6 +28,7 @@ from proxy.store.seal import Seal
 from proxy.store.server import PATIENT, Marks, limited, line
 from proxy.store.sql import SqlStore
 from proxy.store.tables import CHANNEL, set_up
+from proxy.urls import shown_url
 
 T = TypeVar("T")
 
@@ -108,7 +108,7 @@ def open_postgres(url: str, secret: str) -> "PostgresStore":
     try:
         return PostgresStore(url, secret)
     except (StoreError, psycopg.Error) as error:
-        raise StoreError(f"{place_of(url)}: {line(error)}") from error
+        raise StoreError(f"{shown_url(url)}: {line(error)}") from error
 
 
 class PostgresStore(SqlStore):

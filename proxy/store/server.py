@@ -9,8 +9,8 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from proxy.store.contract import StoreError
-from proxy.store.glance import place_of
 from proxy.store.schema import Database
+from proxy.urls import shown_url
 
 # A server that has vanished is noticed within seconds, on idle connections, too.
 PATIENT = MappingProxyType(
@@ -38,7 +38,7 @@ def glanced(url: str) -> Iterator[Database]:
             db.read_only = True
             yield Marks(db)
     except psycopg.Error as error:
-        raise StoreError(f"{place_of(url)}: {line(error)}") from error
+        raise StoreError(f"{shown_url(url)}: {line(error)}") from error
 
 
 def check_address(url: str) -> None:

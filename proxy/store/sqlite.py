@@ -6,18 +6,19 @@ from the file (secure_delete) and from the write-ahead log (a checkpoint that tr
 """
 
 import asyncio
+import errno
 import fcntl
 import logging
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 from proxy.model import Key
 from proxy.store import schema
 from proxy.store.commits import Write
 from proxy.store.contract import Away, StoreError, Unwritable
+from proxy.store.files import opened
 from proxy.store.rows import Change, Owed
 from proxy.store.schema import Database
 from proxy.store.sql import SqlStore
@@ -50,6 +51,8 @@ def open_sqlite(url: str) -> "SqliteStore":
 
 
 def _why(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno == errno.ELOOP:
+        return f"{error.strerror}: set store.url to the file itself"
     if isinstance(error, BlockingIOError):
         return "another process has it open: end that, or set store.url to another file"
     if isinstance(error, OSError):
@@ -165,13 +168,13 @@ class SqliteStore(SqlStore):
 
 def _locked(path: str) -> int:
     """A descriptor that holds the file for this process, made readable for nobody else."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = opened(path, os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.fchmod(descriptor, 0o600)
     except OSError:
         os.close(descriptor)
         raise
-    Path(path).chmod(0o600)
     return descriptor
 
 

@@ -291,9 +291,9 @@ def _body(call: str, reply: Reply, key: Key | None) -> Any:
         if not (isinstance(data, dict) and data.get("success") is False):
             return data
     said = wire.error_text(reply.content)
-    if key:
-        said = said.replace(key.secret, "[key]")
     problem = classify(call, reply.status, said)
+    # Only what is logged: a short key may be a part of the very word that was classified.
+    said = said.replace(key.secret, "[key]") if key else said
     detail = f"{call}: HTTP {reply.status} {said[:200]}".rstrip()
     seconds = wire.wait_seconds(reply.content)
     raise ProblemError(problem, detail, seconds=seconds, failed=reply.status >= 500)
