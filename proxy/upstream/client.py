@@ -8,6 +8,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from email.utils import parsedate_to_datetime
 from functools import partial
 from types import MappingProxyType
@@ -103,10 +104,11 @@ class Upstream:
         """What the last call failed of; nothing, if the upstream answered it by yes or no."""
 
     async def close(self) -> None:
-        for http in (self._reads, self._purchases):
-            if http:
-                await http.close()
-        self._budget.close()
+        async with AsyncExitStack() as closes:
+            closes.push_async_callback(self._budget.close)
+            for http in (self._reads, self._purchases):
+                if http:
+                    closes.push_async_callback(http.close)
 
     def now(self) -> float:
         """The upstream's wall clock, by the last Date it sent."""
