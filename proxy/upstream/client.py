@@ -235,13 +235,16 @@ class Upstream:
         headers = {"Accept": "application/json"} | ({"X-API-Key": key.secret} if key else {})
         is_purchase = call == "purchase"
         http = self._client(is_purchase)
+        sent = asyncio.Event()
+        request = {**request, "sending": sent.set}
         try:
             async with asyncio.timeout(LONGEST_PURCHASE if is_purchase else self._timeout * SHARE):
                 if urgency is not None:
                     await self.admit(call, key, urgency)
                 reply = await _sent(http, call, path.format(id=id), headers, request)
         except TimeoutError as error:
-            raise ProblemError(Problem.UNCLEAR, f"{call}: no answer in time") from error
+            problem = Problem.UNCLEAR if sent.is_set() else Problem.TRY_AGAIN
+            raise ProblemError(problem, f"{call}: no answer in time") from error
         except NotSentError as error:
             raise ProblemError(Problem.TRY_AGAIN, f"{call}: {error}") from error
         except HttpError as error:
