@@ -1,14 +1,34 @@
-"""No task dies in silence or outlives its owner."""
+"""Tasks are created in one place, and none dies in silence or outlives its owner."""
 
+import ast
 import asyncio
 from contextvars import ContextVar
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
+from proxy.config import ConsoleConfig, ForwardConfig, UpstreamConfig, WebhooksConfig
 from proxy.runtime.tasks import LONGEST_PAUSE, BackgroundTasks, child_task
+from tests.world import BUY, a_world
 
 pytestmark = pytest.mark.anyio
+
+PROXY = Path(__file__).parent.parent / "proxy"
+CREATORS = {"create_task", "ensure_future", "Task", "TaskGroup", "create_task_group"}
+
+LASTING = (
+    "list of key",
+    "promised cancel of order",
+    "unclear purchases of",
+    "price sweep",
+    "retention",
+    "lookout",
+    "forwards to",
+    "subscription of",
+    "history of the console",
+    "webhook of the sandbox",
+)
 
 REQUEST = ContextVar("request", default="")
 
@@ -26,6 +46,16 @@ def now():
 
 async def fails():
     raise KeyError("planted")
+
+
+def test_only_one_file_creates_tasks():
+    found = set()
+    for path in PROXY.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                name = ast.unparse(node.func).rpartition(".")[2]
+                found |= {str(path.relative_to(PROXY))} if name in CREATORS else set()
+    assert found == {"runtime/tasks.py"}
 
 
 async def test_a_task_that_fails_leaves_a_line_with_its_name(tasks, caplog):
@@ -186,3 +216,28 @@ async def test_a_child_task_ends_with_its_block():
     async with child_task(asyncio.Event().wait(), "child") as child:
         await asyncio.sleep(0)
     assert child.cancelled()
+
+
+async def test_no_task_of_the_proxy_outlives_it(clock):
+    before = asyncio.all_tasks()
+    config = {
+        "console": ConsoleConfig(enabled=True),
+        "early_cancel": "defer",
+        "forward": (ForwardConfig(url="http://target/"),),
+        "upstream": UpstreamConfig(api_key="key"),
+        "webhooks": WebhooksConfig(public_url="https://proxy.example.com"),
+    }
+    async with a_world(clock, **config) as world:
+        id = (await world.ask(BUY)).split(":")[1]
+        await world.ask("action=getPrices")
+        await world.ask(f"action=setStatus&status=8&id={id}")
+        await world.steer("faults", {"kind": "cdn", "call": "purchase", "when": "after"})
+        await world.steer("faults", {"kind": "slow", "call": "orders", "seconds": 5, "times": None})
+        await world.ask(BUY)
+        reading = asyncio.create_task(world.ask("action=getActiveActivations"))
+        await asyncio.sleep(0.1)
+        names = " ".join(task.get_name() for task in asyncio.all_tasks() - before)
+        for name in LASTING:
+            assert name in names
+    assert await reading == "ERROR_SQL"
+    assert {task.get_name() for task in asyncio.all_tasks() - before} == set()
