@@ -4,17 +4,20 @@ import itertools
 import logging
 from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from proxy.clock import monotonic
 from proxy.kept import activation_of
 from proxy.legacy.activation import Activation, code_of
 from proxy.legacy.status import Phase
-from proxy.model import Order, Sms, last_asked, merge
+from proxy.model import Key, Order, Sms, last_asked, merge
 from proxy.store import Kept
 
 log = logging.getLogger(__name__)
+
+EMPTY_SECONDS, IDLE_SECONDS = 60.0, 7200.0
+"""After which an account that nobody uses may be let go, without activations and with some."""
 
 
 @dataclass(slots=True)
@@ -47,6 +50,10 @@ class Account:
         if self.by_wish.get(activation.wish) is activation:
             del self.by_wish[activation.wish]
 
+    @property
+    def is_idle(self) -> bool:
+        return monotonic() - self.used_at > (IDLE_SECONDS if self.by_id else EMPTY_SECONDS)
+
     def forget(self, before: float) -> None:
         """What was created before that, and cannot change any more."""
         old = bisect_left(self.by_age, before, key=born)
@@ -61,6 +68,12 @@ class Account:
     def young(self, since: float) -> Iterator[Activation]:
         """Those created since then, the newest first."""
         return itertools.takewhile(lambda one: born(one) >= since, reversed(self.by_age))
+
+
+def idle(accounts: Mapping[Key, Account], owing: Iterable[Key]) -> list[Key]:
+    """Keys that nobody has used for a while, without those that a call is still owed for."""
+    pinned = {one for key in owing for one in (key, key.listing)}
+    return [key for key, account in accounts.items() if key not in pinned and account.is_idle]
 
 
 def born(activation: Activation) -> float:

@@ -12,7 +12,6 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from proxy import disconnect
 from proxy.actions import ACTIONS, House
 from proxy.cancels import Cancels
 from proxy.ceilings import Ceilings
@@ -35,6 +34,7 @@ from proxy.pushes import Pushes
 from proxy.readiness import Readiness
 from proxy.reads import Reads
 from proxy.replicas import Replicas
+from proxy.runtime import disconnect
 from proxy.store import open_store
 from proxy.subscriptions import Subscriptions, load_subscriptions
 from proxy.tables import load_codes

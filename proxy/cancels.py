@@ -4,6 +4,7 @@ import asyncio
 import logging
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from proxy.clock import monotonic
 from proxy.errors import Problem, ProblemError
@@ -11,6 +12,7 @@ from proxy.legacy.activation import Activation
 from proxy.model import OVER, Key, OrderState
 from proxy.orders import Orders
 from proxy.reads import Reads
+from proxy.runtime.tasks import BackgroundTasks
 from proxy.store import Lost, Owed, OwedKind, Store, StoreError, readable
 from proxy.tally import Tally
 from proxy.upstream.cache import Cache
@@ -22,6 +24,9 @@ FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 30.0
 """Seconds between the tries of a promised cancel: 1, 2, 4 … 30."""
 LONGEST_WAIT = 600.0
+
+GRACE = 2.0
+"""Seconds that a promise has to be written when the process stops: its client waits for it."""
 
 TOO_LATE = (Problem.CODE_RECEIVED, Problem.CANNOT_CANCEL, Problem.NO_ACTIVATION)
 """What the upstream says when an order can never be cancelled any more."""
@@ -61,6 +66,8 @@ class Cancels:
         self._balances = balances
         self.promises: dict[str, Promise] = {}
         """By the id of what is owed."""
+        self._tasks, self._writing = BackgroundTasks(), BackgroundTasks()
+        orders.pin(lambda: (promise.owed.key for promise in self.promises.values()))
 
     async def cancel(self, key: Key, activation: Activation, *, defer: bool) -> None:
         """Cancel for a refund. EARLY_CANCEL during the hold, unless it may be deferred."""
@@ -84,11 +91,9 @@ class Cancels:
         another replica sees to the order, it does. Once begun, its result counts more than a
         deadline: what the store holds is carried out.
         """
-        promising = asyncio.create_task(self._promise(owed, activation, wait))
-        try:
-            await asyncio.shield(promising)
-        except asyncio.CancelledError:
-            await promising
+        order = activation.order.id
+        writing = self._promise(owed, activation, wait)
+        await self._writing.finish(writing, f"promise to cancel order {order}")
 
     async def _promise(self, owed: Owed, activation: Activation, wait: float | None) -> None:
         is_clients = owed.kind is OwedKind.CANCEL
@@ -127,17 +132,16 @@ class Cancels:
             # It was another replica's in between.
             before.task.cancel()
         promise = self.promises[owed.id] = Promise(owed, activation, due, is_taken_up)
-        promise.task = asyncio.create_task(self._keep(promise))
+        name = f"promised cancel of order {activation.order.id}"
+        promise.task = self._tasks.loop(partial(self._keep, promise), name)
 
     def __len__(self) -> int:
         """How many promises are to be kept."""
         return len(self.promises)
 
     async def close(self) -> None:
-        tasks = [promise.task for promise in self.promises.values() if promise.task]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._writing.aclose(GRACE)
+        await self._tasks.aclose()
 
     async def _cancel(self, key: Key, activation: Activation) -> None:
         try:

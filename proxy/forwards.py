@@ -6,7 +6,9 @@ import hmac
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
+from proxy.runtime.tasks import BackgroundTasks
 from proxy.store import Forward, Store, StoreError
 from proxy.tally import Tally
 from proxy.targets import Target, Targets
@@ -49,16 +51,15 @@ class Forwards:
         self._clock = clock
         self._transport = transport
         self._counts: dict[str, tuple[int, int]] = {}
-        self._workers: list[asyncio.Task[None]] = []
+        self._tasks = BackgroundTasks()
 
     def start(self) -> None:
-        self._workers = [asyncio.create_task(self._work(target)) for target in self._targets]
+        for target in self._targets:
+            self._tasks.loop(partial(self._work, target), f"forwards to {target.shown}")
 
     async def close(self) -> None:
         """What is under way is delivered again by the next run."""
-        for worker in self._workers:
-            worker.cancel()
-        await asyncio.gather(*self._workers, return_exceptions=True)
+        await self._tasks.aclose()
 
     @property
     def states(self) -> dict[str, float]:

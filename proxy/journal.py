@@ -22,6 +22,7 @@ from proxy.model import Key
 from proxy.orders import Orders
 from proxy.purchase import Pair, Pending, Purchase
 from proxy.reads import Reads
+from proxy.runtime.tasks import BackgroundTasks
 from proxy.store import Ceiling, Lost, Owed, OwedKind, Store, StoreError, Taken, readable
 from proxy.tally import Tally
 from proxy.upstream.client import Upstream
@@ -32,8 +33,6 @@ OPEN_SECONDS = 300.0
 """How long an order that a purchase of unknown outcome made may take to be listed."""
 
 RECONCILE_SECONDS = 10.0
-
-GRACE = 8.0  # seconds that purchases under way have when the process stops
 
 
 class Journal:
@@ -57,8 +56,9 @@ class Journal:
         self._reuse_seconds = reuse_seconds
         self.pending = Pending()
         self._adoption = Adoption(upstream, orders, store, self.pending)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = BackgroundTasks(ProblemError)
         self._watched: set[Key] = set()
+        orders.pin(lambda: (purchase.owed.key for purchase in self.pending))
 
     def start(self) -> None:
         self._adoption.start()
@@ -72,14 +72,8 @@ class Journal:
         return purchase
 
     async def close(self) -> None:
-        """Purchases under way come to their end; the rest is owed by the next run."""
-        posts = [p.post for p in self.pending if p.post and p.is_under_way]
-        if posts:
-            await asyncio.wait(posts, timeout=GRACE)
-        tasks = {*self._tasks, *posts, *(p.timer for p in self.pending if p.timer)}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """What is not settled yet is owed by the next run."""
+        await self._tasks.aclose()
 
     async def begin(
         self, pair: Pair, wish: str, quoted: int | None, ceiling: Ceiling | None
@@ -98,7 +92,7 @@ class Journal:
             raise ProblemError(Problem.TRY_AGAIN, "the store cannot be written") from error
         except asyncio.CancelledError:
             # The deadline passed before the POST: nothing was bought.
-            self._task(self.drop(purchase))
+            self._tasks.start(self.drop(purchase), f"end of purchase {id}", of_request=True)
             raise
         if refused:
             self.pending.drop(purchase)
@@ -165,7 +159,8 @@ class Journal:
             # The client went while the order was being kept: it was released then already.
             purchase.timer.cancel()
         if purchase.activation and purchase in self.pending:
-            purchase.timer = asyncio.create_task(self._expire(purchase))
+            name = f"refund of order {purchase.owned.order.id}"
+            purchase.timer = self._tasks.start(self._expire(purchase), name)
             self._happened(purchase, "orphan")
 
     async def bought(self, purchase: Purchase, activation: Activation) -> None:
@@ -259,11 +254,11 @@ class Journal:
 
     def _look_on(self, purchase: Purchase) -> None:
         purchase.unclear = True
-        self._task(self._doubt(purchase))
-        account = purchase.owed.key.upstream
-        if account not in self._watched:
-            self._watched.add(account)
-            self._task(self._watch(purchase.owed.key))
+        key = purchase.owed.key
+        self._tasks.start(self._doubt(purchase), f"doubt of purchase {purchase.owed.id}")
+        if key.upstream not in self._watched:
+            self._watched.add(key.upstream)
+            self._tasks.start(self._watch(key), f"unclear purchases of {key}")
 
     async def _doubt(self, purchase: Purchase) -> None:
         """Other replicas need not wait for its POST any more."""
@@ -283,7 +278,9 @@ class Journal:
             # Another look at the list may have come first.
             if purchase.unclear and own.told is None:
                 # It goes on though the client that began to look has had no time to wait.
-                await asyncio.shield(self._task(self._found(purchase, own)))
+                name = f"order {own.order.id} that was found"
+                work = self._found(purchase, own)
+                await asyncio.shield(self._tasks.start(work, name, of_request=True))
         for purchase in findings.none:
             # Another look may have found its order meanwhile.
             if purchase.unclear:
@@ -298,19 +295,27 @@ class Journal:
                 self.release(purchase)
 
     async def _watch(self, key: Key) -> None:
-        while self.pending.unclear(key):
-            await asyncio.sleep(RECONCILE_SECONDS)
-            try:
-                await self.reconcile(key)
-            except Exception as error:
-                is_bug = not isinstance(error, ProblemError)
-                log.warning("unclear purchases of %s: %s", key, error, exc_info=is_bug)
-            for purchase in self.pending.unclear(key):
-                age = self._upstream.now() - purchase.owed.at
-                if purchase.unclear and age > OPEN_SECONDS:
-                    log.warning("purchase %s made no order", purchase.owed.id)
-                    await self.drop(purchase)
-        self._watched.discard(key.upstream)
+        try:
+            while self.pending.unclear(key):
+                await asyncio.sleep(RECONCILE_SECONDS)
+                await self._tried(self.reconcile(key), key)
+                await self._tried(self._drop_old(key), key)
+        finally:
+            self._watched.discard(key.upstream)
+
+    async def _tried(self, work: Coroutine[Any, Any, None], key: Key) -> None:
+        try:
+            await work
+        except Exception as error:
+            is_bug = not isinstance(error, ProblemError)
+            log.warning("unclear purchases of %s: %s", key, error, exc_info=is_bug)
+
+    async def _drop_old(self, key: Key) -> None:
+        for purchase in self.pending.unclear(key):
+            age = self._upstream.now() - purchase.owed.at
+            if purchase.unclear and age > OPEN_SECONDS:
+                log.warning("purchase %s made no order", purchase.owed.id)
+                await self.drop(purchase)
 
     async def _expire(self, purchase: Purchase) -> None:
         now, order = self._upstream.now(), purchase.owned.order
@@ -327,14 +332,3 @@ class Journal:
 
     def _happened(self, purchase: Purchase, what: str, cents: int = 0) -> None:
         self._tally.happened(purchase.owned.order.id, what, self._upstream.now(), cents)
-
-    def _task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-        return task
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            log.info("a purchase is not settled yet: %s", error)

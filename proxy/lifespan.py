@@ -1,8 +1,9 @@
-"""What runs while the app runs: begun in the order of one table, ended in that of another."""
+"""What runs while the app runs: started in the order of one table, closed in that of another."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -13,28 +14,31 @@ from proxy.lookout import look_out
 from proxy.readiness import Readiness
 from proxy.replicas import Replicas
 from proxy.retention import forget_old
+from proxy.runtime.tasks import BackgroundTasks
 from proxy.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
     from proxy.console import Console
 
+log = logging.getLogger(__name__)
+
 Step = Callable[[], Awaitable[None] | None]
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 
 
-class Endless:
-    """Work that goes on until it is closed."""
+class Loops:
+    """Loops that belong to no other part, by their names."""
 
-    def __init__(self, *works: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def __init__(self, works: Mapping[str, Callable[[], Coroutine[Any, Any, None]]]) -> None:
         self._works = works
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks = BackgroundTasks()
 
     def start(self) -> None:
-        self._tasks = [asyncio.create_task(work()) for work in self._works]
+        for name, work in self._works.items():
+            self._tasks.loop(work, name)
 
-    def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
+    async def close(self) -> None:
+        await self._tasks.aclose()
 
 
 def lifespan(
@@ -48,54 +52,63 @@ def lifespan(
     retention: float,
 ) -> Lifespan:
     """Orders are forgotten after `retention` seconds."""
-    endless = _endless(house, retention)
-    begins: tuple[Step, ...] = (
+    loops = _loops(house, retention)
+    starts: tuple[Step, ...] = (
         house.catalogue.start,
         house.journal.start,
         replicas.start,
         subscriptions.start,
         forwards.start,
-        endless.start,
+        loops.start,
         *([console.start] if console else ()),
         readiness.begin,
     )
-    ends: tuple[Step, ...] = (
-        readiness.end,
-        *([console.close] if console else ()),
-        endless.close,
-        subscriptions.close,
-        forwards.close,
-        house.journal.close,
-        replicas.close,
-        house.cancels.close,
-        house.reads.close,
-        house.pushes.close,
-        house.catalogue.close,
-        house.balances.close,
-        house.upstream.close,
-        house.store.close,
-    )
+    closes: Mapping[str, Step] = {
+        "readiness": readiness.end,
+        **({"console": console.close} if console else {}),
+        "loops": loops.close,
+        "subscriptions": subscriptions.close,
+        "forwards": forwards.close,
+        "purchases": house.purchases.close,
+        "journal": house.journal.close,
+        "replicas": replicas.close,
+        "cancels": house.cancels.close,
+        "reads": house.reads.close,
+        "pushes": house.pushes.close,
+        "orders": house.orders.close,
+        "catalogue": house.catalogue.close,
+        "balances": house.balances.close,
+        "upstream": house.upstream.close,
+        "store": house.store.close,
+    }
 
     @asynccontextmanager
     async def life(app: Starlette) -> AsyncIterator[None]:
-        await _carry_out(begins)
-        yield
-        await _carry_out(ends)
+        async with AsyncExitStack() as stack:
+            # All of them before the first start: one that fails leaves nothing open either.
+            for name, close in reversed(tuple(closes.items())):
+                stack.push_async_callback(_close, name, close)
+            for start in starts:
+                await _carry_out(start)
+            yield
 
     return life
 
 
-def _endless(house: House, retention: float) -> Endless:
-    def forget() -> Coroutine[Any, Any, None]:
-        return forget_old(house.store, house.orders, house.upstream.now, retention)
-
-    def look() -> Coroutine[Any, Any, None]:
-        return look_out(house.orders, house.reads, house.programs)
-
-    return Endless(forget, look) if house.targets else Endless(forget)
+def _loops(house: House, retention: float) -> Loops:
+    forget = partial(forget_old, house.store, house.orders, house.upstream.now, retention)
+    look = partial(look_out, house.orders, house.reads, house.programs)
+    return Loops({"retention": forget, **({"lookout": look} if house.targets else {})})
 
 
-async def _carry_out(steps: tuple[Step, ...]) -> None:
-    for step in steps:
-        if waiting := step():
-            await waiting
+async def _carry_out(step: Step) -> None:
+    if waiting := step():
+        await waiting
+
+
+async def _close(name: str, close: Step) -> None:
+    """Its failure is logged, and keeps nothing else open."""
+    try:
+        await _carry_out(close)
+    except Exception:
+        log.exception("%s failed to close", name)

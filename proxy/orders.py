@@ -2,10 +2,10 @@
 
 import logging
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from proxy.account import Account, born, hear, states, take_in, why_refunded
+from proxy.account import Account, born, hear, idle, states, take_in, why_refunded
 from proxy.clock import monotonic
 from proxy.kept import activation_of, row_of
 from proxy.legacy.activation import Activation, candidates
@@ -19,7 +19,6 @@ log = logging.getLogger(__name__)
 
 MAX_ACCOUNTS = 10_000
 """So many keys are known before those that nobody uses are let go."""
-EMPTY_SECONDS, IDLE_SECONDS = 60.0, 7200.0
 SWEEP_SECONDS = 10.0
 
 LONGEST_LIFE = 3600.0
@@ -45,6 +44,7 @@ class Orders:
         self._heard: dict[str, list[Kept]] = {}
         """What others write of a key while it is being opened: what is read may be older."""
         self._opened: Cache[Key, None] = Cache(0.0, 1)
+        self._pins: list[Callable[[], Iterable[Key]]] = []
         self._swept_at = float("-inf")
         self.forgotten = float("-inf")
         """What was created before may be unknown, though it was bought here."""
@@ -58,16 +58,21 @@ class Orders:
             account = self._accounts[key]
         account.used_at = monotonic()
 
+    def pin(self, keys: Callable[[], Iterable[Key]]) -> None:
+        """What is known of these keys is not let go: a call to the upstream is owed for them."""
+        self._pins.append(keys)
+
+    async def close(self) -> None:
+        await self._opened.close()
+
     def _let_go_of_idle(self) -> None:
         """Whoever sends one wrong key after the other must not fill the memory."""
-        now = monotonic()
-        if len(self._accounts) < MAX_ACCOUNTS or now - self._swept_at < SWEEP_SECONDS:
+        if len(self._accounts) < MAX_ACCOUNTS or monotonic() - self._swept_at < SWEEP_SECONDS:
             return
-        self._swept_at = now
-        for key, account in list(self._accounts.items()):
-            if now - account.used_at > (IDLE_SECONDS if account.by_id else EMPTY_SECONDS):
-                del self._accounts[key]
-                self._keys.pop(key.hash, None)
+        self._swept_at = monotonic()
+        for key in idle(self._accounts, (key for keys in self._pins for key in keys())):
+            del self._accounts[key]
+            self._keys.pop(key.hash, None)
 
     def forget(self, before: float) -> None:
         """What was created before that, as the store does."""
@@ -232,9 +237,7 @@ class Orders:
             log.error("orders could not be kept: %s", error)
 
     async def save(self, key: Key, *activations: Activation) -> None:
-        """Keep what was bought here, or was spoken of by its client. Where the store fails, what is
-        known goes on in memory.
-        """
+        """Keep what was bought here or named by its client; in memory where the store fails."""
         rows = [(one, self.kept(key, one)) for one in activations if one.is_worth_keeping]
         if not rows:
             return
@@ -247,9 +250,7 @@ class Orders:
             self.queued(one, row)
 
     def kept(self, key: Key, activation: Activation) -> Kept:
-        """The row of an activation, and what is to be forwarded of it; once that is written, it is
-        `queued`.
-        """
+        """The row of an activation with what is to be forwarded; once written, it is `queued`."""
         forwards = self._targets.forwards(key.hash, activation) if self._targets else ()
         return row_of(key, activation, forwards)
 

@@ -8,10 +8,11 @@ from proxy.codes import Codes
 from proxy.errors import Problem, ProblemError
 from proxy.journal import Journal
 from proxy.legacy.activation import Activation
-from proxy.model import Key
+from proxy.model import Key, Order
 from proxy.orders import Orders
 from proxy.purchase import Pair, Purchase, Wanted
 from proxy.pushes import Pushes
+from proxy.runtime.tasks import BackgroundTasks, child_task
 from proxy.store import Ceiling
 from proxy.upstream.cache import Cache
 from proxy.upstream.catalogue import Catalogue
@@ -27,6 +28,9 @@ SOLD_OUT_SECONDS = 5.0
 """How long a wish that found no numbers is answered so again: programs ask in a loop."""
 
 MAX_CLOSED = 10_000
+
+GRACE = 8.0
+"""Seconds that purchases and swaps under way have when the process stops."""
 
 
 class Purchases:
@@ -52,6 +56,11 @@ class Purchases:
         self._closed: Cache[tuple[str, str], None] = Cache(CLOSED_SECONDS, MAX_CLOSED)
         # Of one cap only: what is sold out under fifty cents may be there for sixty.
         self._sold_out: Cache[tuple[Pair, int | None], None] = Cache(SOLD_OUT_SECONDS, MAX_CLOSED)
+        self._tasks = BackgroundTasks(ProblemError)
+
+    async def close(self) -> None:
+        """What was sent gets its answer, for a while; the rest is owed by the next run."""
+        await self._tasks.aclose(GRACE)
 
     async def buy(self, wanted: Wanted, gone: asyncio.Task[None]) -> Activation:
         """One number, told to the client unless it has `gone` by then."""
@@ -68,19 +77,25 @@ class Purchases:
             if gone.done():
                 raise ProblemError(Problem.TRY_AGAIN, "the client has gone")
             self._pushes.watch(wanted.key, activation)
-            await self._tell(purchase, activation)
+            # Once begun, its result counts more than the deadline: what is told is said.
+            telling = self._journal.tell(purchase, activation)
+            await self._tasks.finish(telling, f"telling of order {activation.order.id}")
             return activation
         finally:
             # Whatever ended this, the deadline included.
             self._journal.release(purchase)
 
-    async def _tell(self, purchase: Purchase, activation: Activation) -> None:
-        """Once begun, its result counts more than the deadline: what is told is said."""
-        telling = asyncio.create_task(self._journal.tell(purchase, activation))
-        try:
-            await asyncio.shield(telling)
-        except asyncio.CancelledError:
-            await telling
+    async def swap(self, key: Key, activation: Activation) -> None:
+        """Another number for the order, perhaps with another id. What was sent may be done: it
+        goes on behind the client's deadline.
+        """
+        name = f"swap of order {activation.order.id}"
+        await asyncio.shield(self._tasks.start(self._swap(key, activation), name, of_request=True))
+
+    async def _swap(self, key: Key, activation: Activation) -> None:
+        order = await self._upstream.swap(key, activation.order.id)
+        await self._orders.open(key)
+        await self._orders.swapped(key, activation, order)
 
     async def _purchase(self, wanted: Wanted, gone: asyncio.Task[None]) -> Purchase:
         """One left over, or a new one whose turn has come."""
@@ -107,27 +122,45 @@ class Purchases:
         """A turn to buy, unless the client goes while it waits in the queue."""
         if await self._upstream.admit_now("purchase", key, Urgency.PAID):
             return
-        turn = asyncio.create_task(self._upstream.admit("purchase", key, Urgency.PAID))
-        try:
+        admitted = self._upstream.admit("purchase", key, Urgency.PAID)
+        async with child_task(admitted, "turn of a purchase") as turn:
             await asyncio.wait({turn, gone}, return_when=asyncio.FIRST_COMPLETED)
             if not turn.done():
                 raise ProblemError(Problem.TRY_AGAIN, "the client has gone")
             turn.result()
-        finally:
-            turn.cancel()
 
     async def _begin(self, wanted: Wanted, quoted: int | None, ceiling: Ceiling | None) -> Purchase:
         purchase = await self._journal.begin(wanted.pair, wanted.wish, quoted, ceiling)
         purchase.cap = wanted.most
-        purchase.post = asyncio.create_task(self._post(purchase))
-        purchase.post.add_done_callback(_retrieve)
+        name = f"purchase {purchase.owed.id}"
+        purchase.post = self._tasks.start(self._post(purchase), name, of_request=True)
         return purchase
 
     async def _post(self, purchase: Purchase) -> Activation:
-        """The one POST of a purchase. It goes on when its client has gone."""
+        """The one POST of a purchase, and what is written of it. It goes on when its client has
+        gone.
+        """
+        order = await self._sent(purchase)
+        try:
+            # Known since before the POST, unless it was let go of: to adopt it must be open.
+            await self._orders.open(purchase.owed.key)
+            activation = self._orders.adopt(purchase.owed.key, order)
+            await self._journal.bought(purchase, activation)
+        except Exception:
+            if purchase.activation is None and not purchase.unclear:
+                # Paid, and nothing holds it yet: the order list is looked at for it.
+                self._journal.leave(purchase)
+            raise
+        finally:
+            # Paid is paid, whether or not it could be kept.
+            if not purchase.has_client:
+                self._journal.release(purchase)
+        return activation
+
+    async def _sent(self, purchase: Purchase) -> Order:
         key, service, iso = purchase.pair
         try:
-            order = await self._upstream.purchase(key, service, iso)
+            return await self._upstream.purchase(key, service, iso)
         except ProblemError as error:
             if error.problem is Problem.NO_NUMBERS:
                 self._sold_out.put((purchase.pair, purchase.cap), None)
@@ -143,14 +176,6 @@ class Purchases:
             raise
         finally:
             self._balances.drop(key.upstream)
-        activation = self._orders.adopt(key, order)
-        try:
-            await self._journal.bought(purchase, activation)
-        finally:
-            # Paid is paid, whether or not it could be kept.
-            if not purchase.has_client:
-                self._journal.release(purchase)
-        return activation
 
     async def _outcome(self, purchase: Purchase, gone: asyncio.Task[None]) -> Activation:
         if purchase.post:
@@ -190,12 +215,6 @@ class Purchases:
                 log.warning("order %s is not handed out: a ceiling is passed without it", order.id)
                 await self._journal.give_back(purchase)
                 raise ProblemError(Problem.NO_BALANCE, "charged over the quote")
-
-
-def _retrieve(post: "asyncio.Task[Activation]") -> None:
-    """Where the client has gone, nobody else takes the failure."""
-    if not post.cancelled() and (error := post.exception()):
-        log.info("no order: %s", error)
 
 
 def _check_price(cents: int, cap: int | None) -> None:

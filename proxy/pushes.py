@@ -12,11 +12,13 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 
 from proxy.clock import monotonic
 from proxy.legacy.activation import Activation
 from proxy.model import OVER, Frame, Key
 from proxy.orders import Orders
+from proxy.runtime.tasks import BackgroundTasks
 from proxy.store import Store, StoreError
 from proxy.tally import Tally
 from proxy.upstream.feed import Feed, FeedError
@@ -80,8 +82,8 @@ class Pushes:
         self._doors = asyncio.Semaphore(OPENING)
         self._refusals = 0
         self._silent_until = float("-inf")
+        self._tasks = BackgroundTasks()
         self._sweep: asyncio.Task[None] | None = None
-        self._releases: set[asyncio.Task[None]] = set()
 
     def watch(self, key: Key, activation: Activation) -> None:
         """Somebody asks about the activation: a socket is opened if one helps and has room."""
@@ -97,11 +99,7 @@ class Pushes:
         return {"open": still_open, "closed": len(self._lines) - still_open}
 
     async def close(self) -> None:
-        tasks = [line.task for line in self._lines.values() if line.task]
-        tasks += [*self._releases, *([self._sweep] if self._sweep else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.aclose()
 
     def _has_room(self, key: Key) -> bool:
         if (
@@ -122,9 +120,10 @@ class Pushes:
     def _open(self, line: _Line) -> None:
         self._lines[line.key, line.activation.id] = line
         self._of_key[line.key.upstream] += 1
-        line.task = asyncio.create_task(self._keep(line))
+        name = f"socket of order {line.activation.order.id}"
+        line.task = self._tasks.loop(partial(self._keep, line), name)
         if self._sweep is None or self._sweep.done():
-            self._sweep = asyncio.create_task(self._sweep_all())
+            self._sweep = self._tasks.loop(self._sweep_all, "end of sockets")
 
     def _leave(self, line: _Line) -> None:
         if self._lines.pop((line.key, line.activation.id), None) is None:
@@ -135,9 +134,8 @@ class Pushes:
         if line.task and line.task is not asyncio.current_task():
             line.task.cancel()
         if self._store.is_shared:
-            task = asyncio.create_task(self._release(line.activation.order.id))
-            self._releases.add(task)
-            task.add_done_callback(self._releases.discard)
+            order = line.activation.order.id
+            self._tasks.start(self._release(order), f"release of the socket of order {order}")
 
     def _is_waiting(self, activation: Activation) -> bool:
         """An SMS can still come that would tell its client something."""

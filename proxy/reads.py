@@ -21,6 +21,7 @@ from proxy.listing import CAPS, EVENTS_SECONDS, FASTEST, POLL, PUSHED, SLOWEST, 
 from proxy.model import Key
 from proxy.orders import LONGEST_LIFE, Orders
 from proxy.pushes import Pushes
+from proxy.runtime.tasks import BackgroundTasks
 from proxy.store import Change, Store, StoreError
 from proxy.upstream.budget import Budget
 from proxy.upstream.client import Upstream
@@ -56,12 +57,10 @@ class Reads:
         self._lists: LRUCache[Key, Listing] = LRUCache(MAX_KEYS)
         self._by_hash: WeakValueDictionary[str, Listing] = WeakValueDictionary()
         self._details: dict[tuple[Key, str], Reading] = {}
-        self._tasks: set[Reading] = set()
+        self._tasks = BackgroundTasks(ProblemError)
 
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.aclose()
 
     async def look(
         self, key: Key, activation: Activation, *, at_all: bool = False, whole: bool = False
@@ -223,7 +222,7 @@ class Reads:
     def _share(self, key: Key, known: Listing) -> Reading:
         if not self._store.is_shared:
             return self._begin_list(key)
-        known.sharing = self._task(self._share_list(key, known))
+        known.sharing = self._task(self._share_list(key, known), f"shared list of {key}")
         return known.sharing
 
     async def _share_list(self, key: Key, known: Listing) -> None:
@@ -248,14 +247,15 @@ class Reads:
     def _begin_list(self, key: Key, urgency: Urgency = Urgency.LIST) -> Reading:
         known = self._list(key)
         known.tried_at = monotonic()
-        known.reading = self._task(self._read_list(key, known, urgency))
+        known.reading = self._task(self._read_list(key, known, urgency), f"list of {key}")
         return known.reading
 
     def _begin_order(self, key: Key, order_id: str, urgency: Urgency) -> Reading:
         place = key, order_id
         reading = self._details.get(place)
         if reading is None or urgency is Urgency.PAID:
-            reading = self._details[place] = self._task(self._read_order(key, order_id, urgency))
+            work = self._read_order(key, order_id, urgency)
+            reading = self._details[place] = self._task(work, f"read of order {order_id}")
         return reading
 
     async def _read_list(self, key: Key, known: Listing, urgency: Urgency) -> None:
@@ -294,14 +294,6 @@ class Reads:
             if self._details.get((key, order_id)) is asyncio.current_task():
                 del self._details[key, order_id]
 
-    def _task(self, work: Coroutine[Any, Any, None]) -> Reading:
-        # Kept, for one who has begun it may give up while others wait.
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-        return task
-
-    def _done(self, task: Reading) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()
+    def _task(self, work: Coroutine[Any, Any, None], name: str) -> Reading:
+        """One who has begun it may give up while others wait."""
+        return self._tasks.start(work, name, of_request=True)

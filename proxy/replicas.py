@@ -3,9 +3,11 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import aclosing
 
 from proxy.orders import LONGEST_LIFE, Orders
 from proxy.reads import Reads
+from proxy.runtime.tasks import BackgroundTasks
 from proxy.store import Change, Store, StoreError
 from proxy.takeover import Takeover
 
@@ -31,29 +33,31 @@ class Replicas:
         self._reads = reads
         self._takeover = takeover
         self._now = now
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks = BackgroundTasks()
 
     async def start(self) -> None:
         """What the last run left open is taken up first. ProblemError or StoreError."""
         await self._takeover.once()
         if self._store.is_shared:
-            works = (self._follow(), self._takeover.follow())
-            self._tasks = [asyncio.create_task(work) for work in works]
+            self._tasks.loop(self._follow, "changes of other replicas")
+            self._tasks.loop(self._takeover.follow, "takeover from dead replicas")
 
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.aclose()
 
     async def _follow(self) -> None:
-        async for change in self._store.changes():
-            try:
-                await self._take_in(change)
-            except StoreError as error:
-                log.warning("what other replicas did is not known yet: %s", error)
-                await self._catch_up()
-            except Exception:
-                log.exception("a bug kept a change of another replica")
+        async with aclosing(self._store.changes()) as changes:
+            async for change in changes:
+                await self._follow_one(change)
+
+    async def _follow_one(self, change: Change) -> None:
+        try:
+            await self._take_in(change)
+        except StoreError as error:
+            log.warning("what other replicas did is not known yet: %s", error)
+            await self._catch_up()
+        except Exception:
+            log.exception("a bug kept a change of another replica")
 
     async def _take_in(self, change: Change) -> None:
         match change.kind:

@@ -3,12 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 from proxy.config import Config
 from proxy.errors import Problem, ProblemError
 from proxy.logs import Secrets
 from proxy.model import Key
 from proxy.programs import Programs, secret_of
+from proxy.runtime.tasks import BackgroundTasks
 from proxy.store import Store, StoreError, Subscription
 from proxy.upstream.client import Upstream
 from proxy.upstream.hooks import EVENTS, Webhook
@@ -48,7 +50,7 @@ class Subscriptions:
         self._known = known
         self._own: dict[str, Subscription] = {}
         self._said: dict[Key, str] = {}
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks = BackgroundTasks()
 
     @property
     def secrets(self) -> list[str]:
@@ -59,12 +61,11 @@ class Subscriptions:
         """Nothing waits for the upstream. StoreError."""
         for own in await self._store.subscriptions():
             self._learn(own)
-        self._tasks = [asyncio.create_task(self._keep(key)) for key in self._keys]
+        for key in self._keys:
+            self._tasks.loop(partial(self._keep, key), f"subscription of {key}")
 
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.aclose()
 
     async def _keep(self, key: Key) -> None:
         """For ever. What goes wrong is said once, until it is another thing."""

@@ -71,8 +71,9 @@ class FakeTimeLoop(asyncio.SelectorEventLoop):
         return self._jumping.now
 
     def run_in_executor(self, executor: Any, work: Any, *arguments: Any) -> Any:
-        self._jumping.at_work += 1
+        # It raises where the executor is shut down: then nothing is at work.
         future = super().run_in_executor(executor, work, *arguments)
+        self._jumping.at_work += 1
         future.add_done_callback(lambda _: self._done_at_work())
         return future
 

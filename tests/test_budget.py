@@ -43,7 +43,7 @@ async def store():
 async def budget(store, clock):
     budget = Budget(60, store, clock)
     yield budget
-    budget.close()
+    await budget.close()
 
 
 async def filled(window, requests, urgency=PAID):
@@ -567,7 +567,7 @@ async def test_of_many_keys_that_replicas_share_only_those_in_use_are_renewed(
         await asyncio.sleep(62)
     assert len(budget._windows) <= 5
     assert len(budget._shares._windows) <= 4
-    budget.close()
+    await budget.close()
     await store.close()
 
 
@@ -610,7 +610,7 @@ async def test_after_close_no_timer_is_left(store, clock):
 
     tasks = [waiting(Narrow, "narrow", come), waiting(Wide, "wide", come)]
     await asyncio.sleep(1)
-    budget.close()
+    await budget.close()
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -864,3 +864,41 @@ async def test_no_client_ever_sees_a_429(world, body):
     for action in ACTIONS:
         await asked(world, f"{action}&service=wa&country=16&id={number}&status=8")
         await asked(world, f"{action}&service=wa&country=16&id=4&status=3&maxPrice=5")
+
+
+async def test_a_turn_that_is_given_back_is_ones_own(budget):
+    window = Window(60)
+    first = await window.take(PAID, 0.0, 0.0, "first")
+    await asyncio.sleep(5)
+    await window.take(PAID, 0.0, 0.0, "second")
+    window.give_back(first)
+    assert [spent.call for spent in window.spent()] == ["second"]
+
+
+class Replicated:
+    """A store of several replicas that gives a part of the requests until it has a bug."""
+
+    is_shared = True
+    has_bug = False
+
+    async def share(self, key, most, spent, wanted):
+        if self.has_bug:
+            raise KeyError("planted")
+        return wanted
+
+    def safe_share(self, most):
+        return 10
+
+
+async def test_a_part_of_the_requests_is_not_used_past_its_lease(clock, caplog):
+    store = Replicated()
+    budget = Budget(60, store, clock)
+    assert await takes(budget, KEY, most=40, patience=5.0) == 40
+    store.has_bug = True
+    await asyncio.sleep(62)
+    assert await takes(budget, KEY) == 10
+    assert "task failed, it starts again in 1 s: leases of requests" in caplog.text
+    store.has_bug = False
+    await asyncio.sleep(300)
+    assert await takes(budget, KEY, most=40, patience=5.0) == 40
+    await budget.close()

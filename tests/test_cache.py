@@ -199,3 +199,35 @@ async def test_of_what_is_not_there_nothing_is_known(cache):
     assert not cache.is_fresh("k")
     assert cache.peek("k") is None
     assert cache.read_at("k") == float("-inf")
+
+
+async def test_a_read_that_was_dropped_ends_when_the_cache_is_closed(cache, source):
+    ended = asyncio.Event()
+
+    async def read():
+        try:
+            return await source.read()
+        finally:
+            ended.set()
+
+    waiter = asyncio.create_task(cache.get("k", read))
+    await asyncio.sleep(0.5)
+    cache.drop("k")
+    await cache.close()
+    assert ended.is_set()
+    with pytest.raises(asyncio.CancelledError):
+        await waiter
+    assert source.reads == 1
+    assert now() == 0.5
+
+
+async def test_a_read_that_fails_when_nobody_waits_leaves_a_line(cache, caplog):
+    async def read():
+        await asyncio.sleep(1)
+        raise KeyError("planted")
+
+    waiter = asyncio.create_task(cache.get("k", read))
+    await asyncio.sleep(0.5)
+    waiter.cancel()
+    await asyncio.sleep(1)
+    assert [line.getMessage() for line in caplog.records] == ["task failed: read of a value"]

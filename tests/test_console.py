@@ -19,7 +19,9 @@ from proxy.console.advice import LOGGED, PROBLEMS
 from proxy.console.api import FIELDS
 from proxy.console.rows import STORY
 from proxy.errors import Problem
+from proxy.logs import REQUEST
 from proxy.model import Key, Order
+from proxy.tally import TRIAL
 from tests.process import COMMAND, NOTHING_LEFT, a_process, run
 from tests.world import BUY, PATH, Wire, a_world, an_orphan, status_of
 
@@ -623,3 +625,21 @@ async def test_what_the_wire_breaks_is_no_bug_of_the_page(clock):
         told = await tried(browser, action="getBalance")
         assert (told["body"], told["calls"][0]["status"]) == ("ERROR_SQL", 0)
         assert (await summary(browser))["complaints"][0]["what"] in ("UNCLEAR", "TRY_AGAIN")
+
+
+async def test_the_price_sweep_that_a_trial_begins_keeps_nothing_of_the_trial(
+    world, console, monkeypatch
+):
+    upstream, seen = world.app.state.house.upstream, []
+    prices = upstream.prices
+
+    async def noted(service):
+        seen.append((TRIAL.get(), REQUEST.get()))
+        return await prices(service)
+
+    monkeypatch.setattr(upstream, "prices", noted)
+    told = await tried(console, action="getPrices")
+    await asyncio.sleep(10)
+    assert len(seen) > 10
+    assert set(map(repr, seen)) == {repr((None, ""))}
+    assert "prices" not in {call["call"] for call in told["calls"]}

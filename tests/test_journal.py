@@ -6,6 +6,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
+from proxy import account, orders
 from proxy.config import Config, StoreConfig
 from proxy.model import Key
 from proxy.store import Lost, StoreError, Taken
@@ -458,3 +459,139 @@ async def test_who_claims_an_orphan_that_was_kept_late_has_it_alone(run, monkeyp
         await asyncio.sleep(20)
         assert await world.requests("purchase") == 1
         assert await world.requests("cancel") == 0
+
+
+# Keys that nobody uses are let go; a purchase may be under way for one of them.
+
+
+@pytest.fixture
+def few_keys(monkeypatch):
+    """Accounts are let go as soon as they are idle for a second."""
+    monkeypatch.setattr(orders, "MAX_ACCOUNTS", 1)
+    monkeypatch.setattr(account, "EMPTY_SECONDS", 1.0)
+    monkeypatch.setattr(orders, "SWEEP_SECONDS", 0.0)
+
+
+async def bought_while_other_keys_come(world):
+    slow = {"call": "purchase", "kind": "slow", "when": "after", "seconds": 6}
+    await world.steer("faults", slow)
+    buying = asyncio.create_task(world.ask(BUY))
+    await asyncio.sleep(3)
+    await world.ask("api_key=another&action=getActiveActivations")
+    return await buying
+
+
+async def test_the_account_of_a_purchase_under_way_is_not_let_go(run, few_keys, monkeypatch):
+    async with run() as world:
+        store, loaded = world.app.state.house.store, []
+        rows = store.orders
+
+        def noted(key, since=0.0):
+            loaded.append(key)
+            return rows(key, since)
+
+        monkeypatch.setattr(store, "orders", noted)
+        assert id_of(await bought_while_other_keys_come(world))
+        assert loaded == [Key("key").hash, Key("another").hash]
+
+
+async def test_the_account_of_a_promised_cancel_is_not_let_go(run, few_keys, monkeypatch):
+    monkeypatch.setattr(account, "IDLE_SECONDS", 1.0)
+    async with run(early_cancel="defer") as world:
+        id = id_of(await world.ask(BUY))
+        assert await world.ask(f"action=setStatus&status=8&id={id}") == "ACCESS_CANCEL"
+        before = list(world.app.state.house.orders.activations(Key("key")))
+        await asyncio.sleep(30)
+        await world.ask("api_key=another&action=getActiveActivations")
+        assert list(world.app.state.house.orders.activations(Key("key"))) == before
+
+
+async def test_a_paid_order_is_kept_though_its_account_was_let_go(run, few_keys, monkeypatch):
+    monkeypatch.setattr(orders.Orders, "pin", lambda self, keys: None)
+    async with run() as world:
+        assert id_of(await bought_while_other_keys_come(world))
+        assert await world.app.state.house.store.owed() == []
+
+
+async def test_a_paid_order_that_a_bug_kept_from_its_account_is_found_in_the_list(run, monkeypatch):
+    async with run() as world:
+        house = world.app.state.house
+        adopt, bugs = house.orders.adopt, [KeyError("planted")]
+
+        def bug(*values):
+            if bugs:
+                raise bugs.pop()
+            return adopt(*values)
+
+        monkeypatch.setattr(house.orders, "adopt", bug)
+        assert await world.ask(BUY) == "ERROR_SQL"
+        assert id_of(await world.ask(BUY))
+        assert await world.requests("purchase") == 1
+
+
+async def test_a_bug_does_not_end_the_look_for_lost_purchases(run, monkeypatch):
+    async with run() as world:
+        house = world.app.state.house
+        drop, bugs = house.journal.drop, [KeyError("planted")]
+
+        async def bug(purchase):
+            if bugs:
+                raise bugs.pop()
+            await drop(purchase)
+
+        monkeypatch.setattr(house.journal, "drop", bug)
+        await world.steer("faults", {"kind": "cdn", "call": "purchase"})
+        assert await world.ask(BUY) == "ERROR_SQL"
+        await asyncio.sleep(400)
+        assert (bugs, list(house.journal.pending)) == ([], [])
+
+
+# What was begun is not ended by a cancel, however often it comes.
+
+
+@pytest.mark.parametrize("what", ["tell", "promise"])
+async def test_what_is_being_written_is_written_though_its_client_is_cancelled_three_times(
+    run, monkeypatch, what
+):
+    async with run(early_cancel="defer") as world:
+        house = world.app.state.house
+        id = id_of(await world.ask(BUY)) if what == "promise" else ""
+        name = "settle" if what == "tell" else "commit"
+        write, begun, go = getattr(house.store, name), asyncio.Event(), asyncio.Event()
+
+        async def slow(*rows, **kinds):
+            begun.set()
+            await go.wait()
+            await write(*rows, **kinds)
+
+        monkeypatch.setattr(house.store, name, slow)
+        query = f"action=setStatus&status=8&id={id}" if id else BUY
+        asking = asyncio.create_task(world.ask(query))
+        await begun.wait()
+        for _ in range(3):
+            asking.cancel()
+            await asyncio.sleep(0)
+        go.set()
+        assert (await asking).startswith("ACCESS_")
+        owed = [row.kind.value for row in await house.store.owed()]
+        assert owed == (["cancel"] if id else [])
+        assert len(house.cancels) == len(owed)
+
+
+async def test_a_swap_that_the_end_of_the_process_meets_keeps_its_new_order(run):
+    async with run() as world:
+        await world.steer("switches", {"swap_id": "new"})
+        id = id_of(await world.ask(BUY))
+        await asyncio.sleep(150)
+        slow = {"call": "swap", "kind": "slow", "when": "after", "seconds": 3}
+        await world.steer("faults", slow)
+        swap = asyncio.create_task(world.ask(f"action=swapNumber&id={id}"))
+        await asyncio.sleep(1)
+        # As the server does with what still runs when it stops.
+        swap.cancel()
+        assert await swap == "ERROR_SQL"
+    async with run() as world:
+        newest = await world.newest_order()
+        assert await world.ask(f"action=getStatus&id={id}") == "STATUS_WAIT_CODE"
+        owners = await world.app.state.house.store.owners([newest])
+        assert owners == {newest: Key("key").hash}

@@ -15,6 +15,7 @@ from proxy.config import Config, StoreConfig
 from proxy.model import Key
 from proxy.sandbox import create_sandbox
 from proxy.store import Change, Doubt, Entry, Lost, Owed, OwedKind, StoreError, open_store, schema
+from proxy.store.notices import Notices
 from tests.postgres import PASSWORD, rows
 from tests.process import run
 from tests.test_store import KEPT, OWED, SECRET
@@ -434,6 +435,22 @@ async def test_what_others_say_on_the_channel_stops_nobody(pair, database):
     await pair[0].keep(KEPT)
     while (change := await anext(changes)) != Change("order", "hash", "o-1"):
         assert change.kind == ""
+
+
+async def test_a_bug_in_its_thread_does_not_make_a_replica_deaf(pair, monkeypatch, caplog):
+    follow, bugs = Notices._follow, [KeyError("planted")]
+
+    def bug(self, *values):
+        if bugs:
+            raise bugs.pop()
+        follow(self, *values)
+
+    monkeypatch.setattr(Notices, "_follow", bug)
+    changes = pair[1].changes()
+    assert await anext(changes) == Change("missed")
+    await pair[0].keep(KEPT)
+    assert await anext(changes) == Change("order", "hash", "o-1")
+    assert "a bug keeps the replicas from being heard" in caplog.text
 
 
 async def test_what_one_writes_the_other_hears(pair):

@@ -516,3 +516,18 @@ def test_over_a_real_network_a_code_comes_by_socket_and_no_key_is_logged(tmp_pat
     said = "".join(log.read_text() for log in logs)
     assert "its socket" in said, "the log is not empty"
     assert KEY not in said
+
+
+async def test_a_bug_costs_an_order_its_socket_for_a_second_only(world, monkeypatch, caplog):
+    store, bugs = world.app.state.house.store, [KeyError("planted")]
+
+    async def claim(name, seconds=None):
+        if bugs:
+            raise bugs.pop()
+        return True
+
+    monkeypatch.setattr(store, "claim", claim)
+    await bought(world)
+    await asyncio.sleep(2)
+    assert world.app.state.house.pushes.states == {"open": 1, "closed": 0}
+    assert "task failed, it starts again in 1 s: socket of order" in caplog.text

@@ -607,3 +607,12 @@ async def test_the_holders_of_an_order_are_those_that_it_is_kept_for(store):
     await store.keep(KEPT, replace(KEPT, key="other", order=replace(ORDER, id="o-2")))
     assert await store.holders("o-1") == [KEPT]
     assert await store.holders("o-3") == []
+
+
+async def test_a_write_after_the_end_fails_and_hangs_nobody():
+    store = open_store("sqlite://")
+    await store.close()
+    with pytest.raises(StoreError):
+        await store.book(Entry(0.0, "key", "order", "refund", 1, "cancelled"))
+    async with asyncio.timeout(10):
+        await asyncio.sleep(9)

@@ -202,3 +202,21 @@ async def test_neither_key_nor_secret_is_logged(clock, caplog):
         assert "is made" in caplog.text
         assert row["secret"] not in caplog.text
         assert KEY.secret not in caplog.text
+
+
+async def test_a_bug_does_not_end_its_keeping(clock, monkeypatch, caplog):
+    async with a_subscribed(clock) as world:
+        await a_moment()
+        upstream, bugs = world.app.state.house.upstream, [KeyError("planted")]
+        listed = upstream.webhooks
+
+        async def bug(key):
+            if bugs:
+                raise bugs.pop()
+            return await listed(key)
+
+        monkeypatch.setattr(upstream, "webhooks", bug)
+        await change(world, paused=True)
+        await asyncio.sleep(EVERY_SECONDS + 10)
+        assert [row["paused"] for row in await webhooks(world)] == [False]
+    assert "task failed, it starts again in 1 s: subscription of" in caplog.text

@@ -1,8 +1,10 @@
 """The calls of the upstream: what goes out, and what is made of what comes back."""
 
 import asyncio
+import socket
 import time
 
+import anyio
 import httpx
 import pytest
 
@@ -364,3 +366,47 @@ async def test_a_refusal_is_classified_before_the_key_is_blanked_out(key):
     refused = await problem_of(upstream(answer).purchase(Key(key), "wa", "GB"))
     assert refused.problem is Problem.NO_NUMBERS
     assert key not in refused.detail.partition("HTTP 503 ")[2].replace("[key]", "")
+
+
+# A time-out before anything was sent has had no effect.
+
+
+async def test_a_time_out_while_it_waits_for_its_turn_is_no_doubt(monkeypatch):
+    sent = []
+    calls = upstream(sent.append)
+
+    async def admit(*values):
+        await asyncio.sleep(100)
+
+    monkeypatch.setattr(calls, "admit", admit)
+    assert (await problem_of(calls.cancel(KEY, "o"))).problem is Problem.TRY_AGAIN
+    assert sent == []
+
+
+async def test_a_time_out_after_it_was_sent_is_a_doubt():
+    async def answer(request):
+        await asyncio.sleep(100)
+
+    assert (await problem_of(upstream(answer).cancel(KEY, "o"))).problem is Problem.UNCLEAR
+
+
+@pytest.mark.parametrize("connects", [True, False])
+def test_a_time_out_is_a_doubt_only_once_the_connection_stands(monkeypatch, connects):
+    async def hang(*where, **how):
+        await asyncio.Event().wait()
+
+    async def problem(url):
+        store = open_store("sqlite://")
+        calls = Upstream(url, 0.4, Budget(60, store, time.time), Tally())
+        try:
+            return (await problem_of(calls.cancel(KEY, "o"))).problem
+        finally:
+            await calls.close()
+            await store.close()
+
+    if not connects:
+        monkeypatch.setattr(anyio, "connect_tcp", hang)
+    # It takes connections and never says a word.
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        said = asyncio.run(problem(f"http://127.0.0.1:{server.getsockname()[1]}"))
+    assert said is (Problem.UNCLEAR if connects else Problem.TRY_AGAIN)

@@ -1,8 +1,8 @@
 """A call of an action: the request, whose it is, and the house that can answer it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from starlette.types import Receive
@@ -22,6 +22,7 @@ from proxy.programs import Program, Programs
 from proxy.purchases import Purchases
 from proxy.pushes import Pushes
 from proxy.reads import Reads
+from proxy.runtime.tasks import child_task
 from proxy.store import Store
 from proxy.tally import Tally
 from proxy.targets import Targets
@@ -62,14 +63,9 @@ class Client:
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
 
-    @contextmanager
-    def watched(self) -> "Iterator[asyncio.Task[None]]":
+    def watched(self) -> "AbstractAsyncContextManager[asyncio.Task[None]]":
         """Gives a task that ends when the client hangs up."""
-        gone = asyncio.create_task(self._gone())
-        try:
-            yield gone
-        finally:
-            gone.cancel()
+        return child_task(self._gone(), "client hangs up")
 
     async def _gone(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":

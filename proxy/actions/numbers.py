@@ -1,6 +1,5 @@
 """Buying a number, and swapping it for another."""
 
-import asyncio
 import logging
 import re
 from collections.abc import Mapping
@@ -10,7 +9,7 @@ from proxy.actions.call import Call
 from proxy.codes import Country
 from proxy.errors import Problem, ProblemError
 from proxy.legacy import answers
-from proxy.legacy.activation import Activation, View
+from proxy.legacy.activation import View
 from proxy.legacy.answers import Answer
 from proxy.legacy.request import Request
 from proxy.legacy.status import Phase
@@ -51,10 +50,8 @@ async def swap_number(call: Call) -> Answer:
     if activation.phase is not Phase.WAITING:
         raise ProblemError(Problem.BAD_STATUS, "only a number without an SMS can be swapped")
     before = activation.order.phone
-    swap = asyncio.create_task(_swap(call, activation))
     try:
-        # What was sent may be done: it goes on behind the client's deadline.
-        await asyncio.shield(swap)
+        await call.house.purchases.swap(call.key, activation)
     except ProblemError as error:
         if error.problem is not Problem.UNCLEAR:
             raise
@@ -62,11 +59,6 @@ async def swap_number(call: Call) -> Answer:
         if activation.order.phone == before:
             raise
     return _handed_out(call, call.view(activation))
-
-
-async def _swap(call: Call, activation: Activation) -> None:
-    order = await call.house.upstream.swap(call.key, activation.order.id)
-    await call.house.orders.swapped(call.key, activation, order)
 
 
 def _handed_out(call: Call, view: View) -> Answer:
@@ -85,7 +77,7 @@ async def _bought(call: Call) -> View:
         cap=cap,
         wish=_wish(call.request.text("orderId")),
     )
-    with call.client.watched() as gone:
+    async with call.client.watched() as gone:
         activation = await call.house.purchases.buy(wanted, gone)
     return call.view(activation)
 

@@ -102,6 +102,11 @@ LOGGED: Mapping[str, str] = MappingProxyType(
         "no events for %s, its orders are read without: %s": "The upstream has no webhooks for the "
         "account, or refuses public_url; nothing depends on them.",
         "webhook %s of %s is made anew: its secret is lost": "Nothing need be done.",
+        "task failed: %s": "Report it with the lines of the log.",
+        "task failed, it starts again in %d s: %s": "Report it; it starts again by itself.",
+        "%s failed to close": "Report it; everything else was closed.",
+        "a bug keeps the replicas from being heard; it is tried again": "Report it; until then "
+        "what another replica does is known when it is asked for.",
         "a bug kept a write from the store": "Report it with the lines of the log.",
         "a bug ended a look at what replicas owe": "Report it; the next look comes by itself.",
         "a bug kept a change of another replica": "Report it; the order is read when asked for.",

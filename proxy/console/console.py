@@ -1,6 +1,5 @@
 """The console as an ASGI app: the page, its files and its API behind one door."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from secrets import token_urlsafe
@@ -12,7 +11,6 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from proxy import disconnect
 from proxy.actions import House
 from proxy.console.access import PAGE, Door
 from proxy.console.api import Api
@@ -25,6 +23,8 @@ from proxy.console.summary import Summary
 from proxy.logs import Secrets
 from proxy.metrics import Metrics
 from proxy.programs import Strangers
+from proxy.runtime import disconnect
+from proxy.runtime.tasks import BackgroundTasks
 
 FOLDER = Path(__file__).parent
 TYPES = {
@@ -76,7 +76,7 @@ class Console:
             routes=routes, middleware=[door], exception_handlers=disconnect.HANDLERS
         )
         self._app.router.redirect_slashes = False
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks = BackgroundTasks()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._app(scope, receive, send)
@@ -88,15 +88,13 @@ class Console:
 
     def start(self) -> None:
         self.complaints.start()
-        for work in (self.history.keep(), self.balances.keep()):
-            self._tasks.append(asyncio.create_task(work))
+        self._tasks.loop(self.history.keep, "history of the console")
+        self._tasks.loop(self.balances.keep, "balances of the console")
 
     async def close(self) -> None:
         self.complaints.stop()
         self.streams.stop()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.aclose()
 
 
 def _files() -> list[BaseRoute]:

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from proxy import disconnect
+from proxy.runtime import disconnect
 from proxy.sandbox import postman
 from proxy.sandbox.api import api_routes
 from proxy.sandbox.control import control_routes

@@ -6,8 +6,10 @@ import hashlib
 import hmac
 import random
 import uuid
+from functools import partial
 from typing import Any
 
+from proxy.runtime.tasks import BackgroundTasks
 from proxy.sandbox import events
 from proxy.sandbox.answers import Json, stamp
 from proxy.sandbox.events import Event
@@ -30,7 +32,7 @@ class Deliveries:
 
     def __init__(self, world: World, post: Post, chances: random.Random) -> None:
         self._world, self._post, self._chances = world, post, chances
-        self._workers: set[asyncio.Task[None]] = set()
+        self._tasks = BackgroundTasks()
         world.told = self.tell
         world.ledger.booked = self.look_at_balance
 
@@ -92,21 +94,17 @@ class Deliveries:
     # The workers.
 
     def begin(self, webhook: Webhook) -> None:
-        webhook.worker = asyncio.create_task(self._work(webhook))
-        self._workers.add(webhook.worker)
-        webhook.worker.add_done_callback(self._workers.discard)
+        webhook.worker = self._tasks.loop(partial(self._work, webhook), "webhook of the sandbox")
 
     def end(self, webhook: Webhook) -> None:
         if webhook.worker:
             webhook.worker.cancel()
 
     def stop(self) -> None:
-        for worker in self._workers:
-            worker.cancel()
+        self._tasks.stop()
 
     async def close(self) -> None:
-        self.stop()
-        await asyncio.gather(*self._workers, return_exceptions=True)
+        await self._tasks.aclose()
 
     def wake(self) -> None:
         """The world has changed: what the workers wait for may now be due earlier."""

@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from proxy.runtime.tasks import child_task
 from proxy.sandbox import refusals
 from proxy.sandbox.orders import Order
 from proxy.sandbox.refusals import Refusal
@@ -70,8 +71,7 @@ async def _keep(ws: WebSocket, simulation: Simulation, order: Order) -> None:
 
 
 async def _talk(ws: WebSocket, simulation: Simulation, socket: Socket) -> None:
-    listener = asyncio.create_task(_listen(ws, socket))
-    try:
+    async with child_task(_listen(ws, socket), "listener of a socket"):
         while not socket.gone:
             socket.wake.clear()
             simulation.world.settle()
@@ -80,8 +80,6 @@ async def _talk(ws: WebSocket, simulation: Simulation, socket: Socket) -> None:
             if socket.dropped:
                 break
             await _wait(simulation, socket)
-    finally:
-        listener.cancel()
     if not socket.gone:
         await ws.close(SERVICE_RESTART)
 

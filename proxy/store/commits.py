@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from proxy.runtime.tasks import BackgroundTasks
 from proxy.store.contract import Away, Doubt, Lost, StoreError, Taken, Unwritable
 from proxy.store.schema import Database
 
@@ -41,6 +42,7 @@ class Commits:
         self._commit = commit
         self._writes: list[Write] = []
         self._later: deque[Write] = deque()
+        self._tasks = BackgroundTasks()
         self._flushing: asyncio.Task[None] | None = None
 
     def ask(
@@ -48,8 +50,8 @@ class Commits:
     ) -> "asyncio.Future[Any]":
         done = asyncio.get_running_loop().create_future()
         self._writes.append(Write(run, durable, erase, surely, done))
-        if self._flushing is None:
-            self._flushing = asyncio.create_task(self._flush())
+        if self._flushing is None or self._flushing.done():
+            self._flushing = self._tasks.start(self._flush(), "writes to the store")
         return done
 
     def note(self, run: Statements, *, surely: bool = False) -> None:
@@ -58,7 +60,7 @@ class Commits:
 
     async def close(self) -> None:
         """What could not be written is tried once more."""
-        while self._flushing:
+        while self._flushing and not self._flushing.done():
             await asyncio.wait([self._flushing])
         last, self._later = list(self._later), deque()
         await self._carry_out_in_turn(last)
@@ -67,13 +69,10 @@ class Commits:
 
     async def _flush(self) -> None:
         """One commit for all that has gathered while the last one ran."""
-        try:
-            while self._writes:
-                writes, self._writes = [*self._later, *self._writes], []
-                self._later.clear()
-                await self._carry_out_in_turn(writes)
-        finally:
-            self._flushing = None
+        while self._writes:
+            writes, self._writes = [*self._later, *self._writes], []
+            self._later.clear()
+            await self._carry_out_in_turn(writes)
 
     async def _carry_out_in_turn(
         self, writes: Sequence[Write], most: int = AT_ONCE

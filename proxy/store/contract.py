@@ -1,6 +1,6 @@
 """What the house wants of a store, whatever keeps it."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -148,7 +148,7 @@ class Store(Protocol):
     def tell(self, change: Change) -> None:
         """Other replicas hear of it. Nobody waits for that."""
 
-    def changes(self) -> AsyncIterator[Change]:
+    def changes(self) -> AsyncGenerator[Change, None]:
         """What other replicas change, for ever."""
 
     async def keep(self, *kept: Kept) -> None:

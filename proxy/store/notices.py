@@ -5,7 +5,7 @@ own: a listener cannot do anything else.
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
 
 import psycopg
@@ -28,10 +28,10 @@ class Notices:
         self._url = url
         self._settings = settings
         self._replica = replica
-        self._ending = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._threads: dict[threading.Thread, threading.Event] = {}
+        """Each with what ends it."""
 
-    async def changes(self) -> AsyncIterator[Change]:
+    async def changes(self) -> AsyncGenerator[Change, None]:
         heard: asyncio.Queue[Change] = asyncio.Queue()
         loop = asyncio.get_running_loop()
 
@@ -39,29 +39,39 @@ class Notices:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(heard.put_nowait, change)
 
-        self._thread = threading.Thread(target=self._listen, args=(tell,), daemon=True)
-        self._thread.start()
-        while True:
-            yield await heard.get()
+        ending = threading.Event()
+        thread = threading.Thread(
+            target=self._listen, args=(tell, ending), name="notices", daemon=True
+        )
+        self._threads[thread] = ending
+        thread.start()
+        try:
+            while True:
+                yield await heard.get()
+        finally:
+            ending.set()
 
     def close(self) -> None:
-        self._ending.set()
-        if self._thread:
-            self._thread.join()
+        for thread, ending in self._threads.items():
+            ending.set()
+            thread.join()
 
-    def _listen(self, tell: Callable[[Change], None]) -> None:
-        while not self._ending.is_set():
+    def _listen(self, tell: Callable[[Change], None], ending: threading.Event) -> None:
+        while not ending.is_set():
             try:
-                self._follow(tell)
+                self._follow(tell, ending)
             except psycopg.Error as error:
                 log.info("the replicas are not heard: %s", " ".join(str(error).split()))
-                self._ending.wait(PAUSE)
+                ending.wait(PAUSE)
+            except Exception:
+                log.exception("a bug keeps the replicas from being heard; it is tried again")
+                ending.wait(PAUSE)
 
-    def _follow(self, tell: Callable[[Change], None]) -> None:
+    def _follow(self, tell: Callable[[Change], None], ending: threading.Event) -> None:
         with psycopg.connect(self._url, **self._settings, autocommit=True) as db:
             db.execute(f"listen {CHANNEL}".encode())
             tell(Change("missed"))
-            while not self._ending.is_set():
+            while not ending.is_set():
                 for notice in db.notifies(timeout=LISTEN_SECONDS):
                     replica, kind, key, order = (*notice.payload.split(" "), "", "", "")[:4]
                     if replica != self._replica:

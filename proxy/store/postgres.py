@@ -8,8 +8,8 @@ the database was away.
 
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -217,17 +217,18 @@ class PostgresStore(SqlStore):
         told = f"{self._replica} {change.kind} {change.key} {change.order}"
         self._commits.note(lambda db: db.execute("select pg_notify(?, ?)", (CHANNEL, told)))
 
-    def changes(self) -> AsyncIterator[Change]:
+    def changes(self) -> AsyncGenerator[Change, None]:
         return self._notices.changes()
 
     async def close(self) -> None:
         """What was asked for before is written first; the others need not wait for the lease."""
-        await self._commits.close()
-        with suppress(StoreError):
-            await self._write(self._leave)
-        await self._run(self._notices.close)
-        await self._run(partial(self._pool.close, PATIENCE))
-        self._threads.shutdown()
+        async with AsyncExitStack() as closes:
+            closes.callback(self._threads.shutdown)
+            closes.push_async_callback(self._run, partial(self._pool.close, PATIENCE))
+            closes.push_async_callback(self._run, self._notices.close)
+            await self._commits.close()
+            with suppress(StoreError):
+                await self._write(self._leave)
 
     def _leave(self, db: Database) -> None:
         db.execute("update owed set owner = '' where owner = ?", (self._replica,))

@@ -11,7 +11,8 @@ import fcntl
 import logging
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
 from proxy.model import Key
@@ -108,14 +109,15 @@ class SqliteStore(SqlStore):
     def tell(self, change: Change) -> None:
         pass
 
-    async def changes(self) -> AsyncIterator[Change]:
+    async def changes(self) -> AsyncGenerator[Change, None]:
         await asyncio.Event().wait()
         yield Change("")
 
     async def close(self) -> None:
-        await self._commits.close()
-        await self._run(self._db.close)
-        self._let_go()
+        async with AsyncExitStack() as closes:
+            closes.callback(self._let_go)
+            closes.push_async_callback(self._run, self._db.close)
+            await self._commits.close()
 
     def _let_go(self) -> None:
         self._threads.shutdown()

@@ -44,15 +44,15 @@ class Budget:
         account, owner = (key.upstream, key.owner) if key else (None, "")
         deadline = monotonic() + patience
         window = self._windows.get(account) or await self._open(account)
-        narrow = self._narrow.get((account, call))
+        narrow, spent = self._narrow.get((account, call)), None
         if narrow:
-            await narrow.take(Urgency.PAID, since, deadline - monotonic(), call, owner)
+            spent = await narrow.take(Urgency.PAID, since, deadline - monotonic(), call, owner)
         self._ask(account, window, urgency, owner)
         try:
             await window.take(urgency, since, deadline - monotonic(), call, owner)
         except BaseException:
-            if narrow:
-                narrow.give_back()
+            if narrow and spent:
+                narrow.give_back(spent)
             raise
         self._note(account)
 
@@ -60,11 +60,12 @@ class Budget:
         """A turn that need not be waited for; False if there is none."""
         window = self._windows.get(key.upstream) or await self._open(key.upstream)
         narrow = self._narrow.get((key.upstream, call))
-        if narrow and not narrow.take_now(Urgency.PAID, call, key.owner):
+        spent = narrow.take_now(Urgency.PAID, call, key.owner) if narrow else None
+        if narrow and not spent:
             return False
         if not window.take_now(urgency, call, key.owner):
-            if narrow:
-                narrow.give_back()
+            if narrow and spent:
+                narrow.give_back(spent)
             return False
         self._note(key.upstream)
         return True
@@ -131,8 +132,8 @@ class Budget:
         left = min((window.left for window in windows), default=self._per_minute)
         return {"left": left, "paused": sum(window.is_closed for window in windows)}
 
-    def close(self) -> None:
-        self._shares.close()
+    async def close(self) -> None:
+        await self._shares.close()
         for window in (*self._windows.values(), *self._narrow.values()):
             window.close()
 

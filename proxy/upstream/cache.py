@@ -9,6 +9,7 @@ from cachetools import LRUCache
 
 from proxy.clock import monotonic
 from proxy.errors import ProblemError
+from proxy.runtime.tasks import BackgroundTasks
 from proxy.tally import Tally
 
 HURRY = 2.0
@@ -46,6 +47,7 @@ class Cache(Generic[K, V]):
         self._name = name
         self._kept: LRUCache[K, _Kept[V]] = LRUCache(size)
         self._reads: dict[K, asyncio.Task[V]] = {}
+        self._tasks = BackgroundTasks(ProblemError)
 
     async def get(
         self, key: K, read: Callable[[], Awaitable[V]], *, stale: bool = True
@@ -92,10 +94,8 @@ class Cache(Generic[K, V]):
         return kept.read_at if kept else float("-inf")
 
     async def close(self) -> None:
-        """Ends the reads under way."""
-        for task in self._reads.values():
-            task.cancel()
-        await asyncio.gather(*self._reads.values(), return_exceptions=True)
+        """Ends the reads under way, also those that are not to be kept."""
+        await self._tasks.aclose()
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -133,8 +133,9 @@ class Cache(Generic[K, V]):
     async def _read(self, key: K, read: Callable[[], Awaitable[V]]) -> V:
         task = self._reads.get(key)
         if task is None:
-            task = self._reads[key] = asyncio.ensure_future(self._fill(key, read))
-            task.add_done_callback(_retrieve)
+            name = f"read of {self._name or 'a value'}"
+            task = self._tasks.start(self._fill(key, read), name, of_request=True)
+            self._reads[key] = task
         # One waiter that gives up must not end the read of the others.
         return await asyncio.shield(task)
 
@@ -148,9 +149,3 @@ class Cache(Generic[K, V]):
         finally:
             if self._reads.get(key) is task:
                 del self._reads[key]
-
-
-def _retrieve(task: asyncio.Task[V]) -> None:
-    """Where every waiter gave up, nobody else takes the failure: asyncio would complain of it."""
-    if not task.cancelled():
-        task.exception()

@@ -8,6 +8,7 @@ as long as somebody asks.
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from cachetools import LRUCache
@@ -17,6 +18,7 @@ from msgspec.json import decode, encode
 from proxy.clock import monotonic
 from proxy.errors import Problem, ProblemError
 from proxy.model import Key, Market, Price, Service
+from proxy.runtime.tasks import BackgroundTasks
 from proxy.store import CatalogueAnswer, Store, StoreError
 from proxy.tally import Tally
 from proxy.upstream.cache import Cache, Cached
@@ -74,6 +76,7 @@ class Catalogue:
         self._per_second = per_second
         self._asked: LRUCache[str, None] = LRUCache(MAX_ASKED)
         self._asked_at = 0.0
+        self._tasks = BackgroundTasks()
         self._sweep: asyncio.Task[None] | None = None
         self._first = asyncio.Event()
 
@@ -137,7 +140,7 @@ class Catalogue:
         services = await self.services(key)
         self._asked_at = monotonic()
         if self._sweep is None or self._sweep.done():
-            self._sweep = asyncio.create_task(self._sweep_all(key))
+            self._sweep = self._tasks.loop(partial(self._sweep_all, key), "price sweep")
         if not self._first.is_set():
             try:
                 await asyncio.wait_for(self._first.wait(), FIRST_WAIT)
@@ -148,9 +151,7 @@ class Catalogue:
         return Matrix(known, len(services.value))
 
     async def close(self) -> None:
-        if self._sweep:
-            self._sweep.cancel()
-            await asyncio.wait([self._sweep])
+        await self._tasks.aclose()
         for cache in (self._prices, self._pairs, self._services, self._markets):
             await cache.close()
 

@@ -8,6 +8,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from email.utils import parsedate_to_datetime
 from functools import partial
 from types import MappingProxyType
@@ -103,10 +104,11 @@ class Upstream:
         """What the last call failed of; nothing, if the upstream answered it by yes or no."""
 
     async def close(self) -> None:
-        for http in (self._reads, self._purchases):
-            if http:
-                await http.close()
-        self._budget.close()
+        async with AsyncExitStack() as closes:
+            closes.push_async_callback(self._budget.close)
+            for http in (self._reads, self._purchases):
+                if http:
+                    closes.push_async_callback(http.close)
 
     def now(self) -> float:
         """The upstream's wall clock, by the last Date it sent."""
@@ -233,13 +235,16 @@ class Upstream:
         headers = {"Accept": "application/json"} | ({"X-API-Key": key.secret} if key else {})
         is_purchase = call == "purchase"
         http = self._client(is_purchase)
+        sent = asyncio.Event()
+        request = {**request, "sending": sent.set}
         try:
             async with asyncio.timeout(LONGEST_PURCHASE if is_purchase else self._timeout * SHARE):
                 if urgency is not None:
                     await self.admit(call, key, urgency)
                 reply = await _sent(http, call, path.format(id=id), headers, request)
         except TimeoutError as error:
-            raise ProblemError(Problem.UNCLEAR, f"{call}: no answer in time") from error
+            problem = Problem.UNCLEAR if sent.is_set() else Problem.TRY_AGAIN
+            raise ProblemError(problem, f"{call}: no answer in time") from error
         except NotSentError as error:
             raise ProblemError(Problem.TRY_AGAIN, f"{call}: {error}") from error
         except HttpError as error:

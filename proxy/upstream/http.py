@@ -1,7 +1,7 @@
 """HTTP as a client: one pool of connections. The only file that imports httpx."""
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ssl import SSLContext
 from typing import Any, NamedTuple
@@ -15,6 +15,9 @@ POOL = 16
 
 # Raised before a byte of the request left.
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+
+# What httpcore calls the moment before a request leaves.
+_SENDING = "send_request_headers.started"
 
 
 class HttpError(Exception):
@@ -67,6 +70,8 @@ class Http:
         self._most = most
         self._inflates = inflates
         accepted = "gzip" if inflates else "identity"
+        # A stand-in may not tell when it sends.
+        self._is_stood_in_for = transport is not None
         self._client = httpx.AsyncClient(
             verify=trusted,
             base_url=url,
@@ -81,12 +86,21 @@ class Http:
         )
 
     async def request(
-        self, method: str, url: str, headers: Mapping[str, str], **content: Any
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        sending: Callable[[], None] | None = None,
+        **content: Any,
     ) -> Reply:
-        """`url` may be relative; `content` is httpx's `params`, `json` or `content`. Redirects are
-        answers like others. HttpError without a whole answer.
+        """`url` may be relative; `content` is httpx's `params`, `json` or `content`. `sending` is
+        called before the first byte leaves. Redirects are answers like others. HttpError without
+        a whole answer.
         """
         request = self._client.build_request(method, url, headers=headers, **content)
+        if sending:
+            self._watch(request, sending)
         try:
             response = await self._client.send(request, stream=True)
             try:
@@ -100,6 +114,16 @@ class Http:
 
     async def close(self) -> None:
         await self._client.aclose()
+
+    def _watch(self, request: httpx.Request, sending: Callable[[], None]) -> None:
+        if self._is_stood_in_for:
+            return sending()
+
+        async def trace(event: str, info: Mapping[str, Any]) -> None:
+            if event.endswith(_SENDING):
+                sending()
+
+        request.extensions = {**request.extensions, "trace": trace}
 
     async def _body(self, response: httpx.Response) -> bytes:
         """httpx would undo any codings in any number, each to its whole length: 2 GB of 2 KB."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from proxy.clock import monotonic
 from proxy.model import Key
+from proxy.runtime.tasks import BackgroundTasks
 from proxy.store import Store, StoreError
 from proxy.upstream.window import Window
 
@@ -29,7 +30,9 @@ class Shares:
         self._store = store
         self._per_minute = per_minute
         self._windows: dict[Key, Window] = {}
-        self._until: dict[Key, float] = {}
+        self._leases: dict[Key, asyncio.TimerHandle] = {}
+        """When each part ends, whatever becomes of the task that renews it."""
+        self._tasks = BackgroundTasks()
         self._asking: dict[Key, asyncio.Task[None]] = {}
         self._renewing: asyncio.Task[None] | None = None
 
@@ -38,25 +41,28 @@ class Shares:
         await self._renew(key, window)
         window = self._windows.setdefault(key, window)
         if self._renewing is None or self._renewing.done():
-            self._renewing = asyncio.create_task(self._renew_all())
+            self._renewing = self._tasks.loop(self._renew_all, "leases of requests")
         return window
 
     def ask(self, key: Key) -> None:
         """There is no room: more is asked for, if nobody has asked yet."""
         window = self._windows.get(key)
         if window and key not in self._asking and window.limit < self._per_minute:
-            self._asking[key] = asyncio.create_task(self._renew(key, window))
+            name = f"lease of requests of {key}"
+            self._asking[key] = self._tasks.start(self._renew(key, window), name)
             self._asking[key].add_done_callback(lambda _: self._asking.pop(key, None))
 
     def drop(self, keys: Iterable[Key]) -> None:
         """Those that nobody has used for a while."""
         for key in keys:
             self._windows.pop(key, None)
-            self._until.pop(key, None)
+            if lease := self._leases.pop(key, None):
+                lease.cancel()
 
-    def close(self) -> None:
-        for task in (*self._asking.values(), *([self._renewing] if self._renewing else [])):
-            task.cancel()
+    async def close(self) -> None:
+        await self._tasks.aclose()
+        for lease in self._leases.values():
+            lease.cancel()
 
     async def _renew_all(self) -> None:
         while self._windows:
@@ -79,9 +85,18 @@ class Shares:
                     key.hash, self._per_minute, len(window.spent()), wanted
                 )
         except (StoreError, TimeoutError) as error:
-            if monotonic() >= self._until.get(key, -math.inf):
+            if key not in self._leases:
                 log.warning("%s: a safe share of its requests is left: %s", key, error)
                 window.allow(self._store.safe_share(self._per_minute))
             return
-        self._until[key] = began + LEASE
+        if before := self._leases.pop(key, None):
+            before.cancel()
+        at = asyncio.get_running_loop().call_at
+        self._leases[key] = at(began + LEASE, self._end, key)
         window.allow(share)
+
+    def _end(self, key: Key) -> None:
+        """The store gives the part to others soon."""
+        del self._leases[key]
+        if window := self._windows.get(key):
+            window.allow(min(window.limit, self._store.safe_share(self._per_minute)))

@@ -71,7 +71,7 @@ class _Turn:
     since: float
     call: str
     owner: str
-    come: asyncio.Future[None]
+    come: asyncio.Future[Spent]
 
 
 class Window:
@@ -122,7 +122,7 @@ class Window:
 
     async def take(
         self, urgency: Urgency, since: float, patience: float, call: str, owner: str = ""
-    ) -> None:
+    ) -> Spent:
         """The next turn. Among the equally urgent, the program that has had the fewest goes first,
         and then who waits `since` the earliest. RATE_LIMITED if none comes within the patience.
         """
@@ -130,38 +130,38 @@ class Window:
         self._serve()
         if self.has_room(urgency, owner):
             return self._spend(urgency, call, owner)
-        come = asyncio.get_running_loop().create_future()
+        come: asyncio.Future[Spent] = asyncio.get_running_loop().create_future()
         turn = _Turn(urgency, since, call, owner, come)
         self._waiting.append(turn)
         self._plan()
         try:
             async with asyncio.timeout(patience if patience < math.inf else None):
-                await come
+                return await come
         except TimeoutError as error:
             # One that comes in the last moment is used.
-            if come.cancelled():
-                raise ProblemError(Problem.RATE_LIMITED, f"{call}: no turn in time") from error
+            if not come.cancelled():
+                return come.result()
+            raise ProblemError(Problem.RATE_LIMITED, f"{call}: no turn in time") from error
         except asyncio.CancelledError:
             if not come.cancelled():
-                self.give_back()
+                self.give_back(come.result())
             raise
         finally:
             self._asked[owner] = monotonic()
             if turn in self._waiting:
                 self._waiting.remove(turn)
 
-    def take_now(self, urgency: Urgency, call: str, owner: str) -> bool:
+    def take_now(self, urgency: Urgency, call: str, owner: str) -> Spent | None:
         """A turn that need not be waited for."""
         self._asked[owner] = monotonic()
         self._serve()
-        if has_room := self.has_room(urgency, owner):
-            self._spend(urgency, call, owner)
-        return has_room
+        return self._spend(urgency, call, owner) if self.has_room(urgency, owner) else None
 
-    def give_back(self) -> None:
-        """The last turn is not used."""
-        if self._spent:
-            self._spent.pop()
+    def give_back(self, spent: Spent) -> None:
+        """A turn that is not used."""
+        # Others may have had theirs since. An equal one is as good.
+        if spent in self._spent:
+            self._spent.remove(spent)
         self._serve()
 
     def refused(self, seconds: float | None) -> None:
@@ -208,13 +208,15 @@ class Window:
         guaranteed = math.floor(GUARANTEED * self.limit / (len(others) + 1))
         return sum(max(guaranteed - had[other], 0) for other in others)
 
-    def _spend(self, urgency: Urgency, call: str, owner: str) -> None:
+    def _spend(self, urgency: Urgency, call: str, owner: str) -> Spent:
         if self._pause:
             self._is_probing, self._closed_until = True, monotonic() + PROBE
         if urgency is Urgency.TURN:
             self._turned_at = monotonic()
+        spent = Spent(monotonic(), urgency, call, owner)
         if self.limit < math.inf:
-            self._spent.append(Spent(monotonic(), urgency, call, owner))
+            self._spent.append(spent)
+        return spent
 
     def _serve(self) -> None:
         if self._timer:
@@ -222,8 +224,7 @@ class Window:
             self._timer = None
         while turn := self._next():
             self._waiting.remove(turn)
-            self._spend(turn.urgency, turn.call, turn.owner)
-            turn.come.set_result(None)
+            turn.come.set_result(self._spend(turn.urgency, turn.call, turn.owner))
         self._plan()
 
     def _next(self) -> _Turn | None:

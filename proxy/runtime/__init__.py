@@ -1,0 +1,1 @@
+"""What the process itself needs, whatever it is for; knows no other room of the proxy."""

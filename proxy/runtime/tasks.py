@@ -1,0 +1,118 @@
+"""Background tasks: the only file of the proxy that creates tasks.
+
+Each owner has a `BackgroundTasks` and closes it. It is no task group: a task that fails ends none
+of the others, and tasks are started from anywhere for as long as the owner lives.
+"""
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0
+"""Seconds before a loop that failed is started again: 1, 2, 4 … 300. One that ran for longer than
+the longest begins with the first again.
+"""
+
+CANCEL_AGAIN = 5.0
+"""Seconds after which a task that goes on is cancelled again: a `finish` in it may have used up the
+first cancel. What a task has to put away has so long.
+"""
+
+
+class BackgroundTasks:
+    """The tasks of one owner. Exceptions that are `expected` are no bugs, and logged as info."""
+
+    def __init__(self, *expected: type[Exception]) -> None:
+        self._expected = expected
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._is_closed = False
+
+    def start(
+        self, work: Coroutine[Any, Any, T], name: str, *, of_request: bool = False
+    ) -> asyncio.Task[T]:
+        """Its failure is logged. `of_request`: it belongs to the request that starts it, whose id
+        its log lines have; else its context is fresh, and keeps nothing of a request alive.
+        """
+        context = contextvars.copy_context() if of_request else contextvars.Context()
+        task = self._create(work, name, context)
+        task.add_done_callback(self._report, context=context)
+        return task
+
+    def loop(self, work: Callable[[], Coroutine[Any, Any, None]], name: str) -> asyncio.Task[None]:
+        """Starts `work`, and starts it again when it fails, until it returns."""
+        return self.start(_repeat(work, name), name)
+
+    async def finish(self, work: Coroutine[Any, Any, T], name: str) -> T:
+        """Waits for the end of what must not end halfway, however often the caller is cancelled
+        meanwhile. The cancels are used up by that: the result counts more than a deadline.
+        """
+        task = self._create(work, name, contextvars.copy_context())
+        while not task.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait((task,))
+        return task.result()
+
+    def stop(self) -> None:
+        """Cancels all tasks, and each that is started later."""
+        self._is_closed = True
+        for task in self._tasks:
+            task.cancel()
+
+    async def aclose(self, grace: float = 0.0) -> None:
+        """Waits until all have ended; they are cancelled after `grace` seconds."""
+        clock = asyncio.get_running_loop().time
+        until = clock() + grace
+        while self._tasks and clock() < until:
+            await asyncio.wait(self._tasks, timeout=until - clock())
+        self.stop()
+        while self._tasks:
+            await asyncio.wait(self._tasks, timeout=CANCEL_AGAIN)
+            self.stop()
+
+    def _create(
+        self, work: Coroutine[Any, Any, T], name: str, context: contextvars.Context
+    ) -> asyncio.Task[T]:
+        task = asyncio.create_task(work, name=name, context=context)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        if self._is_closed:
+            task.cancel()
+        return task
+
+    def _report(self, task: asyncio.Task[Any]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, self._expected):
+            log.info("%s: %s", task.get_name(), error)
+        elif error:
+            log.error("task failed: %s", task.get_name(), exc_info=error)
+
+
+@asynccontextmanager
+async def child_task(work: Coroutine[Any, Any, T], name: str) -> AsyncIterator[asyncio.Task[T]]:
+    """A task that ends with its block, and so does not outlive the request."""
+    task = asyncio.create_task(work, name=name)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait((task,))
+
+
+async def _repeat(work: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
+    clock, pause = asyncio.get_running_loop().time, FIRST_PAUSE
+    while True:
+        begun = clock()
+        try:
+            return await work()
+        except Exception:
+            pause = FIRST_PAUSE if clock() - begun > LONGEST_PAUSE else pause
+            log.exception("task failed, it starts again in %d s: %s", pause, name)
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE)
