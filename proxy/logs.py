@@ -25,8 +25,8 @@ _KEYS = re.compile(
 )
 
 
-MAX_LEARNT = 10_000
-"""Keys of clients: as many as accounts are held at once."""
+MAX_LEARNT = 2000
+"""Keys of clients, about 1 KB each. Who sends new ones all the time pushes out the oldest."""
 SHORTEST_SECRET = 8
 
 REQUEST: ContextVar[str] = ContextVar("request", default="")

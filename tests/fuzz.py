@@ -60,8 +60,8 @@ BODIES = (
 )
 TOKEN = "a-token-of-the-console"
 STATUSES = {200, 204, 400, 401, 403, 404, 405, 408, 413, 415, 422}
-WITHIN = 2.0
-"""Seconds from the last byte to the answer."""
+LONGEST = 10.0
+"""Seconds from the last byte to the answer on the busiest machine; two on an idle one."""
 
 
 @dataclass(slots=True)
@@ -167,10 +167,10 @@ def _query(draw: random.Random) -> str:
 
 
 def _asked(server: Server, request: bytes) -> tuple[int, str, bytes]:
-    """Status, content type and body; status 0 where the connection ended without an answer."""
-    with server.wire() as wire, suppress(ConnectionError):
+    """Status, content type and body; status 0 where no answer came."""
+    with server.wire() as wire, suppress(ConnectionError, TimeoutError):
         wire.sendall(request)
-        wire.settimeout(WITHIN + 1.5)
+        wire.settimeout(LONGEST)
         said = b""
         while (answer := _read(said, request.startswith(b"HEAD"))) is None:
             more = wire.recv(65_536)

@@ -17,7 +17,9 @@ from proxy.upstream.window import SHARES, Spent, Urgency, Window
 
 log = logging.getLogger(__name__)
 
-MAX_WINDOWS = 10_000
+MAX_WINDOWS = 2000
+"""So many keys have a window, 1.4 KB each, before those that rest are let go."""
+SWEEP_SECONDS = 5.0
 
 NEARLY_FULL = 0.9
 LATE_SECONDS = 15.0
@@ -36,6 +38,7 @@ class Budget:
         self._windows: dict[Key | None, Window] = {None: Window(math.inf)}
         self._shares = Shares(store, per_minute)
         self._narrow: dict[tuple[Key | None, str], Window] = {}
+        self._swept_at = -math.inf
 
     async def take(
         self, key: Key | None, call: str, urgency: Urgency, since: float, patience: float
@@ -112,7 +115,6 @@ class Budget:
             if (key, call) not in self._narrow:
                 log.warning("%s: %d requests a minute are allowed to %s", call, per_minute, key)
                 spent = [spent for spent in window.spent() if spent.call == call]
-                _let_go_of_idle(self._narrow)
                 self._narrow[key, call] = Window(per_minute, spent)
             window = self._narrow[key, call]
         log.warning("%s: the upstream refuses %s: too many requests", call, key or "the catalogue")
@@ -137,9 +139,17 @@ class Budget:
         for window in (*self._windows.values(), *self._narrow.values()):
             window.close()
 
+    def _let_go_of_idle(self) -> None:
+        """A look at all of them for each new key would cost more than what it is asked for."""
+        is_full = len(self._windows) + len(self._narrow) > MAX_WINDOWS
+        if is_full and monotonic() - self._swept_at >= SWEEP_SECONDS:
+            self._swept_at = monotonic()
+            self._shares.drop(_drop_idle(self._windows))
+            _drop_idle(self._narrow)
+
     async def _open(self, key: Key | None) -> Window:
         """The window of a key, with what was spent before a restart."""
-        self._shares.drop(_let_go_of_idle(self._windows))
+        self._let_go_of_idle()
         if key and self._store.is_shared:
             return self._windows.setdefault(key, await self._shares.open(key))
         spent: list[Spent] = []
@@ -154,10 +164,8 @@ class Budget:
         return self._windows.setdefault(key, Window(self._per_minute, spent))
 
 
-def _let_go_of_idle(windows: "dict[Any, Window]") -> list[Any]:
+def _drop_idle(windows: "dict[Any, Window]") -> list[Any]:
     """Whose they were."""
-    if len(windows) <= MAX_WINDOWS:
-        return []
     idle = [key for key, window in windows.items() if window.is_idle and key]
     for key in idle:
         del windows[key]
