@@ -129,6 +129,10 @@ REFUSALS = (
 )  # fmt: skip
 
 
+MAX_SAID = 1000
+"""Characters of a refusal that are looked through: more is no refusal, and would take long."""
+
+
 def classify(call: str, status: int, said: str) -> Problem:
     """The Problem that an upstream refusal means.
 
@@ -137,6 +141,6 @@ def classify(call: str, status: int, said: str) -> Problem:
     """
     for row in REFUSALS:
         fits = (row.calls == "*" or call in row.calls.split()) and status in row.statuses
-        if fits and re.search(row.words, said, re.IGNORECASE | re.DOTALL):
+        if fits and re.search(row.words, said[:MAX_SAID], re.IGNORECASE | re.DOTALL):
             return row.problem
     return Problem.UNCLEAR

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
+from typing import TypeVar
 
 from proxy.ceilings import Ceilings
 from proxy.codes import Codes
@@ -17,6 +19,8 @@ from proxy.upstream.cache import Cache
 from proxy.upstream.catalogue import Catalogue
 from proxy.upstream.client import Upstream
 from proxy.upstream.window import Urgency
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +57,12 @@ class Purchases:
         # Of one cap only: what is sold out under fifty cents may be there for sixty.
         self._sold_out: Cache[tuple[Pair, int | None], None] = Cache(SOLD_OUT_SECONDS, MAX_CLOSED)
 
-    async def buy(self, wanted: Wanted, gone: asyncio.Task[None]) -> Activation:
-        """One number, told to the client unless it has `gone` by then."""
+    async def buy(
+        self, wanted: Wanted, gone: asyncio.Task[None], answer: Callable[[Activation], T]
+    ) -> T:
+        """The answer with one number, told to the client unless it has `gone` by then. It is made
+        before the number counts as told: where it cannot be, the number is nobody's, not lost.
+        """
         await self._orders.open(wanted.key)
         await self._orders.open(wanted.key.listing)
         what = wanted.pair.what
@@ -65,11 +73,12 @@ class Purchases:
             activation = purchase.activation or await self._outcome(purchase, gone)
             await self._check(purchase, activation, wanted)
             activation.service = wanted.code
+            made = answer(activation)
             if gone.done():
                 raise ProblemError(Problem.TRY_AGAIN, "the client has gone")
             self._pushes.watch(wanted.key, activation)
             await self._tell(purchase, activation)
-            return activation
+            return made
         finally:
             # Whatever ended this, the deadline included.
             self._journal.release(purchase)

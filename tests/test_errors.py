@@ -1,11 +1,13 @@
 """Every refusal of the upstream as a Problem, every Problem as a word."""
 
+import time
+
 import pytest
 
 from proxy.errors import Problem, ProblemError, classify
 from proxy.legacy.dialects import DIALECTS
 from proxy.upstream.client import ENDPOINTS
-from proxy.upstream.wire import error_text, wait_seconds
+from proxy.upstream.refusals import error_text, wait_seconds
 
 CDN = b"<!DOCTYPE html><html><title>Attention Required! | Cloudflare</title>no numbers</html>"
 
@@ -78,8 +80,18 @@ def test_the_word_for_a_price_carries_the_real_price():
         (b'{"error":"Swap not allowed within 2 minute hold period","seconds_remaining":87}', 87),
         (b"Cannot cancel within 120 seconds of purchase. Please wait 5 seconds.", 5),
         (b'{"error":"too early"}', None),
+        (b'{"error":"x","seconds_remaining":%s}' % (b"9" * 400), None),
+        (b'{"error":"x","seconds_remaining":1e308}', None),
+        (b'{"error":"x","seconds_remaining":-3}', 0),
+        (b'{"error":"Please wait 999999 seconds"}', 3600),
         (b"<html>", None),
     ],
 )
 def test_how_long_to_wait_is_read_from_all_forms_of_a_425(body, seconds):
     assert wait_seconds(body) == seconds
+
+
+def test_what_an_upstream_says_at_length_costs_no_time():
+    begun = time.process_time()
+    classify("order", 400, "invalid " * 10_000)
+    assert time.process_time() - begun < 0.5

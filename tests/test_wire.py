@@ -3,8 +3,8 @@
 import pytest
 
 from proxy.errors import Problem, ProblemError
-from proxy.model import Order, OrderState, Price, Service, Sms, Transaction
-from proxy.upstream import wire
+from proxy.model import Frame, Order, OrderState, Price, Service, Sms, Transaction
+from proxy.upstream import fields, wire
 
 LIVE = {
     "success": True,
@@ -79,8 +79,28 @@ def test_the_states_that_mean_something(word, state):
 
 def test_what_is_not_needed_may_be_missing_or_odd():
     assert wire.order(row(created_at="0001-01-01T00:00:00Z", price=1e307)).created_at is None
-    bare = wire.purchased({"order_id": "x", "phone_number": "44", "price": "?", "created_at": 7})
-    assert bare == Order(id="x", phone="44", service="", country="")
+    bare = wire.purchased({"order_id": "x", "phone_number": "44123", "price": "?", "created_at": 7})
+    assert bare == Order(id="x", phone="44123", service="", country="")
+
+
+@pytest.mark.parametrize(
+    "time",
+    ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+12:00", "9999-12-31T23:59:59-12:00",
+     "10000-01-01T00:00:00Z", "1999-12-31T23:59:59Z", "2100-01-01T00:00:00Z", "\ud800", 7, True],
+)  # fmt: skip
+def test_an_instant_outside_of_this_century_is_absent(time):
+    read = wire.order(row(created_at=time, expires_at=time, cancel_available_at=time))
+    assert (read.created_at, read.expires_at, read.cancel_at) == (None, None, None)
+
+
+def test_of_many_messages_the_newest_are_kept_and_of_a_long_text_its_beginning():
+    many = [
+        {"content": str(n), "received_at": f"2026-05-24T15:{n % 60:02}:00Z"} for n in range(600)
+    ]
+    texts = wire.order(row(messages=many)).texts
+    assert len(texts) == wire.MAX_MESSAGES
+    assert {int(text) % 60 for text in texts} == {55, 56, 57, 58, 59}
+    assert wire.order(row(messages=[{"content": "a\0" * 9000}])).texts == ("a " * 2048,)
 
 
 def test_messages_are_sorted_by_their_time():
@@ -119,6 +139,23 @@ def test_the_text_of_older_answers_is_a_message():
         (wire.price, {"price": -1}),
         (wire.prices, {"countries": {}}),
         (wire.services, {"services": [{"service_id": 4}]}),
+        (wire.services, {"services": 7}),
+        (wire.services, [1, 2]),
+        (wire.countries, ["GB"]),
+        (wire.transactions, [[]]),
+        (wire.orders, [None]),
+        (wire.balance, {"balance": 1e308}),
+        (wire.balance, {"balance": -0.01}),
+        (wire.balance, {"balance": 1_000_000.01}),
+        (wire.balance, {"balance": int("9" * 400)}),
+        (wire.price, {"price": 1e308}),
+        (wire.order, row(order_id="a\nb")),
+        (wire.order, row(order_id="a\0b")),
+        (wire.order, row(order_id="a b")),
+        (wire.order, row(order_id="..")),
+        (wire.order, row(order_id="x" * 129)),
+        (wire.purchased, row(phone_number="1234")),
+        (wire.purchased, row(phone_number="1" * 21)),
     ],
 )
 def test_what_cannot_be_read_is_unclear(read, data):
@@ -130,8 +167,18 @@ def test_what_cannot_be_read_is_unclear(read, data):
 @pytest.mark.parametrize("body", [b"", b"<html>", b'{"a":', b"\xff\xfe", b"{" * 5000])
 def test_a_body_that_is_no_json_is_unclear(body):
     with pytest.raises(ProblemError) as unclear:
-        wire.decode(body)
+        fields.decode(body)
     assert unclear.value.problem is Problem.UNCLEAR
+
+
+@pytest.mark.parametrize("raw", ["\ud800", b"\xff", "[" * 9000, "9" * 5000, b"", "[]"])
+def test_a_frame_that_cannot_be_read_is_none(raw):
+    assert wire.frame(raw) is None
+
+
+def test_the_text_of_a_frame_can_be_kept():
+    assert wire.frame('{"type":"sms","full_text":"a\\u0000b"}') == Frame("a b")
+    assert wire.frame('{"type":"sms","full_text":{"odd":1}}') == Frame("")
 
 
 def test_the_order_list_may_be_bare():
@@ -161,6 +208,11 @@ def test_a_balance_is_never_more_than_there_is(balance, cents):
 def test_stock_is_what_is_surely_there(stock, count):
     rows = {"countries": [{"id": "AT", "name": "Austria", "price": 0.27, **stock}]}
     assert wire.prices(rows) == (Price("AT", 27, count),)
+
+
+@pytest.mark.parametrize("count", [1e308, int("9" * 400)])
+def test_a_count_is_one_that_json_can_carry(count):
+    assert wire.prices([{"id": "AT", "price": 1, "count": count}])[0].count == 1_000_000
 
 
 def test_a_row_without_a_price_is_not_for_sale():

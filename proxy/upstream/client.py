@@ -8,18 +8,17 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Mapping
-from email.utils import parsedate_to_datetime
 from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
 
 from proxy.errors import Problem, ProblemError, classify
 from proxy.model import Key, Market, Order, Price, Service, Transaction
 from proxy.tally import TRIAL, Noted, Tally
-from proxy.upstream import hooks, wire
+from proxy.upstream import fields, hooks, refusals, wire
 from proxy.upstream.budget import Budget
 from proxy.upstream.cache import Cache
 from proxy.upstream.hooks import Delivery, Sent, Webhook
@@ -28,7 +27,7 @@ from proxy.upstream.window import Urgency
 
 T = TypeVar("T")
 
-LONGEST_BODY = 16 * 1024 * 1024
+LONGEST_BODY = 4 * 1024 * 1024
 # A purchase that was sent runs on behind its client's deadline, for at most this long.
 LONGEST_PURCHASE = 60.0
 # Other calls end before their client's deadline, so that an old answer can still be given.
@@ -237,7 +236,9 @@ class Upstream:
             async with asyncio.timeout(LONGEST_PURCHASE if is_purchase else self._timeout * SHARE):
                 if urgency is not None:
                     await self.admit(call, key, urgency)
-                reply = await _sent(http, call, path.format(id=id), headers, request)
+                reply = await _sent(
+                    http, call, path.format(id=quote(id, safe="")), headers, request
+                )
         except TimeoutError as error:
             raise ProblemError(Problem.UNCLEAR, f"{call}: no answer in time") from error
         except NotSentError as error:
@@ -267,35 +268,33 @@ class Upstream:
         """What the answer says of the key and of its budget."""
         status, headers = reply.status, reply.headers
         if status == 429:
-            seconds = wire.retry_after(headers.get("Retry-After", ""), self.now())
-            limit = wire.per_minute(headers.get("X-RateLimit-Limit", ""), reply.content)
+            seconds = refusals.retry_after(headers.get("Retry-After", ""), self.now())
+            limit = refusals.per_minute(headers.get("X-RateLimit-Limit", ""), reply.content)
             self._budget.refused(key, call, seconds, limit)
             return
         self._budget.answered(key, call)
-        said = wire.error_text(reply.content)
+        said = refusals.error_text(reply.content)
         if key and status == 401 and classify(call, status, said) is Problem.BAD_KEY:
             self._refused.put(key.upstream, None)
 
     def _look_at_clock(self, reply: Reply) -> None:
-        try:
-            date = parsedate_to_datetime(reply.headers.get("Date", "")).timestamp()
-        except (ValueError, OverflowError):
-            return
-        self.ahead = date - self._clock()
+        date = fields.http_date(reply.headers.get("Date", ""))
+        if date is not None:
+            self.ahead = date - self._clock()
 
 
 def _body(call: str, reply: Reply, key: Key | None) -> Any:
     """The JSON of a success; every refusal is raised."""
     if reply.is_success:
-        data = None if reply.status == 204 else wire.decode(reply.content)
+        data = None if reply.status == 204 else fields.decode(reply.content)
         if not (isinstance(data, dict) and data.get("success") is False):
             return data
-    said = wire.error_text(reply.content)
-    if key:
-        said = said.replace(key.secret, "[key]")
+    said = refusals.error_text(reply.content)
     problem = classify(call, reply.status, said)
-    detail = f"{call}: HTTP {reply.status} {said[:200]}".rstrip()
-    seconds = wire.wait_seconds(reply.content)
+    # Behind the table: a key of one letter must not hide the upstream's words from it.
+    shown = said.replace(key.secret, "[key]") if key else said
+    detail = f"{call}: HTTP {reply.status} {shown[:200]}".rstrip()
+    seconds = refusals.wait_seconds(reply.content)
     raise ProblemError(problem, detail, seconds=seconds, failed=reply.status >= 500)
 
 

@@ -14,7 +14,7 @@ from msgspec import Meta, Struct, field
 
 from proxy.errors import Problem, ProblemError
 from proxy.model import OrderState
-from proxy.upstream import wire
+from proxy.upstream import fields
 
 T = TypeVar("T", bound=Struct)
 
@@ -31,7 +31,7 @@ EVENTS = ((SMS[0], *ENDS, SWAPPED), (SMS[1], *ENDS))
 TOLERANCE = 300.0
 """Seconds that the time-stamp of a delivery may be off."""
 
-Id = Annotated[str, Meta(min_length=1, max_length=200)]
+Id = Annotated[str, Meta(pattern=r"^[!-~]{1,200}$")]
 
 
 class Event(Struct, frozen=True):
@@ -47,31 +47,32 @@ class Event(Struct, frozen=True):
 
     @property
     def order(self) -> str:
-        return self._text("order_id")
+        """Empty where there is none, or what cannot be one."""
+        try:
+            return fields.identifier(self.data, "order_id")
+        except ProblemError:
+            return ""
 
     @property
     def text(self) -> str:
         """Of the SMS."""
-        return self._text("full_text", "message", "text")
+        return fields.text(fields.first(self.data, "full_text", "message", "text"))
 
     @property
     def received_at(self) -> float | None:
-        return wire.instant(self.data.get("received_at"))
+        return fields.instant(self.data.get("received_at"))
 
     @property
     def expires_at(self) -> float | None:
-        return wire.instant(self.data.get("expires_at"))
+        return fields.instant(self.data.get("expires_at"))
 
     @property
     def phone(self) -> str:
-        return wire.digits(self._text("phone_number", "phone"))
+        return fields.phone(fields.first(self.data, "phone_number", "phone"))
 
     @property
     def previous_phone(self) -> str:
-        return wire.digits(self._text("previous_number"))
-
-    def _text(self, *names: str) -> str:
-        return next((text for name in names if isinstance(text := self.data.get(name), str)), "")
+        return fields.phone(self.data.get("previous_number"))
 
 
 class Webhook(Struct, frozen=True, kw_only=True):
@@ -123,7 +124,7 @@ def event(body: bytes) -> Event | None:
     """None for what is no event: no JSON, no object, no id."""
     try:
         return msgspec.json.decode(body, type=Event)
-    except wire.UNREADABLE:
+    except fields.UNREADABLE:
         return None
 
 
@@ -142,12 +143,12 @@ def is_signed(body: bytes, signature: str, secrets: Iterable[str]) -> bool:
 def is_timely(stamp: str, now: float) -> bool:
     """Whether a time-stamp, in seconds or in the form of ISO 8601, is of about now."""
     is_number = stamp.isascii() and stamp.isdigit() and len(stamp) < 15
-    at = float(stamp) if is_number else wire.instant(stamp)
+    at = float(stamp) if is_number else fields.instant(stamp)
     return at is not None and abs(at - now) <= TOLERANCE
 
 
 def webhooks(data: Any) -> tuple[Webhook, ...]:
-    return tuple(_read(row, Webhook) for row in _rows(data, "webhooks"))
+    return tuple(_read(row, Webhook) for row in fields.rows(data, "webhooks"))
 
 
 def webhook(data: Any) -> Webhook:
@@ -156,22 +157,15 @@ def webhook(data: Any) -> Webhook:
 
 
 def deliveries(data: Any) -> tuple[Delivery, ...]:
-    return tuple(_read(row, Delivery) for row in _rows(data, "deliveries"))
+    return tuple(_read(row, Delivery) for row in fields.rows(data, "deliveries"))
 
 
 def sent(data: Any) -> Sent:
     return _read(data, Sent)
 
 
-def _rows(data: Any, name: str) -> list[Any]:
-    rows = data.get(name) if isinstance(data, dict) else data
-    if not isinstance(rows, list):
-        raise ProblemError(Problem.UNCLEAR, f"no list under {name!r}")
-    return rows
-
-
 def _read(row: Any, kind: type[T]) -> T:
     try:
         return msgspec.convert(row, kind)
-    except msgspec.ValidationError as error:
+    except fields.UNREADABLE as error:
         raise ProblemError(Problem.UNCLEAR, f"{kind.__name__.lower()}: {error}") from error
