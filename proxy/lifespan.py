@@ -87,7 +87,7 @@ def lifespan(
 
 def _endless(house: House, retention: float) -> Endless:
     def forget() -> Coroutine[Any, Any, None]:
-        return forget_old(house.store, house.orders, house.upstream.now, retention)
+        return forget_old(house.store, house.orders, house.upstream, retention)
 
     def look() -> Coroutine[Any, Any, None]:
         return look_out(house.orders, house.reads, house.programs)

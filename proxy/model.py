@@ -127,6 +127,9 @@ class OrderState(enum.Enum):
     EXPIRED = "expired"
 
 
+LONGEST_HOLD = 3600.0
+"""Seconds. 120 live; an order itself lives no longer."""
+
 OVER = (OrderState.CANCELLED, OrderState.EXPIRED)
 
 
@@ -154,6 +157,13 @@ class Order:
     cancel_at: float | None = None
     messages: tuple[Sms, ...] = ()
     """Oldest first. A row of the order list never has any: it does not mean there are none."""
+
+    def hold_left(self, upstream_now: float) -> float:
+        """Seconds until it may be cancelled: no more than the whole hold, if a clock is wrong."""
+        if self.cancel_at is None:
+            return 0.0
+        hold = LONGEST_HOLD if self.created_at is None else self.cancel_at - self.created_at
+        return max(min(self.cancel_at - upstream_now, hold, LONGEST_HOLD), 0.0)
 
     @property
     def texts(self) -> tuple[str, ...]:

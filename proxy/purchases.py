@@ -103,7 +103,7 @@ class Purchases:
             if cap is not None or caps.counts_money:
                 quoted = await self._catalogue.price(*pair.what)
                 _check_price(quoted, cap)
-            ceiling = self._ceilings.of(caps, self._upstream.now())
+            ceiling = self._ceilings.of(caps)
             await self._ceilings.check(pair, quoted, ceiling)
             await self._admit(wanted.key, gone)
             return await self._begin(wanted, quoted, ceiling)
@@ -194,7 +194,7 @@ class Purchases:
         _check_price(order.cents, cap)
         quoted, caps = purchase.quoted, wanted.caps
         if quoted is not None and order.cents > quoted and caps.counts_money:
-            left = await self._ceilings.left(wanted.key, caps, self._upstream.now())
+            left = await self._ceilings.left(wanted.key, caps)
             if order.cents <= -left:
                 log.warning("order %s is not handed out: a ceiling is passed without it", order.id)
                 await self._journal.give_back(purchase)

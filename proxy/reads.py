@@ -269,7 +269,7 @@ class Reads:
                 known.reading = None
         known.read_at, known.own_at = max(known.read_at, asked_at), max(known.own_at, asked_at)
         oldest = min((order.created_at or 0.0 for order in orders), default=0.0)
-        is_young = oldest > self._upstream.now() - LONGEST_LIFE
+        is_young = oldest > self._upstream.clock.earliest() - LONGEST_LIFE
         known.is_cut_off = len(orders) in CAPS and is_young
         known.pace = self._pace(key, known)
         if not known.is_cut_off:

@@ -169,10 +169,13 @@ async def test_the_time_is_the_upstreams():
         date = "Sun, 01 Mar 2026 12:00:00 GMT"
         return httpx.Response(200, json={"balance": 1}, headers={"Date": date})
 
-    calls = upstream(answer, clock=lambda: 5.0)
+    calls = upstream(answer, wall_clock=lambda: 5.0)
     assert calls.now() == 5.0
     await calls.balance(KEY)
+    assert calls.now() == 5.0, "a step has to be said twice"
+    await calls.balance(KEY)
     assert calls.now() == 1_772_366_400.0
+    assert calls.wall_clock() == 5.0
 
 
 async def test_187_is_there_even_if_nothing_is_sold_in_the_us():
@@ -211,7 +214,7 @@ class Refusing:
     def __init__(self, clock, headers=None, json=None):
         self.clock, self.headers, self.json = clock, headers, json or {"error": "rate_limited"}
         self.asked = []
-        self.calls = upstream(self.answer, clock=clock)
+        self.calls = upstream(self.answer, wall_clock=clock)
 
     def answer(self, request):
         self.asked.append(self.clock() - START)
@@ -295,7 +298,8 @@ async def test_a_limit_that_a_429_tells_is_kept_for_that_call(clock, headers, js
 )
 async def test_a_date_that_is_none_is_passed_over(value):
     calls = upstream(
-        lambda request: httpx.Response(200, json=ORDER, headers={"Date": value}), clock=lambda: 5.0
+        lambda request: httpx.Response(200, json=ORDER, headers={"Date": value}),
+        wall_clock=lambda: 5.0,
     )
     assert (await calls.purchase(KEY, "wa", "GB")).id == "o"
     assert calls.now() == 5.0

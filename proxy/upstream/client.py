@@ -21,6 +21,7 @@ from proxy.tally import TRIAL, Noted, Tally
 from proxy.upstream import fields, hooks, refusals, wire
 from proxy.upstream.budget import Budget
 from proxy.upstream.cache import Cache
+from proxy.upstream.clock import UpstreamClock
 from proxy.upstream.hooks import Delivery, Sent, Webhook
 from proxy.upstream.http import Http, HttpError, NotSentError, Reply, Transport, trusted
 from proxy.upstream.window import Urgency
@@ -83,7 +84,7 @@ class Upstream:
         timeout: float,
         budget: Budget,
         tally: Tally,
-        clock: Callable[[], float] = time.time,
+        wall_clock: Callable[[], float] = time.time,
         transport: Transport | None = None,
     ) -> None:
         self._budget = budget
@@ -95,9 +96,9 @@ class Upstream:
         self._reads: Http | None = None
         self._purchases: Http | None = None
         self._timeout = timeout
-        self._clock = clock
-        self.ahead: float | None = None
-        """Seconds that the upstream's clock is ahead of ours, by its last Date."""
+        self.wall_clock = wall_clock
+        """This machine's, on which money, limits and ages of rows are reckoned."""
+        self.clock = UpstreamClock(wall_clock)
         self.trouble = ""
         """What the last call failed of; nothing, if the upstream answered it by yes or no."""
 
@@ -108,8 +109,8 @@ class Upstream:
         self._budget.close()
 
     def now(self) -> float:
-        """The upstream's wall clock, by the last Date it sent."""
-        return self._clock() + (self.ahead or 0.0)
+        """The time on the upstream's clock, with which its stamps are compared."""
+        return self.clock.now()
 
     async def balance(self, key: Key) -> int:
         """In cents."""
@@ -245,7 +246,7 @@ class Upstream:
             raise ProblemError(Problem.TRY_AGAIN, f"{call}: {error}") from error
         except HttpError as error:
             raise ProblemError(Problem.UNCLEAR, f"{call}: {error}") from error
-        self._look_at_clock(reply)
+        self.clock.take_in(reply.headers.get("Date", ""))
         self._note(call, key, reply)
         return read(_body(call, reply, key))
 
@@ -276,11 +277,6 @@ class Upstream:
         said = refusals.error_text(reply.content)
         if key and status == 401 and classify(call, status, said) is Problem.BAD_KEY:
             self._refused.put(key.upstream, None)
-
-    def _look_at_clock(self, reply: Reply) -> None:
-        date = fields.http_date(reply.headers.get("Date", ""))
-        if date is not None:
-            self.ahead = date - self._clock()
 
 
 def _body(call: str, reply: Reply, key: Key | None) -> Any:
