@@ -286,7 +286,7 @@ class Journal:
                 await asyncio.shield(self._task(self._found(purchase, own)))
         for purchase in findings.none:
             # Another look may have found its order meanwhile.
-            if purchase.unclear:
+            if purchase.unclear and not self._reads.has_unread(key):
                 await self.drop(purchase)
 
     async def _found(self, purchase: Purchase, activation: Activation) -> None:

@@ -63,6 +63,8 @@ def test_whatever_stands_in_an_answer_a_client_gets_a_legal_word(dialect, caplog
                     judge(action, answer)
                 else:
                     well_formed(answer)
+            query = f"api_key=k&action=getStatus&id={ID.replace('7', '8')}"
+            well_formed(await client.get(f"/{dialect}{PATH}?{query}"))
 
     ask()
     assert "a bug" not in caplog.text

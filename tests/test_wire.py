@@ -4,7 +4,8 @@ import pytest
 
 from proxy.errors import Problem, ProblemError
 from proxy.model import Frame, Order, OrderState, Price, Service, Sms, Transaction
-from proxy.upstream import fields, wire
+from proxy.upstream import fields, hooks, wire
+from proxy.upstream.hooks import Webhook
 
 LIVE = {
     "success": True,
@@ -28,6 +29,10 @@ ORDER = Order(
     expires_at=1779637234.0,
     cancel_at=1779636154.0,
 )
+
+
+def by_id(data):
+    return wire.asked_order(data, asked=ORDER.id)
 
 
 def row(**changes):
@@ -110,6 +115,11 @@ def test_messages_are_sorted_by_their_time():
     assert [sms.text for sms in order.messages] == ["a", "b"]
 
 
+def test_a_message_without_a_text_is_none_and_one_of_an_empty_text_is_one():
+    listed = [{"status": "waiting"}, 7, {"content": None}, {"content": ["x"]}, {"content": ""}]
+    assert wire.order(row(messages=listed)).messages == (Sms(""),)
+
+
 def test_messages_without_a_time_keep_their_order():
     order = wire.order(row(messages=[{"content": "a"}, {"content": "b"}]))
     assert order.messages == (Sms("a"), Sms("b"))
@@ -125,14 +135,25 @@ def test_the_text_of_older_answers_is_a_message():
         (wire.purchased, row(phone_number=None)),
         (wire.purchased, row(phone_number="n/a")),
         (wire.purchased, row(order_id=None)),
-        (wire.purchased, row(order_id=17)),
+        (wire.purchased, row(order_id=True)),
+        (wire.purchased, row(order_id=2**63)),
         (wire.order, []),
         (wire.order, "order"),
         (wire.order, None),
         (wire.orders, {"orders": "none"}),
         (wire.orders, {"orders": [1]}),
         (wire.orders, {}),
-        (wire.balance, {"balance": "49.39"}),
+        (wire.balance, {"balance": "-49.39"}),
+        (wire.balance, {"balance": "49,39"}),
+        (wire.balance, {"balance": "9" * 400}),
+        (wire.orders, {"orders": [{"status": "waiting"}]}),
+        (wire.orders, None),
+        (by_id, {}),
+        (by_id, {"success": True}),
+        (by_id, row(order_id="another")),
+        (by_id, row(order_id="a\nb")),
+        (hooks.webhook, {"webhook": {"url": "https://example.com/"}}),
+        (hooks.webhooks, {"webhooks": [{}]}),
         (wire.balance, {"balance": True}),
         (wire.balance, {}),
         (wire.price, {"price": None}),
@@ -232,3 +253,129 @@ def test_the_upstreams_own_account():
         Transaction(1779636034.0, "purchase", -50, "o", "Telegram / GB"),
         Transaction(0.0, "", 0, "", ""),
     )
+
+
+# Other readings: what the vendor's own sources show, and what programs in Go or Node write.
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        row(order_id=None),
+        row(order_id=ORDER.id.upper()),
+        {"order": row(order_id=None)},
+        row(service="WhatsApp", service_code="wa"),
+        row(service=None, service_id=7, service_code="wa"),
+        row(country="Argentina", country_code="ar"),
+        row(price=None, price_charged="0.8"),
+        row(phone_number=541127399874),
+        row(new_field={"nobody": ["knows"]}, provider="x"),
+        row(status="queued"),
+    ],
+)
+def test_the_order_that_was_asked_for_in_every_form(data):
+    assert by_id(data) == ORDER
+
+
+def test_the_vendors_own_sample_of_an_order_has_no_id():
+    sample = {"success": True, "status": "completed", "messages": [{"content": "code 123456"}]}
+    read = by_id(sample)
+    assert (read.id, read.state, read.texts) == (ORDER.id, OrderState.COMPLETED, ("code 123456",))
+
+
+def test_a_number_as_an_id_is_its_digits():
+    assert wire.purchased(row(order_id=17)).id == "17"
+
+
+def test_a_swap_may_have_a_new_id_the_old_one_or_none():
+    assert wire.purchased(row(order_id="new"), asked="old").id == "new"
+    assert wire.purchased(row(order_id=None), asked="old").id == "old"
+
+
+@pytest.mark.parametrize(
+    ("sms", "expected"),
+    [
+        ({"sms_code": "123456"}, Sms("123456")),
+        ({"sms_code": 123456}, Sms("123456")),
+        ({"messages": None, "sms_text": "code 1", "sms_code": "1"}, Sms("code 1")),
+        ({"messages": [], "sms_text": "a", "sms_sender": "X"}, Sms("a", sender="X")),
+    ],
+)
+def test_a_text_beside_the_messages_is_one(sms, expected):
+    assert by_id(LIVE | sms).messages == (expected,)
+
+
+@pytest.mark.parametrize(
+    ("read", "name"),
+    [
+        (wire.orders, "orders"),
+        (wire.services, "services"),
+        (wire.countries, "countries"),
+        (wire.prices, "countries"),
+        (wire.transactions, "transactions"),
+        (hooks.webhooks, "webhooks"),
+        (hooks.deliveries, "deliveries"),
+    ],
+)
+def test_null_is_an_empty_list(read, name):
+    for empty in ({name: None, "count": 0}, {name: []}, []):
+        rows = read(empty)
+        assert (rows, rows.listed, rows.unread) == ((), 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("read", "good"),
+    [
+        (wire.orders, LISTED),
+        (wire.services, {"service_id": "wa", "service_name": "Whatsapp"}),
+        (wire.countries, {"country_id": "GB", "services": ["wa"]}),
+        (wire.prices, {"id": "GB", "price": 1}),
+        (hooks.webhooks, {"id": "wh_1"}),
+        (hooks.deliveries, {"id": "d_1"}),
+    ],
+)
+def test_a_row_that_cannot_be_read_does_not_spoil_the_others(read, good):
+    rows = read([good, {"status": "waiting"}, 7, good, None])
+    assert rows == (*read([good]), *read([good]))
+    assert (rows.listed, rows.unread) == (5, 3)
+
+
+def test_numbers_may_come_as_text():
+    assert wire.balance({"balance": "49.39"}) == 4939
+    assert wire.price({"price": "0.80"}) == 80
+    assert wire.prices([{"id": "AT", "price": "0.27", "count": "12"}]) == (Price("AT", 27, 12),)
+    assert wire.transactions([{"amount": "-0.50"}])[0].cents == -50
+
+
+@pytest.mark.parametrize(
+    ("stock", "count"),
+    [
+        ({"count": 3, "availability": "in_stock"}, 6),
+        ({"count": 40, "availability": "low_stock"}, 40),
+        ({"count": 0, "availability": "in_stock"}, 6),
+        ({"count": None, "availability": "low_stock"}, 1),
+        ({"count": 0, "availability": "out_of_stock"}, 0),
+    ],
+)
+def test_of_count_and_availability_the_one_that_says_more_counts(stock, count):
+    assert wire.prices([{"id": "AT", "price": 1, **stock}])[0].count == count
+
+
+def test_the_short_code_of_a_service_counts_not_its_number():
+    listed = [{"service_id": 7, "service_code": "wa"}, {"service_id": "tg", "service_code": None}]
+    assert [service.code for service in wire.services(listed)] == ["wa", "tg"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"success": True, "webhook": {"id": 7, "threshold": "5.00", "secret": "whsec_1"}},
+        {"success": True, "id": "7", "threshold_usd": 5, "secret": "whsec_1"},
+        {"id": "7", "threshold": 5.0, "secret": "whsec_1", "events": None, "url": None,
+         "description": None, "last_error_code": None, "active": None, "paused": None,
+         "failure_count_consecutive": None, "new_field": {}},
+    ],
+)  # fmt: skip
+def test_a_webhook_in_every_form(data):
+    read = hooks.webhook(data)
+    assert read == Webhook(id="7", threshold=5.0, secret="whsec_1", failure_count_consecutive=None)

@@ -5,6 +5,7 @@ request never left, UNCLEAR when it may have had its effect.
 """
 
 import asyncio
+import logging
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -22,11 +23,14 @@ from proxy.upstream import fields, hooks, refusals, wire
 from proxy.upstream.budget import Budget
 from proxy.upstream.cache import Cache
 from proxy.upstream.clock import UpstreamClock
+from proxy.upstream.fields import Rows
 from proxy.upstream.hooks import Delivery, Sent, Webhook
 from proxy.upstream.http import Http, HttpError, NotSentError, Reply, Transport, trusted
 from proxy.upstream.window import Urgency
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 LONGEST_BODY = 4 * 1024 * 1024
 # A purchase that was sent runs on behind its client's deadline, for at most this long.
@@ -96,6 +100,8 @@ class Upstream:
         self._reads: Http | None = None
         self._purchases: Http | None = None
         self._timeout = timeout
+        self._warned: set[str] = set()
+        """Calls whose unreadable rows were logged."""
         self.wall_clock = wall_clock
         """This machine's, on which money, limits and ages of rows are reckoned."""
         self.clock = UpstreamClock(wall_clock)
@@ -156,9 +162,9 @@ class Upstream:
         return await self._call("purchase", wire.purchased, key, json=body)
 
     async def order(self, key: Key, order: str) -> Order:
-        return await self._call("order", wire.order, key, id=order)
+        return await self._call("order", partial(wire.asked_order, asked=order), key, id=order)
 
-    async def orders(self, key: Key) -> tuple[Order, ...]:
+    async def orders(self, key: Key) -> Rows[Order]:
         """Newest first, without their messages; the upstream lists 200 rows at most, maybe 50."""
         params = {"limit": "200"}
         return await self._call("orders", wire.orders, key, params=params)
@@ -168,7 +174,8 @@ class Upstream:
 
     async def swap(self, key: Key, order: str) -> Order:
         """Another number for the order, free. The answer may carry a new order id."""
-        return await self._call("swap", wire.purchased, key, id=order, json={})
+        read = partial(wire.purchased, asked=order)
+        return await self._call("swap", read, key, id=order, json={})
 
     async def retry(self, key: Key, order: str) -> None:
         """Asks for one more SMS to the same number."""
@@ -218,6 +225,8 @@ class Upstream:
                 self.trouble = " ".join(error.detail.split()) if error.problem.is_doubt else ""
             raise
         self._tally.count("upstream_calls", call, "ok")
+        if isinstance(answer, Rows) and answer.unread:
+            self._skipped(call, answer)
         self.trouble = ""
         return answer
 
@@ -250,6 +259,12 @@ class Upstream:
         self._note(call, key, reply)
         return read(_body(call, reply, key))
 
+    def _skipped(self, call: str, rows: Rows[Any]) -> None:
+        self._tally.count("unreadable_rows", call, by=rows.unread)
+        if call not in self._warned:
+            self._warned.add(call)
+            log.warning("%s: %d of %d rows cannot be read", call, rows.unread, rows.listed)
+
     def _client(self, for_purchases: bool) -> Http:
         """Made at the first call: reading the certificates of the system takes its time."""
         if self._reads is None or self._purchases is None:
@@ -274,7 +289,7 @@ class Upstream:
             self._budget.refused(key, call, seconds, limit)
             return
         self._budget.answered(key, call)
-        said = refusals.error_text(reply.content)
+        said = refusals.said(status, reply.content)
         if key and status == 401 and classify(call, status, said) is Problem.BAD_KEY:
             self._refused.put(key.upstream, None)
 
@@ -285,7 +300,7 @@ def _body(call: str, reply: Reply, key: Key | None) -> Any:
         data = None if reply.status == 204 else fields.decode(reply.content)
         if not (isinstance(data, dict) and data.get("success") is False):
             return data
-    said = refusals.error_text(reply.content)
+    said = refusals.said(reply.status, reply.content)
     problem = classify(call, reply.status, said)
     # Behind the table: a key of one letter must not hide the upstream's words from it.
     shown = said.replace(key.secret, "[key]") if key else said

@@ -7,16 +7,15 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct, field
 
-from proxy.errors import Problem, ProblemError
+from proxy.errors import ProblemError
 from proxy.model import OrderState
 from proxy.upstream import fields
-
-T = TypeVar("T", bound=Struct)
+from proxy.upstream.fields import Row, Rows, first
 
 SMS = ("sms.received", "order.sms_received")
 SWAPPED = "order.swapped"
@@ -147,25 +146,60 @@ def is_timely(stamp: str, now: float) -> bool:
     return at is not None and abs(at - now) <= TOLERANCE
 
 
-def webhooks(data: Any) -> tuple[Webhook, ...]:
-    return tuple(_read(row, Webhook) for row in fields.rows(data, "webhooks"))
+def webhooks(data: Any) -> Rows[Webhook]:
+    return fields.rows(data, "webhooks", _webhook)
 
 
 def webhook(data: Any) -> Webhook:
-    row = data.get("webhook", data) if isinstance(data, dict) else data
-    return _read(row, Webhook)
+    """Wrapped in `webhook` (SDKs), or flat with `threshold_usd` (the vendor's MCP server)."""
+    row = fields.as_object(data)
+    return _webhook(row["webhook"] if fields.is_row(row.get("webhook")) else row)
 
 
-def deliveries(data: Any) -> tuple[Delivery, ...]:
-    return tuple(_read(row, Delivery) for row in fields.rows(data, "deliveries"))
+def _webhook(row: Row) -> Webhook:
+    code = row.get("last_error_code")
+    return Webhook(
+        id=fields.identifier(row, "id"),
+        url=fields.text(row.get("url")),
+        events=fields.texts(row.get("events")),
+        active=row.get("active") is not False,
+        paused=row.get("paused") is True,
+        threshold=fields.number(first(row, "threshold", "threshold_usd")),
+        description=_text(row, "description"),
+        failure_count_consecutive=fields.count(row.get("failure_count_consecutive")),
+        last_delivered_at=_text(row, "last_delivered_at"),
+        last_error_at=_text(row, "last_error_at"),
+        last_error_code=code if fields.is_integer(code) else _text(row, "last_error_code"),
+        created_at=_text(row, "created_at"),
+        updated_at=_text(row, "updated_at"),
+        secret=_text(row, "secret"),
+    )
+
+
+def deliveries(data: Any) -> Rows[Delivery]:
+    return fields.rows(data, "deliveries", _delivery)
+
+
+def _delivery(row: Row) -> Delivery:
+    return Delivery(
+        id=fields.identifier(row, "id"),
+        event_id=fields.name(row, "event_id"),
+        event_type=fields.name(row, "event_type"),
+        attempt=fields.count(row.get("attempt")) or 0,
+        status=fields.name(row, "status"),
+        response_status=fields.count(row.get("response_status")),
+        error_message=_text(row, "error_message"),
+        scheduled_for=_text(row, "scheduled_for"),
+        delivered_at=_text(row, "delivered_at"),
+        created_at=_text(row, "created_at"),
+    )
 
 
 def sent(data: Any) -> Sent:
-    return _read(data, Sent)
+    row = fields.as_object(data)
+    names = "event_id", "event_type", "delivery_id"
+    return Sent(*(fields.name(row, name) for name in names))
 
 
-def _read(row: Any, kind: type[T]) -> T:
-    try:
-        return msgspec.convert(row, kind)
-    except fields.UNREADABLE as error:
-        raise ProblemError(Problem.UNCLEAR, f"{kind.__name__.lower()}: {error}") from error
+def _text(row: Row, name: str) -> str | None:
+    return fields.text(row.get(name)) or None

@@ -3,11 +3,21 @@
 import re
 from typing import Any
 
+from proxy import errors
 from proxy.upstream import fields
 from proxy.upstream.fields import is_row
 
+MAX_PLAIN = 200
+"""Bytes of a body of plain text: a page is longer."""
 MAX_WAIT = 3600.0
 """Seconds. No source has a longer hold or pause; more is no time to wait for anything."""
+
+
+def said(status: int, body: bytes) -> str:
+    """The upstream's own word: in JSON, or a short plain text that stands in the table. Empty where
+    it may be anybody's: a gateway's, a CDN's.
+    """
+    return error_text(body) or _plain_text(status, body)
 
 
 def error_text(body: bytes) -> str:
@@ -19,8 +29,18 @@ def error_text(body: bytes) -> str:
 
 
 def _said(value: Any) -> str:
-    said = value.get("message") if is_row(value) else value
-    return said if isinstance(said, str) else ""
+    """A text, or an object with a code and a message."""
+    found = [value.get("code"), value.get("message")] if is_row(value) else [value]
+    return " ".join(text for text in found if isinstance(text, str) and text)
+
+
+def _plain_text(status: int, body: bytes) -> str:
+    if len(body) > MAX_PLAIN:
+        return ""
+    data = fields.parsed(body)
+    text = data if isinstance(data, str) else body.decode("utf-8", "replace")
+    text = text.strip()
+    return text if errors.is_own_word(status, text) else ""
 
 
 def wait_seconds(body: bytes) -> float | None:

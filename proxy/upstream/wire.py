@@ -6,6 +6,7 @@ cannot do without is demanded.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from sys import intern
 from types import MappingProxyType
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from proxy.errors import Problem, ProblemError
 from proxy.model import Frame, Market, Order, OrderState, Price, Service, Sms, Transaction
 from proxy.upstream import fields
-from proxy.upstream.fields import Row, first, instant
+from proxy.upstream.fields import Row, Rows, first, instant
 
 # Live set: waiting, completed, cancelled, expired; the others are named by OpenAPI 1.2.0 and SDKs.
 # A word that stands in no source is no final word: the order counts as waiting.
@@ -41,15 +42,18 @@ MAX_MESSAGES = 50
 """Of one order, which lives for twenty minutes: the newest are kept."""
 
 
-def order(data: Any) -> Order:
-    """An order from a purchase, an order read, or a row of the order list."""
+def order(data: Any, asked: str = "") -> Order:
+    """An order from a purchase, an order read, or a row of the order list. An answer about one that
+    was `asked` for by its id need not repeat the id, as the vendor's own sample of it does not.
+    """
     row = fields.as_object(data)
     row = row["order"] if fields.is_row(row.get("order")) else row
+    is_named = not asked or first(row, "order_id", "id") is not None
     return Order(
-        id=fields.identifier(row, "order_id", "id"),
+        id=fields.identifier(row, "order_id", "id") if is_named else asked,
         phone=fields.phone(first(row, "phone_number", "phone")),
-        service=intern(fields.name(row, "service", "service_id")),
-        country=intern(fields.name(row, "country", "country_id").upper()),
+        service=intern(fields.name(row, "service_code", "service", "service_id")),
+        country=intern(fields.name(row, "country_code", "country", "country_id").upper()),
         state=_state(row) or OrderState.WAITING,
         cents=fields.cents(first(row, "price_charged", "price", "cost")),
         created_at=instant(row.get("created_at")),
@@ -61,6 +65,19 @@ def order(data: Any) -> Order:
 
 def _state(row: Row) -> OrderState | None:
     return STATES.get(fields.name(row, "status").lower())
+
+
+def asked_order(data: Any, asked: str) -> Order:
+    """The order that was asked for. Raises UNCLEAR for one of another id, and for an answer that
+    says nothing of what became of it.
+    """
+    found = order(data, asked)
+    row = data["order"] if fields.is_row(data.get("order")) else data
+    if found.id.lower() != asked.lower():
+        raise ProblemError(Problem.UNCLEAR, "an order that was not asked for")
+    if not (fields.name(row, "status") or found.messages):
+        raise ProblemError(Problem.UNCLEAR, "an order without its status")
+    return replace(found, id=asked)
 
 
 def frame(raw: str | bytes) -> Frame | None:
@@ -75,9 +92,9 @@ def frame(raw: str | bytes) -> Frame | None:
     return Frame(fields.text(first(data, "full_text", "message", "text")) if is_sms else "")
 
 
-def purchased(data: Any) -> Order:
-    """The order just paid for: of no use without its phone number."""
-    bought = order(data)
+def purchased(data: Any, asked: str = "") -> Order:
+    """The order just paid for, or swapped: of no use without its phone number."""
+    bought = order(data, asked)
     if not bought.phone:
         raise ProblemError(Problem.UNCLEAR, "a purchase without a phone number")
     return bought
@@ -90,8 +107,8 @@ def cancelled(data: Any) -> None:
         raise ProblemError(Problem.UNCLEAR, "the answer to a cancel does not say cancelled")
 
 
-def orders(data: Any) -> tuple[Order, ...]:
-    return tuple(order(row) for row in fields.rows(data, "orders", MAX_ORDERS))
+def orders(data: Any) -> Rows[Order]:
+    return fields.rows(data, "orders", order, MAX_ORDERS)
 
 
 def balance(data: Any) -> int:
@@ -113,37 +130,34 @@ def _price(row: Row) -> int | None:
     return fields.cents(first(row, "price", "our_price", "price_usd"))
 
 
-def prices(data: Any) -> tuple[Price, ...]:
+def prices(data: Any) -> Rows[Price]:
     """The rows of one service in all countries; a row without a price is not for sale."""
-    read = ((row, _price(row)) for row in fields.rows(data, "countries"))
-    names = "id", "iso", "country", "country_id"
-    return tuple(
-        Price(fields.code(row, *names).upper(), cents, _count(row))
-        for row, cents in read
-        if cents is not None
-    )
+    return fields.rows(data, "countries", _price_row)
+
+
+def _price_row(row: Row) -> Price | None:
+    iso = fields.code(row, "country_code", "iso", "id", "country", "country_id").upper()
+    cents = _price(row)
+    return None if cents is None else Price(iso, cents, _count(row))
 
 
 def _count(row: Row) -> int:
-    count = fields.count(row.get("count"))
-    return STOCK.get(fields.name(row, "availability"), 0) if count is None else count
+    """Both may come together while the one is being removed: the one that says more."""
+    stock = STOCK.get(fields.name(row, "availability"), 0)
+    return max(fields.count(row.get("count")) or 0, stock)
 
 
-def countries(data: Any) -> tuple[Market, ...]:
-    names = "country_id", "country_code", "iso", "id"
-    return tuple(
-        Market(fields.code(row, *names).upper(), _codes(row.get("services")))
-        for row in fields.rows(data, "countries")
-    )
+def countries(data: Any) -> Rows[Market]:
+    return fields.rows(data, "countries", _market)
 
 
-def _codes(value: Any) -> tuple[str, ...]:
-    listed = value[: fields.MAX_ROWS] if isinstance(value, list) else []
-    return tuple(code for one in listed if (code := fields.text(one, fields.MAX_NAME)))
+def _market(row: Row) -> Market:
+    iso = fields.code(row, "country_code", "country_id", "iso", "id").upper()
+    return Market(iso, fields.texts(row.get("services")))
 
 
-def transactions(data: Any) -> tuple[Transaction, ...]:
-    return tuple(_transaction(row) for row in fields.rows(data, "transactions"))
+def transactions(data: Any) -> Rows[Transaction]:
+    return fields.rows(data, "transactions", _transaction)
 
 
 def _transaction(row: Row) -> Transaction:
@@ -156,23 +170,31 @@ def _transaction(row: Row) -> Transaction:
     )
 
 
-def services(data: Any) -> tuple[Service, ...]:
-    names = "service_id", "service_code", "code", "id"
-    return tuple(
-        Service(fields.code(row, *names), fields.name(row, "service_name", "name"))
-        for row in fields.rows(data, "services")
-    )
+def services(data: Any) -> Rows[Service]:
+    """A row may have a number as its `service_id` beside the short code, which counts."""
+    return fields.rows(data, "services", _service)
+
+
+def _service(row: Row) -> Service:
+    code = fields.code(row, "service_code", "service_id", "code", "id")
+    return Service(code, fields.name(row, "service_name", "name"))
 
 
 def _messages(row: Row) -> tuple[Sms, ...]:
     """By time of arrival where it is known; else in the order they are listed."""
     listed = row.get("messages")
-    rows = [entry for entry in listed if fields.is_row(entry)] if isinstance(listed, list) else []
+    rows = [entry for entry in listed if _has_text(entry)] if isinstance(listed, list) else []
     if not rows and (fallback := first(row, "sms_text", "sms_code")):
         # Seen in no live answer, tolerated by the vendor's SDKs.
-        rows = [{"content": fallback, "received_at": row.get("sms_received_at")}]
+        content = str(fallback) if fields.is_integer(fallback) else fallback
+        at, sender = row.get("sms_received_at"), row.get("sms_sender")
+        rows = [{"content": content, "received_at": at, "sender": sender}]
     timed = sorted(((instant(one.get("received_at")), one) for one in rows), key=_when)
     return tuple(_sms(one, at) for at, one in timed[-MAX_MESSAGES:])
+
+
+def _has_text(entry: Any) -> bool:
+    return fields.is_row(entry) and isinstance(first(entry, "content", "text"), str)
 
 
 def _when(timed: tuple[float | None, Row]) -> float:
