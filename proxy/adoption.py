@@ -44,6 +44,8 @@ class Adoption:
         findings = Findings([], [])
         if key.upstream in self._shared:
             return findings
+        for purchase in self._pending.of(key):
+            purchase.reckon(self._upstream.now())
         with readable():
             # In this order: an order of theirs is explained by one of both.
             intents = await self._store.intents(key.upstream.hash)

@@ -140,6 +140,7 @@ def _webhooks(config: Config, house: House, subscriptions: Subscriptions) -> Web
         house.tally,
         lambda: subscriptions.secrets,
         house.upstream.now,
+        house.upstream.wall_clock,
         check_timestamp=config.webhooks.check_timestamp,
     )
 
@@ -206,7 +207,7 @@ def build_house(
     upstream = Upstream(wanted.url, wanted.timeout, budget, tally, clock, transport)
     programs = programs_of(config, codes)
     targets = load_targets(config, os.environ, programs, codes, clock)
-    orders = Orders(store, tally, upstream.now, targets)
+    orders = Orders(store, tally, upstream.now, clock, targets)
     feed = Feed(wanted.sockets_url, connect)
     pushes = Pushes(
         feed, orders, store, tally, upstream.now, wanted.push_sockets if wanted.push else 0
@@ -233,7 +234,7 @@ def build_house(
         tally,
         reuse_seconds=config.orphan.reuse_seconds,
     )
-    ceilings = Ceilings(orders, reads, journal, store)
+    ceilings = Ceilings(upstream, orders, reads, journal, store)
     return House(
         programs=programs,
         ceilings=ceilings,

@@ -84,7 +84,7 @@ class Cancels:
                 self._upstream.now(), order.id,
             )  # fmt: skip
             await self.promise(owed, activation, error.seconds or FIRST_PAUSE)
-            self._tally.happened(order.id, "promised", self._upstream.now())
+            self._tally.happened(order.id, "promised", self._upstream.wall_clock())
 
     async def promise(self, owed: Owed, activation: Activation, wait: float | None = None) -> None:
         """Cancel when the upstream allows it, whatever comes; kept before this returns. Where
@@ -126,7 +126,7 @@ class Cancels:
         """
         activation.cancelling = True
         if wait is None:
-            wait = max((activation.order.cancel_at or 0.0) - self._upstream.now(), 0.0)
+            wait = activation.order.hold_left(self._upstream.now())
         due = monotonic() + wait
         if (before := self.promises.get(owed.id)) and before.task:
             # It was another replica's in between.
@@ -179,7 +179,7 @@ class Cancels:
                     pause = min(pause * 2, LONGEST_PAUSE)
                     continue
                 self._tally.count("promised_cancels", "too_late")
-                self._tally.happened(activation.order.id, "too_late", self._upstream.now())
+                self._tally.happened(activation.order.id, "too_late", self._upstream.wall_clock())
                 log.warning("order %s: charged, the promised cancel came too late: %s",
                             activation.order.id, error)  # fmt: skip
             except Exception as bug:

@@ -129,6 +129,31 @@ REFUSALS = (
 )  # fmt: skip
 
 
+# What the upstream says in plain text, word for word: its live log quotes errors as bare strings.
+# Whatever else is no JSON is a gateway's word, and a bare status phrase may be: "Not Found",
+# "Unauthorized", "404 page not found", "no available server".
+PLAIN_TEXTS: tuple[tuple[range, str], ...] = (
+    (_only(401), r"(invalid or missing|invalid|missing|unknown|expired|revoked) api.?key"),
+    (_only(402), r"(insufficient.(balance|funds)|balance too low)( for this (order|purchase))?"),
+    (_only(400), r"cannot (cancel|swap|retry) order with status: \w+"),
+    (_only(400), r"(invalid|unknown) (service|country|order.id)( code)?"),
+    (_only(404), r"(order|webhook) (was )?not found|(no such|unknown) order"),
+    (_only(404), r"service/country combination not available|no replacement available"),
+    (range(400, 600), r"no.numbers?( are)?( available)?|out of stock|no stock|no free phones"),
+    (_only(425), r"(cannot cancel|swap not allowed) within .{1,150}"),
+)
+
+
+def is_own_word(status: int, text: str) -> bool:
+    """Whether a plain text is the upstream's own word, as nobody else would say it."""
+    said = text.strip(" .!\r\n").lower()
+    return any(status in statuses and re.fullmatch(words, said) for statuses, words in PLAIN_TEXTS)
+
+
+MAX_SAID = 1000
+"""Characters of a refusal that are looked through: more is no refusal, and would take long."""
+
+
 def classify(call: str, status: int, said: str) -> Problem:
     """The Problem that an upstream refusal means.
 
@@ -137,6 +162,6 @@ def classify(call: str, status: int, said: str) -> Problem:
     """
     for row in REFUSALS:
         fits = (row.calls == "*" or call in row.calls.split()) and status in row.statuses
-        if fits and re.search(row.words, said, re.IGNORECASE | re.DOTALL):
+        if fits and re.search(row.words, said[:MAX_SAID], re.IGNORECASE | re.DOTALL):
             return row.problem
     return Problem.UNCLEAR

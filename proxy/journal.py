@@ -170,7 +170,7 @@ class Journal:
         self._orders.wish(key, activation, purchase.owed.wish)
         purchase.unclear, purchase.activation = False, activation
         purchase.owed = replace(purchase.owed, kind=OwedKind.ORPHAN, order=order.id)
-        entries = purchase.entries(order, self._upstream.now())
+        entries = purchase.entries(order, self._upstream.wall_clock())
         self._tally.count("charged_cents", by=order.cents or 0)
         self._happened(purchase, "bought", order.cents or 0)
         log.info("bought %s: %s for %s cents, %s", order.id, entries[-1].what, order.cents, key)
@@ -283,7 +283,7 @@ class Journal:
                 await asyncio.shield(self._tasks.start(work, name, of_request=True))
         for purchase in findings.none:
             # Another look may have found its order meanwhile.
-            if purchase.unclear:
+            if purchase.unclear and not self._reads.has_unread(key):
                 await self.drop(purchase)
 
     async def _found(self, purchase: Purchase, activation: Activation) -> None:
@@ -312,15 +312,14 @@ class Journal:
 
     async def _drop_old(self, key: Key) -> None:
         for purchase in self.pending.unclear(key):
-            age = self._upstream.now() - purchase.owed.at
-            if purchase.unclear and age > OPEN_SECONDS:
+            if purchase.unclear and purchase.age > OPEN_SECONDS:
                 log.warning("purchase %s made no order", purchase.owed.id)
                 await self.drop(purchase)
 
     async def _expire(self, purchase: Purchase) -> None:
-        now, order = self._upstream.now(), purchase.owned.order
-        age = now - (order.created_at or now)
-        await asyncio.sleep(max((order.cancel_at or 0.0) - now, self._reuse_seconds - age, 0.0))
+        order = purchase.owned.order
+        hold = order.hold_left(self._upstream.now())
+        await asyncio.sleep(max(hold, self._reuse_seconds - purchase.age))
         log.warning("order %s: nobody was told about it; it is cancelled", order.id)
         while True:
             try:
@@ -331,4 +330,4 @@ class Journal:
             await asyncio.sleep(RECONCILE_SECONDS)
 
     def _happened(self, purchase: Purchase, what: str, cents: int = 0) -> None:
-        self._tally.happened(purchase.owned.order.id, what, self._upstream.now(), cents)
+        self._tally.happened(purchase.owned.order.id, what, self._upstream.wall_clock(), cents)

@@ -96,7 +96,7 @@ def lifespan(
 
 
 def _loops(house: House, retention: float) -> Loops:
-    forget = partial(forget_old, house.store, house.orders, house.upstream.now, retention)
+    forget = partial(forget_old, house.store, house.orders, house.upstream, retention)
     look = partial(look_out, house.orders, house.reads, house.programs)
     return Loops({"retention": forget, **({"lookout": look} if house.targets else {})})
 

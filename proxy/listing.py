@@ -35,6 +35,8 @@ class Listing:
     """When the last read that was answered began."""
     is_cut_off: bool = False
     """It may lack orders that still live."""
+    has_unread: bool = False
+    """A row of it could not be read."""
     own_at: float = float("-inf")
     """The same, of those that this replica has read itself."""
     heard_at: float = float("-inf")

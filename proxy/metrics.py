@@ -23,6 +23,7 @@ _WORD = re.compile(rb"[A-Z_]{2,40}")
 # The counts of the tally: name, labels, what it is.
 COUNTS = (
     ("upstream_calls", ("call", "result"), "Calls of the upstream: ok, or the problem."),
+    ("unreadable_rows", ("call",), "Rows of the upstream's lists that could not be read."),
     ("cache_answers", ("cache", "how"), "Answers of the caches: HIT, MISS or STALE."),
     ("frames", ("kind",), "What sockets said: an SMS, or a hint to read."),
     ("webhook_events", ("kind",), "Events that the upstream has sent, by what came of them."),

@@ -6,6 +6,7 @@ Money is whole US cents; instants are seconds since the epoch, on the upstream's
 import enum
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -108,6 +109,7 @@ class Caps:
 
 
 N = TypeVar("N", int, float)
+T = TypeVar("T")
 
 
 def lowest(*caps: N | None) -> N | None:
@@ -124,6 +126,9 @@ class OrderState(enum.Enum):
     CANCELLED = "cancelled"
     EXPIRED = "expired"
 
+
+LONGEST_HOLD = 3600.0
+"""Seconds. 120 live; an order itself lives no longer."""
 
 OVER = (OrderState.CANCELLED, OrderState.EXPIRED)
 
@@ -152,6 +157,13 @@ class Order:
     cancel_at: float | None = None
     messages: tuple[Sms, ...] = ()
     """Oldest first. A row of the order list never has any: it does not mean there are none."""
+
+    def hold_left(self, upstream_now: float) -> float:
+        """Seconds until it may be cancelled: no more than the whole hold, if a clock is wrong."""
+        if self.cancel_at is None:
+            return 0.0
+        hold = LONGEST_HOLD if self.created_at is None else self.cancel_at - self.created_at
+        return max(min(self.cancel_at - upstream_now, hold, LONGEST_HOLD), 0.0)
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -200,15 +212,25 @@ def _grown(old: tuple[Sms, ...], new: tuple[Sms, ...]) -> tuple[Sms, ...]:
     Reads differ in detail (a time that was missing is there), so there are only as many new ones
     as the list is longer. What a socket told stands until the order itself has messages.
     """
+    if new == old:
+        return old
     if new:
         old = tuple(sms for sms in old if not sms.pushed)
-    unknown = list(new)
-    for sms in old:
-        same = [other for other in unknown if other == sms or other.text == sms.text]
-        if same:
-            unknown.remove(sms if sms in same else same[0])
     more = len(new) - len(old)
-    return old + tuple(unknown[-more:]) if more > 0 else old
+    if more <= 0:
+        return old
+    left = Counter(old)
+    changed = [sms for sms in new if not _taken(left, sms)]
+    texts = Counter(sms.text for sms in left.elements())
+    unknown = [sms for sms in changed if not _taken(texts, sms.text)]
+    return old + tuple(unknown[-more:])
+
+
+def _taken(left: Counter[T], one: T) -> bool:
+    """Whether one of these was left; then there is one less."""
+    is_left = left[one] > 0
+    left[one] -= is_left
+    return is_left
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,18 +26,20 @@ LONGEST_LIFE = 3600.0
 
 
 class Orders:
-    """`now` is the upstream's clock."""
+    """`upstream_now` is the upstream's clock, `wall_clock` this machine's."""
 
     def __init__(
         self,
         store: Store,
         tally: Tally,
-        now: Callable[[], float],
+        upstream_now: Callable[[], float],
+        wall_clock: Callable[[], float],
         targets: Targets | None = None,
     ) -> None:
         self._store = store
         self._tally = tally
-        self._now = now
+        self._upstream_now = upstream_now
+        self._wall_clock = wall_clock
         self._targets = targets
         self._accounts: dict[Key, Account] = {}
         self._keys: dict[str, Key] = {}
@@ -87,7 +89,7 @@ class Orders:
     def young(self) -> Iterator[tuple[Key, Activation]]:
         """Those of the last hour, of each key the newest first."""
         for key, account in self._accounts.items():
-            for activation in account.young(self._now() - LONGEST_LIFE):
+            for activation in account.young(self._upstream_now() - LONGEST_LIFE):
                 yield key, activation
 
     async def _load(self, key: Key) -> None:
@@ -123,8 +125,7 @@ class Orders:
     def hear(self, row: Kept) -> None:
         """Another replica has written it."""
         self._heard.get(row.key, []).append(row)
-        key = self._keys.get(row.key)
-        if key and key in self._accounts:
+        if (key := self._keys.get(row.key)) and key in self._accounts:
             hear(self._accounts[key], row)
 
     def learn(
@@ -188,7 +189,7 @@ class Orders:
         await self.open(key)
         self.learn(key, order, asked_at=asked_at)
         activation = self.of(key, order.id)
-        activation.read_at = self._now()
+        activation.read_at = self._upstream_now()
         if order.state in OVER:
             await self._end(key, activation)
         elif order.messages and activation.read_at >= (order.expires_at or math.inf):
@@ -206,7 +207,7 @@ class Orders:
         """
         if not activation.is_without_sms:
             return False
-        sms = Sms(text, self._now() if at is None else at, pushed=True)
+        sms = Sms(text, self._upstream_now() if at is None else at, pushed=True)
         told = replace(activation, order=replace(activation.order, messages=(sms,)))
         await self.save(key, told)
         # More may be known of the rest by now.
@@ -214,7 +215,7 @@ class Orders:
         activation.order = merge(activation.order, read)
         activation.forwarded = activation.forwarded or told.forwarded
         log.info("order %s: an SMS is pushed", activation.order.id)
-        self._tally.happened(activation.order.id, "sms", self._now())
+        self._tally.happened(activation.order.id, "sms", self._wall_clock())
         activation.tried_at = monotonic()
         return True
 
@@ -222,14 +223,14 @@ class Orders:
         before = len(known.order.messages)
         is_new = take_in(known, order, asked_at)
         if len(known.order.messages) > before:
-            self._tally.happened(order.id, "sms", self._now())
+            self._tally.happened(order.id, "sms", self._wall_clock())
         return is_new
 
     async def swapped(self, key: Key, activation: Activation, order: Order) -> None:
         """The order has another number, perhaps another id; it is the same activation."""
         before, activation.order = activation.order.id, merge(activation.order, order)
         activation.changed_at = monotonic()
-        self._tally.happened(order.id, "swapped", self._now())
+        self._tally.happened(order.id, "swapped", self._wall_clock())
         self._accounts[key].by_order[order.id] = activation
         try:
             await self._store.rename(before, self.kept(key, activation))
@@ -268,7 +269,7 @@ class Orders:
 
     def expecting(self) -> list[tuple[Key, Activation]]:
         """Numbers whose client was told of them, and which may get an SMS."""
-        now = self._now()
+        now = self._upstream_now()
         return [found for found in self.young() if found[1].told and found[1].is_expecting(now)]
 
     def used(self) -> Iterator[Key]:
@@ -328,9 +329,9 @@ class Orders:
             return
         activation.is_confirmed = True
         order = activation.order
-        self._tally.happened(order.id, order.state.value, self._now())
+        self._tally.happened(order.id, order.state.value, self._wall_clock())
         if activation.told is not None and not any(not sms.pushed for sms in order.messages):
-            now, cents, why = self._now(), order.cents or 0, order.state.value
+            now, cents, why = self._wall_clock(), order.cents or 0, order.state.value
             self._tally.count("refunded_cents", by=cents)
             self._tally.happened(order.id, why_refunded(activation), now, cents)
             log.info("order %s: %s, %d cents are refunded", order.id, why, cents)

@@ -140,7 +140,7 @@ class Protocol:
 
     def _refused(self, error: ProblemError, action: str) -> None:
         known = action if action in ACTIONS else "other"
-        now = self._house.upstream.now()
+        now = self._house.upstream.wall_clock()
         self._house.tally.refused(error.problem.name, now, known, error.detail)
 
     def _key_of(self, scope: Scope) -> str:
@@ -166,7 +166,7 @@ class Protocol:
         return program
 
     async def _act(self, request: Request, program: Program, method: str, client: Client) -> Answer:
-        program.check(self._house.upstream.now(), request.action)
+        program.check(self._house.upstream.wall_clock(), request.action)
         refused = self._dialect.refused.get(request.action)
         if refused:
             return written(refused)

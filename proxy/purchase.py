@@ -3,9 +3,10 @@
 import asyncio
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from proxy.clock import monotonic
 from proxy.codes import Country
 from proxy.legacy.activation import Activation
 from proxy.legacy.status import Phase
@@ -62,6 +63,8 @@ class Purchase:
     """How many activations of its key were known before its POST: none of them can be its own."""
     has_client: bool = False
     """Somebody waits for it."""
+    known_at: float = field(default_factory=monotonic)
+    """Since when this process knows of it, on the monotonic clock."""
     quoted: int | None = None
     """The price that was looked up before, in cents."""
     cap: int | None = None
@@ -85,6 +88,11 @@ class Purchase:
         return self.post is not None and not self.post.done()
 
     @property
+    def age(self) -> float:
+        """Seconds that this process has known of it."""
+        return monotonic() - self.known_at
+
+    @property
     def state(self) -> str:
         if self.activation and not self.has_client:
             return "orphan"
@@ -98,6 +106,13 @@ class Purchase:
     @property
     def pair(self) -> Pair:
         return Pair(self.owed.key, self.owed.service, self.owed.country)
+
+    def reckon(self, upstream_now: float) -> None:
+        """When it began, by what is known of the upstream's clock now: before its first answers
+        that was this machine's.
+        """
+        if self.post is not None:
+            self.owed = replace(self.owed, at=upstream_now - self.age)
 
     def claim(self) -> None:
         """Somebody takes care of it."""

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
+from typing import TypeVar
 
 from proxy.ceilings import Ceilings
 from proxy.codes import Codes
@@ -18,6 +20,8 @@ from proxy.upstream.cache import Cache
 from proxy.upstream.catalogue import Catalogue
 from proxy.upstream.client import Upstream
 from proxy.upstream.window import Urgency
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +66,12 @@ class Purchases:
         """What was sent gets its answer, for a while; the rest is owed by the next run."""
         await self._tasks.aclose(GRACE)
 
-    async def buy(self, wanted: Wanted, gone: asyncio.Task[None]) -> Activation:
-        """One number, told to the client unless it has `gone` by then."""
+    async def buy(
+        self, wanted: Wanted, gone: asyncio.Task[None], answer: Callable[[Activation], T]
+    ) -> T:
+        """The answer with one number, told to the client unless it has `gone` by then. It is made
+        before the number counts as told: where it cannot be, the number is nobody's, not lost.
+        """
         await self._orders.open(wanted.key)
         await self._orders.open(wanted.key.listing)
         what = wanted.pair.what
@@ -74,13 +82,14 @@ class Purchases:
             activation = purchase.activation or await self._outcome(purchase, gone)
             await self._check(purchase, activation, wanted)
             activation.service = wanted.code
+            made = answer(activation)
             if gone.done():
                 raise ProblemError(Problem.TRY_AGAIN, "the client has gone")
             self._pushes.watch(wanted.key, activation)
             # Once begun, its result counts more than the deadline: what is told is said.
             telling = self._journal.tell(purchase, activation)
             await self._tasks.finish(telling, f"telling of order {activation.order.id}")
-            return activation
+            return made
         finally:
             # Whatever ended this, the deadline included.
             self._journal.release(purchase)
@@ -109,7 +118,7 @@ class Purchases:
             if cap is not None or caps.counts_money:
                 quoted = await self._catalogue.price(*pair.what)
                 _check_price(quoted, cap)
-            ceiling = self._ceilings.of(caps, self._upstream.now())
+            ceiling = self._ceilings.of(caps)
             await self._ceilings.check(pair, quoted, ceiling)
             await self._admit(wanted.key, gone)
             return await self._begin(wanted, quoted, ceiling)
@@ -210,7 +219,7 @@ class Purchases:
         _check_price(order.cents, cap)
         quoted, caps = purchase.quoted, wanted.caps
         if quoted is not None and order.cents > quoted and caps.counts_money:
-            left = await self._ceilings.left(wanted.key, caps, self._upstream.now())
+            left = await self._ceilings.left(wanted.key, caps)
             if order.cents <= -left:
                 log.warning("order %s is not handed out: a ceiling is passed without it", order.id)
                 await self._journal.give_back(purchase)

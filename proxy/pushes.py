@@ -60,7 +60,7 @@ class _Line:
 
 
 class Pushes:
-    """At most `most` sockets; none at all if that is 0. `now` is the upstream's clock."""
+    """At most `most` sockets; none at all if that is 0. `upstream_now` is the upstream's clock."""
 
     def __init__(
         self,
@@ -68,14 +68,14 @@ class Pushes:
         orders: Orders,
         store: Store,
         tally: Tally,
-        now: Callable[[], float],
+        upstream_now: Callable[[], float],
         most: int,
     ) -> None:
         self._store = store
         self._feed = feed
         self._orders = orders
         self._tally = tally
-        self._now = now
+        self._upstream_now = upstream_now
         self._most = most
         self._lines: dict[tuple[Key, int], _Line] = {}
         self._of_key: Counter[Key] = Counter()
@@ -140,7 +140,7 @@ class Pushes:
     def _is_waiting(self, activation: Activation) -> bool:
         """An SMS can still come that would tell its client something."""
         order = activation.order
-        is_over = order.state in OVER or (order.expires_at or math.inf) < self._now()
+        is_over = order.state in OVER or (order.expires_at or math.inf) < self._upstream_now()
         return not (is_over or activation.is_settled)
 
     async def _sweep_all(self) -> None:

@@ -150,6 +150,10 @@ class Reads:
         """Read one order, with its messages, by a request that begins now."""
         await asyncio.shield(self._begin_order(key, order_id, Urgency.PAID))
 
+    def has_unread(self, key: Key) -> bool:
+        """An order may stand in a row of the list that could not be read."""
+        return self._list(key).has_unread
+
     def told(self, key: Key) -> None:
         """An event of the account has come: its list is read less often for a while."""
         self._list(key).events_until = monotonic() + EVENTS_SECONDS
@@ -209,6 +213,8 @@ class Reads:
         await self.refresh(key)
         if self._list(key).is_cut_off:
             raise ProblemError(Problem.TRY_AGAIN, "the order list ends among live orders")
+        if self._list(key).has_unread:
+            raise ProblemError(Problem.TRY_AGAIN, "a row of the order list cannot be read")
 
     def _list(self, key: Key) -> Listing:
         """Of the account: one read serves all programs that share it."""
@@ -269,8 +275,9 @@ class Reads:
                 known.reading = None
         known.read_at, known.own_at = max(known.read_at, asked_at), max(known.own_at, asked_at)
         oldest = min((order.created_at or 0.0 for order in orders), default=0.0)
-        is_young = oldest > self._upstream.now() - LONGEST_LIFE
-        known.is_cut_off = len(orders) in CAPS and is_young
+        is_young = oldest > self._upstream.clock.earliest() - LONGEST_LIFE
+        known.is_cut_off = orders.listed in CAPS and is_young
+        known.has_unread = orders.unread > 0
         known.pace = self._pace(key, known)
         if not known.is_cut_off:
             self._store.tell(Change("list", key.upstream.hash))

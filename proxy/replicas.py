@@ -18,7 +18,7 @@ PAUSE = 1.0
 
 
 class Replicas:
-    """`now` is the upstream's clock."""
+    """`upstream_now` is the upstream's clock."""
 
     def __init__(
         self,
@@ -26,13 +26,13 @@ class Replicas:
         orders: Orders,
         reads: Reads,
         takeover: Takeover,
-        now: Callable[[], float],
+        upstream_now: Callable[[], float],
     ) -> None:
         self._store = store
         self._orders = orders
         self._reads = reads
         self._takeover = takeover
-        self._now = now
+        self._upstream_now = upstream_now
         self._tasks = BackgroundTasks()
 
     async def start(self) -> None:
@@ -72,7 +72,7 @@ class Replicas:
     async def _hear_all(self) -> None:
         """Others may have written any live order."""
         for hash in self._orders.hashes:
-            async for row in self._store.orders(hash, self._now() - LONGEST_LIFE):
+            async for row in self._store.orders(hash, self._upstream_now() - LONGEST_LIFE):
                 self._orders.hear(row)
 
     async def _catch_up(self) -> None:

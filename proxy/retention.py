@@ -2,26 +2,30 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
 
 from proxy.model import Caps
 from proxy.orders import Orders
 from proxy.store import Store, StoreError
+from proxy.upstream.client import Upstream
 
 log = logging.getLogger(__name__)
 
 EVERY_SECONDS = 6 * 3600.0
 
 
-async def forget_old(
-    store: Store, orders: Orders, now: Callable[[], float], seconds: float
-) -> None:
-    """For ever, every six hours. `now` is the upstream's clock."""
+async def forget_old(store: Store, orders: Orders, upstream: Upstream, seconds: float) -> None:
+    """For ever, every six hours.
+
+    The stamps of orders are the upstream's: by the earlier of both clocks, a Date that is years
+    off deletes nothing.
+    """
     while True:
+        now = upstream.wall_clock()
+        before, orders_before = now - seconds, upstream.clock.earliest() - seconds
+        orders.forget(orders_before)
         try:
-            month = Caps().since(now())[1]
-            orders.forget(now() - seconds)
-            await store.forget(now() - seconds, min(now() - seconds, month))
+            month = Caps().since(now)[1]
+            await store.forget(before, min(before, month), orders_before)
         except StoreError as error:
             log.error("old orders could not be forgotten: %s", error)
         await asyncio.sleep(EVERY_SECONDS)

@@ -16,8 +16,9 @@ MOST_STORIES, LONGEST_STORY = 5000, 50
 
 
 class Part(NamedTuple):
-    """Of an order's story: what happened, when on the upstream's clock, and cents where it was
-    about money."""
+    """Of an order's story: what happened, when on this machine's clock, and cents where it was
+    about money.
+    """
 
     at: float
     what: str

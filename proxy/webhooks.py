@@ -30,7 +30,9 @@ REPEAT_SECONDS = 7 * 86_400.0
 
 
 class Webhooks:
-    """`secrets` gives those that a signature may be made with; `now` is the upstream's clock."""
+    """`secrets` gives those that a signature may be made with; `upstream_now` is the
+    upstream's clock, `wall_clock` this machine's.
+    """
 
     def __init__(
         self,
@@ -40,7 +42,8 @@ class Webhooks:
         balances: Cache[Key, int],
         tally: Tally,
         secrets: Callable[[], Iterable[str]],
-        now: Callable[[], float],
+        upstream_now: Callable[[], float],
+        wall_clock: Callable[[], float],
         *,
         check_timestamp: bool,
     ) -> None:
@@ -50,7 +53,8 @@ class Webhooks:
         self._balances = balances
         self._tally = tally
         self._secrets = secrets
-        self._now = now
+        self._upstream_now = upstream_now
+        self._wall_clock = wall_clock
         self._check_timestamp = check_timestamp
 
     async def serve(self, request: Request) -> Response:
@@ -84,7 +88,7 @@ class Webhooks:
     async def _taken(self, body: bytes, signature: str, timestamp: str) -> tuple[str, int]:
         if not hooks.is_signed(body, signature, self._secrets()):
             return "unsigned", 401
-        if self._check_timestamp and not hooks.is_timely(timestamp, self._now()):
+        if self._check_timestamp and not hooks.is_timely(timestamp, self._upstream_now()):
             return "untimely", 401
         event = hooks.event(body)
         if event is None:
@@ -93,7 +97,7 @@ class Webhooks:
             return "repeated", 200
         kind = "test" if event.is_test else await self._learned(event)
         # Last: what was not learned must come again.
-        now = self._now()
+        now = self._wall_clock()
         await self._store.note_event(event.id, now, now - REPEAT_SECONDS)
         return kind, 200
 

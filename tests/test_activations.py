@@ -41,7 +41,7 @@ def test_the_id_of_an_order_never_changes_from_version_to_version():
 @pytest.fixture
 async def known():
     store = open_store("sqlite://")
-    known = Orders(store, Tally(), lambda: 1.0)
+    known = Orders(store, Tally(), lambda: 1.0, lambda: 1.0)
     await known.open(KEY)
     yield known
     await store.close()
@@ -49,7 +49,7 @@ async def known():
 
 async def learned(*orders):
     store = open_store("sqlite://")
-    known = Orders(store, Tally(), lambda: 0.0)
+    known = Orders(store, Tally(), lambda: 0.0, lambda: 0.0)
     await known.open(KEY)
     known.learn(KEY, *orders)
     await store.close()
@@ -68,7 +68,7 @@ async def test_of_two_orders_with_one_hash_the_earlier_has_first_claim(monkeypat
 @pytest.mark.parametrize("learned", list(itertools.permutations((9_000.0, 5_000.0, 10_000.0))))
 async def test_the_young_ones_are_found_in_whatever_order_all_were_learned(learned):
     store = open_store("sqlite://")
-    known = Orders(store, Tally(), lambda: 10_000.0)
+    known = Orders(store, Tally(), lambda: 10_000.0, lambda: 10_000.0)
     await known.open(KEY)
     for at in learned:
         known.learn(KEY, order(str(at), created_at=at))
@@ -162,7 +162,7 @@ class AnotherWrites:
 
 @pytest.mark.anyio
 async def test_what_another_replica_writes_while_a_key_is_opened_is_not_lost():
-    known = Orders(AnotherWrites(lambda row: known.hear(row)), Tally(), lambda: 1.0)
+    known = Orders(AnotherWrites(lambda row: known.hear(row)), Tally(), lambda: 1.0, lambda: 1.0)
     await known.open(KEY)
     assert known.of(KEY, "a").phase is Phase.CANCELLED
 

@@ -1,11 +1,13 @@
 """Every refusal of the upstream as a Problem, every Problem as a word."""
 
+import time
+
 import pytest
 
 from proxy.errors import Problem, ProblemError, classify
 from proxy.legacy.dialects import DIALECTS
 from proxy.upstream.client import ENDPOINTS
-from proxy.upstream.wire import error_text, wait_seconds
+from proxy.upstream.refusals import said, wait_seconds
 
 CDN = b"<!DOCTYPE html><html><title>Attention Required! | Cloudflare</title>no numbers</html>"
 
@@ -45,7 +47,58 @@ CDN = b"<!DOCTYPE html><html><title>Attention Required! | Cloudflare</title>no n
     ],
 )  # fmt: skip
 def test_what_the_upstream_says_is_read_from_one_table(call, status, body, problem):
-    assert classify(call, status, error_text(body)) is problem
+    assert classify(call, status, said(status, body)) is problem
+
+
+OWN_WORDS = [
+    ("order", 404, "Order not found", Problem.NO_ACTIVATION),
+    ("cancel", 404, "Order not found", Problem.NO_ACTIVATION),
+    ("balance", 401, "Invalid or missing API key", Problem.BAD_KEY),
+    ("orders", 401, "Invalid API key", Problem.BAD_KEY),
+    ("purchase", 402, "Balance too low for this order", Problem.NO_BALANCE),
+    ("purchase", 402, "Insufficient balance", Problem.NO_BALANCE),
+    ("purchase", 503, "No numbers available", Problem.NO_NUMBERS),
+    ("purchase", 404, "Out of stock", Problem.NO_NUMBERS),
+    ("swap", 404, "No replacement available", Problem.NO_NUMBERS),
+    ("price", 404, "Service/country combination not available", Problem.NO_NUMBERS),
+    ("purchase", 400, "Invalid service", Problem.BAD_SERVICE),
+    ("cancel", 400, "Cannot cancel order with status: cancelled", Problem.ALREADY_CANCELLED),
+    ("cancel", 400, "Cannot cancel order with status: completed", Problem.CANNOT_CANCEL),
+    ("cancel", 425, "Cannot cancel within 120 seconds of purchase.", Problem.EARLY_CANCEL),
+]
+
+
+@pytest.mark.parametrize(("call", "status", "text", "problem"), OWN_WORDS)
+@pytest.mark.parametrize(
+    "form",
+    ["%s", "%s.\n", '"%s"', '{"error":"%s"}', '{"error":{"code":"x","message":"%s"}}',
+     '{"error":{"code":"%s"}}', '{"success":false,"error":null,"message":"%s"}'],
+)  # fmt: skip
+def test_a_refusal_means_the_same_in_every_form(call, status, text, problem, form):
+    body = (form % text).encode()
+    assert classify(call, status, said(status, body)) is problem
+
+
+ANYBODYS = [
+    "Not Found", "404 page not found", "Unauthorized", "Bad Request", "Payment Required",
+    "Forbidden", "Bad Gateway", "Service Unavailable", "no available server",
+    "no healthy upstream", "upstream connect error", "default backend - 404", "error code: 1020",
+    "<html>Order not found</html>", "Order not found " * 20, "Is the order not found here?",
+    "Invalid request", "OK", "Too Many Requests",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("call", ["order", "cancel", "balance", "purchase", "price", "swap"])
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 500, 502, 503])
+@pytest.mark.parametrize("text", ANYBODYS)
+def test_what_a_gateway_says_is_a_doubt(call, status, text):
+    for body in (text.encode(), f'"{text}"'.encode()):
+        assert classify(call, status, said(status, body)).is_doubt
+
+
+@pytest.mark.parametrize(("call", "status", "text", "problem"), OWN_WORDS[:9])
+def test_the_upstreams_own_words_with_another_status_are_a_doubt(call, status, text, problem):
+    assert classify(call, 200, said(200, text.encode())) is Problem.UNCLEAR
 
 
 @pytest.mark.parametrize("call", ENDPOINTS)
@@ -55,7 +108,7 @@ def test_what_the_upstream_says_is_read_from_one_table(call, status, body, probl
     [CDN, b"\xef\xbb\xbf" + CDN, b"", b"null", b"[]", b'{"a":1}', b'"x"', b"404 page not found"],
 )
 def test_a_page_of_a_cdn_or_a_body_that_says_nothing_proves_nothing(call, status, body):
-    assert classify(call, status, error_text(body)).is_doubt
+    assert classify(call, status, said(status, body)).is_doubt
 
 
 @pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
@@ -78,8 +131,18 @@ def test_the_word_for_a_price_carries_the_real_price():
         (b'{"error":"Swap not allowed within 2 minute hold period","seconds_remaining":87}', 87),
         (b"Cannot cancel within 120 seconds of purchase. Please wait 5 seconds.", 5),
         (b'{"error":"too early"}', None),
+        (b'{"error":"x","seconds_remaining":%s}' % (b"9" * 400), None),
+        (b'{"error":"x","seconds_remaining":1e308}', None),
+        (b'{"error":"x","seconds_remaining":-3}', 0),
+        (b'{"error":"Please wait 999999 seconds"}', 3600),
         (b"<html>", None),
     ],
 )
 def test_how_long_to_wait_is_read_from_all_forms_of_a_425(body, seconds):
     assert wait_seconds(body) == seconds
+
+
+def test_what_an_upstream_says_at_length_costs_no_time():
+    begun = time.process_time()
+    classify("order", 400, "invalid " * 10_000)
+    assert time.process_time() - begun < 0.5

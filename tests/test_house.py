@@ -72,7 +72,7 @@ MAY_IMPORT = {
     }
     | IO,
     "metrics": set(),
-    "retention": {"orders", "store"},
+    "retention": {"orders"} | IO,
     "replicas": {"orders", "reads", "store", "takeover"},
     "gauges": {"actions", "forwards"},
     "entrance": {"legacy"},

@@ -21,7 +21,7 @@ from tests.world import NOTHING_LEFT, a_world
 pytestmark = pytest.mark.anyio
 
 KEY = Key("planted-secret")
-ORDER = {"order_id": "o", "phone_number": "44"}
+ORDER = {"order_id": "o", "phone_number": "447700900001"}
 
 
 def upstream(answer, **options):
@@ -133,6 +133,27 @@ async def test_an_upstream_that_repeats_the_key_does_not_bring_it_into_the_log()
     assert str(refused) == "BAD_KEY: balance: HTTP 401 Invalid API key: [key]"
 
 
+async def test_a_key_of_one_letter_hides_no_word_of_the_upstream():
+    refused = {"error": "No numbers available"}
+    calls = upstream(lambda request: httpx.Response(503, json=refused))
+    with pytest.raises(ProblemError) as error:
+        await calls.purchase(Key("n"), "wa", "GB")
+    assert error.value.problem is Problem.NO_NUMBERS
+    assert "No [key]umbers" in error.value.detail
+
+
+async def test_an_id_of_the_upstream_stays_within_its_place_of_the_path():
+    paths = []
+
+    def answer(request):
+        paths.append(request.url.raw_path)
+        return httpx.Response(200, json=ORDER)
+
+    with pytest.raises(ProblemError, match="not asked for"):
+        await upstream(answer).order(KEY, "../a?b#c")
+    assert paths == [b"/api/v1/customer/order/..%2Fa%3Fb%23c"]
+
+
 async def test_a_cookie_set_for_one_key_does_not_go_out_with_another():
     cookies = []
 
@@ -151,10 +172,13 @@ async def test_the_time_is_the_upstreams():
         date = "Sun, 01 Mar 2026 12:00:00 GMT"
         return httpx.Response(200, json={"balance": 1}, headers={"Date": date})
 
-    calls = upstream(answer, clock=lambda: 5.0)
+    calls = upstream(answer, wall_clock=lambda: 5.0)
     assert calls.now() == 5.0
     await calls.balance(KEY)
+    assert calls.now() == 5.0, "a step has to be said twice"
+    await calls.balance(KEY)
     assert calls.now() == 1_772_366_400.0
+    assert calls.wall_clock() == 5.0
 
 
 async def test_187_is_there_even_if_nothing_is_sold_in_the_us():
@@ -171,7 +195,7 @@ async def test_187_is_there_even_if_nothing_is_sold_in_the_us():
 @pytest.mark.parametrize("rows", [50, 200])
 async def test_an_id_behind_the_end_of_a_full_list_of_live_orders_is_no_final_word(rows):
     def answer(request):
-        row = {"phone_number": "44", "created_at": "2026-03-01T11:55:00Z"}
+        row = {"phone_number": "447700900001", "created_at": "2026-03-01T11:55:00Z"}
         orders = [{"order_id": str(number), **row} for number in range(rows)]
         date = "Sun, 01 Mar 2026 12:00:00 GMT"
         return httpx.Response(200, json={"orders": orders}, headers={"Date": date})
@@ -193,7 +217,7 @@ class Refusing:
     def __init__(self, clock, headers=None, json=None):
         self.clock, self.headers, self.json = clock, headers, json or {"error": "rate_limited"}
         self.asked = []
-        self.calls = upstream(self.answer, clock=clock)
+        self.calls = upstream(self.answer, wall_clock=clock)
 
     def answer(self, request):
         self.asked.append(self.clock() - START)
@@ -277,7 +301,8 @@ async def test_a_limit_that_a_429_tells_is_kept_for_that_call(clock, headers, js
 )
 async def test_a_date_that_is_none_is_passed_over(value):
     calls = upstream(
-        lambda request: httpx.Response(200, json=ORDER, headers={"Date": value}), clock=lambda: 5.0
+        lambda request: httpx.Response(200, json=ORDER, headers={"Date": value}),
+        wall_clock=lambda: 5.0,
     )
     assert (await calls.purchase(KEY, "wa", "GB")).id == "o"
     assert calls.now() == 5.0

@@ -88,6 +88,25 @@ async def test_an_event_signed_with_any_of_the_secrets_is_believed(world, secret
     assert await counted(world) == {"sms": 1}
 
 
+@pytest.mark.parametrize("id", ["a\0b", "a\nb", "", "x" * 201, 7, None])
+async def test_an_event_whose_id_no_store_can_keep_is_unreadable(world, id):
+    await bought(world)
+    assert await send(world, await an_event(world, id=id)) == 400
+
+
+@pytest.mark.parametrize("order_id", ["a\0b", "a\nb", 7, None, ["x"]])
+async def test_an_event_of_what_cannot_be_an_order_is_of_an_unknown_one(world, order_id):
+    await bought(world)
+    assert await send(world, await an_event(world, order_id=order_id)) == 200
+    assert await counted(world) == {"unknown": 1}
+
+
+async def test_a_text_with_what_a_store_cannot_keep_is_taken_in_without_it(world):
+    id = await bought(world)
+    await tell(world, full_text="code\0 123456")
+    assert await status(world, id) == "STATUS_OK:123456"
+
+
 @pytest.mark.parametrize(
     "claimed",
     [

@@ -30,9 +30,13 @@ async def get_history(call: Call) -> Answer:
     first, last = _time(call, "start"), _time(call, "end")
     end = float("inf") if last is None else last
     begin = 0 if first is None else first
-    if begin > end or (first and min(end, call.house.upstream.now()) - begin > LONGEST):
+    upstream = call.house.upstream
+    if begin > end or (first and min(end, upstream.wall_clock()) - begin > LONGEST):
         raise ProblemError(Problem.BAD_DATE)
-    views = [view for view in await _views(call) if begin <= int(view.bought_at) <= end]
+    views = await _views(call)
+    # What a client names is in its own time, which is this machine's.
+    ahead = upstream.clock.ahead
+    views = [view for view in views if begin <= int(view.bought_at - ahead) <= end]
     offset, limit = _page(call, "offset", most=50)
     page = await _read(call, views[offset : offset + limit])
     return answers.json(call.dialect.shapes.history(page))

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from proxy.actions.call import Call
@@ -35,13 +35,11 @@ PREFERENCES = ("operator", "carriers", "areas", "phoneException")
 
 
 async def get_number(call: Call) -> Answer:
-    return _handed_out(call, await _bought(call))
+    return await _bought(call, _handed_out)
 
 
 async def get_number_v2(call: Call) -> Answer:
-    view = await _bought(call)
-    shapes = call.dialect.shapes
-    return answers.json(shapes.number_v2(view)).with_headers(shapes.rental_headers(view))
+    return await _bought(call, _handed_out_v2)
 
 
 async def swap_number(call: Call) -> Answer:
@@ -66,7 +64,12 @@ def _handed_out(call: Call, view: View) -> Answer:
     return shapes.number(view).with_headers(shapes.rental_headers(view))
 
 
-async def _bought(call: Call) -> View:
+def _handed_out_v2(call: Call, view: View) -> Answer:
+    shapes = call.dialect.shapes
+    return answers.json(shapes.number_v2(view)).with_headers(shapes.rental_headers(view))
+
+
+async def _bought(call: Call, handed_out: Callable[[Call, View], Answer]) -> Answer:
     service, country, cap = wished(call)
     wanted = Wanted(
         key=call.key,
@@ -78,8 +81,9 @@ async def _bought(call: Call) -> View:
         wish=_wish(call.request.text("orderId")),
     )
     async with call.client.watched() as gone:
-        activation = await call.house.purchases.buy(wanted, gone)
-    return call.view(activation)
+        return await call.house.purchases.buy(
+            wanted, gone, lambda activation: handed_out(call, call.view(activation))
+        )
 
 
 def wished(call: Call) -> tuple[str, Country, int | None]:

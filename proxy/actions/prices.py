@@ -25,7 +25,7 @@ async def get_balance(call: Call) -> Answer:
     headers = {"X-Cache": read.how}
     if not caps.counts_money:
         return answers.balance(read.value).with_headers(headers).while_it(read.stands)
-    left = await house.ceilings.left(call.key, caps, house.upstream.now())
+    left = await house.ceilings.left(call.key, caps)
     return answers.balance(max(min(read.value, left), 0)).with_headers(headers)
 
 

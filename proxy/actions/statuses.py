@@ -74,7 +74,7 @@ def _note_answer(call: Call, view: View) -> None:
 
 
 def _happened(call: Call, activation: Activation, what: str) -> None:
-    call.house.tally.happened(activation.order.id, what, call.house.upstream.now())
+    call.house.tally.happened(activation.order.id, what, call.house.upstream.wall_clock())
 
 
 async def _set(call: Call, wish: int | None) -> Step:

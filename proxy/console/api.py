@@ -10,14 +10,14 @@ from starlette.types import ASGIApp
 
 from proxy.actions import ACTIONS, House
 from proxy.console.balances import Balances
-from proxy.console.rows import Rows, messages
+from proxy.console.rows import Rows
 from proxy.console.stream import Streams
 from proxy.console.summary import Summary, is_orphan
 from proxy.console.trial import Trial, tried
 from proxy.errors import ProblemError
 from proxy.legacy.dialects import DIALECTS
 from proxy.logs import Secrets
-from proxy.upstream.wire import UNREADABLE
+from proxy.upstream.fields import UNREADABLE
 
 PREFIX = "/console/api/v1"
 MOST_BYTES = 16_384
@@ -100,10 +100,10 @@ class Api:
         return StreamingResponse(events, headers=headers, media_type="text/event-stream")
 
     async def summary(self, request: Request) -> Response:
-        return _json({"now": self._house.upstream.now(), **await self._summary.row()})
+        return _json({"now": self._house.upstream.wall_clock(), **await self._summary.row()})
 
     async def activations(self, request: Request) -> Response:
-        return _json({"now": self._house.upstream.now(), "activations": self._rows.all()})
+        return _json({"now": self._house.upstream.wall_clock(), "activations": self._rows.all()})
 
     async def story(self, request: Request) -> Response:
         found = self._rows.find(request.path_params["row"])
@@ -113,7 +113,7 @@ class Api:
 
     async def messages(self, request: Request) -> Response:
         found = self._rows.find(request.path_params["row"])
-        return _json({"messages": messages(found[1])}) if found else _unknown()
+        return _json({"messages": self._rows.messages(found[1])}) if found else _unknown()
 
     async def lists(self, request: Request) -> Response:
         codes, house = self._house.codes, self._house

@@ -15,7 +15,7 @@ Row = dict[str, object]
 
 
 class Complaints(logging.Handler):
-    """One row for each kind of line, with the last one's text. `now` is the upstream's clock."""
+    """One row for each kind of line, with the last one's text. `now` is this machine's clock."""
 
     def __init__(self, tally: Tally, secrets: Secrets, now: Callable[[], float]) -> None:
         super().__init__(logging.WARNING)

@@ -52,7 +52,7 @@ class Console:
         sandbox: bool,
         per_minute: int,
     ) -> None:
-        now = house.upstream.now
+        now = house.upstream.wall_clock
         rows = Rows(house)
         self.token = token if token or sandbox else token_urlsafe(24)
         secrets.pin(self.token or "")

@@ -70,15 +70,15 @@ class Rows:
             yield (key, activation.id), activation, sight
 
     def row(self, place: Place, activation: Activation, sight: Sight) -> Row:
-        key, order = place[0], activation.order
+        key, order, clock = place[0], activation.order, self._house.upstream.clock
         return {
             "row": name(place),
             "id": activation.id,
             "place": activation.place,
             "phone": order.phone,
             "program": self.program(key),
-            "bought_at": order.created_at,
-            "expires_at": order.expires_at,
+            "bought_at": clock.to_wall(order.created_at),
+            "expires_at": clock.to_wall(order.expires_at),
             "state": sight.state,
             "cents": order.cents,
             "sms": len(order.messages),
@@ -114,13 +114,18 @@ class Rows:
             for part in self._house.tally.story(activation.order.id)
         ]
 
-
-def messages(activation: Activation) -> list[Row]:
-    """The SMS, oldest first: the code is in them, so only who asks for it sees them."""
-    return [
-        {"at": sms.received_at, "sender": sms.sender, "text": sms.text, "code": code_of(sms)}
-        for sms in activation.order.messages
-    ]
+    def messages(self, activation: Activation) -> list[Row]:
+        """The SMS, oldest first: the code is in them, so only who asks for it sees them."""
+        clock = self._house.upstream.clock
+        return [
+            {
+                "at": clock.to_wall(sms.received_at),
+                "sender": sms.sender,
+                "text": sms.text,
+                "code": code_of(sms),
+            }
+            for sms in activation.order.messages
+        ]
 
 
 def name(place: Place) -> str:

@@ -34,7 +34,7 @@ class Money:
         self._before: Counter[str] = Counter()
 
     async def row(self) -> Row:
-        since, _ = Caps().since(self._house.upstream.now())
+        since, _ = Caps().since(self._house.upstream.wall_clock())
         counts, cents = self._house.tally.counts, self._house.tally.cents
         if since != self._day:
             # What was saved on another day is no news.
@@ -127,7 +127,7 @@ class Summary:
             "phone": order.phone,
             "program": self._rows.program(owed.key),
             "cents": order.cents,
-            "since": owed.at,
+            "since": self._house.upstream.clock.to_wall(owed.at),
             **more,
             **self._rows.bought(order.service, order.country),
         }

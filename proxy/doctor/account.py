@@ -93,7 +93,7 @@ class Probe:
         return wrong("upstream", f"{where}: {error.detail}: {fix}; the rest is not looked at")
 
     def clock(self) -> Finding:
-        ahead = self._upstream.ahead
+        ahead = self._upstream.clock.last_ahead
         if ahead is None:
             return good("clock", "the upstream sends no Date to compare with")
         if abs(ahead) < MOST_SKEW:

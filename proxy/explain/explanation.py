@@ -118,7 +118,7 @@ def _program(programs: Programs, question: Question) -> tuple[Program, ProblemEr
 def _refused_action(call: Call) -> Answer | None:
     """As the endpoint does, before any action begins."""
     action = call.request.action
-    call.program.check(call.house.upstream.now(), action)
+    call.program.check(call.house.upstream.wall_clock(), action)
     if refused := call.dialect.refused.get(action):
         return written(refused)
     if action not in ACTIONS:
@@ -131,7 +131,7 @@ def _refused_action(call: Call) -> Answer | None:
 async def _buy(call: Call, said: Explanation, store: str, *, is_somebody: bool) -> None:
     """Everything that is asked before a purchase is sent, in the same order."""
     caps, key = call.program.caps, call.program.key if is_somebody else None
-    now = call.house.upstream.now()
+    now = call.house.upstream.wall_clock()
     said.facts.append(("ceilings", ceilings.in_words(caps, key, store, now)))
     said.service, country, cap = wished(call)
     said.country = country.iso

@@ -17,6 +17,8 @@ JSON = "application/json"
 _UNSAFE = re.compile(r"[:\x00-\x1f\x7f-\x9f\u2028\u2029\s]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 MAX_TEXT = 480
+MAX_HEADER = 1000
+"""Bytes."""
 
 # What sms-activate sent for an SMS it found no code in; the official Java client knows it.
 NO_CODE = "Нет кода"
@@ -60,8 +62,11 @@ def dollars(cents: int) -> str:
 
 
 def header(sms: str) -> str:
-    """An SMS text as the value of a header: one line, as UTF-8."""
-    return _CONTROL.sub(" ", sms).strip()
+    """An SMS text as the value of a header: one line, as UTF-8, and no longer than any client's
+    buffer.
+    """
+    line = _CONTROL.sub(" ", sms).strip().encode()[:MAX_HEADER]
+    return line.decode(errors="ignore").strip()
 
 
 def without_sql(text: str) -> str:

@@ -183,9 +183,15 @@ class Store(Protocol):
     async def answers(self) -> list[CatalogueAnswer]:
         """The last answer of each name."""
 
-    async def forget(self, before: float, money_before: float | None = None) -> None:
-        """Orders and ledger lines older than that, save orders that something is owed for; the
-        ledger has a time of its own where one is given.
+    async def forget(
+        self,
+        before: float,
+        money_before: float | None = None,
+        orders_before: float | None = None,
+    ) -> None:
+        """What is older than that; the ledger and the stamps of orders, which are the upstream's,
+        have times of their own where these are given. Kept are orders that something is owed for,
+        and those that the ledger has a newer line of: that is in this machine's time.
         """
 
     async def holders(self, order: str) -> list[Kept]:

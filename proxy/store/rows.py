@@ -86,7 +86,8 @@ class Owed:
 class Ceiling:
     """What a purchase must fit under: numbers held at once, and cents spent since two instants."""
 
-    now: float
+    earliest: float
+    """Of this machine's time and the upstream's: a number whose end is before is held no more."""
     active: int | None
     money: tuple[tuple[float, int], ...]
     """Since when, and how much: refunds are taken off."""
@@ -94,7 +95,9 @@ class Ceiling:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line of the ledger, in cents: a quote, a charge (negative) or a refund."""
+    """A line of the ledger, in cents: a quote, a charge (negative) or a refund. `at` is on this
+    machine's clock.
+    """
 
     at: float
     key: str

@@ -107,6 +107,10 @@ select -coalesce(sum(cents), 0) from ledger where key = ? and kind <> 'quote' an
     (select order_id from ledger where key = ? and kind = 'charge' and at >= ?)
 """
 RESERVED = "select coalesce(sum(cents), 0) from owed where key = ? and kind = 'purchase'"
+FORGET_ORDERS = """
+delete from orders where created_at < ? and order_id not in (select order_id from owed)
+    and order_id not in (select order_id from ledger where at >= ?)
+"""
 FORGET = "delete from orders where key = ? and order_id = ?"
 HELD = """
 select (select count(*) from orders where key = ? and told = 1 and finished = 0 and cancelling = 0
@@ -229,10 +233,11 @@ def owed(row: Any, secret: str) -> Owed:
     return Owed(id, OwedKind(kind), key, *what)
 
 
-def forget(db: Database, before: float, money_before: float) -> None:
-    """What is older than that, save orders that something is owed for."""
-    owed = "select order_id from owed"
-    db.execute(f"delete from orders where created_at < ? and order_id not in ({owed})", (before,))
+def forget(db: Database, before: float, money_before: float, orders_before: float) -> None:
+    """What is older than that, save orders that something is owed for, or that were paid since:
+    their own stamps are on the upstream's clock, and may be missing.
+    """
+    db.execute(FORGET_ORDERS, (orders_before, before))
     db.execute("delete from ledger where at < ?", (money_before,))
     for table in ("spent", "answers"):
         db.execute(f"delete from {table} where at < ?", (before,))
@@ -261,7 +266,7 @@ def repeated(db: Database, owed: Owed) -> Problem | None:
 def refusal(db: Database, key: str, cents: int, ceiling: Ceiling) -> Problem | None:
     """Why a purchase does not fit under a ceiling."""
     if ceiling.active is not None:
-        held = db.execute(HELD, (key, ceiling.now, key)).fetchone()[0]
+        held = db.execute(HELD, (key, ceiling.earliest, key)).fetchone()[0]
         if held >= ceiling.active:
             return Problem.TOO_MANY_ACTIVE
     for since, most in ceiling.money:

@@ -230,9 +230,15 @@ class SqlStore(Outbox):
     async def answers(self) -> list[CatalogueAnswer]:
         return [CatalogueAnswer(*row) for row in await self._read("select * from answers")]
 
-    async def forget(self, before: float, money_before: float | None = None) -> None:
-        books = before if money_before is None else money_before
-        await self._write(lambda db: schema.forget(db, before, books))
+    async def forget(
+        self,
+        before: float,
+        money_before: float | None = None,
+        orders_before: float | None = None,
+    ) -> None:
+        money = before if money_before is None else money_before
+        orders = before if orders_before is None else orders_before
+        await self._write(lambda db: schema.forget(db, before, money, orders))
 
     async def _read(self, sql: str, *values: Any) -> list[Any]:
         return await self._run(lambda: self._look(lambda db: db.execute(sql, values).fetchall()))

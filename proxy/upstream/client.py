@@ -5,31 +5,35 @@ request never left, UNCLEAR when it may have had its effect.
 """
 
 import asyncio
+import logging
 import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from email.utils import parsedate_to_datetime
 from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
 
 from proxy.errors import Problem, ProblemError, classify
 from proxy.model import Key, Market, Order, Price, Service, Transaction
 from proxy.tally import TRIAL, Noted, Tally
-from proxy.upstream import hooks, wire
+from proxy.upstream import fields, hooks, refusals, wire
 from proxy.upstream.budget import Budget
 from proxy.upstream.cache import Cache
+from proxy.upstream.clock import UpstreamClock
+from proxy.upstream.fields import Rows
 from proxy.upstream.hooks import Delivery, Sent, Webhook
 from proxy.upstream.http import Http, HttpError, NotSentError, Reply, Transport, trusted
 from proxy.upstream.window import Urgency
 
 T = TypeVar("T")
 
-LONGEST_BODY = 16 * 1024 * 1024
+log = logging.getLogger(__name__)
+
+LONGEST_BODY = 4 * 1024 * 1024
 # A purchase that was sent runs on behind its client's deadline, for at most this long.
 LONGEST_PURCHASE = 60.0
 # Other calls end before their client's deadline, so that an old answer can still be given.
@@ -85,7 +89,7 @@ class Upstream:
         timeout: float,
         budget: Budget,
         tally: Tally,
-        clock: Callable[[], float] = time.time,
+        wall_clock: Callable[[], float] = time.time,
         transport: Transport | None = None,
     ) -> None:
         self._budget = budget
@@ -97,9 +101,11 @@ class Upstream:
         self._reads: Http | None = None
         self._purchases: Http | None = None
         self._timeout = timeout
-        self._clock = clock
-        self.ahead: float | None = None
-        """Seconds that the upstream's clock is ahead of ours, by its last Date."""
+        self._warned: set[str] = set()
+        """Calls whose unreadable rows were logged."""
+        self.wall_clock = wall_clock
+        """This machine's, on which money, limits and ages of rows are reckoned."""
+        self.clock = UpstreamClock(wall_clock)
         self.trouble = ""
         """What the last call failed of; nothing, if the upstream answered it by yes or no."""
 
@@ -111,8 +117,8 @@ class Upstream:
                     closes.push_async_callback(http.close)
 
     def now(self) -> float:
-        """The upstream's wall clock, by the last Date it sent."""
-        return self._clock() + (self.ahead or 0.0)
+        """The time on the upstream's clock, with which its stamps are compared."""
+        return self.clock.now()
 
     async def balance(self, key: Key) -> int:
         """In cents."""
@@ -158,9 +164,9 @@ class Upstream:
         return await self._call("purchase", wire.purchased, key, json=body)
 
     async def order(self, key: Key, order: str) -> Order:
-        return await self._call("order", wire.order, key, id=order)
+        return await self._call("order", partial(wire.asked_order, asked=order), key, id=order)
 
-    async def orders(self, key: Key) -> tuple[Order, ...]:
+    async def orders(self, key: Key) -> Rows[Order]:
         """Newest first, without their messages; the upstream lists 200 rows at most, maybe 50."""
         params = {"limit": "200"}
         return await self._call("orders", wire.orders, key, params=params)
@@ -170,7 +176,8 @@ class Upstream:
 
     async def swap(self, key: Key, order: str) -> Order:
         """Another number for the order, free. The answer may carry a new order id."""
-        return await self._call("swap", wire.purchased, key, id=order, json={})
+        read = partial(wire.purchased, asked=order)
+        return await self._call("swap", read, key, id=order, json={})
 
     async def retry(self, key: Key, order: str) -> None:
         """Asks for one more SMS to the same number."""
@@ -220,6 +227,8 @@ class Upstream:
                 self.trouble = " ".join(error.detail.split()) if error.problem.is_doubt else ""
             raise
         self._tally.count("upstream_calls", call, "ok")
+        if isinstance(answer, Rows) and answer.unread:
+            self._skipped(call, answer)
         self.trouble = ""
         return answer
 
@@ -241,7 +250,9 @@ class Upstream:
             async with asyncio.timeout(LONGEST_PURCHASE if is_purchase else self._timeout * SHARE):
                 if urgency is not None:
                     await self.admit(call, key, urgency)
-                reply = await _sent(http, call, path.format(id=id), headers, request)
+                reply = await _sent(
+                    http, call, path.format(id=quote(id, safe="")), headers, request
+                )
         except TimeoutError as error:
             problem = Problem.UNCLEAR if sent.is_set() else Problem.TRY_AGAIN
             raise ProblemError(problem, f"{call}: no answer in time") from error
@@ -249,9 +260,15 @@ class Upstream:
             raise ProblemError(Problem.TRY_AGAIN, f"{call}: {error}") from error
         except HttpError as error:
             raise ProblemError(Problem.UNCLEAR, f"{call}: {error}") from error
-        self._look_at_clock(reply)
+        self.clock.take_in(reply.headers.get("Date", ""))
         self._note(call, key, reply)
         return read(_body(call, reply, key))
+
+    def _skipped(self, call: str, rows: Rows[Any]) -> None:
+        self._tally.count("unreadable_rows", call, by=rows.unread)
+        if call not in self._warned:
+            self._warned.add(call)
+            log.warning("%s: %d of %d rows cannot be read", call, rows.unread, rows.listed)
 
     def _client(self, for_purchases: bool) -> Http:
         """Made at the first call: reading the certificates of the system takes its time."""
@@ -272,35 +289,28 @@ class Upstream:
         """What the answer says of the key and of its budget."""
         status, headers = reply.status, reply.headers
         if status == 429:
-            seconds = wire.retry_after(headers.get("Retry-After", ""), self.now())
-            limit = wire.per_minute(headers.get("X-RateLimit-Limit", ""), reply.content)
+            seconds = refusals.retry_after(headers.get("Retry-After", ""), self.now())
+            limit = refusals.per_minute(headers.get("X-RateLimit-Limit", ""), reply.content)
             self._budget.refused(key, call, seconds, limit)
             return
         self._budget.answered(key, call)
-        said = wire.error_text(reply.content)
+        said = refusals.said(status, reply.content)
         if key and status == 401 and classify(call, status, said) is Problem.BAD_KEY:
             self._refused.put(key.upstream, None)
-
-    def _look_at_clock(self, reply: Reply) -> None:
-        try:
-            date = parsedate_to_datetime(reply.headers.get("Date", "")).timestamp()
-        except (ValueError, OverflowError):
-            return
-        self.ahead = date - self._clock()
 
 
 def _body(call: str, reply: Reply, key: Key | None) -> Any:
     """The JSON of a success; every refusal is raised."""
     if reply.is_success:
-        data = None if reply.status == 204 else wire.decode(reply.content)
+        data = None if reply.status == 204 else fields.decode(reply.content)
         if not (isinstance(data, dict) and data.get("success") is False):
             return data
-    said = wire.error_text(reply.content)
+    said = refusals.said(reply.status, reply.content)
     problem = classify(call, reply.status, said)
-    # Only what is logged: a short key may be a part of the very word that was classified.
-    said = said.replace(key.secret, "[key]") if key else said
-    detail = f"{call}: HTTP {reply.status} {said[:200]}".rstrip()
-    seconds = wire.wait_seconds(reply.content)
+    # Behind the table: a key of one letter must not hide the upstream's words from it.
+    shown = said.replace(key.secret, "[key]") if key else said
+    detail = f"{call}: HTTP {reply.status} {shown[:200]}".rstrip()
+    seconds = refusals.wait_seconds(reply.content)
     raise ProblemError(problem, detail, seconds=seconds, failed=reply.status >= 500)
 
 

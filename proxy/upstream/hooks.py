@@ -7,16 +7,15 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct, field
 
-from proxy.errors import Problem, ProblemError
+from proxy.errors import ProblemError
 from proxy.model import OrderState
-from proxy.upstream import wire
-
-T = TypeVar("T", bound=Struct)
+from proxy.upstream import fields
+from proxy.upstream.fields import Row, Rows, first
 
 SMS = ("sms.received", "order.sms_received")
 SWAPPED = "order.swapped"
@@ -31,7 +30,7 @@ EVENTS = ((SMS[0], *ENDS, SWAPPED), (SMS[1], *ENDS))
 TOLERANCE = 300.0
 """Seconds that the time-stamp of a delivery may be off."""
 
-Id = Annotated[str, Meta(min_length=1, max_length=200)]
+Id = Annotated[str, Meta(pattern=r"^[!-~]{1,200}$")]
 
 
 class Event(Struct, frozen=True):
@@ -47,31 +46,32 @@ class Event(Struct, frozen=True):
 
     @property
     def order(self) -> str:
-        return self._text("order_id")
+        """Empty where there is none, or what cannot be one."""
+        try:
+            return fields.identifier(self.data, "order_id")
+        except ProblemError:
+            return ""
 
     @property
     def text(self) -> str:
         """Of the SMS."""
-        return self._text("full_text", "message", "text")
+        return fields.text(fields.first(self.data, "full_text", "message", "text"))
 
     @property
     def received_at(self) -> float | None:
-        return wire.instant(self.data.get("received_at"))
+        return fields.instant(self.data.get("received_at"))
 
     @property
     def expires_at(self) -> float | None:
-        return wire.instant(self.data.get("expires_at"))
+        return fields.instant(self.data.get("expires_at"))
 
     @property
     def phone(self) -> str:
-        return wire.digits(self._text("phone_number", "phone"))
+        return fields.phone(fields.first(self.data, "phone_number", "phone"))
 
     @property
     def previous_phone(self) -> str:
-        return wire.digits(self._text("previous_number"))
-
-    def _text(self, *names: str) -> str:
-        return next((text for name in names if isinstance(text := self.data.get(name), str)), "")
+        return fields.phone(self.data.get("previous_number"))
 
 
 class Webhook(Struct, frozen=True, kw_only=True):
@@ -123,7 +123,7 @@ def event(body: bytes) -> Event | None:
     """None for what is no event: no JSON, no object, no id."""
     try:
         return msgspec.json.decode(body, type=Event)
-    except wire.UNREADABLE:
+    except fields.UNREADABLE:
         return None
 
 
@@ -142,36 +142,64 @@ def is_signed(body: bytes, signature: str, secrets: Iterable[str]) -> bool:
 def is_timely(stamp: str, now: float) -> bool:
     """Whether a time-stamp, in seconds or in the form of ISO 8601, is of about now."""
     is_number = stamp.isascii() and stamp.isdigit() and len(stamp) < 15
-    at = float(stamp) if is_number else wire.instant(stamp)
+    at = float(stamp) if is_number else fields.instant(stamp)
     return at is not None and abs(at - now) <= TOLERANCE
 
 
-def webhooks(data: Any) -> tuple[Webhook, ...]:
-    return tuple(_read(row, Webhook) for row in _rows(data, "webhooks"))
+def webhooks(data: Any) -> Rows[Webhook]:
+    return fields.rows(data, "webhooks", _webhook)
 
 
 def webhook(data: Any) -> Webhook:
-    row = data.get("webhook", data) if isinstance(data, dict) else data
-    return _read(row, Webhook)
+    """Wrapped in `webhook` (SDKs), or flat with `threshold_usd` (the vendor's MCP server)."""
+    row = fields.as_object(data)
+    return _webhook(row["webhook"] if fields.is_row(row.get("webhook")) else row)
 
 
-def deliveries(data: Any) -> tuple[Delivery, ...]:
-    return tuple(_read(row, Delivery) for row in _rows(data, "deliveries"))
+def _webhook(row: Row) -> Webhook:
+    code = row.get("last_error_code")
+    return Webhook(
+        id=fields.identifier(row, "id"),
+        url=fields.text(row.get("url")),
+        events=fields.texts(row.get("events")),
+        active=row.get("active") is not False,
+        paused=row.get("paused") is True,
+        threshold=fields.number(first(row, "threshold", "threshold_usd")),
+        description=_text(row, "description"),
+        failure_count_consecutive=fields.count(row.get("failure_count_consecutive")),
+        last_delivered_at=_text(row, "last_delivered_at"),
+        last_error_at=_text(row, "last_error_at"),
+        last_error_code=code if fields.is_integer(code) else _text(row, "last_error_code"),
+        created_at=_text(row, "created_at"),
+        updated_at=_text(row, "updated_at"),
+        secret=_text(row, "secret"),
+    )
+
+
+def deliveries(data: Any) -> Rows[Delivery]:
+    return fields.rows(data, "deliveries", _delivery)
+
+
+def _delivery(row: Row) -> Delivery:
+    return Delivery(
+        id=fields.identifier(row, "id"),
+        event_id=fields.name(row, "event_id"),
+        event_type=fields.name(row, "event_type"),
+        attempt=fields.count(row.get("attempt")) or 0,
+        status=fields.name(row, "status"),
+        response_status=fields.count(row.get("response_status")),
+        error_message=_text(row, "error_message"),
+        scheduled_for=_text(row, "scheduled_for"),
+        delivered_at=_text(row, "delivered_at"),
+        created_at=_text(row, "created_at"),
+    )
 
 
 def sent(data: Any) -> Sent:
-    return _read(data, Sent)
+    row = fields.as_object(data)
+    names = "event_id", "event_type", "delivery_id"
+    return Sent(*(fields.name(row, name) for name in names))
 
 
-def _rows(data: Any, name: str) -> list[Any]:
-    rows = data.get(name) if isinstance(data, dict) else data
-    if not isinstance(rows, list):
-        raise ProblemError(Problem.UNCLEAR, f"no list under {name!r}")
-    return rows
-
-
-def _read(row: Any, kind: type[T]) -> T:
-    try:
-        return msgspec.convert(row, kind)
-    except msgspec.ValidationError as error:
-        raise ProblemError(Problem.UNCLEAR, f"{kind.__name__.lower()}: {error}") from error
+def _text(row: Row, name: str) -> str | None:
+    return fields.text(row.get(name)) or None

@@ -5,114 +5,57 @@ them: docs/sandbox.md), so each field is looked up under all its names, and only
 cannot do without is demanded.
 """
 
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from dataclasses import replace
 from sys import intern
+from types import MappingProxyType
 from typing import Any
-
-import msgspec
 
 from proxy.errors import Problem, ProblemError
 from proxy.model import Frame, Market, Order, OrderState, Price, Service, Sms, Transaction
+from proxy.upstream import fields
+from proxy.upstream.fields import Row, Rows, first, instant
 
 # Live set: waiting, completed, cancelled, expired; the others are named by OpenAPI 1.2.0 and SDKs.
 # A word that stands in no source is no final word: the order counts as waiting.
-STATES = {
-    "waiting": OrderState.WAITING,
-    "pending": OrderState.WAITING,
-    "created": OrderState.WAITING,
-    "sms_received": OrderState.COMPLETED,
-    "completed": OrderState.COMPLETED,
-    "cancelled": OrderState.CANCELLED,
-    "canceled": OrderState.CANCELLED,
-    "failed": OrderState.CANCELLED,
-    "expired": OrderState.EXPIRED,
-}
+STATES: Mapping[str, OrderState] = MappingProxyType(
+    {
+        "waiting": OrderState.WAITING,
+        "pending": OrderState.WAITING,
+        "created": OrderState.WAITING,
+        "sms_received": OrderState.COMPLETED,
+        "completed": OrderState.COMPLETED,
+        "cancelled": OrderState.CANCELLED,
+        "canceled": OrderState.CANCELLED,
+        "failed": OrderState.CANCELLED,
+        "expired": OrderState.EXPIRED,
+    }
+)
 
 # The newest catalogue has words in the place of counts: more than 5, 1 to 5, none. What is shown
 # is what is surely there.
-STOCK = {"in_stock": 6, "low_stock": 1, "out_of_stock": 0}
+STOCK: Mapping[str, int] = MappingProxyType({"in_stock": 6, "low_stock": 1, "out_of_stock": 0})
 
-MOST_DOLLARS = 1_000_000
-
-EARLIEST = 946_684_800.0
-"""2000-01-01: Go writes a time that is not set as one of the year 1."""
-
-Row = Mapping[str, Any]
-
-# What msgspec raises; the last of them on a body that nests without end.
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+MAX_ORDERS = 1000
+"""Rows of an order list: 200 are asked for, and no source has more than 500."""
+MAX_MESSAGES = 50
+"""Of one order, which lives for twenty minutes: the newest are kept."""
 
 
-def decode(body: bytes) -> Any:
-    try:
-        return msgspec.json.decode(body)
-    except UNREADABLE as error:
-        raise ProblemError(Problem.UNCLEAR, f"not JSON: {error}") from error
-
-
-def error_text(body: bytes) -> str:
-    """What an error body says: its `error` and `message`. Nothing, if it is no JSON object."""
-    data = _json(body)
-    if not isinstance(data, dict):
-        return ""
-    return " ".join(text for name in ("error", "message") if (text := _said(data.get(name))))
-
-
-def _json(body: bytes) -> Any:
-    try:
-        return msgspec.json.decode(body)
-    except UNREADABLE:
-        return None
-
-
-def wait_seconds(body: bytes) -> float | None:
-    """What a 425 says of the time left: in a field, in its text, or in a body of plain text."""
-    data = _json(body)
-    seconds = data.get("seconds_remaining") if isinstance(data, dict) else None
-    if isinstance(seconds, int | float):
-        return float(seconds)
-    text = error_text(body) or body.decode("utf-8", "replace")
-    found = re.search(r"wait (\d{1,6}) seconds", text)
-    return float(found[1]) if found else None
-
-
-def retry_after(value: str, now: float) -> float | None:
-    """The seconds of a Retry-After, which may be a date."""
-    if value.isascii() and value.isdigit():
-        return float(value)
-    try:
-        return max(parsedate_to_datetime(value).timestamp() - now, 0.0)
-    except (ValueError, OverflowError):
-        return None
-
-
-def per_minute(limit: str, body: bytes) -> int | None:
-    """How many requests a minute a 429 says are allowed: by X-RateLimit-Limit, or in its text."""
-    found = re.match(r"([1-9]\d{0,5})\b", limit)
-    words = r"\b([1-9]\d{0,5})( requests?| calls?)? ?(per|a|/) ?min"
-    found = found or re.search(words, error_text(body), re.IGNORECASE)
-    return int(found[1]) if found else None
-
-
-def _said(value: Any) -> str:
-    return value if isinstance(value, str) else str(value.get("message", "")) if _row(value) else ""
-
-
-def order(data: Any) -> Order:
-    """An order from a purchase, an order read, or a row of the order list."""
-    row = _object(data)
-    row = row["order"] if _row(row.get("order")) else row
-    phone = str(_first(row, "phone_number", "phone") or "")
+def order(data: Any, asked: str = "") -> Order:
+    """An order from a purchase, an order read, or a row of the order list. An answer about one that
+    was `asked` for by its id need not repeat the id, as the vendor's own sample of it does not.
+    """
+    row = fields.as_object(data)
+    row = row["order"] if fields.is_row(row.get("order")) else row
+    is_named = not asked or first(row, "order_id", "id") is not None
     return Order(
-        id=_text(row, "order_id", "id"),
-        phone=digits(phone),
-        service=intern(str(_first(row, "service", "service_id") or "")),
-        country=intern(str(_first(row, "country", "country_id") or "").upper()),
-        state=STATES.get(str(row.get("status")).lower(), OrderState.WAITING),
-        cents=_cents(_first(row, "price_charged", "price", "cost")),
+        id=fields.identifier(row, "order_id", "id") if is_named else asked,
+        phone=fields.phone(first(row, "phone_number", "phone")),
+        service=intern(fields.name(row, "service_code", "service", "service_id")),
+        country=intern(fields.name(row, "country_code", "country", "country_id").upper()),
+        state=_state(row) or OrderState.WAITING,
+        cents=fields.cents(first(row, "price_charged", "price", "cost")),
         created_at=instant(row.get("created_at")),
         expires_at=instant(row.get("expires_at")),
         cancel_at=instant(row.get("cancel_available_at")),
@@ -120,22 +63,38 @@ def order(data: Any) -> Order:
     )
 
 
+def _state(row: Row) -> OrderState | None:
+    return STATES.get(fields.name(row, "status").lower())
+
+
+def asked_order(data: Any, asked: str) -> Order:
+    """The order that was asked for. Raises UNCLEAR for one of another id, and for an answer that
+    says nothing of what became of it.
+    """
+    found = order(data, asked)
+    row = data["order"] if fields.is_row(data.get("order")) else data
+    if found.id.lower() != asked.lower():
+        raise ProblemError(Problem.UNCLEAR, "an order that was not asked for")
+    if not (fields.name(row, "status") or found.messages):
+        raise ProblemError(Problem.UNCLEAR, "an order without its status")
+    return replace(found, id=asked)
+
+
 def frame(raw: str | bytes) -> Frame | None:
     """A frame of the order's socket; None if it cannot be read.
 
     Field names: vendor's MCP server, tools.ts. What is not known is a hint that something came.
     """
-    data = _json(raw if isinstance(raw, bytes) else raw.encode())
+    data = fields.parsed(raw if isinstance(raw, bytes) else raw.encode("utf-8", "replace"))
     if not isinstance(data, dict):
         return None
     is_sms = data.get("type") in ("sms", "sms_received")
-    text = _first(data, "full_text", "message", "text") if is_sms else None
-    return Frame(text if isinstance(text, str) else "")
+    return Frame(fields.text(first(data, "full_text", "message", "text")) if is_sms else "")
 
 
-def purchased(data: Any) -> Order:
-    """The order just paid for: of no use without its phone number."""
-    bought = order(data)
+def purchased(data: Any, asked: str = "") -> Order:
+    """The order just paid for, or swapped: of no use without its phone number."""
+    bought = order(data, asked)
     if not bought.phone:
         raise ProblemError(Problem.UNCLEAR, "a purchase without a phone number")
     return bought
@@ -143,153 +102,104 @@ def purchased(data: Any) -> Order:
 
 def cancelled(data: Any) -> None:
     """The upstream's own word that the order is cancelled; nothing else may end an activation."""
-    row = _object(data)
-    status = STATES.get(str(row.get("status")).lower())
-    if row.get("success") is not True and status is not OrderState.CANCELLED:
+    row = fields.as_object(data)
+    if row.get("success") is not True and _state(row) is not OrderState.CANCELLED:
         raise ProblemError(Problem.UNCLEAR, "the answer to a cancel does not say cancelled")
 
 
-def orders(data: Any) -> tuple[Order, ...]:
-    rows = data if isinstance(data, list) else _rows(data, "orders")
-    return tuple(order(row) for row in rows)
+def orders(data: Any) -> Rows[Order]:
+    return fields.rows(data, "orders", order, MAX_ORDERS)
 
 
 def balance(data: Any) -> int:
     """Whole cents, rounded down: never more than there is."""
-    value = _first(_object(data), "balance", "balance_usd")
-    if not _is_number(value):
-        raise ProblemError(Problem.UNCLEAR, "a balance that is no number")
+    value = fields.number(first(fields.as_object(data), "balance", "balance_usd"))
+    if value is None or value < 0:
+        raise ProblemError(Problem.UNCLEAR, "a balance that is no number of dollars")
     return int(value * 100 + 1e-6)
 
 
 def price(data: Any) -> int:
-    cents = _cents(_first(_object(data), "price", "our_price", "price_usd"))
+    cents = _price(fields.as_object(data))
     if cents is None:
-        raise ProblemError(Problem.UNCLEAR, "a price that is no number")
+        raise ProblemError(Problem.UNCLEAR, "a price that is no number of dollars")
     return cents
 
 
-def prices(data: Any) -> tuple[Price, ...]:
+def _price(row: Row) -> int | None:
+    return fields.cents(first(row, "price", "our_price", "price_usd"))
+
+
+def prices(data: Any) -> Rows[Price]:
     """The rows of one service in all countries; a row without a price is not for sale."""
-    rows = data if isinstance(data, list) else _rows(data, "countries")
-    read = ((row, _cents(_first(row, "price", "our_price", "price_usd"))) for row in rows)
-    return tuple(
-        Price(_text(row, "id", "iso", "country", "country_id").upper(), cents, _count(row))
-        for row, cents in read
-        if cents is not None
-    )
+    return fields.rows(data, "countries", _price_row)
 
 
-def countries(data: Any) -> tuple[Market, ...]:
-    rows = data if isinstance(data, list) else _rows(data, "countries")
-    return tuple(
-        Market(
-            _text(row, "country_id", "country_code", "iso", "id").upper(),
-            tuple(code for code in row.get("services") or () if isinstance(code, str)),
-        )
-        for row in rows
-    )
-
-
-def transactions(data: Any) -> tuple[Transaction, ...]:
-    rows = data if isinstance(data, list) else _rows(data, "transactions")
-    return tuple(
-        Transaction(
-            at=instant(row.get("created_at")) or 0.0,
-            kind=str(row.get("type") or ""),
-            cents=round(row["amount"] * 100) if _is_number(row.get("amount")) else 0,
-            order=str(row.get("order_id") or ""),
-            what=str(row.get("description") or ""),
-        )
-        for row in rows
-    )
-
-
-def services(data: Any) -> tuple[Service, ...]:
-    rows = data if isinstance(data, list) else _rows(data, "services")
-    return tuple(
-        Service(
-            _text(row, "service_id", "service_code", "code", "id"),
-            str(_first(row, "service_name", "name") or ""),
-        )
-        for row in rows
-    )
-
-
-def _row(value: Any) -> bool:
-    return isinstance(value, dict)
-
-
-def _object(data: Any) -> Row:
-    if not isinstance(data, dict):
-        raise ProblemError(Problem.UNCLEAR, f"an object was expected, not {type(data).__name__}")
-    return data
-
-
-def _rows(data: Any, name: str) -> list[Row]:
-    rows = _object(data).get(name)
-    if not isinstance(rows, list) or not all(_row(row) for row in rows):
-        raise ProblemError(Problem.UNCLEAR, f"no list of objects under {name!r}")
-    return rows
-
-
-def _first(row: Row, *names: str) -> Any:
-    return next((row[name] for name in names if row.get(name) is not None), None)
-
-
-def _text(row: Row, *names: str) -> str:
-    value = _first(row, *names)
-    if not isinstance(value, str) or not value:
-        raise ProblemError(Problem.UNCLEAR, f"no text under {' or '.join(names)}")
-    return value
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _cents(value: Any) -> int | None:
-    """Dollars as a number, or as a number in text."""
-    if isinstance(value, str) and re.fullmatch(r"\d{1,6}(\.\d{1,6})?", value):
-        value = float(value)
-    return round(value * 100) if _is_number(value) and 0 <= value < MOST_DOLLARS else None
+def _price_row(row: Row) -> Price | None:
+    iso = fields.code(row, "country_code", "iso", "id", "country", "country_id").upper()
+    cents = _price(row)
+    return None if cents is None else Price(iso, cents, _count(row))
 
 
 def _count(row: Row) -> int:
-    count = row.get("count")
-    if _is_number(count):
-        return max(0, int(count or 0))
-    return STOCK.get(str(row.get("availability")), 0)
+    """Both may come together while the one is being removed: the one that says more."""
+    stock = STOCK.get(fields.name(row, "availability"), 0)
+    return max(fields.count(row.get("count")) or 0, stock)
 
 
-def digits(phone: str) -> str:
-    return "".join(char for char in phone if char in "0123456789")
+def countries(data: Any) -> Rows[Market]:
+    return fields.rows(data, "countries", _market)
 
 
-def instant(value: Any) -> float | None:
-    """RFC 3339 with `Z`, an offset, a fraction or none of them (UTC); None for anything else."""
-    try:
-        read = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        return None
-    seconds = (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
-    return seconds if seconds >= EARLIEST else None
+def _market(row: Row) -> Market:
+    iso = fields.code(row, "country_code", "country_id", "iso", "id").upper()
+    return Market(iso, fields.texts(row.get("services")))
+
+
+def transactions(data: Any) -> Rows[Transaction]:
+    return fields.rows(data, "transactions", _transaction)
+
+
+def _transaction(row: Row) -> Transaction:
+    return Transaction(
+        at=instant(row.get("created_at")) or 0.0,
+        kind=fields.name(row, "type"),
+        cents=round((fields.number(row.get("amount")) or 0) * 100),
+        order=fields.name(row, "order_id"),
+        what=fields.text(row.get("description")),
+    )
+
+
+def services(data: Any) -> Rows[Service]:
+    """A row may have a number as its `service_id` beside the short code, which counts."""
+    return fields.rows(data, "services", _service)
+
+
+def _service(row: Row) -> Service:
+    code = fields.code(row, "service_code", "service_id", "code", "id")
+    return Service(code, fields.name(row, "service_name", "name"))
 
 
 def _messages(row: Row) -> tuple[Sms, ...]:
     """By time of arrival where it is known; else in the order they are listed."""
     listed = row.get("messages")
-    rows = [entry for entry in listed if _row(entry)] if isinstance(listed, list) else []
-    if not rows and (fallback := _first(row, "sms_text", "sms_code")):
+    rows = [entry for entry in listed if _has_text(entry)] if isinstance(listed, list) else []
+    if not rows and (fallback := first(row, "sms_text", "sms_code")):
         # Seen in no live answer, tolerated by the vendor's SDKs.
-        rows = [{"content": fallback, "received_at": row.get("sms_received_at")}]
-    read = [_sms(row) for row in rows]
-    return tuple(sorted(read, key=lambda sms: sms.received_at or 0.0))
+        content = str(fallback) if fields.is_integer(fallback) else fallback
+        at, sender = row.get("sms_received_at"), row.get("sms_sender")
+        rows = [{"content": content, "received_at": at, "sender": sender}]
+    timed = sorted(((instant(one.get("received_at")), one) for one in rows), key=_when)
+    return tuple(_sms(one, at) for at, one in timed[-MAX_MESSAGES:])
 
 
-def _sms(row: Row) -> Sms:
-    return Sms(
-        text=str(_first(row, "content", "text") or ""),
-        received_at=instant(row.get("received_at")),
-        sender=str(row.get("sender") or ""),
-    )
+def _has_text(entry: Any) -> bool:
+    return fields.is_row(entry) and isinstance(first(entry, "content", "text"), str)
+
+
+def _when(timed: tuple[float | None, Row]) -> float:
+    return timed[0] or 0.0
+
+
+def _sms(row: Row, at: float | None) -> Sms:
+    return Sms(fields.text(first(row, "content", "text")), at, fields.name(row, "sender"))

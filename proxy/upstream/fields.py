@@ -1,0 +1,199 @@
+"""Reads single values of the upstream's JSON. Pure: what cannot be read is absent, never an error.
+
+Each value has bounds, so that whatever is made of it later can hold it: a column of the store, a
+date of a dialect, a header, a pause.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+
+import msgspec
+
+from proxy.errors import Problem, ProblemError
+
+T = TypeVar("T")
+
+MAX_DOLLARS = 1_000_000
+MAX_COUNT = 1_000_000
+MAX_TEXT = 4096
+"""Characters of an SMS or a description: more than ten parts of an SMS hold."""
+MAX_NAME = 200
+MAX_ROWS = 10_000
+"""Rows of one list: the catalogue has some 2,000 services, and 250 countries."""
+
+EARLIEST, LATEST = 946_684_800.0, 4_102_444_800.0
+"""2000-01-01 and 2100-01-01. Go writes a time that is not set as one of the year 1; a year of five
+digits cannot be written as a date.
+"""
+
+Row = Mapping[str, Any]
+
+# What msgspec raises: the last on a body that nests without end.
+UNREADABLE = (msgspec.DecodeError, ValueError, OverflowError, RecursionError)
+
+# A path, a query, a column of a store and a line of the log can hold it as it is.
+_IDENTIFIER = re.compile(r"(?!\.+$)[!-~]{1,128}")
+_NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
+
+
+def parsed(body: bytes) -> Any:
+    """The JSON of a body; None for anything else."""
+    try:
+        return msgspec.json.decode(body)
+    except UNREADABLE:
+        return None
+
+
+def decode(body: bytes) -> Any:
+    """The JSON of a body. Raises UNCLEAR for anything else."""
+    try:
+        return msgspec.json.decode(body)
+    except UNREADABLE as error:
+        raise ProblemError(Problem.UNCLEAR, f"not JSON: {error}") from error
+
+
+def is_row(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def as_object(data: Any) -> Row:
+    """The object itself. Raises UNCLEAR for anything else."""
+    if not isinstance(data, dict):
+        raise ProblemError(Problem.UNCLEAR, f"an object was expected, not {type(data).__name__}")
+    return data
+
+
+class Rows(tuple[T, ...]):
+    """The rows of a list that could be read."""
+
+    listed: int = 0
+    """How many the list has."""
+    unread: int = 0
+    """How many of them could not be read, or were too many to be."""
+
+
+def rows(data: Any, name: str, read: Callable[[Row], T | None], most: int = MAX_ROWS) -> Rows[T]:
+    """The first rows of a list, which is bare or stands under a name, without those that `read`
+    gives None for. One that cannot be read does not spoil the others. `null` is how a program in
+    Go writes an empty list. Raises UNCLEAR where there is no list, or one without a readable row.
+    """
+    found = data if isinstance(data, list) else _under(as_object(data), name)
+    if not isinstance(found, list):
+        raise ProblemError(Problem.UNCLEAR, f"no list under {name!r}")
+    readable = list(_readable(found[:most], read))
+    if found and not readable:
+        raise ProblemError(Problem.UNCLEAR, f"no readable row under {name!r}")
+    result = Rows(row for row in readable if row is not None)
+    result.listed, result.unread = len(found), len(found) - len(readable)
+    return result
+
+
+def _under(row: Row, name: str) -> Any:
+    return [] if name in row and row[name] is None else row.get(name)
+
+
+def _readable(found: list[Any], read: Callable[[Row], T | None]) -> Iterator[T | None]:
+    for row in found:
+        # What cannot be read is missing in the length, and counted by it.
+        with suppress(ProblemError):
+            yield read(as_object(row))
+
+
+def first(row: Row, *names: str) -> Any:
+    return next((row[name] for name in names if row.get(name) is not None), None)
+
+
+def first_text(row: Row, *names: str) -> Any:
+    """Where a name may stand for a number, too, as `service_id` does."""
+    return next((row[name] for name in names if isinstance(row.get(name), str) and row[name]), "")
+
+
+def text(value: Any, longest: int = MAX_TEXT) -> str:
+    """Empty for what is no text. PostgreSQL cannot keep the NUL character."""
+    return value[:longest].replace("\0", " ") if isinstance(value, str) else ""
+
+
+def texts(value: Any) -> tuple[str, ...]:
+    listed = value[:MAX_ROWS] if isinstance(value, list) else []
+    return tuple(read for one in listed if (read := text(one, MAX_NAME)))
+
+
+def name(row: Row, *names: str) -> str:
+    return text(first_text(row, *names), MAX_NAME)
+
+
+def identifier(row: Row, *names: str) -> str:
+    """A text, or a number written as one. Raises UNCLEAR for what cannot be an id."""
+    value = first(row, *names)
+    value = str(value) if is_integer(value) else value
+    if not isinstance(value, str) or not _IDENTIFIER.fullmatch(value):
+        raise ProblemError(Problem.UNCLEAR, f"no id under {' or '.join(names)}")
+    return value
+
+
+def code(row: Row, *names: str) -> str:
+    """Raises UNCLEAR for what cannot be a code."""
+    value = name(row, *names)
+    if not value:
+        raise ProblemError(Problem.UNCLEAR, f"no text under {' or '.join(names)}")
+    return value
+
+
+def phone(value: Any) -> str:
+    """Its digits. E.164 has 15 at most, and clients of the old protocol expect 5 to 20."""
+    written = str(value) if is_integer(value) else text(value, MAX_NAME)
+    found = "".join(char for char in written if char in "0123456789")
+    return found if 5 <= len(found) <= 20 else ""
+
+
+def number(value: Any) -> int | float | None:
+    """A number, or one in text: PostgreSQL's NUMERIC comes so through Node."""
+    value = _numeric(value)
+    return None if value is None or abs(value) > MAX_DOLLARS else value
+
+
+def _numeric(value: Any) -> int | float | None:
+    if isinstance(value, str):
+        return float(value) if _NUMBER.fullmatch(value) else None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if is_number else None
+
+
+def cents(value: Any) -> int | None:
+    """Of dollars."""
+    dollars = number(value)
+    return None if dollars is None or dollars < 0 else round(dollars * 100)
+
+
+def count(value: Any) -> int | None:
+    value = _numeric(value)
+    return None if value is None else int(min(max(value, 0), MAX_COUNT))
+
+
+def is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+
+
+def instant(value: Any) -> float | None:
+    """RFC 3339 with `Z`, an offset, a fraction or none of them (UTC)."""
+    try:
+        seconds = _seconds(datetime.fromisoformat(value))
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return seconds if EARLIEST <= seconds < LATEST else None
+
+
+def http_date(value: str) -> float | None:
+    """The instant of an HTTP header such as Date, however far off."""
+    try:
+        return _seconds(parsedate_to_datetime(value))
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _seconds(read: datetime) -> float:
+    return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
