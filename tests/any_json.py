@@ -28,6 +28,7 @@ from proxy.upstream.client import ENDPOINTS, Upstream
 
 ID = "7e44ebb5-9a55-4bd8-a4e9-7f226f9d5ebd"
 KEY = Key("k")
+MAX_BODY = 1_000_000
 LONGEST = 2.0
 """Seconds for one answer, on a busy machine."""
 
@@ -186,8 +187,9 @@ def bodies(draw: Any, good: Any) -> bytes:
     for _ in range(draw(st.integers(1, 3))):
         at = draw(st.sampled_from(list(places(good))))
         if draw(st.integers(0, 9)) == 0:
-            times = draw(st.sampled_from([0, 2, 60, 5000]))
-            good = put(good, at, Token("[" + ",".join([written(_at(good, at))] * times) + "]"))
+            row = written(_at(good, at))
+            times = min(draw(st.sampled_from([0, 2, 60, 5000])), MAX_BODY // (len(row) + 1))
+            good = put(good, at, Token("[" + ",".join([row] * times) + "]"))
         else:
             good = put(good, at, draw(junk))
     return written(good).encode()
