@@ -108,7 +108,7 @@ def _asked_after(known: Activation, messages: Sequence[Sms]) -> int | None:
     """How many messages had come when a further one was asked for, where only a socket had told
     of the one before: the order itself may list others, too, or not that one.
     """
-    told = [code_of(sms) for sms in known.order.messages if sms.pushed]
+    told = [code_of(sms) for sms in known.order.messages[: known.asked_at] if sms.pushed]
     if not told:
         return known.asked_at
     codes = [code_of(sms) for sms in messages]

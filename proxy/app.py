@@ -23,6 +23,7 @@ from proxy.gauges import gauges
 from proxy.journal import Journal
 from proxy.legacy.dialects import DIALECTS
 from proxy.lifespan import lifespan
+from proxy.list_reads import ListReads
 from proxy.logs import Secrets
 from proxy.metrics import Metrics
 from proxy.model import Key
@@ -90,7 +91,7 @@ def create_app(
     secrets = secrets or Secrets()
     secrets.pin(*config_secrets(config))
     house = build_house(config, clock, transport, connect)
-    readiness = Readiness(house.upstream, house.store)
+    readiness = Readiness(house.upstream, house.reads.lists, house.store)
     forwards = Forwards(house.targets, house.store, house.tally, clock, outward)
     secrets.pin(*(program.key.secret for program in house.programs))
     secrets.pin(*(target.secret for target in house.targets))
@@ -213,7 +214,8 @@ def build_house(
         feed, orders, store, tally, upstream.now, wanted.push_sockets if wanted.push else 0
     )
     patience = wanted.timeout * READ_SHARE
-    reads = Reads(upstream, orders, pushes, budget, store, patience=patience)
+    lists = ListReads(upstream, orders, budget, store)
+    reads = Reads(upstream, orders, lists, pushes, budget, patience=patience)
     catalogue = Catalogue(
         upstream,
         store,

@@ -14,6 +14,11 @@ def gauges(house: House, forwards: Forwards) -> Iterator[tuple[str, str, dict[st
         (house.budget.states),
     )
     yield "sockets", "Sockets of waiting orders: open, or to be opened again.", house.pushes.states
+    yield (
+        "order_lists",
+        "Order lists of keys: readable, or broken: then orders are read one by one.",
+        house.reads.lists.states,
+    )
     yield "activations", "Activations of the last hour, by phase.", house.orders.states()
     yield "pending_purchases", "Purchases whose end is not told.", house.journal.pending.states()
     yield "forwards", "SMS on their way to targets: waiting, or given up.", forwards.states

@@ -235,9 +235,9 @@ class Journal:
         finally:
             self.release(orphan)
 
-    async def drop(self, purchase: Purchase) -> None:
-        """It made no order."""
-        self._tally.count("purchases", "none")
+    async def drop(self, purchase: Purchase, outcome: str = "none") -> None:
+        """It made no order, or nobody can tell."""
+        self._tally.count("purchases", outcome)
         purchase.unclear = False
         self.pending.drop(purchase)
         try:
@@ -271,7 +271,7 @@ class Journal:
 
     async def reconcile(self, key: Key) -> None:
         """Adopt from the order list what only an unclear purchase of ours can have made."""
-        await self._reads.refresh_anew(key)
+        await self._reads.lists.refresh_anew(key)
         findings = await self._adoption.look(key)
         for purchase, activation in findings.made:
             own = self._orders.adopt(purchase.owed.key, activation.order)
@@ -283,7 +283,7 @@ class Journal:
                 await asyncio.shield(self._tasks.start(work, name, of_request=True))
         for purchase in findings.none:
             # Another look may have found its order meanwhile.
-            if purchase.unclear and not self._reads.has_unread(key):
+            if purchase.unclear and not self._reads.lists.has_unread(key):
                 await self.drop(purchase)
 
     async def _found(self, purchase: Purchase, activation: Activation) -> None:
@@ -313,8 +313,16 @@ class Journal:
     async def _drop_old(self, key: Key) -> None:
         for purchase in self.pending.unclear(key):
             if purchase.unclear and purchase.age > OPEN_SECONDS:
-                log.warning("purchase %s made no order", purchase.owed.id)
-                await self.drop(purchase)
+                await self._give_up(purchase)
+
+    async def _give_up(self, purchase: Purchase) -> None:
+        """Too old to be looked for; without a list nobody could look."""
+        if self._reads.lists.has_read_since(purchase.owed.key, purchase.known_at):
+            log.warning("purchase %s made no order", purchase.owed.id)
+            await self.drop(purchase)
+        else:
+            log.error("purchase %s may have made an order: no list to find it", purchase.owed.id)
+            await self.drop(purchase, "unknown")
 
     async def _expire(self, purchase: Purchase) -> None:
         order = purchase.owned.order

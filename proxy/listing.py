@@ -1,10 +1,12 @@
-"""What is known of one key's order list: how old it is, and who is about to read it."""
+"""What is known of one key's order list: how old it is, where it ends, whether it can be read."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from proxy.clock import monotonic
 from proxy.legacy.activation import Activation
+from proxy.model import Order, OrderState
 
 FASTEST, SLOWEST = 2.0, 5.0
 """Seconds between two reads of a key's order list, as the budget allows."""
@@ -17,18 +19,30 @@ PUSHED = 10.0
 upstream sends the account's events.
 """
 
+FIRST_RETRY, LONGEST_RETRY = 3.0, 300.0
+"""Seconds before a list that could not be read is tried again: 3, 6, 12 … 300."""
+
 EVENTS_SECONDS = 600.0
 """How long one event shows that others would come."""
 
-CAPS = (50, 200)
+CAPS = (50, 200, 500)
 """Rows that the upstream lists at most; sources differ."""
+LIMIT, HIGHER_LIMIT = 200, 500
+"""Rows that are asked for. The second, which one client of the vendor asks for, once the first is
+reached.
+"""
+
+COMPLETED_OF = 4
+"""Of so many reads of a list that is cut off, one is of the whole list, and the others are of the
+completed orders alone: so short a list has no end that an SMS could hide behind.
+"""
 
 Reading = asyncio.Task[None]
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
 class Listing:
-    """What is known of one key's order list."""
+    """What is known of one key's order list. All times are on the monotonic clock."""
 
     tried_at: float = float("-inf")
     read_at: float = float("-inf")
@@ -48,6 +62,90 @@ class Listing:
     """Seconds between two reads, by what the budget leaves."""
     events_until: float = float("-inf")
     """Until when the upstream is believed to tell what happens by events."""
+    failures: int = 0
+    """Reads in a row that failed."""
+    again_at: float = float("-inf")
+    """When a list that cannot be read is tried again."""
+    order_failures: int = 0
+    """Reads of single orders in a row that failed."""
+    limit: int = LIMIT
+    is_limit_final: bool = False
+    """A higher one was tried."""
+    filters: bool = True
+    """The upstream may honour `?status=`: it has not shown that it does not."""
+    completed_at: float = float("-inf")
+    """When the last whole list of the completed orders was asked for."""
+    ids: frozenset[str] | None = None
+    """The orders of the last list that was surely whole."""
+    reads: int = 0
+    """Since the list was first cut off."""
+    _completed: frozenset[str] = frozenset()
+    """Those that the last list showed as completed."""
+
+    @property
+    def is_broken(self) -> bool:
+        """The last read failed: orders are read one by one meanwhile."""
+        return self.failures > 0
+
+    @property
+    def is_missing(self) -> bool:
+        """It failed twice: perhaps the account has none."""
+        return self.failures > 1
+
+    @property
+    def is_due(self) -> bool:
+        """A list that cannot be read is tried again now and then, not each time."""
+        return not self.is_broken or monotonic() >= self.again_at
+
+    def failed(self) -> None:
+        if self.limit > LIMIT:
+            # Perhaps for its limit alone: the next read tells.
+            self.limit, self.is_limit_final = LIMIT, True
+            return
+        pause = min(FIRST_RETRY * 2 ** min(self.failures, 10), LONGEST_RETRY)
+        self.failures += 1
+        self.again_at = monotonic() + pause
+
+    @property
+    def status(self) -> str:
+        """The `status` to ask the next list for; empty: of all."""
+        is_plain = not (self.is_cut_off and self.filters) or self.reads % COMPLETED_OF == 0
+        return "" if is_plain else OrderState.COMPLETED.value
+
+    def read_completed(self, orders: Sequence[Order], listed: int, asked_at: float) -> None:
+        """A list of the completed orders. One that has others, or lacks one that is known to be
+        completed, shows that the filter is not honoured.
+        """
+        self.reads += 1
+        found = {order.id for order in orders}
+        is_whole = listed < self.limit and listed not in CAPS
+        is_honoured = all(order.is_stated and _is_completed(order) for order in orders)
+        if not is_honoured or (is_whole and not self._completed <= found):
+            self.filters = False
+        elif is_whole and found:
+            # An empty one proves nothing: a filter by an unknown word could give it, too.
+            self.completed_at = asked_at
+
+    def read_all(
+        self, orders: Sequence[Order], listed: int, unread: int, asked_at: float, young: float
+    ) -> None:
+        """The list of all. Orders created since `young` may still live."""
+        self.read_at, self.own_at = max(self.read_at, asked_at), max(self.own_at, asked_at)
+        self.has_unread = unread > 0
+        ids = frozenset(order.id for order in orders)
+        is_at_its_end = listed in CAPS or listed >= self.limit
+        oldest = min((order.created_at or 0.0 for order in orders), default=0.0)
+        # The newest come first: where the whole of the list before is still there, no order can
+        # stand behind the end.
+        is_grown = self.ids is not None and self.ids <= ids
+        self.is_cut_off = is_at_its_end and oldest > young and not is_grown
+        self.ids = None if self.is_cut_off or unread else ids
+        self.reads = self.reads + 1 if self.is_cut_off else 0
+        self._completed = frozenset(order.id for order in orders if _is_completed(order))
+        if self.limit > LIMIT and listed == LIMIT:
+            self.limit, self.is_limit_final = LIMIT, True
+        elif self.is_cut_off and listed == LIMIT and not self.is_limit_final:
+            self.limit = HIGHER_LIMIT
 
     def interval(self, activation: Activation) -> float:
         """How old what it says of an order may be."""
@@ -59,6 +157,14 @@ class Listing:
         """When the upstream last said anything of the order, to any replica. What was not bought
         through one of them is known to each by its own reads.
         """
-        if activation.told is None or self.heard_at < activation.seen_at:
-            return activation.seen_at
+        seen = activation.seen_at
+        if activation.is_untouched:
+            # The completed orders were listed, and it was none of them.
+            seen = max(seen, self.completed_at)
+        if activation.told is None or self.heard_at < seen:
+            return seen
         return self.heard_at
+
+
+def _is_completed(order: Order) -> bool:
+    return order.state is OrderState.COMPLETED

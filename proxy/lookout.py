@@ -38,6 +38,6 @@ async def _opened(orders: Orders, key: Key) -> None:
 
 async def _look(reads: Reads, key: Key, activation: Activation) -> None:
     try:
-        await reads.look(key, activation, at_all=activation.is_hinted)
+        await reads.look(key, activation, at_all=activation.is_hinted, polled=False)
     except ProblemError as error:
         log.info("order %s: nobody polls, and: %s", activation.order.id, error)

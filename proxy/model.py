@@ -157,6 +157,8 @@ class Order:
     cancel_at: float | None = None
     messages: tuple[Sms, ...] = ()
     """Oldest first. A row of the order list never has any: it does not mean there are none."""
+    is_stated: bool = True
+    """Its state was said by a word that is known; if not, it is only taken for waiting."""
 
     def hold_left(self, upstream_now: float) -> float:
         """Seconds until it may be cancelled: no more than the whole hold, if a clock is wrong."""
@@ -164,6 +166,9 @@ class Order:
             return 0.0
         hold = LONGEST_HOLD if self.created_at is None else self.cancel_at - self.created_at
         return max(min(self.cancel_at - upstream_now, hold, LONGEST_HOLD), 0.0)
+
+    def with_message(self, sms: Sms) -> "Order":
+        return replace(self, messages=(*self.messages, sms))
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -182,7 +187,7 @@ def last_asked(old: Order, before: int | None, new: Order, after: int | None) ->
     if before is None:
         return after
     if after is None:
-        told = [sms.text for sms in old.messages if sms.pushed]
+        told = [sms.text for sms in old.messages[:before] if sms.pushed]
         is_listed = before and told and new.is_read and told[0] in new.texts
         return new.texts.index(told[0]) + 1 if is_listed else before
     if old.is_read != new.is_read:
@@ -197,12 +202,13 @@ def merge(old: Order, new: Order) -> Order:
         phone=new.phone or old.phone,
         service=new.service or old.service,
         country=new.country or old.country,
-        state=old.state if old.state in OVER else new.state,
+        state=old.state if old.state in OVER or not new.is_stated else new.state,
         cents=old.cents if new.cents is None else new.cents,
         created_at=old.created_at if new.created_at is None else new.created_at,
         expires_at=old.expires_at if new.expires_at is None else new.expires_at,
         cancel_at=old.cancel_at if new.cancel_at is None else new.cancel_at,
         messages=_grown(old.messages, new.messages),
+        is_stated=True,
     )
 
 
@@ -210,20 +216,19 @@ def _grown(old: tuple[Sms, ...], new: tuple[Sms, ...]) -> tuple[Sms, ...]:
     """The messages known, with the new ones behind them: upstream lists them in any order.
 
     Reads differ in detail (a time that was missing is there), so there are only as many new ones
-    as the list is longer. What a socket told stands until the order itself has messages.
+    as the list is longer. What a socket told stands until the order itself has as many messages.
     """
     if new == old:
         return old
-    if new:
-        old = tuple(sms for sms in old if not sms.pushed)
-    more = len(new) - len(old)
+    listed = tuple(sms for sms in old if not sms.pushed)
+    more = len(new) - len(listed)
     if more <= 0:
         return old
-    left = Counter(old)
+    left = Counter(listed)
     changed = [sms for sms in new if not _taken(left, sms)]
     texts = Counter(sms.text for sms in left.elements())
     unknown = [sms for sms in changed if not _taken(texts, sms.text)]
-    return old + tuple(unknown[-more:])
+    return listed + tuple(unknown[-more:])
 
 
 def _taken(left: Counter[T], one: T) -> bool:

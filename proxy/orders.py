@@ -151,7 +151,7 @@ class Orders:
                 changed.append(known)
             elif self._take_in(known, order, asked_at):
                 changed.append(known)
-            known.seen_at = max(known.seen_at, said_at)
+            known.seen_at = max(known.seen_at, said_at if order.is_stated else -math.inf)
         return changed
 
     def adopt(self, key: Key, order: Order) -> Activation:
@@ -200,19 +200,18 @@ class Orders:
     async def pushed(
         self, key: Key, activation: Activation, text: str, at: float | None = None
     ) -> bool:
-        """The first SMS, as a socket or an event tells it. False where only the order itself can
-        tell.
+        """An SMS, as a socket or an event tells it. False where only the order itself can tell.
 
         It is kept before anybody can read it: a code once seen must be seen after a restart.
         """
-        if not activation.is_without_sms:
+        if not activation.may_be_told(text, at):
+            activation.offered = Sms(text, at, pushed=True)
             return False
         sms = Sms(text, self._upstream_now() if at is None else at, pushed=True)
-        told = replace(activation, order=replace(activation.order, messages=(sms,)))
+        told = replace(activation, order=activation.order.with_message(sms))
         await self.save(key, told)
         # More may be known of the rest by now.
-        read = replace(activation.order, messages=told.order.messages)
-        activation.order = merge(activation.order, read)
+        activation.order = merge(activation.order, told.order)
         activation.forwarded = activation.forwarded or told.forwarded
         log.info("order %s: an SMS is pushed", activation.order.id)
         self._tally.happened(activation.order.id, "sms", self._wall_clock())

@@ -3,6 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from proxy.list_reads import ListReads
 from proxy.store import Store
 from proxy.upstream.client import Upstream
 
@@ -15,8 +16,9 @@ class Readiness:
     to be taken out of service: the old protocol has words for it.
     """
 
-    def __init__(self, upstream: Upstream, store: Store) -> None:
+    def __init__(self, upstream: Upstream, lists: ListReads, store: Store) -> None:
         self._upstream = upstream
+        self._lists = lists
         self._store = store
         self._state = "starting"
 
@@ -28,7 +30,11 @@ class Readiness:
 
     async def show(self, request: Request) -> Response:
         """The state in the first line, then a line for each trouble."""
-        troubles = {"upstream": self._upstream.trouble, "store": self._store.trouble}
+        troubles = {
+            "upstream": self._upstream.trouble,
+            "order lists": self._lists.trouble,
+            "store": self._store.trouble,
+        }
         lines = [self._state, *(f"{name}: {what}" for name, what in troubles.items() if what)]
         status = 200 if self._state == "ok" else 503
         headers = {"Server": SERVER, "Cache-Control": "no-store"}

@@ -65,7 +65,7 @@ class Replicas:
                 if row := await self._store.order(change.key, order=change.order):
                     self._orders.hear(row)
             case "list":
-                self._reads.heard(change.key)
+                self._reads.lists.heard(change.key)
             case "missed":
                 await self._hear_all()
 

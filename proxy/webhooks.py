@@ -118,7 +118,7 @@ class Webhooks:
         if kind != "sms":
             activation.hinted_at = monotonic()
         if key.secret:
-            self._reads.told(key)
+            self._reads.lists.told(key)
         return kind
 
     async def _take_in(self, key: Key, activation: Activation, event: Event) -> str:

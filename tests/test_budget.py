@@ -24,7 +24,7 @@ from tests.world import PATH, a_life, a_world
 pytestmark = pytest.mark.anyio
 
 KEY, OTHER = Key("a"), Key("b")
-PAID, ORDER, LIST, CATALOGUE, TURN = Urgency
+PAID, ORDER, LIST, CATALOGUE, ALONE, TURN = Urgency
 LONG = 1e6
 
 
@@ -79,7 +79,8 @@ async def takes(budget, key, call="call", urgency=PAID, patience=0.0, most=1000)
 
 
 @pytest.mark.parametrize(
-    ("urgency", "requests"), [(PAID, 60), (ORDER, 56), (LIST, 51), (CATALOGUE, 45), (TURN, 9)]
+    ("urgency", "requests"),
+    [(PAID, 60), (ORDER, 56), (LIST, 51), (CATALOGUE, 48), (ALONE, 9), (TURN, 9)],
 )
 async def test_each_fills_its_share_of_the_minute_at_once_and_no_more(budget, urgency, requests):
     assert await takes(budget, KEY, urgency=urgency) == requests
@@ -101,7 +102,7 @@ async def test_turns_are_spread_once_a_little_of_the_minute_is_used(budget, othe
 @pytest.mark.parametrize("limit", [1, 2, 10])
 async def test_even_the_smallest_limit_lets_everyone_have_a_turn(store, clock, limit):
     budget = Budget(limit, store, clock)
-    for key, urgency in zip("abcde", Urgency, strict=True):
+    for key, urgency in zip("abcdef", Urgency, strict=True):
         assert await takes(budget, Key(key), urgency=urgency) >= 1
 
 
@@ -207,15 +208,15 @@ def comes_after_nobody_more_urgent(turn, turns, refused):
 
 
 def waits_only_while_there_is_no_room(begun, ended, urgency, turns, limit):
-    pace = 60 / (PACED * limit)
+    pace = 60 / (PACED[urgency] * limit) if urgency in PACED else 0.0
     instants = {begun, *(come + pause for _, come, _, _ in turns for pause in (pace, 61))}
     for instant in (instant for instant in instants if begun <= instant < ended):
         spent = sum(instant - 61 < come <= instant for _, come, _, _ in turns)
         is_paced = (
-            urgency is TURN
+            urgency in PACED
             and spent >= UNPACED * limit
             and any(
-                other is TURN and instant - pace < come <= instant for _, come, other, _ in turns
+                other in PACED and instant - pace < come <= instant for _, come, other, _ in turns
             )
         )
         assert is_paced or spent >= SHARES[urgency] * limit

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from proxy.config import UpstreamConfig
-from proxy.reads import FASTEST, POLL, PUSHED
+from proxy.listing import FASTEST, POLL, PUSHED
 from tests.process import a_process
 from tests.test_reads import (
     BUY,

@@ -8,7 +8,7 @@ import pytest
 
 from proxy.config import Config, StoreConfig, UpstreamConfig
 from proxy.legacy.activation import candidates
-from proxy.reads import FASTEST, SLOWEST
+from proxy.listing import FASTEST, SLOWEST
 from tests.sockets import sockets_to
 from tests.world import BUY, Wire, a_life, a_world
 

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from proxy.config import ProgramConfig, UpstreamConfig, WebhooksConfig
+from proxy.listing import EVENTS_SECONDS, PUSHED
 from proxy.model import Key
-from proxy.reads import EVENTS_SECONDS, PUSHED
 from proxy.webhooks import MAX_BODY, PATH, REPEAT_SECONDS
 from tests.conftest import START
 from tests.world import BUY, a_proxy, a_world

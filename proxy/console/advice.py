@@ -89,6 +89,12 @@ LOGGED: Mapping[str, str] = MappingProxyType(
         "another program buys with %s: unclear purchases are not adopted": "Give each program a "
         "key of its own: then a lost purchase can be found again.",
         "unclear purchases of %s: %s": _LATER,
+        "purchase %s may have made an order: no list to find it": "The upstream gives no list of "
+        "orders: see its own pages; an unused order is refunded when its time is over.",
+        "%s: orders are read one by one: no order list: %s": "Codes come a little later, and what "
+        "a lost purchase made cannot be found. Run doctor; ask the vendor for the order list.",
+        "%s: neither its list nor its orders can be read: %s": "Codes come by sockets and events "
+        "alone. Run doctor.",
         "purchase %s made no order": "Nothing was charged; the program has been told to try again.",
         "order %s: nobody was told about it; it is cancelled": "The money comes back. If it is "
         "frequent, programs give up too early: give them 15 seconds.",

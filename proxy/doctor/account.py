@@ -148,7 +148,8 @@ class Probe:
             await self._upstream.admit("orders", account.key, Urgency.LIST)
             orders = await self._upstream.orders(account.key)
         except ProblemError as error:
-            return wrong("sharing", f"{account.name}: not known: {error.detail}: ask again")
+            fix = "codes are read one by one, and a lost purchase cannot be found: ask again"
+            return wrong("orders", f"{account.name}: no order list: {error.detail}: {fix}")
         since = self._upstream.now() - LATELY
         recent = [order for order in orders if (order.created_at or 0.0) > since]
         if not recent:

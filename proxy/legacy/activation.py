@@ -48,6 +48,14 @@ class Activation:
     """Since when it has an open socket, on the monotonic clock."""
     hinted_at: float = float("-inf")
     """When its socket last said that something has come, on the monotonic clock."""
+    is_polled: bool = True
+    """A client asked for it last, and not the look-out for forwards."""
+    failures: int = 0
+    """Reads of the order itself that failed in a row."""
+    offered: Sms | None = None
+    """An SMS that a socket or an event told, and that only the order's own list could prove new."""
+    asked_since: float | None = None
+    """When its client asked for one more SMS: upstream's clock; None after a restart, too."""
     read_at: float = 0.0
     """When the order itself, not just its row in the list, was last read: upstream's clock."""
     was_asked: bool = False
@@ -96,6 +104,20 @@ class Activation:
     def is_without_sms(self) -> bool:
         """No SMS is known, and the order is not known to be over."""
         return self.order.state not in OVER and not self.order.messages
+
+    def may_be_told(self, text: str, received_at: float | None) -> bool:
+        """A socket or an event may tell this SMS: the first, or, while the order itself cannot be
+        read, one more that its client waits for and that is none of those known.
+        """
+        if self.is_without_sms:
+            return True
+        if not self.failures or self.phase is not Phase.RETRYING:
+            return False
+        if received_at is None:
+            return text not in self.order.texts
+        known = (sms.received_at or 0.0 for sms in self.order.messages)
+        since = self.asked_since if self.asked_since is not None else max(known, default=0.0)
+        return received_at > since
 
     @property
     def is_unread(self) -> bool:

@@ -27,7 +27,7 @@ from proxy.upstream.clock import UpstreamClock
 from proxy.upstream.fields import Rows
 from proxy.upstream.hooks import Delivery, Sent, Webhook
 from proxy.upstream.http import Http, HttpError, NotSentError, Reply, Transport, trusted
-from proxy.upstream.window import Urgency
+from proxy.upstream.window import PACED, Urgency
 
 T = TypeVar("T")
 
@@ -150,7 +150,7 @@ class Upstream:
         """
         self._check(call, key)
         # Turns are taken in order, however long that takes; nobody waits for them.
-        patience = math.inf if urgency is Urgency.TURN else self._timeout * PATIENCE
+        patience = math.inf if urgency in PACED else self._timeout * PATIENCE
         await self._budget.take(key, call, urgency, since, patience)
 
     async def admit_now(self, call: str, key: Key, urgency: Urgency) -> bool:
@@ -166,9 +166,11 @@ class Upstream:
     async def order(self, key: Key, order: str) -> Order:
         return await self._call("order", partial(wire.asked_order, asked=order), key, id=order)
 
-    async def orders(self, key: Key) -> Rows[Order]:
-        """Newest first, without their messages; the upstream lists 200 rows at most, maybe 50."""
-        params = {"limit": "200"}
+    async def orders(self, key: Key, limit: int = 200, status: str = "") -> Rows[Order]:
+        """Newest first, without their messages; the upstream lists 200 rows at most, maybe 50, or
+        500. One source has a filter by `status`, which an upstream may not honour.
+        """
+        params = {"limit": str(limit)} | ({"status": status} if status else {})
         return await self._call("orders", wire.orders, key, params=params)
 
     async def cancel(self, key: Key, order: str) -> None:

@@ -28,7 +28,9 @@ class Urgency(enum.IntEnum):
     LIST = 2
     """The order list, which answers for all orders of a key; the balance."""
     CATALOGUE = 3
-    TURN = 4
+    ALONE = 4
+    """Orders that no list tells of, one after the other, in the place of the list."""
+    TURN = 5
     """Orders of which the list does not tell enough, one after the other."""
 
 
@@ -38,15 +40,18 @@ SHARES = MappingProxyType(
         Urgency.PAID: 1.0,
         Urgency.ORDER: 0.92,
         Urgency.LIST: 0.85,
-        Urgency.CATALOGUE: 0.75,
+        Urgency.CATALOGUE: 0.8,
+        Urgency.ALONE: 0.78,
         Urgency.TURN: 0.7,
     }
 )
 
 
-# There is no end of turns: once a little of the window is full, they take a fifth of a minute's
-# requests, evenly, so that there is always room for the list.
-UNPACED, PACED = 0.15, 0.2
+# There is no end of turns: once a little of the window is full, they go evenly. They take a fifth
+# of a minute's requests beside the list, so that there is always room for it, and all that they may
+# have in its place.
+UNPACED = 0.15
+PACED = MappingProxyType({Urgency.TURN: 0.2, Urgency.ALONE: SHARES[Urgency.ALONE]})
 
 
 # Programs that share a key: each that has asked in the last minute has half of its equal share kept
@@ -196,8 +201,8 @@ class Window:
         if len(spent) >= allowed:
             when = max(when, spent[min(len(spent) - allowed, len(spent) - 1)].at + WINDOW)
         unpaced = math.ceil(UNPACED * self.limit)
-        if urgency is Urgency.TURN and len(spent) >= unpaced:
-            next_turn = self._turned_at + 60 / (PACED * self.limit)
+        if urgency in PACED and len(spent) >= unpaced:
+            next_turn = self._turned_at + 60 / (PACED[urgency] * self.limit)
             when = max(when, min(next_turn, spent[len(spent) - unpaced].at + WINDOW))
         return when
 
@@ -211,7 +216,7 @@ class Window:
     def _spend(self, urgency: Urgency, call: str, owner: str) -> Spent:
         if self._pause:
             self._is_probing, self._closed_until = True, monotonic() + PROBE
-        if urgency is Urgency.TURN:
+        if urgency in PACED:
             self._turned_at = monotonic()
         spent = Spent(monotonic(), urgency, call, owner)
         if self.limit < math.inf:

@@ -108,7 +108,12 @@ def cancelled(data: Any) -> None:
 
 
 def orders(data: Any) -> Rows[Order]:
-    return fields.rows(data, "orders", order, MAX_ORDERS)
+    return fields.rows(data, "orders", _listed, MAX_ORDERS)
+
+
+def _listed(row: Row) -> Order:
+    """A row without a state says nothing of what became of the order."""
+    return replace(order(row), is_stated=_state(row) is not None)
 
 
 def balance(data: Any) -> int:
