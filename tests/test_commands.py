@@ -290,9 +290,9 @@ def test_the_ceilings_of_all_and_of_a_program_are_counted(house):
     words = ("key=ci", "service=wa", "country=16")
     said = explained(house, *words, PROXY_LIMITS_ACTIVE="1", PROXY_LIMITS_SPEND_PER_DAY="10")
     assert said["refused"] == "CHANNELS_LIMIT"
-    assert said["why"] == "1 numbers are held, and no more may be"
+    assert said["why"] == "1 number held, and no more may be"
     ceilings = dict(said["facts"])["ceilings"]
-    assert "1 of 1 numbers held at once; 0.90 of 10.00 spent today" in ceilings
+    assert "1 of 1 number held at once; 0.90 of 10.00 spent today" in ceilings
     assert explained(house, *words, PROXY_LIMITS_SPEND_PER_DAY="1")["refused"] == "NO_BALANCE"
     assert explained(house, *words)["refused"] is None
 
@@ -376,12 +376,12 @@ def test_everything_that_is_wrong_has_its_line(tmp_path):
     wrong = [f"{row['about']}: {row['says']}" for row in said["findings"] if not row["ok"]]
     for pattern in (
         r"port: 127.0.0.1:\d+ is another program's: end it, or set listen.port",
-        r"store: .* owes 1 promised cancels: start the proxy, it settles them",
-        r"forward: 1 targets, 0 SMS on their way, 1 given up after eight attempts: .*",
+        r"store: .* owes 1 promised cancel: start the proxy, it settles them",
+        r"forward: 1 target, 0 SMS on their way, 1 given up after eight attempts: .*",
         r"clock: 3[56]\d\d s behind the upstream's: set it, by NTP",
         r"key: lost: the upstream refuses it: put a key of your VirtualSMS account there",
         r"key: poor: balance 0.00: top it up",
-        r"sharing: two, one: 1 of 1 orders of the last hour are not in the store: .*",
+        r"sharing: two, one: not in the store: 1 of 1 order of the last hour: .*",
         r"push: .* HTTP 503: .* set upstream.push to false.*",
     ):
         assert any(re.fullmatch(pattern, line) for line in wrong), (pattern, wrong)
@@ -440,7 +440,7 @@ def test_a_minute_that_is_used_up_is_left_to_the_clients(house, upstream):
     before = httpx.get(count).json()["count"]
     code, said = findings("--config", f"{house}/config.yaml", **few)
     assert code == 1
-    assert re.match(r"wrong ci: \d of 4 requests are left in this minute", said["budget"])
+    assert re.match(r"wrong ci: \d of 4 requests left in this minute", said["budget"])
     assert httpx.get(count).json()["count"] == before
 
 

@@ -8,7 +8,7 @@ import pytest
 PROXY = Path(__file__).parent.parent / "proxy"
 FILES = sorted(PROXY.rglob("*.py"))
 
-FOUNDATION = {"clock", "errors", "model", "sheet", "tally"}
+FOUNDATION = {"clock", "errors", "model", "plural", "sheet", "tally"}
 ROOMS = {"legacy", "upstream", "codes", "sandbox"}
 
 IO = {"upstream", "store"}
@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "clock": set(),
     "errors": set(),
     "model": set(),
+    "plural": set(),
     "sheet": set(),
     "tally": set(),
     "codes": set(),

@@ -17,6 +17,7 @@ def check(path: Path | None, as_json: bool) -> None:
     """Validate the config and the mapping tables."""
     from proxy.app import codes_of, programs_of
     from proxy.health import address
+    from proxy.plural import counted
     from proxy.server import tls_context
     from proxy.store import check_store, place_of
     from proxy.subscriptions import given_secrets
@@ -45,7 +46,8 @@ def check(path: Path | None, as_json: bool) -> None:
         return
     keys = f"{len(names)} ({', '.join(names)})" if names else "none"
     through = "; keys of the upstream are passed through" if programs.passthrough else ""
-    click.echo(f"ok: {len(codes.countries)} countries, {len(codes.services)} services")
+    countries = counted(len(codes.countries), "country", "countries")
+    click.echo(f"ok: {countries}, {counted(len(codes.services), 'service')}")
     click.echo(f"keys: {keys}{through}")
     for name in ("store", "listens", "upstream"):
         click.echo(f"{name}: {found[name]}")

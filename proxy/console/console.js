@@ -72,7 +72,7 @@ function show(told) {
   say($("push"), String(told.push.open));
   say($("push-note"), sockets > told.push.open ? `open sockets, ${told.push.closed} to be opened` : "open sockets");
   say($("budget"), String(Math.floor(told.budget.left)));
-  say($("budget-note"), told.budget.paused ? `paused by the upstream: ${told.budget.paused} keys` : `of ${told.budget.limit} requests left`);
+  say($("budget-note"), told.budget.paused ? `keys paused by the upstream: ${told.budget.paused}` : `of ${told.budget.limit} requests left`);
   owed(told);
   complaints(told.complaints);
   draw(told.minutes, told.budget.limit, now());
