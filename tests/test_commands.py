@@ -302,6 +302,9 @@ def test_a_client_key_is_known_by_its_program_and_a_wrong_one_is_refused(house):
     assert (said["refused"], ["api_key=[key]", "the key of ci"] in said["facts"]) == (None, True)
     said = explained(house, LINE)
     assert (said["refused"], said["why"]) == ("BAD_KEY", "no program has this key")
+    assert ["api_key=[key]", "a key of no program"] in said["facts"]
+    through = explained(house, LINE, PROXY_PASSTHROUGH="true")
+    assert dict(through["facts"])["api_key=[key]"].startswith("a key of the upstream, passed")
     assert "planted-key" not in str(said)
 
 
@@ -484,7 +487,7 @@ def test_a_wrong_config_is_one_line_and_exit_code_1_in_every_command(tmp_path, c
     path.write_text("listen:\n  port: eighty\n")
     line = f"Error: {path}:2: listen.port: expected `int`, got `str`: see config.example.yaml\n"
     assert ask(*command.split(), "--config", str(path)) == (1, line)
-    gone = f"Error: {tmp_path}/gone:1: cannot be read: No such file or directory: name another"
+    gone = f"Error: {tmp_path}/gone: not found: name another"
     assert ask(*command.split(), "--config", f"{tmp_path}/gone") == (1, f"{gone} file\n")
 
 
@@ -492,7 +495,7 @@ def test_a_wrong_config_is_the_doctors_only_finding(tmp_path):
     code, said = findings("--config", str(tmp_path))
     assert code == 1
     assert said == {
-        "config": f"wrong {tmp_path}:1: cannot be read: Is a directory: name another file"
+        "config": f"wrong {tmp_path}: cannot be read: Is a directory: name another file"
     }
 
 

@@ -15,6 +15,7 @@ from proxy.commands.options import built, config_of, config_option, json_option
 @json_option
 def check(path: Path | None, as_json: bool) -> None:
     """Validate the config and the mapping tables."""
+    from proxy.address import noted
     from proxy.app import codes_of, programs_of
     from proxy.health import address
     from proxy.plural import counted
@@ -37,7 +38,7 @@ def check(path: Path | None, as_json: bool) -> None:
         "keys": names,
         "passthrough": programs.passthrough,
         "store": place_of(config.store.url),
-        "listens": address(config.listen, config.listen.host),
+        "listens": address(config.listen) + noted(config.listen.host),
         "upstream": config.upstream.url,
         "forward": [target.shown for target in targets],
     }
