@@ -133,7 +133,8 @@ def test_the_image_has_what_the_lock_says_and_the_proxy_and_nothing_else(image):
 
 def test_only_what_the_build_needs_is_sent_to_it(image):
     sent = {path.name for path in image.source.iterdir()}
-    needed = {"proxy", "mappings", "pyproject.toml", "requirements.lock", "README.md", "LICENSE"}
+    needed = {"proxy", "virtualsms_proxy.py", "mappings", "pyproject.toml", "requirements.lock"}
+    needed |= {"README.md", "LICENSE"}
     assert sent == needed
 
 
@@ -142,6 +143,7 @@ def test_only_what_the_build_needs_is_sent_to_it(image):
     [
         ("proxy/app.py", False),
         ("mappings/countries.yaml", False),
+        ("virtualsms_proxy.py", False),
         ("proxy/__pycache__/app.cpython-311.pyc", True),
         ("proxy/store/__pycache__/rows.cpython-311.pyc", True),
         (".git/config", True),

@@ -1,6 +1,7 @@
 """The README says what is so, and an install from it works outside the checkout."""
 
 import asyncio
+import os
 import re
 import subprocess
 import sys
@@ -112,3 +113,12 @@ def test_an_install_has_its_tables_and_works_outside_the_checkout(installed, tmp
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("ok: 205 countries")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_installed_command_says_that_another_package_took_the_place_of_ours(installed, tmp_path):
+    (tmp_path / "proxy").mkdir()
+    (tmp_path / "proxy" / "__init__.py").touch()
+    environ = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([installed, "check"], env=environ, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert f"not that of virtualsms-proxy ({tmp_path}/proxy/__init__.py)" in done.stderr
