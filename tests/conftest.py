@@ -32,6 +32,7 @@ SLOW = (
     "test_cli",
     "test_money",
     "test_container",
+    "test_docs_commands",
 )
 
 
