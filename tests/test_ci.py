@@ -38,7 +38,7 @@ def place(tmp_path):
     shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
     shutil.copy(ROOT / "README.md", tmp_path)
     program(tmp_path / "program")
-    for name in ("chromium", "chromedriver"):
+    for name in ("chromium", "chromedriver", "npm"):
         program(tmp_path / "bin" / name)
     program(tmp_path / "bin" / "python3", "3.11")
     for name in ("python3.12", "python3.13"):

@@ -7,6 +7,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -192,6 +193,12 @@ def test_sigterm_ends_it_in_time_and_without_a_complaint(ran):
     assert "Traceback" not in ran.log
     assert "Read-only" not in ran.log
     assert "planted-key" not in ran.log
+
+
+def test_hadolint_has_nothing_to_say_of_the_dockerfile():
+    program = Path(sys.executable).parent / "hadolint"
+    done = subprocess.run([program, ROOT / "Dockerfile"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_its_user_is_a_number_and_not_root(image):
