@@ -25,7 +25,8 @@ class Block:
 
 
 def blocks(page: Path) -> Iterator[Block]:
-    name, fence, begun, kind, lines = str(page.relative_to(ROOT)), "", 0, "", list[str]()
+    name, fence, begun, kind = str(page.relative_to(ROOT)), "", 0, ""
+    lines: list[str] = []
     for number, line in enumerate(page.read_text().splitlines(), 1):
         found = _FENCE.fullmatch(line)
         if fence and found and found[1] == fence:

@@ -66,7 +66,6 @@ class Shell:
 
     def checkout(self, *, is_real: bool = False) -> None:
         """Where it begins is a checkout, and its environment a real one or of stand-ins."""
-        names = [p for p in ROOT.iterdir() if not p.name.startswith((".venv", ".git", "."))]
         python = str(Path(sys.executable).resolve())
         if is_real:
             shutil.rmtree(self.folder)
@@ -74,7 +73,7 @@ class Shell:
             shutil.copytree(ROOT, self.folder, ignore=unwanted)
             self.program("python3", f'#!/bin/sh\nexec {python} "$@"\n')
             return
-        for path in names:
+        for path in ROOT.glob("[!.]*"):
             (self.folder / path.name).symlink_to(path)
         for name in ("python", "python3"):
             self.program(name, PYTHON.format(python))
