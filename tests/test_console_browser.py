@@ -119,6 +119,7 @@ def test_a_number_is_bought_gets_its_sms_and_another_is_cancelled(page):
     # For a moment it is paid, and its client has not been told.
     assert page.until(STATE)
     page.until(f"{STATE}.startsWith('waiting')")
+    page.until("document.querySelector('#waiting-note').textContent.startsWith('number;')")
 
     page.until(f"document.querySelector('#sms [name=phone]').value === '{phone}'")
     say(page, ("#sms [name=text]", HOSTILE), submit="#sms [type=submit]")
