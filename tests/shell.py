@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests import launch
 from tests.documents import ROOT
-from tests.test_commands import free_port
+from tests.process import free_port
 
 NOTES = """#!/bin/sh
 { printf '%s' "${NAME:-${0##*/}}"; printf '\\037%s' "$@"; echo; } >> "$NOTES"

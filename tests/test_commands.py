@@ -21,7 +21,7 @@ from proxy.doctor.machine import certificate
 from proxy.lookup import find, nearest
 from proxy.sandbox.beside import upstream_lines
 from proxy.tables import load_codes
-from tests.process import COMMAND, a_process, run
+from tests.process import COMMAND, a_process, free_port, run
 
 DOCS = (Path(__file__).parent.parent / "docs" / "commands.md").read_text()
 CONFIG = re.search(r"```yaml\n(.*?)```", DOCS, re.DOTALL)[1]
@@ -64,11 +64,6 @@ def house(tmp_path_factory, upstream):
 @pytest.fixture(autouse=True)
 def tables_read_once(monkeypatch):
     monkeypatch.setattr("proxy.app.load_codes", lambda own: load_codes(own) if own else CODES)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return found.getsockname()[1]
 
 
 def evened(text: str, folder: object = "/srv/proxy") -> str:
