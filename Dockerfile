@@ -11,11 +11,14 @@ FROM ${BASE} AS build
 ARG PREFIX
 WORKDIR /src
 COPY requirements.lock ./
+# pip's cache stays in this stage.
+# hadolint ignore=DL3042
 RUN python -m venv --without-pip "$PREFIX" \
  && pip --python "$PREFIX/bin/python" install --no-compile \
         --require-hashes --no-deps --only-binary :all: -r requirements.lock
 COPY . .
 # Bytecode that never looks at its source again: nobody edits a file in the image.
+# hadolint ignore=DL3042
 RUN pip --python "$PREFIX/bin/python" install --no-compile --no-deps . \
  && "$PREFIX/bin/python" -m compileall -q --invalidation-mode unchecked-hash "$PREFIX/lib"
 

@@ -71,7 +71,7 @@ class Adoption:
         found = await self._unowned(found)
         if len(found) > len(purchases) + sum(owed.unclear for owed in others):
             # One of them is another program's: to guess could hand it out, or cancel it.
-            log.warning("none of %d orders is adopted", len(found))
+            log.warning("no order is adopted: some are another program's: %d", len(found))
             return
         findings.made.extend(zip(purchases, found, strict=False))
         if is_all and not others:

@@ -37,7 +37,7 @@ from proxy.reads import Reads
 from proxy.replicas import Replicas
 from proxy.runtime import disconnect
 from proxy.store import open_store
-from proxy.subscriptions import Subscriptions, load_subscriptions
+from proxy.subscriptions import Subscriptions, given_secrets, load_subscriptions
 from proxy.tables import load_codes
 from proxy.takeover import Takeover
 from proxy.tally import Tally
@@ -90,13 +90,14 @@ def create_app(
     """
     secrets = secrets or Secrets()
     secrets.pin(*config_secrets(config))
+    given = given_secrets(config, os.environ)
     house = build_house(config, clock, transport, connect)
     readiness = Readiness(house.upstream, house.reads.lists, house.store)
     forwards = Forwards(house.targets, house.store, house.tally, clock, outward)
     secrets.pin(*(program.key.secret for program in house.programs))
     secrets.pin(*(target.secret for target in house.targets))
     subscriptions = load_subscriptions(
-        config, os.environ, house.upstream, house.store, house.programs, secrets
+        config, given, house.upstream, house.store, house.programs, secrets
     )
     replicas = _replicas(house, secrets)
     metrics = Metrics(house.tally, lambda: gauges(house, forwards))
@@ -202,12 +203,13 @@ def build_house(
     connect: Connect | None = None,
 ) -> House:
     codes, wanted = codes_of(config), config.upstream
+    programs = programs_of(config, codes)
+    targets = load_targets(config, os.environ, programs, codes, clock)
+    # What may be wrong stands before it: nobody would close it.
     store = open_store(config.store.url, config.store.secret)
     budget = Budget(wanted.requests_per_minute, store, clock)
     tally = Tally()
     upstream = Upstream(wanted.url, wanted.timeout, budget, tally, clock, transport)
-    programs = programs_of(config, codes)
-    targets = load_targets(config, os.environ, programs, codes, clock)
     orders = Orders(store, tally, upstream.now, clock, targets)
     feed = Feed(wanted.sockets_url, connect)
     pushes = Pushes(

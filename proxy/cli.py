@@ -42,6 +42,7 @@ def main() -> None:
 def serve(path: Path | None, host: str | None, port: int | None) -> None:
     """Serve (the default command). No config is needed."""
     from proxy import logs, server
+    from proxy.address import noted
     from proxy.app import create_app
 
     config = config_of(path).listening(host, port)
@@ -51,7 +52,7 @@ def serve(path: Path | None, host: str | None, port: int | None) -> None:
     tls = built(lambda: server.tls_context(config.listen.tls_cert, config.listen.tls_key))
     opened = _open(config.listen.host, config.listen.port)
     url = server.url(opened, tls)
-    click.echo(f"listening on {url}")
+    click.echo(f"listening on {url}{noted(opened.getsockname()[0])}")
     if console := app.state.console:
         click.echo(f"the console: {url}{console.path}")
     server.run(app, opened, tls, stopping=console and console.streams.stop)

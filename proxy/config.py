@@ -1,8 +1,9 @@
 """The configuration: a YAML file, the environment over it, a default for every key. Frozen."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
@@ -283,7 +284,8 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     names = {environment_name(key): (key, type_) for key, type_ in keys()}
     unknown = sorted(name for name in environ if name.startswith(PREFIX) and name not in names)
     if unknown:
-        log.warning("not a setting, ignored: %s", ", ".join(unknown))
+        said = ", ".join(f"{name}{_like(name, names)}" for name in unknown)
+        log.warning("not a setting, ignored: %s", said)
     values = {}
     for name, (key, type_) in names.items():
         if text := environ.get(name):
@@ -296,6 +298,19 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
             if fault := _fault(key, values[key]):
                 raise ConfigError(f"{name}: {fault}")
     return values
+
+
+def _like(name: str, known: Collection[str]) -> str:
+    """The one setting whose name ends alike (PROXY_PORT), or that is a slip of the pen away.
+
+    Nothing for most of what Kubernetes injects beside a Service that is called proxy.
+    """
+    end = name.removeprefix(PREFIX)
+    found = [one for one in known if one.endswith(f"_{end}")]
+    if len(found) != 1:
+        ends = {one.removeprefix(PREFIX): one for one in known}
+        found = [ends[one] for one in get_close_matches(end, ends, n=1, cutoff=0.75)]
+    return f" (did you mean {found[0]}?)" if found else ""
 
 
 def _wrong(error: msgspec.ValidationError, type_: Any) -> str:

@@ -56,7 +56,7 @@ class Room:
             return True
         if self._clock() >= self._quiet_until:
             self._quiet_until = self._clock() + 60
-            log.error("all %d descriptors for clients are taken; more are closed", self.most)
+            log.error("all descriptors for clients are taken: %d; more are closed", self.most)
         return False
 
 

@@ -149,7 +149,7 @@ class Forwards:
         if surplus > 0:
             await self._store.drop_forwards(target.url, surplus)
             self._tally.count("forward_attempts", "dropped", by=surplus)
-            log.error("%d forwards to %s are dropped: too many wait", surplus, target.shown)
+            log.error("forwards to %s: too many wait, dropped: %d", target.shown, surplus)
 
 
 def signature(secret: str, body: bytes) -> str:

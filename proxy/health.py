@@ -6,12 +6,11 @@ import socket
 import ssl
 from typing import NamedTuple
 
+from proxy.address import reachable, url
 from proxy.config import Listen
 
 SECONDS = 3.0
 MOST_BYTES = 16_384
-# Where one listens is not always where one can be asked.
-ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 class Health(NamedTuple):
@@ -30,11 +29,9 @@ class HealthError(Exception):
     """Nobody answered, or not in HTTP. The text is one line."""
 
 
-def address(listen: Listen, host: str = "") -> str:
-    """Where it can be asked, unless another `host` is to be named."""
-    host = host or ANYWHERE.get(listen.host, listen.host)
-    name = f"[{host}]" if ":" in host else host
-    return f"{'https' if listen.tls_cert else 'http'}://{name}:{listen.port}"
+def address(listen: Listen) -> str:
+    """Where it can be asked."""
+    return url(listen.host, listen.port, is_tls=bool(listen.tls_cert))
 
 
 async def ask(listen: Listen) -> Health:
@@ -60,7 +57,7 @@ def reason(error: OSError) -> str:
 
 async def _answer(listen: Listen) -> bytes:
     """All that comes back, up to a limit. HTTP/1.0: the server closes behind its answer."""
-    host = ANYWHERE.get(listen.host, listen.host)
+    host = reachable(listen.host)
     tls = _unverified() if listen.tls_cert else None
     reader, writer = await asyncio.open_connection(host, listen.port, ssl=tls)
     try:

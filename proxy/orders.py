@@ -333,7 +333,7 @@ class Orders:
             now, cents, why = self._wall_clock(), order.cents or 0, order.state.value
             self._tally.count("refunded_cents", by=cents)
             self._tally.happened(order.id, why_refunded(activation), now, cents)
-            log.info("order %s: %s, %d cents are refunded", order.id, why, cents)
+            log.info("order %s: %s, refunded cents: %d", order.id, why, cents)
             try:
                 await self._store.book(Entry(now, key.hash, order.id, "refund", cents, why))
             except StoreError as error:

@@ -15,6 +15,7 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
+from proxy import address
 from proxy.connection import BODY_SECONDS, HEAD_SECONDS, Connection, Room
 
 log = logging.getLogger(__name__)
@@ -59,8 +60,7 @@ def open_socket(host: str, port: int) -> sockets.socket:
 
 def url(socket: sockets.socket, tls: ssl.SSLContext | None = None) -> str:
     host, port = socket.getsockname()[:2]
-    name = f"[{host}]" if ":" in host else host
-    return f"{'https' if tls else 'http'}://{name}:{port}"
+    return address.url(host, port, is_tls=tls is not None)
 
 
 def run(

@@ -20,7 +20,9 @@ _NULL = "tag:yaml.org,2002:null"
 
 
 class SheetError(ValueError):
-    """A file is wrong. The text is one line: FILE:LINE: what is wrong: the fix."""
+    """A file is wrong. The text is one line: FILE:LINE: what is wrong: the fix; without the line
+    where the file itself could not be read.
+    """
 
 
 class Sheet:
@@ -73,9 +75,11 @@ class Sheet:
     def _read(self) -> str:
         try:
             raw = self.path.read_bytes()
+        except FileNotFoundError as error:
+            raise SheetError(f"{self.path}: not found: name another file") from error
         except OSError as error:
             fix = _FIXES.get(error.errno or 0, "name another file")
-            raise self.error(1, f"cannot be read: {error.strerror}: {fix}") from error
+            raise SheetError(f"{self.path}: cannot be read: {error.strerror}: {fix}") from error
         try:
             text = raw.decode("utf-8")
         except UnicodeDecodeError as error:

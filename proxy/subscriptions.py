@@ -149,16 +149,15 @@ class Subscriptions:
 
 def load_subscriptions(
     config: Config,
-    environ: Mapping[str, str],
+    given: Iterable[str],
     upstream: Upstream,
     store: Store,
     programs: Programs,
     known: Secrets,
 ) -> Subscriptions:
-    """For the key of the configuration, and for those of all programs. Raises ConfigError."""
+    """For the key of the configuration, and for those of all programs."""
     own = [Key(config.upstream.api_key)] if config.upstream.api_key else []
     keys = [*own, *(program.key.upstream for program in programs)]
-    given = given_secrets(config, environ)
     known.pin(*given)
     return Subscriptions(upstream, store, keys, config.webhooks.public_url, given, known)
 

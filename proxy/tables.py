@@ -137,14 +137,14 @@ def _shipped_folder() -> Path:
 
 def _read_folder(folder: Path) -> _Tables:
     if not folder.is_dir():
-        raise SheetError(f"{folder}:1: no such folder: make it, or name another as mappings")
+        raise SheetError(f"{folder}: no such folder: make it, or name another as mappings")
     tables = _Tables()
     for path in sorted(folder.iterdir()):
         # Names with a dot: what editors, file managers and Kubernetes volumes leave there.
         if path.name.startswith("."):
             continue
         if path.name not in _READERS:
-            raise SheetError(f"{path}:1: not a table: {nearest(path.name, _READERS)}")
+            raise SheetError(f"{path}: not a table: {nearest(path.name, _READERS)}")
         _READERS[path.name](_Table(path), tables)
     return tables
 

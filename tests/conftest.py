@@ -32,6 +32,7 @@ SLOW = (
     "test_cli",
     "test_money",
     "test_container",
+    "test_docs_commands",
 )
 
 
@@ -79,6 +80,12 @@ class FakeTimeLoop(asyncio.SelectorEventLoop):
 
     def _done_at_work(self) -> None:
         self._jumping.at_work -= 1
+
+    async def shutdown_default_executor(self, *_: Any) -> None:
+        """Without the timeout that asyncio's runner gives since Python 3.12: it is of this loop's
+        time, and would be over at once.
+        """
+        await super().shutdown_default_executor()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,11 @@ from typing import IO
 
 NOTHING_LEFT = {"PROXY_STORE_URL": "sqlite://"}
 COMMAND = [sys.executable, "-m", "proxy"]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return found.getsockname()[1]
 
 
 def run(

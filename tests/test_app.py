@@ -4,7 +4,15 @@ import asyncio
 
 import pytest
 
-from proxy.app import PATHS
+from proxy.app import PATHS, create_app
+from proxy.config import (
+    Config,
+    ConfigError,
+    ForwardConfig,
+    ProgramConfig,
+    StoreConfig,
+    WebhooksConfig,
+)
 from proxy.errors import Problem
 from proxy.legacy.dialects import DIALECTS
 from proxy.legacy.request import MAX_BODY
@@ -17,6 +25,24 @@ pytestmark = pytest.mark.anyio
 async def world(clock):
     async with a_world(clock) as world:
         yield world
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"default_country": 9999},
+        {"keys": {"k": ProgramConfig(name="ci", upstream_key="env:GONE")}},
+        {"forward": (ForwardConfig(url="http://x", programs=("nobody",)),)},
+        {"webhooks": WebhooksConfig(secrets=("env:GONE",))},
+    ],
+    ids=lambda wrong: next(iter(wrong)),
+)
+def test_no_store_is_opened_for_a_configuration_that_is_wrong(tmp_path, wrong):
+    """Nobody would close it."""
+    config = Config(store=StoreConfig(url=f"sqlite:///{tmp_path}/store.db"), **wrong)
+    with pytest.raises(ConfigError):
+        create_app(config)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("prefix", ["", *(f"/{name}" for name in DIALECTS)])

@@ -674,21 +674,21 @@ def test_a_file_of_an_unknown_name_is_refused(tmp_path, name, fix):
     (tmp_path / name).write_text("")
     with pytest.raises(SheetError) as refused:
         load_codes(tmp_path)
-    assert str(refused.value) == f"{tmp_path}/{name}:1: not a table: {fix}"
+    assert str(refused.value) == f"{tmp_path}/{name}: not a table: {fix}"
 
 
 def test_a_table_that_cannot_be_read_is_refused(tmp_path):
     (tmp_path / "services.yaml").mkdir()
     with pytest.raises(SheetError) as refused:
         load_codes(tmp_path)
-    message = "1: cannot be read: Is a directory: name another file"
-    assert str(refused.value) == f"{tmp_path}/services.yaml:{message}"
+    message = "cannot be read: Is a directory: name another file"
+    assert str(refused.value) == f"{tmp_path}/services.yaml: {message}"
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(SheetError) as refused:
         load_codes(tmp_path / "gone")
-    message = "1: no such folder: make it, or name another as mappings"
+    message = " no such folder: make it, or name another as mappings"
     assert str(refused.value) == f"{tmp_path}/gone:{message}"
 
 

@@ -21,7 +21,7 @@ from proxy.doctor.machine import certificate
 from proxy.lookup import find, nearest
 from proxy.sandbox.beside import upstream_lines
 from proxy.tables import load_codes
-from tests.process import COMMAND, a_process, run
+from tests.process import COMMAND, a_process, free_port, run
 
 DOCS = (Path(__file__).parent.parent / "docs" / "commands.md").read_text()
 CONFIG = re.search(r"```yaml\n(.*?)```", DOCS, re.DOTALL)[1]
@@ -64,11 +64,6 @@ def house(tmp_path_factory, upstream):
 @pytest.fixture(autouse=True)
 def tables_read_once(monkeypatch):
     monkeypatch.setattr("proxy.app.load_codes", lambda own: load_codes(own) if own else CODES)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return found.getsockname()[1]
 
 
 def evened(text: str, folder: object = "/srv/proxy") -> str:
@@ -290,9 +285,9 @@ def test_the_ceilings_of_all_and_of_a_program_are_counted(house):
     words = ("key=ci", "service=wa", "country=16")
     said = explained(house, *words, PROXY_LIMITS_ACTIVE="1", PROXY_LIMITS_SPEND_PER_DAY="10")
     assert said["refused"] == "CHANNELS_LIMIT"
-    assert said["why"] == "1 numbers are held, and no more may be"
+    assert said["why"] == "1 number held, and no more may be"
     ceilings = dict(said["facts"])["ceilings"]
-    assert "1 of 1 numbers held at once; 0.90 of 10.00 spent today" in ceilings
+    assert "1 of 1 number held at once; 0.90 of 10.00 spent today" in ceilings
     assert explained(house, *words, PROXY_LIMITS_SPEND_PER_DAY="1")["refused"] == "NO_BALANCE"
     assert explained(house, *words)["refused"] is None
 
@@ -302,6 +297,9 @@ def test_a_client_key_is_known_by_its_program_and_a_wrong_one_is_refused(house):
     assert (said["refused"], ["api_key=[key]", "the key of ci"] in said["facts"]) == (None, True)
     said = explained(house, LINE)
     assert (said["refused"], said["why"]) == ("BAD_KEY", "no program has this key")
+    assert ["api_key=[key]", "a key of no program"] in said["facts"]
+    through = explained(house, LINE, PROXY_PASSTHROUGH="true")
+    assert dict(through["facts"])["api_key=[key]"].startswith("a key of the upstream, passed")
     assert "planted-key" not in str(said)
 
 
@@ -376,12 +374,12 @@ def test_everything_that_is_wrong_has_its_line(tmp_path):
     wrong = [f"{row['about']}: {row['says']}" for row in said["findings"] if not row["ok"]]
     for pattern in (
         r"port: 127.0.0.1:\d+ is another program's: end it, or set listen.port",
-        r"store: .* owes 1 promised cancels: start the proxy, it settles them",
-        r"forward: 1 targets, 0 SMS on their way, 1 given up after eight attempts: .*",
+        r"store: .* owes 1 promised cancel: start the proxy, it settles them",
+        r"forward: 1 target, 0 SMS on their way, 1 given up after eight attempts: .*",
         r"clock: 3[56]\d\d s behind the upstream's: set it, by NTP",
         r"key: lost: the upstream refuses it: put a key of your VirtualSMS account there",
         r"key: poor: balance 0.00: top it up",
-        r"sharing: two, one: 1 of 1 orders of the last hour are not in the store: .*",
+        r"sharing: two, one: not in the store: 1 of 1 order of the last hour: .*",
         r"push: .* HTTP 503: .* set upstream.push to false.*",
     ):
         assert any(re.fullmatch(pattern, line) for line in wrong), (pattern, wrong)
@@ -440,7 +438,7 @@ def test_a_minute_that_is_used_up_is_left_to_the_clients(house, upstream):
     before = httpx.get(count).json()["count"]
     code, said = findings("--config", f"{house}/config.yaml", **few)
     assert code == 1
-    assert re.match(r"wrong ci: \d of 4 requests are left in this minute", said["budget"])
+    assert re.match(r"wrong ci: \d of 4 requests left in this minute", said["budget"])
     assert httpx.get(count).json()["count"] == before
 
 
@@ -496,7 +494,7 @@ def test_a_wrong_config_is_one_line_and_exit_code_1_in_every_command(tmp_path, c
     path.write_text("listen:\n  port: eighty\n")
     line = f"Error: {path}:2: listen.port: expected `int`, got `str`: see config.example.yaml\n"
     assert ask(*command.split(), "--config", str(path)) == (1, line)
-    gone = f"Error: {tmp_path}/gone:1: cannot be read: No such file or directory: name another"
+    gone = f"Error: {tmp_path}/gone: not found: name another"
     assert ask(*command.split(), "--config", f"{tmp_path}/gone") == (1, f"{gone} file\n")
 
 
@@ -504,7 +502,7 @@ def test_a_wrong_config_is_the_doctors_only_finding(tmp_path):
     code, said = findings("--config", str(tmp_path))
     assert code == 1
     assert said == {
-        "config": f"wrong {tmp_path}:1: cannot be read: Is a directory: name another file"
+        "config": f"wrong {tmp_path}: cannot be read: Is a directory: name another file"
     }
 
 

@@ -122,7 +122,7 @@ async def test_what_is_lost_at_the_end_is_told(book, caplog):
     book.wrong.extend([Away("away"), Away("away")])
     await failure(book.write("a refund", surely=True))
     await book.commits.close()
-    assert "1 writes are lost: the store cannot be written" in caplog.text
+    assert "the store cannot be written: writes that are lost: 1" in caplog.text
 
 
 async def test_very_many_are_written_in_parts(book):

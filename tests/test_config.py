@@ -46,7 +46,28 @@ def test_an_environment_name_is_the_path_in_capitals():
 
 def test_an_unknown_environment_name_is_one_warning(caplog):
     load_config(None, {"PROXY_PORT": "1", "PROXY_SERVICE_HOST": "10.0.0.1", "HOME": "/"})
-    assert caplog.messages == ["not a setting, ignored: PROXY_PORT, PROXY_SERVICE_HOST"]
+    names = "PROXY_PORT (did you mean PROXY_LISTEN_PORT?), PROXY_SERVICE_HOST"
+    assert caplog.messages == [f"not a setting, ignored: {names}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("PROXY_STORE_URI", "PROXY_STORE_URL"),
+        ("PROXY_LISTENPORT", "PROXY_LISTEN_PORT"),
+        ("PROXY_UPSTREAM_KEY", "PROXY_UPSTREAM_API_KEY"),
+        ("PROXY_API_KEY", "PROXY_UPSTREAM_API_KEY"),
+        # Of what may be meant several have the same end.
+        ("PROXY_URL", None),
+        # Kubernetes injects these beside a Service that is called proxy.
+        ("PROXY_SERVICE_PORT", None),
+        ("PROXY_PORT_8080_TCP_ADDR", None),
+    ],
+)
+def test_an_unknown_environment_name_is_said_with_what_it_may_be_meant_for(caplog, name, meant):
+    load_config(None, {name: "1"})
+    fix = f" (did you mean {meant}?)" if meant else ""
+    assert caplog.messages == [f"not a setting, ignored: {name}{fix}"]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +149,7 @@ def test_every_address_is_looked_at(tmp_path, text, name):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(
         SheetError,
-        match=r"nowhere.yaml:1: cannot be read: No such file or",
+        match=r"nowhere.yaml: not found: name another",
     ):
         load_config(tmp_path / "nowhere.yaml", {})
 

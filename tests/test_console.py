@@ -89,8 +89,12 @@ async def test_in_the_sandbox_it_is_open_and_can_be_locked_or_left_out(clock):
 
 async def test_without_a_token_of_ones_own_one_is_drawn_at_each_start(clock):
     config = Config(store=StoreConfig(url="sqlite://"), console=ConsoleConfig(enabled=True))
-    consoles = [create_app(config, clock=clock).state.console for _ in range(2)]
-    tokens = {re.fullmatch(r"/console\?token=([\w-]{32})", console.path)[1] for console in consoles}
+    tokens = set()
+    for _ in range(2):
+        app = create_app(config, clock=clock)
+        async with app.router.lifespan_context(app):
+            path = app.state.console.path
+        tokens.add(re.fullmatch(r"/console\?token=([\w-]{32})", path)[1])
     assert len(tokens) == 2
 
 

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from proxy.model import Key, Order
+from tests.axe import NPM, fetched, violations
 from tests.browser import CHROMIUM, DRIVER, Stage, a_browser
 from tests.process import a_process
 
@@ -118,6 +119,7 @@ def test_a_number_is_bought_gets_its_sms_and_another_is_cancelled(page):
     # For a moment it is paid, and its client has not been told.
     assert page.until(STATE)
     page.until(f"{STATE}.startsWith('waiting')")
+    page.until("document.querySelector('#waiting-note').textContent.startsWith('number;')")
 
     page.until(f"document.querySelector('#sms [name=phone]').value === '{phone}'")
     say(page, ("#sms [name=text]", HOSTILE), submit="#sms [type=submit]")
@@ -173,10 +175,14 @@ def test_faults_problems_and_the_filters(page):
     page.until("document.querySelector('#said').textContent.includes('begun anew')")
 
 
-def test_an_early_cancel_is_promised_and_can_be_hurried_by_a_button(page, sandbox):
+def an_early_cancel(sandbox):
     url = f"{sandbox}/daisysms/stubs/handler_api.php?api_key=k&action="
     id = httpx.get(f"{url}getNumber&service=wa").text.split(":")[1]
     httpx.get(f"{url}setStatus&status=8&id={id}")
+
+
+def test_an_early_cancel_is_promised_and_can_be_hurried_by_a_button(page, sandbox):
+    an_early_cancel(sandbox)
     page.until("document.querySelector('#owed b')?.textContent === 'Cancel promised'")
     httpx.post(f"{sandbox}/sandbox/clock", json={"seconds": 120})
     page.click("#owed button")
@@ -194,6 +200,29 @@ def test_texts_have_contrast_and_fit_the_width(page, scheme, width):
     assert seen > 60
     assert weak == []
     assert page.run("return document.documentElement.scrollWidth") <= width
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory):
+    if not NPM:
+        pytest.skip("no npm here; .ci/run installs it")
+    return fetched(tmp_path_factory.mktemp("axe"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1400, 390])
+def test_axe_finds_nothing_wrong_with_the_page(page, sandbox, axe, scheme, width):
+    page.look(width, 900, scheme)
+    an_early_cancel(sandbox)
+    httpx.get(f"{sandbox}/stubs/handler_api.php?api_key=k&action=getNumber&service=ok")
+    buy(page, "wa")
+    page.click("tr[data-row] .opener")
+    for shown in (".story li", "#owed li", "#errors li"):
+        page.until(f"document.querySelector('{shown}')")
+    assert violations(page, axe) == []
+    page.click("#reset [type=submit]")
+    page.until("document.querySelector('#sure').open")
+    assert violations(page, axe) == []
 
 
 def test_whatever_can_be_used_has_a_name_and_the_keyboard_reaches_it(page):
@@ -250,6 +279,16 @@ def test_a_page_of_two_thousand_numbers_is_quick(browser):
         choose(browser, "#filters [name=text]", "")
         browser.click("#more")
         browser.until("document.querySelectorAll('tr[data-row]').length === 300")
+        browser.driver.get("about:blank")
+
+
+def test_axe_finds_nothing_wrong_with_the_page_outside_the_sandbox(browser, axe, tmp_path):
+    token = "a-token-of-the-operator"
+    environ = {"PROXY_CONSOLE_ENABLED": "true", "PROXY_CONSOLE_TOKEN": token}
+    with a_process("--port", "0", log=tmp_path / "log", **environ) as url:
+        browser.driver.get(f"{url}/console?token={token}")
+        browser.until("document.querySelector('#link').dataset.state === 'live'")
+        assert violations(browser, axe) == []
         browser.driver.get("about:blank")
 
 

@@ -7,6 +7,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -133,7 +134,8 @@ def test_the_image_has_what_the_lock_says_and_the_proxy_and_nothing_else(image):
 
 def test_only_what_the_build_needs_is_sent_to_it(image):
     sent = {path.name for path in image.source.iterdir()}
-    needed = {"proxy", "mappings", "pyproject.toml", "requirements.lock", "README.md", "LICENSE"}
+    needed = {"proxy", "virtualsms_proxy.py", "mappings", "pyproject.toml", "requirements.lock"}
+    needed |= {"README.md", "LICENSE"}
     assert sent == needed
 
 
@@ -142,6 +144,7 @@ def test_only_what_the_build_needs_is_sent_to_it(image):
     [
         ("proxy/app.py", False),
         ("mappings/countries.yaml", False),
+        ("virtualsms_proxy.py", False),
         ("proxy/__pycache__/app.cpython-311.pyc", True),
         ("proxy/store/__pycache__/rows.cpython-311.pyc", True),
         (".git/config", True),
@@ -190,6 +193,12 @@ def test_sigterm_ends_it_in_time_and_without_a_complaint(ran):
     assert "Traceback" not in ran.log
     assert "Read-only" not in ran.log
     assert "planted-key" not in ran.log
+
+
+def test_hadolint_has_nothing_to_say_of_the_dockerfile():
+    program = Path(sys.executable).parent / "hadolint"
+    done = subprocess.run([program, ROOT / "Dockerfile"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_its_user_is_a_number_and_not_root(image):

@@ -100,9 +100,11 @@ def test_the_guide_explains_every_file_and_its_links_lead_somewhere():
 
 
 @pytest.mark.parametrize("path", sorted({probe["path"] for probe in PROBES}))
-def test_a_probe_asks_a_path_that_there_is(path):
+@pytest.mark.anyio
+async def test_a_probe_asks_a_path_that_there_is(path):
     app = create_app(Config().for_sandbox("http://127.0.0.1:9"))
-    assert path in {route.path for route in app.routes}
+    async with app.router.lifespan_context(app):
+        assert path in {route.path for route in app.routes}
 
 
 def test_probes_tell_alive_from_ready():

@@ -9,20 +9,23 @@ PROXY = Path(__file__).parent.parent / "proxy"
 FILES = sorted(PROXY.rglob("*.py"))
 
 FOUNDATION = {
-    "clock", "errors", "model", "printable", "runtime", "sheet", "tally", "urls",
-}  # fmt: skip
+    *("address", "clock", "errors", "model", "plural", "printable", "runtime", "sheet"),
+    *("tally", "urls"),
+}
 ROOMS = {"legacy", "upstream", "codes", "sandbox"}
 
 IO = {"upstream", "store"}
 
 # What each room may import beside itself and the foundation. Data flows down this list.
 MAY_IMPORT = {
+    "address": set(),
     "clock": set(),
     "errors": set(),
     "model": set(),
     "printable": set(),
     "urls": set(),
     "runtime": set(),
+    "plural": set(),
     "sheet": set(),
     "tally": set(),
     "codes": set(),

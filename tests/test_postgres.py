@@ -144,7 +144,7 @@ async def test_a_file_is_copied_into_a_database_by_a_command(database, tmp_path)
     assert "another process has it open" in done.stderr
     await held.close()
     done = await asyncio.to_thread(*copying, PROXY_STORE_SECRET=SEALED_WITH)
-    assert (done.stdout, done.stderr) == ("copied 1 orders, 1 owed calls, 0 ledger lines\n", "")
+    assert (done.stdout, done.stderr) == ("copied 1 order, 1 owed call, 0 ledger lines\n", "")
 
 
 # Keys.

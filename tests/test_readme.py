@@ -1,9 +1,7 @@
-"""The README says what is so, and an install from it works outside the checkout."""
+"""The tables of the README say what is so; its commands run in tests/test_docs_commands.py."""
 
 import asyncio
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -89,26 +87,3 @@ def said_word(word) -> str:
 
 def test_the_table_of_scenarios_is_complete():
     assert set(re.findall(r"`(\w+)`", first_cells("Try it"))) == set(SCENARIOS)
-
-
-@pytest.mark.parametrize("link", re.findall(r"\]\(((?!http|#)[^)]+)\)", README))
-def test_every_link_leads_somewhere(link):
-    assert (ROOT / link).exists()
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory):
-    """A virtual environment with the wheel and nothing of the checkout."""
-    folder = tmp_path_factory.mktemp("install")
-    python = folder / "venv" / "bin" / "python"
-    pip = [str(python), "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
-    subprocess.run([*pip, "install", str(ROOT)], check=True, cwd=folder)
-    return python.parent / "virtualsms-proxy"
-
-
-def test_an_install_has_its_tables_and_works_outside_the_checkout(installed, tmp_path):
-    done = subprocess.run([installed, "check"], cwd=tmp_path, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("ok: 205 countries")
-    assert list(tmp_path.iterdir()) == []

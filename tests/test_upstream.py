@@ -24,8 +24,20 @@ KEY = Key("planted-secret")
 ORDER = {"order_id": "o", "phone_number": "447700900001"}
 
 
+STORES = []
+
+
+@pytest.fixture(autouse=True)
+async def closed():
+    """The stores that a test has opened are closed behind it."""
+    yield
+    while STORES:
+        await STORES.pop().close()
+
+
 def upstream(answer, **options):
-    budget = Budget(60, open_store("sqlite://"), time.time)
+    STORES.append(open_store("sqlite://"))
+    budget = Budget(60, STORES[-1], time.time)
     return Upstream(
         "https://up/api/v1", 12, budget, Tally(), transport=httpx.MockTransport(answer), **options
     )
@@ -186,6 +198,7 @@ async def test_187_is_there_even_if_nothing_is_sold_in_the_us():
         return httpx.Response(200, json={"countries": [{"id": "GB", "price": 0.5, "count": 9}]})
 
     app = create_app(NOTHING_LEFT, transport=httpx.MockTransport(answer))
+    STORES.append(app.state.house.store)
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://p")
     path = "/stubs/handler_api.php?api_key=k&action=getPrices&service=wa"
     assert (await client.get(path)).json().keys() == {"187", "16"}
@@ -201,6 +214,7 @@ async def test_an_id_behind_the_end_of_a_full_list_of_live_orders_is_no_final_wo
         return httpx.Response(200, json={"orders": orders}, headers={"Date": date})
 
     app = create_app(NOTHING_LEFT, transport=httpx.MockTransport(answer))
+    STORES.append(app.state.house.store)
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://p")
     path = "/stubs/handler_api.php?api_key=k&action=getStatus&id=4"
     assert (await client.get(path)).text == "ERROR_SQL"

@@ -15,8 +15,10 @@ from proxy.commands.options import built, config_of, config_option, json_option
 @json_option
 def check(path: Path | None, as_json: bool) -> None:
     """Validate the config and the mapping tables."""
+    from proxy.address import noted
     from proxy.app import codes_of, programs_of
     from proxy.health import address
+    from proxy.plural import counted
     from proxy.printable import visible
     from proxy.server import tls_context
     from proxy.store import check_store
@@ -38,7 +40,7 @@ def check(path: Path | None, as_json: bool) -> None:
         "keys": names,
         "passthrough": programs.passthrough,
         "store": shown_url(config.store.url),
-        "listens": address(config.listen, config.listen.host),
+        "listens": address(config.listen) + noted(config.listen.host),
         "upstream": shown_url(config.upstream.url),
         "forward": [target.shown for target in targets],
     }
@@ -47,7 +49,8 @@ def check(path: Path | None, as_json: bool) -> None:
         return
     keys = f"{len(names)} ({', '.join(names)})" if names else "none"
     through = "; keys of the upstream are passed through" if programs.passthrough else ""
-    click.echo(f"ok: {len(codes.countries)} countries, {len(codes.services)} services")
+    countries = counted(len(codes.countries), "country", "countries")
+    click.echo(f"ok: {countries}, {counted(len(codes.services), 'service')}")
     click.echo(visible(f"keys: {keys}{through}"))
     for name in ("store", "listens", "upstream"):
         click.echo(visible(f"{name}: {found[name]}"))

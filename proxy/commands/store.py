@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from proxy.commands.options import built, config_of, config_option
+from proxy.plural import counted
 
 
 @click.group()
@@ -37,4 +38,5 @@ def copy_all(source: str, target: str, path: Path | None) -> None:
                 await one.close()
 
     done = built(lambda: asyncio.run(copied()))
-    click.echo(f"copied {done.orders} orders, {done.owed} owed calls, {done.ledger} ledger lines")
+    orders, owed = counted(done.orders, "order"), counted(done.owed, "owed call")
+    click.echo(f"copied {orders}, {owed}, {counted(done.ledger, 'ledger line')}")

@@ -45,7 +45,7 @@ _LATER = "The upstream fails: nothing need be done if it stops soon."
 # By the line as it stands in the code.
 LOGGED: Mapping[str, str] = MappingProxyType(
     {
-        "%s: %d requests a minute are allowed to %s": "The upstream allows less than expected: "
+        "%s: allowed to %s in a minute: %d": "The upstream allows less than expected: "
         "set upstream.requests_per_minute to it if that lasts.",
         "%s: the upstream refuses %s: too many requests": "Another program uses the key, too: "
         "give each its own, or lower upstream.requests_per_minute.",
@@ -74,7 +74,7 @@ LOGGED: Mapping[str, str] = MappingProxyType(
         "order %s: a bug kept its cancel from being sent": "Report it; it is tried again.",
         "order %s: its promise is still in the store: %s": _DISK,
         "not written: %s": _DISK,
-        "all %d descriptors for clients are taken; more are closed": "See who opens so many "
+        "all descriptors for clients are taken: %d; more are closed": "See who opens so many "
         "connections, or raise the limit of open files.",
         "SIGHUP is ignored: a change of the configuration needs a restart": "A terminal was closed,"
         " or somebody wanted a reload: restart the proxy.",
@@ -85,7 +85,8 @@ LOGGED: Mapping[str, str] = MappingProxyType(
         "order %s is paid and could not be kept: %s": _DISK,
         "order %s is not handed out: the store: %s": _DISK,
         "purchase %s is still open in the store: %s": _DISK,
-        "none of %d orders is adopted": "Another program buys with the key: give each its own.",
+        "no order is adopted: some are another program's: %d": "Another program buys with the "
+        "key: give each its own.",
         "another program buys with %s: unclear purchases are not adopted": "Give each program a "
         "key of its own: then a lost purchase can be found again.",
         "unclear purchases of %s: %s": _LATER,
@@ -101,7 +102,7 @@ LOGGED: Mapping[str, str] = MappingProxyType(
         "order %s: not cancelled yet: %s": "It is tried again by itself.",
         "order %s is not handed out: a ceiling is passed without it": "The upstream charged more "
         "than it said, and the key's ceiling is reached; the number goes back.",
-        "%d forwards to %s are dropped: too many wait": "See why the target does not answer.",
+        "forwards to %s: too many wait, dropped: %d": "See why the target does not answer.",
         "a bug kept forwards to %s": "Report it; they are tried again.",
         "forwards to %s: the store: %s": _DISK,
         "an event is not taken in: the store: %s": _DISK,
@@ -121,7 +122,7 @@ LOGGED: Mapping[str, str] = MappingProxyType(
         "what was deleted is still in the write-ahead log: %s": _DISK,
         "this can never be written: %s": "Report it with the lines of the log.",
         "too much waits to be written: the oldest of it is lost": _DISK,
-        "%d writes are lost: the store cannot be written": _DISK,
+        "the store cannot be written: writes that are lost: %d": _DISK,
         "what other replicas did is not known yet: %s": _DATABASE,
         "the orders of other programs are not known: %s": _DATABASE,
         "what other replicas owe is not known: %s": _DATABASE,

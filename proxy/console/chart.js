@@ -1,6 +1,6 @@
 // The last hour as two small drawings: answers by word, and the budget that was left.
 
-import { $, el, say, svg } from "./dom.js";
+import { $, el, noun, say, svg } from "./dom.js";
 
 const MINUTES = 60, WIDTH = 360, HIGH = 96, LOW = 48, NAMED = 5;
 
@@ -64,5 +64,5 @@ function drawLeft(minutes, limit, now) {
   }
   $("left").replaceChildren(...shapes);
   const lowest = Math.min(limit, ...minutes.map(({ left }) => left));
-  say($("left-text"), `lowest ${lowest} of ${limit} requests a minute`);
+  say($("left-text"), `lowest ${lowest} of ${limit} ${noun(limit, "request")} a minute`);
 }

@@ -3,7 +3,7 @@
 import { Activations } from "./activations.js";
 import { Box } from "./box.js";
 import { draw } from "./chart.js";
-import { $, API, ask, el, money, say, span, time } from "./dom.js";
+import { $, API, ask, el, money, noun, say, span, time } from "./dom.js";
 import { Sandbox } from "./sandbox.js";
 
 let ahead = 0;
@@ -70,9 +70,10 @@ function show(told) {
   balances(told.balances);
   const sockets = told.push.open + told.push.closed;
   say($("push"), String(told.push.open));
-  say($("push-note"), sockets > told.push.open ? `open sockets, ${told.push.closed} to be opened` : "open sockets");
+  const open = noun(told.push.open, "open socket");
+  say($("push-note"), sockets > told.push.open ? `${open}, ${told.push.closed} to be opened` : open);
   say($("budget"), String(Math.floor(told.budget.left)));
-  say($("budget-note"), told.budget.paused ? `paused by the upstream: ${told.budget.paused} keys` : `of ${told.budget.limit} requests left`);
+  say($("budget-note"), told.budget.paused ? `keys paused by the upstream: ${told.budget.paused}` : `of ${told.budget.limit} ${noun(told.budget.limit, "request")} left`);
   owed(told);
   complaints(told.complaints);
   draw(told.minutes, told.budget.limit, now());
@@ -90,7 +91,7 @@ function counts(rows) {
   const of = (...states) => rows.filter((row) => states.includes(row.state)).length;
   const waiting = of("waiting", "retrying"), codes = of("received", "unread");
   say($("waiting"), String(waiting));
-  say($("waiting-note"), `numbers; ${codes} with a code`);
+  say($("waiting-note"), `${noun(waiting, "number")}; ${codes} with a code`);
   document.title = `${waiting ? `(${waiting}) ` : ""}console · virtualsms-proxy`;
 }
 

@@ -26,6 +26,9 @@ export function say(node, text) {
 
 export const money = (cents) => (cents === null || cents === undefined ? "–" : (cents / 100).toFixed(2));
 
+/** What is counted, after its count: 1 "number", 2 "numbers". */
+export const noun = (count, one) => (count === 1 ? one : `${one}s`);
+
 /** 0:45, 12:07, 1:02:03 */
 export function span(seconds) {
   const whole = Math.max(Math.floor(seconds), 0);

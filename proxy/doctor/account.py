@@ -13,6 +13,7 @@ from proxy.doctor.finding import Finding, good, wrong
 from proxy.errors import Problem, ProblemError
 from proxy.legacy.answers import dollars
 from proxy.model import WINDOW, Key, Order
+from proxy.plural import counted
 from proxy.programs import Programs
 from proxy.store import OwedKind, StoreError, file_of, glance, open_store
 from proxy.tally import Tally
@@ -126,8 +127,9 @@ class Probe:
             with glance(self._config.store.url) as seen:
                 left = max(limit - seen.requests(key.hash, time.time() - WINDOW), 0)
         except StoreError:
-            return None, f"{limit} requests a minute; what is left is not known without a store"
-        return left, f"{left} of {limit} requests are left in this minute"
+            many = counted(limit, "request")
+            return None, f"{many} a minute; what is left is not known without a store"
+        return left, f"{left} of {counted(limit, 'request')} left in this minute"
 
     async def _balance(self, account: NamedKey) -> Finding:
         try:
@@ -169,7 +171,7 @@ class Probe:
             strange = len(recent)
         if strange <= 0:
             return good("sharing", f"{account.name}: no other program has bought in the last hour")
-        many = f"{strange} of {len(recent)} orders of the last hour are not in the store"
+        many = f"not in the store: {strange} of {counted(len(recent), 'order')} of the last hour"
         why = "another program buys with this key, or the store is not the proxy's"
         return wrong("sharing", f"{account.name}: {many}: {why}: give each program its own key")
 

@@ -8,6 +8,7 @@ from proxy.config import Config, ConfigError, load_config
 from proxy.doctor import machine
 from proxy.doctor.account import Probe, accounts
 from proxy.doctor.finding import Finding, good, wrong
+from proxy.plural import counted
 from proxy.programs import Programs
 from proxy.sheet import SheetError
 
@@ -24,7 +25,8 @@ async def examine(
     except (ConfigError, SheetError) as error:
         yield wrong("config", str(error))
         return
-    tables = f"{len(codes.countries)} countries, {len(codes.services)} services"
+    tables = counted(len(codes.countries), "country", "countries")
+    tables += f", {counted(len(codes.services), 'service')}"
     yield good("config", f"{path or 'no file, the defaults'}; {tables}")
     if tls := machine.certificate(config.listen):
         yield tls

@@ -7,6 +7,7 @@ from pathlib import Path
 from proxy.config import Config, Listen
 from proxy.doctor.finding import Finding, good, wrong
 from proxy.health import HealthError, address, ask, reason
+from proxy.plural import counted
 from proxy.readiness import SERVER
 from proxy.server import TlsError, open_socket, tls_context
 from proxy.store import (
@@ -22,9 +23,9 @@ from proxy.store import (
 from proxy.store.schema import STEPS
 
 OWED = {
-    OwedKind.PURCHASE: "purchases of unknown outcome",
-    OwedKind.ORPHAN: "paid numbers that nobody was told of",
-    OwedKind.CANCEL: "promised cancels",
+    OwedKind.PURCHASE: ("purchase of unknown outcome", "purchases of unknown outcome"),
+    OwedKind.ORPHAN: ("paid number that was not told", "paid numbers that were not told"),
+    OwedKind.CANCEL: ("promised cancel", "promised cancels"),
 }
 
 
@@ -123,7 +124,7 @@ def _on_a_server(config: Config) -> Finding:
             owed = sum(seen.owed().values())
     except StoreError as error:
         return wrong("store", f"{error}")
-    return good("store", f"PostgreSQL, version {version}, {owed or 'no'} calls are owed")
+    return good("store", f"PostgreSQL, version {version}, owed calls: {owed}")
 
 
 def forwards(config: Config) -> Finding | None:
@@ -139,7 +140,7 @@ def forwards(config: Config) -> Finding | None:
             waiting, dead = seen.forwards()
     except StoreError as error:
         return wrong("forward", f"{error}")
-    says = f"{len(config.forward)} targets, {waiting} SMS on their way"
+    says = f"{counted(len(config.forward), 'target')}, {waiting} SMS on their way"
     if not dead:
         return good("forward", says)
     fix = "the log of the proxy names the target and why; mend it"
@@ -156,7 +157,7 @@ def _contents(seen: Glance, path: Path) -> Finding:
     owed = seen.owed() if version else {}
     if not owed:
         return good("store", f"{where}, nothing is owed")
-    debts = ", ".join(f"{count} {OWED[kind]}" for kind, count in owed.items())
+    debts = ", ".join(counted(count, *OWED[kind]) for kind, count in owed.items())
     if held:
         return good("store", f"{where}, owes {debts}: the proxy is at it")
     return wrong("store", f"{where}, owes {debts}: start the proxy, it settles them")

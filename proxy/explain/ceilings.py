@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from proxy.errors import Problem, ProblemError
 from proxy.legacy.answers import dollars
 from proxy.model import Caps, Key
+from proxy.plural import counted
 from proxy.store import Ceiling, Glance, Owed, OwedKind, StoreError, file_of, glance, is_on_a_server
 
 PERIODS = ("today", "this month")
@@ -37,7 +38,8 @@ def check(caps: Caps, key: Key | None, cents: int, store: str, now: float) -> No
     except StoreError as error:
         raise ProblemError(Problem.TRY_AGAIN, str(error)) from error
     if problem is Problem.TOO_MANY_ACTIVE:
-        raise ProblemError(problem, f"{caps.active} numbers are held, and no more may be")
+        held = counted(caps.active or 0, "number")
+        raise ProblemError(problem, f"{held} held, and no more may be")
     if problem:
         raise ProblemError(problem, "a ceiling of spending is reached")
 
@@ -62,7 +64,7 @@ def _fixed(caps: Caps) -> Iterator[str]:
 def _counted(caps: Caps, seen: Glance | None, key: Key | None, now: float) -> Iterator[str]:
     if caps.active is not None:
         held = f"{seen.held(key.hash, now) if seen and key else 0} of " if key else ""
-        yield f"{held}{caps.active} numbers held at once"
+        yield f"{held}{counted(caps.active, 'number')} held at once"
     most_of = zip(caps.since(now), (caps.per_day, caps.per_month), PERIODS, strict=True)
     for since, most, period in most_of:
         if most is not None:

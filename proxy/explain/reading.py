@@ -43,6 +43,8 @@ def named(country: Country) -> str:
 def _key(call: Call, name: str) -> str:
     if call.program.name:
         return f"the key of {call.program.name}"
+    if not call.house.programs.passthrough:
+        return "a key of no program"
     return "a key of the upstream, passed through; whether it is good there, doctor says"
 
 

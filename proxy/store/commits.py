@@ -65,7 +65,7 @@ class Commits:
         last, self._later = list(self._later), deque()
         await self._carry_out_in_turn(last)
         if self._later:
-            log.error("%d writes are lost: the store cannot be written", len(self._later))
+            log.error("the store cannot be written: writes that are lost: %d", len(self._later))
 
     async def _flush(self) -> None:
         """One commit for all that has gathered while the last one ran."""

@@ -16,7 +16,7 @@ from proxy.store.rows import (
     Subscription,
 )
 
-NO_EXTRA = "store.url: PostgreSQL needs the extra: pip install 'virtualsms-proxy[postgres]'"
+NO_EXTRA = "store.url: PostgreSQL needs the extra: pip install '.[postgres]' in a checkout"
 
 
 class StoreError(Exception):

@@ -113,7 +113,7 @@ class Budget:
             return
         if per_minute is not None and per_minute < window.limit:
             if (key, call) not in self._narrow:
-                log.warning("%s: %d requests a minute are allowed to %s", call, per_minute, key)
+                log.warning("%s: allowed to %s in a minute: %d", call, key, per_minute)
                 spent = [spent for spent in window.spent() if spent.call == call]
                 self._narrow[key, call] = Window(per_minute, spent)
             window = self._narrow[key, call]
