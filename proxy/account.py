@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from proxy.clock import monotonic
 from proxy.kept import activation_of
-from proxy.legacy.activation import Activation, code_of
+from proxy.legacy.activation import Activation, candidates, code_of
 from proxy.legacy.status import Phase
 from proxy.model import Key, Order, Sms, last_asked, merge
 from proxy.store import Kept
@@ -38,6 +38,10 @@ class Account:
         self.places += 1
         activation.place = self.places
         self.wish(activation, activation.wish)
+
+    def free_id(self, order_id: str) -> int:
+        """The first of an order's ids that no other order has."""
+        return next(number for number in candidates(order_id) if number not in self.by_id)
 
     def wish(self, activation: Activation, wish: str) -> None:
         """Its client calls it so; empty: nobody does."""

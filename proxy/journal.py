@@ -319,10 +319,9 @@ class Journal:
         """Too old to be looked for; without a list nobody could look."""
         if self._reads.lists.has_read_since(purchase.owed.key, purchase.known_at):
             log.warning("purchase %s made no order", purchase.owed.id)
-            await self.drop(purchase)
-        else:
-            log.error("purchase %s may have made an order: no list to find it", purchase.owed.id)
-            await self.drop(purchase, "unknown")
+            return await self.drop(purchase)
+        log.error("purchase %s may have made an order: no list to find it", purchase.owed.id)
+        await self.drop(purchase, "unknown")
 
     async def _expire(self, purchase: Purchase) -> None:
         order = purchase.owned.order

@@ -153,6 +153,10 @@ class Listing:
         is_pushed = is_told or activation.is_pushed_since(self.read_at)
         return PUSHED if is_pushed else self.pace
 
+    def lacks(self, activation: Activation) -> bool:
+        """It was read to its end, and the order is not in it."""
+        return not self.is_cut_off and self.seen_at(activation) < self.read_at
+
     def seen_at(self, activation: Activation) -> float:
         """When the upstream last said anything of the order, to any replica. What was not bought
         through one of them is known to each by its own reads.

@@ -8,7 +8,7 @@ from dataclasses import replace
 from proxy.account import Account, born, hear, idle, states, take_in, why_refunded
 from proxy.clock import monotonic
 from proxy.kept import activation_of, row_of
-from proxy.legacy.activation import Activation, candidates
+from proxy.legacy.activation import Activation
 from proxy.model import OVER, Key, Order, OrderState, Sms, merge
 from proxy.store import Entry, Kept, Store, StoreError, readable
 from proxy.tally import Tally
@@ -145,8 +145,7 @@ class Orders:
             if known is None and not (own or key.is_sole):
                 continue
             if known is None:
-                free = (number for number in candidates(order.id) if number not in account.by_id)
-                known = Activation(next(free), order, service=order.service)
+                known = Activation(account.free_id(order.id), order, service=order.service)
                 account.add(known)
                 changed.append(known)
             elif self._take_in(known, order, asked_at):
@@ -207,11 +206,12 @@ class Orders:
         if not activation.may_be_told(text, at):
             activation.offered = Sms(text, at, pushed=True)
             return False
-        sms = Sms(text, self._upstream_now() if at is None else at, pushed=True)
+        sms = Sms(text, at or self._upstream_now(), pushed=True)
         told = replace(activation, order=activation.order.with_message(sms))
         await self.save(key, told)
         # More may be known of the rest by now.
-        activation.order = merge(activation.order, told.order)
+        read = replace(activation.order, messages=told.order.messages)
+        activation.order = merge(activation.order, read)
         activation.forwarded = activation.forwarded or told.forwarded
         log.info("order %s: an SMS is pushed", activation.order.id)
         self._tally.happened(activation.order.id, "sms", self._wall_clock())

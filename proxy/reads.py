@@ -56,7 +56,7 @@ class Reads:
         self._budget = budget
         self._patience = patience
         self.lists = lists
-        self._details: dict[tuple[Key, str], Reading] = {}
+        self._details: dict[tuple[Key, str], tuple[Urgency, Reading]] = {}
         self._tasks = BackgroundTasks(ProblemError)
 
     async def close(self) -> None:
@@ -169,7 +169,7 @@ class Reads:
             return
         urgency = self._urgency(key, activation)
         if monotonic() - activation.tried_at < self._gap(activation):
-            reading = self._details.get((key, activation.order.id))
+            reading = self._under_way(key, activation.order.id)
         else:
             reading = self._begin_order(key, activation.order.id, urgency)
         if reading and self._budget.has_room(key, urgency):
@@ -220,8 +220,9 @@ class Reads:
             return Urgency.ALONE
         if activation.is_unread or activation.is_hinted or activation.is_only_pushed:
             return Urgency.ORDER
+        known = self.lists.of(key)
         # A second SMS stands in no row of the list.
-        is_alone = self.lists.of(key).is_broken or activation.phase is Phase.RETRYING
+        is_alone = known.is_broken or known.lacks(activation) or activation.phase is Phase.RETRYING
         return Urgency.ALONE if is_alone else Urgency.TURN
 
     async def _find_order(self, key: Key, order_id: str) -> Activation:
@@ -240,12 +241,18 @@ class Reads:
             raise ProblemError(Problem.TRY_AGAIN, "a row of the order list cannot be read")
 
     def _begin_order(self, key: Key, order_id: str, urgency: Urgency) -> Reading:
-        place = key, order_id
-        reading = self._details.get(place)
-        if reading is None or urgency is Urgency.PAID:
-            work = self._read_order(key, order_id, urgency)
-            reading = self._details[place] = self._task(work, f"read of order {order_id}")
+        """The read under way, unless this one is more urgent, or must begin now."""
+        before = self._details.get((key, order_id))
+        if before and before[0] <= urgency and urgency is not Urgency.PAID:
+            return before[1]
+        work = self._read_order(key, order_id, urgency)
+        reading = self._task(work, f"read of order {order_id}")
+        self._details[key, order_id] = urgency, reading
         return reading
+
+    def _under_way(self, key: Key, order_id: str) -> Reading | None:
+        before = self._details.get((key, order_id))
+        return before[1] if before else None
 
     async def _read_order(self, key: Key, order_id: str, urgency: Urgency) -> None:
         activation = self._orders.get(key, order_id)
@@ -261,7 +268,7 @@ class Reads:
         finally:
             if activation:
                 activation.tried_at = monotonic()
-            if self._details.get((key, order_id)) is asyncio.current_task():
+            if self._under_way(key, order_id) is asyncio.current_task():
                 del self._details[key, order_id]
         self.lists.of(key).order_failures = 0
         if activation:

@@ -22,7 +22,7 @@ ROWS = {
         ]
     },
     "/api/v1/customer/webhooks": {
-        "webhooks": [{"id": HOSTILE, "url": HOSTILE, "events": [HOSTILE], "description": HOSTILE}]
+        "webhooks": [{"id": "w", "url": HOSTILE, "events": [HOSTILE], "description": HOSTILE}]
     },
     "/api/v1/customer/webhooks/w": {"id": "w", "url": HOSTILE, "description": HOSTILE},
     "/api/v1/customer/webhooks/w/deliveries": {

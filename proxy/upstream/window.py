@@ -40,8 +40,8 @@ SHARES = MappingProxyType(
         Urgency.PAID: 1.0,
         Urgency.ORDER: 0.92,
         Urgency.LIST: 0.85,
-        Urgency.CATALOGUE: 0.8,
-        Urgency.ALONE: 0.78,
+        Urgency.CATALOGUE: 0.85,
+        Urgency.ALONE: 0.85,
         Urgency.TURN: 0.7,
     }
 )
