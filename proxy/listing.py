@@ -32,10 +32,12 @@ LIMIT, HIGHER_LIMIT = 200, 500
 reached.
 """
 
-COMPLETED_OF = 4
+COMPLETED_OF = 6
 """Of so many reads of a list that is cut off, one is of the whole list, and the others are of the
 completed orders alone: so short a list has no end that an SMS could hide behind.
 """
+COMPLETED_SECONDS = 30.0
+"""So long the last list of the completed orders speaks for those that it lacks."""
 
 Reading = asyncio.Task[None]
 
@@ -96,6 +98,18 @@ class Listing:
     def is_due(self) -> bool:
         """A list that cannot be read is tried again now and then, not each time."""
         return not self.is_broken or monotonic() >= self.again_at
+
+    @property
+    def finds_completed(self) -> bool:
+        """The completed orders are listed by themselves, to the end."""
+        return monotonic() - self.completed_at < COMPLETED_SECONDS
+
+    def tells_of(self, activation: Activation, upstream_now: float) -> bool:
+        """An SMS would show: the order is in the list, or is listed once it is completed."""
+        ends = activation.order.expires_at or 0.0
+        return self.seen_at(activation) >= self.read_at or (
+            self.finds_completed and upstream_now < ends
+        )
 
     def failed(self) -> None:
         if self.limit > LIMIT:
