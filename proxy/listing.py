@@ -32,9 +32,9 @@ LIMIT, HIGHER_LIMIT = 200, 500
 reached.
 """
 
-COMPLETED_OF = 6
-"""Of so many reads of a list that is cut off, one is of the whole list, and the others are of the
-completed orders alone: so short a list has no end that an SMS could hide behind.
+WHOLE_SECONDS = 30.0
+"""So often a list that is cut off is read as it is. Meanwhile the completed orders alone are asked for:
+so short a list has no end that an SMS could hide behind.
 """
 COMPLETED_SECONDS = 30.0
 """So long the last list of the completed orders speaks for those that it lacks."""
@@ -79,8 +79,6 @@ class Listing:
     """When the last whole list of the completed orders was asked for."""
     ids: frozenset[str] | None = None
     """The orders of the last list that was surely whole."""
-    reads: int = 0
-    """Since the list was first cut off."""
     _completed: frozenset[str] = frozenset()
     """Those that the last list showed as completed."""
 
@@ -123,14 +121,14 @@ class Listing:
     @property
     def status(self) -> str:
         """The `status` to ask the next list for; empty: of all."""
-        is_plain = not (self.is_cut_off and self.filters) or self.reads % COMPLETED_OF == 0
-        return "" if is_plain else OrderState.COMPLETED.value
+        is_fresh = monotonic() - self.read_at < WHOLE_SECONDS
+        is_filtered = self.is_cut_off and self.filters and is_fresh
+        return OrderState.COMPLETED.value if is_filtered else ""
 
     def read_completed(self, orders: Sequence[Order], listed: int, asked_at: float) -> None:
         """A list of the completed orders. One that has others, or lacks one that is known to be
         completed, shows that the filter is not honoured.
         """
-        self.reads += 1
         found = {order.id for order in orders}
         is_whole = listed < self.limit and listed not in CAPS
         is_honoured = all(order.is_stated and _is_completed(order) for order in orders)
@@ -154,7 +152,6 @@ class Listing:
         is_grown = self.ids is not None and self.ids <= ids
         self.is_cut_off = is_at_its_end and oldest > young and not is_grown
         self.ids = None if self.is_cut_off or unread else ids
-        self.reads = self.reads + 1 if self.is_cut_off else 0
         self._completed = frozenset(order.id for order in orders if _is_completed(order))
         if self.limit > LIMIT and listed == LIMIT:
             self.limit, self.is_limit_final = LIMIT, True
