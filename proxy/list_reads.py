@@ -170,5 +170,5 @@ class ListReads:
 
     def _pace(self, key: Key, known: Listing) -> float:
         # What is left of the budget is for the orders behind the end of the list.
-        fastest = POLL if known.is_cut_off and not known.finds_completed else FASTEST
+        fastest = POLL if known.is_cut_off else FASTEST
         return min(max(60 / max(self._budget.spare(key), 1.0), fastest), SLOWEST)

@@ -33,8 +33,8 @@ reached.
 """
 
 WHOLE_SECONDS = 30.0
-"""So often a list that is cut off is read as it is. Meanwhile the completed orders alone are asked for:
-so short a list has no end that an SMS could hide behind.
+"""So often a list that is cut off is read as it is. Meanwhile the completed orders alone are asked
+for: so short a list has no end that an SMS could hide behind.
 """
 COMPLETED_SECONDS = 30.0
 """So long the last list of the completed orders speaks for those that it lacks."""
@@ -75,6 +75,8 @@ class Listing:
     """A higher one was tried."""
     filters: bool = True
     """The upstream may honour `?status=`: it has not shown that it does not."""
+    is_untried: bool = True
+    """No list of the completed orders was asked for so far."""
     completed_at: float = float("-inf")
     """When the last whole list of the completed orders was asked for."""
     ids: frozenset[str] | None = None
@@ -103,11 +105,13 @@ class Listing:
         return monotonic() - self.completed_at < COMPLETED_SECONDS
 
     def tells_of(self, activation: Activation, upstream_now: float) -> bool:
-        """An SMS would show: the order is in the list, or is listed once it is completed."""
-        ends = activation.order.expires_at or 0.0
-        return self.seen_at(activation) >= self.read_at or (
-            self.finds_completed and upstream_now < ends
-        )
+        """An SMS would show: the order is in the list, or is listed once it is completed, as the
+        next list may tell.
+        """
+        if self.seen_at(activation) >= self.read_at:
+            return True
+        is_listed_then = self.finds_completed or (self.is_cut_off and self.is_untried)
+        return is_listed_then and upstream_now < (activation.order.expires_at or 0.0)
 
     def failed(self) -> None:
         if self.limit > LIMIT:
@@ -129,6 +133,7 @@ class Listing:
         """A list of the completed orders. One that has others, or lacks one that is known to be
         completed, shows that the filter is not honoured.
         """
+        self.is_untried = False
         found = {order.id for order in orders}
         is_whole = listed < self.limit and listed not in CAPS
         is_honoured = all(order.is_stated and _is_completed(order) for order in orders)

@@ -1,6 +1,7 @@
 """Orders behind the end of a capped list: found by `?status=`, and what an unknown id is told."""
 
 import asyncio
+import random
 from contextlib import asynccontextmanager
 
 import httpx
@@ -150,6 +151,51 @@ async def test_an_id_that_is_unknown_among_exactly_as_many_orders_is_denied(cloc
         await asyncio.sleep(5)
         if cap == 50:
             assert await status(world, 5) == "ERROR_SQL", "one order is behind the end"
+
+
+async def polled_number(world, draw, id, seen):
+    """A client that asks every three seconds, until its number has its code."""
+    await asyncio.sleep(draw.uniform(0, 3))
+    while True:
+        said = await status(world, id)
+        if said.startswith("STATUS_OK"):
+            seen[id] = now()
+            return
+        assert said == WAITING, said
+        await asyncio.sleep(3)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_a_crowd_of_two_hundred_hears_of_its_codes_in_nine_seconds(clock, seed):
+    """As the bench's: 48 SMS, nine purchases and five cancels in two minutes, a list of 50 rows."""
+    draw, seen, sent = random.Random(seed), {}, {}
+    async with capped(clock) as (world, _), asyncio.TaskGroup() as group:
+        numbers = await bought(world, 191)
+        await asyncio.sleep(61)
+        since = (await world.steer("clock"))["now"]
+        polls = [group.create_task(polled_number(world, draw, id, seen)) for id, _ in numbers]
+        await asyncio.sleep(10)
+
+        async def text(number):
+            await asyncio.sleep(draw.uniform(0, 105))
+            sent[number[0]] = now()
+            await world.steer("sms", {"order_id": number[1], "text": "Your code is 1111"})
+
+        async def buy():
+            await asyncio.sleep(draw.uniform(0, 105))
+            (number,) = await bought(world, 1)
+            polls.append(group.create_task(polled_number(world, draw, number[0], seen)))
+
+        texts = [text(number) for number in draw.sample(numbers, 48)]
+        await asyncio.gather(*texts, *(buy() for _ in range(9)))
+        await asyncio.sleep(30)
+        for poll in polls:
+            poll.cancel()
+        delays = sorted(seen[id] - at for id, at in sent.items())
+        assert len(delays) == 48
+        assert delays[45] <= 9, delays
+        log = await world.steer(f"requests?since={since}")
+        assert log["busiest_minute"] <= 60
 
 
 # The list, by itself.
