@@ -75,8 +75,8 @@ class Listing:
     """The upstream may honour `?status=`: it has not shown that it does not."""
     completed_at: float = float("-inf")
     """When the last whole list of the completed orders was asked for."""
-    ids: frozenset[str] | None = None
-    """The orders of the last list that was surely whole."""
+    ids: frozenset[str] = frozenset()
+    """The orders of the last list, if it was surely whole."""
     reads: int = 0
     """Since the list was first cut off."""
     _completed: frozenset[str] = frozenset()
@@ -136,10 +136,10 @@ class Listing:
         is_at_its_end = listed in CAPS or listed >= self.limit
         oldest = min((order.created_at or 0.0 for order in orders), default=0.0)
         # The newest come first: where the whole of the list before is still there, no order can
-        # stand behind the end.
-        is_grown = self.ids is not None and self.ids <= ids
+        # stand behind the end. An empty one says nothing of how many have come since.
+        is_grown = bool(self.ids) and self.ids <= ids
         self.is_cut_off = is_at_its_end and oldest > young and not is_grown
-        self.ids = None if self.is_cut_off or unread else ids
+        self.ids = frozenset() if self.is_cut_off or unread else ids
         self.reads = self.reads + 1 if self.is_cut_off else 0
         self._completed = frozenset(order.id for order in orders if _is_completed(order))
         if self.limit > LIMIT and listed == LIMIT:

@@ -258,6 +258,14 @@ async def test_an_id_unknown_here_is_not_denied_while_the_list_is_cut_off(world)
     assert await status(world, int(ids[0]) - 1) == "NO_ACTIVATION", "no listed order lives any more"
 
 
+async def test_a_list_that_was_empty_before_does_not_make_a_full_one_whole(world):
+    assert await status(world, 5) == "NO_ACTIVATION"
+    await world.steer("switches", {"orders_cap": 50})
+    await many(world, 51)
+    await asyncio.sleep(10)
+    assert await status(world, 5) == "ERROR_SQL", "one order is behind the end"
+
+
 async def test_out_of_budget_the_last_known_state_is_told_at_once(world):
     ids = [await bought(world) for _ in range(2)]
     await text(world, ids[1], "Your code is 1111")
