@@ -212,7 +212,7 @@ class Orders:
         # More may be known of the rest by now.
         read = replace(activation.order, messages=told.order.messages)
         activation.order = merge(activation.order, read)
-        activation.forwarded = activation.forwarded or told.forwarded
+        activation.forwarded = max(activation.forwarded, told.forwarded, key=len)
         log.info("order %s: an SMS is pushed", activation.order.id)
         self._tally.happened(activation.order.id, "sms", self._wall_clock())
         activation.tried_at = monotonic()
