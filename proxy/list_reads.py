@@ -151,7 +151,7 @@ class ListReads:
             young = self._upstream.clock.earliest() - LONGEST_LIFE
             known.read_all(orders, orders.listed, orders.unread, asked_at, young)
         known.pace = self._pace(key, known)
-        if not known.is_cut_off:
+        if not (status or known.is_cut_off or known.has_unread):
             self._store.tell(Change("list", key.upstream.hash))
 
     async def _listed(self, key: Key, known: Listing, status: str) -> Rows[Order]:

@@ -266,6 +266,23 @@ async def test_a_list_that_was_empty_before_does_not_make_a_full_one_whole(world
     assert await status(world, 5) == "ERROR_SQL", "one order is behind the end"
 
 
+ROW = {"id": "7e44ebb5-9a55-4bd8-a4e9-7f226f9d5ebd", "status": "waiting"}
+HALF = {"kind": "status", "status": 200, "body": {"orders": [ROW, {"status": "waiting"}]}}
+
+
+async def test_other_replicas_hear_only_of_a_list_that_was_read_to_its_last_row(world, monkeypatch):
+    (id,) = await many(world, 1)
+    told, before = [], await world.requests("orders")
+    monkeypatch.setattr(world.app.state.house.store, "tell", told.append)
+    await world.steer("faults", {"call": "orders", **HALF})
+    await asyncio.sleep(11)
+    await status(world, id)
+    assert (await world.requests("orders") - before, told) == (1, [])
+    await asyncio.sleep(11)
+    await status(world, id)
+    assert [change.kind for change in told] == ["list"]
+
+
 async def test_out_of_budget_the_last_known_state_is_told_at_once(world):
     ids = [await bought(world) for _ in range(2)]
     await text(world, ids[1], "Your code is 1111")
