@@ -159,8 +159,8 @@ class ListReads:
             orders = await self._upstream.orders(key, known.limit, status)
         except ProblemError as error:
             if error.problem.is_doubt and error.problem is not Problem.RATE_LIMITED:
-                known.failed()
-                if known.failures == 2:
+                known.failed(status)
+                if known.failures == 2 and not status:
                     log.warning("%s: orders are read one by one: no order list: %s", key, error)
             raise
         if known.is_missing:

@@ -37,6 +37,9 @@ COMPLETED_OF = 4
 completed orders alone: so short a list has no end that an SMS could hide behind.
 """
 
+MAX_REFUSED = 2
+"""So many reads of the completed orders may fail in a row before no more is tried."""
+
 Reading = asyncio.Task[None]
 
 
@@ -73,6 +76,8 @@ class Listing:
     """A higher one was tried."""
     filters: bool = True
     """The upstream may honour `?status=`: it has not shown that it does not."""
+    refused: int = 0
+    """Reads of the completed orders in a row that failed."""
     completed_at: float = float("-inf")
     """When the last whole list of the completed orders was asked for."""
     ids: frozenset[str] = frozenset()
@@ -97,7 +102,12 @@ class Listing:
         """A list that cannot be read is tried again now and then, not each time."""
         return not self.is_broken or monotonic() >= self.again_at
 
-    def failed(self) -> None:
+    def failed(self, status: str = "") -> None:
+        if status:
+            # Perhaps for its filter alone: the next read, of all, tells.
+            self.reads, self.refused = 0, self.refused + 1
+            self.filters = self.refused < MAX_REFUSED
+            return
         if self.limit > LIMIT:
             # Perhaps for its limit alone: the next read tells.
             self.limit, self.is_limit_final = LIMIT, True
@@ -116,9 +126,9 @@ class Listing:
         """A list of the completed orders. One that has others, or lacks one that is known to be
         completed, shows that the filter is not honoured.
         """
-        self.reads += 1
+        self.reads, self.refused = self.reads + 1, 0
         found = {order.id for order in orders}
-        is_whole = listed < self.limit and listed not in CAPS
+        is_whole = listed < self.limit and listed not in CAPS and listed == len(orders)
         is_honoured = all(order.is_stated and _is_completed(order) for order in orders)
         if not is_honoured or (is_whole and not self._completed <= found):
             self.filters = False

@@ -1,14 +1,17 @@
 """When the upstream is read: on demand, once for all who ask, within the budget; without push."""
 
 import asyncio
+from dataclasses import replace
 from itertools import pairwise
 
 import httpx
 import pytest
 
 from proxy.config import Config, StoreConfig, UpstreamConfig
-from proxy.legacy.activation import candidates
-from proxy.listing import FASTEST, SLOWEST
+from proxy.errors import Problem, ProblemError
+from proxy.legacy.activation import Activation, candidates
+from proxy.listing import FASTEST, SLOWEST, Listing
+from proxy.model import Order, OrderState
 from tests.sockets import sockets_to
 from tests.world import BUY, Wire, a_life, a_world
 
@@ -281,6 +284,33 @@ async def test_other_replicas_hear_only_of_a_list_that_was_read_to_its_last_row(
     await asyncio.sleep(11)
     await status(world, id)
     assert [change.kind for change in told] == ["list"]
+
+
+async def test_a_list_that_refuses_the_filter_is_read_on_without_it(world, monkeypatch):
+    beyond, newest = await beyond_the_list(world, 50)
+    upstream, asked = world.app.state.house.upstream, []
+    read = upstream.orders
+
+    async def orders(key, limit=200, status=""):
+        asked.append(status)
+        if status:
+            raise ProblemError(Problem.UNCLEAR, "orders: HTTP 400 unknown parameter")
+        return await read(key, limit, status)
+
+    monkeypatch.setattr(upstream, "orders", orders)
+    await polled(world, [*beyond, newest], 65)
+    assert asked.count("completed") <= 2
+    assert asked.count("") >= 20
+    assert "order lists" not in (await world.client.get("/readyz")).text
+
+
+async def test_a_completed_row_that_cannot_be_read_may_be_any_order_behind_the_end():
+    listing, waiting = Listing(is_cut_off=True), Order("w", "447", "wa", "GB")
+    rows = [replace(waiting, id="c", state=OrderState.COMPLETED)]
+    listing.read_completed(rows, 2, 7.0)
+    assert listing.seen_at(Activation(1, waiting, "wa")) < 7.0
+    listing.read_completed(rows, 1, 8.0)
+    assert listing.seen_at(Activation(1, waiting, "wa")) == 8.0
 
 
 async def test_out_of_budget_the_last_known_state_is_told_at_once(world):
