@@ -313,6 +313,23 @@ async def test_a_completed_row_that_cannot_be_read_may_be_any_order_behind_the_e
     assert listing.seen_at(Activation(1, waiting, "wa")) == 8.0
 
 
+NULL = {"kind": "status", "status": 200, "body": {"count": 0, "orders": None}}
+
+
+async def test_a_list_without_a_number_that_lives_does_not_deny_others_either(world):
+    (other,) = await many(world, 1)
+    await world.steer("faults", {"call": "orders", "times": None, **NULL})
+    unknown = int(other) - 1
+    await asyncio.sleep(3)
+    assert await status(world, unknown) == "NO_ACTIVATION"
+    own = await bought(world)
+    await asyncio.sleep(15)
+    assert await status(world, unknown) == "ERROR_SQL"
+    assert await world.ask(f"action=setStatus&status=6&id={own}") == "ACCESS_ACTIVATION"
+    await asyncio.sleep(1200)
+    assert await status(world, unknown) == "NO_ACTIVATION", "it is over"
+
+
 async def test_out_of_budget_the_last_known_state_is_told_at_once(world):
     ids = [await bought(world) for _ in range(2)]
     await text(world, ids[1], "Your code is 1111")
