@@ -109,10 +109,11 @@ class ListReads:
         self.of(key).events_until = monotonic() + EVENTS_SECONDS
 
     def has_read_since(self, key: Key, when: float) -> bool:
-        """The order list was read by a request that began after that time, on the monotonic
-        clock.
+        """The order list was read to its last row by a request that began after that time, on the
+        monotonic clock.
         """
-        return self.of(key).read_at >= when
+        known = self.of(key)
+        return known.read_at >= when and not known.has_unread
 
     @property
     def trouble(self) -> str:
