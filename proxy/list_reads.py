@@ -109,10 +109,11 @@ class ListReads:
         self.of(key).events_until = monotonic() + EVENTS_SECONDS
 
     def has_read_since(self, key: Key, when: float) -> bool:
-        """The order list was read by a request that began after that time, on the monotonic
-        clock.
+        """The order list was read to its last row by a request that began after that time, on the
+        monotonic clock.
         """
-        return self.of(key).read_at >= when
+        known = self.of(key)
+        return known.read_at >= when and not known.has_unread
 
     @property
     def trouble(self) -> str:
@@ -151,7 +152,7 @@ class ListReads:
             young = self._upstream.clock.earliest() - LONGEST_LIFE
             known.read_all(orders, orders.listed, orders.unread, asked_at, young)
         known.pace = self._pace(key, known)
-        if not known.is_cut_off:
+        if not (status or known.is_cut_off or known.has_unread):
             self._store.tell(Change("list", key.upstream.hash))
 
     async def _listed(self, key: Key, known: Listing, status: str) -> Rows[Order]:
@@ -159,8 +160,8 @@ class ListReads:
             orders = await self._upstream.orders(key, known.limit, status)
         except ProblemError as error:
             if error.problem.is_doubt and error.problem is not Problem.RATE_LIMITED:
-                known.failed()
-                if known.failures == 2:
+                known.failed(status)
+                if known.failures == 2 and not status:
                     log.warning("%s: orders are read one by one: no order list: %s", key, error)
             raise
         if known.is_missing:

@@ -39,6 +39,9 @@ for: so short a list has no end that an SMS could hide behind.
 COMPLETED_SECONDS = 30.0
 """So long the last list of the completed orders speaks for those that it lacks."""
 
+MAX_REFUSED = 2
+"""So many reads of the completed orders may fail in a row before no more is tried."""
+
 Reading = asyncio.Task[None]
 
 
@@ -79,8 +82,12 @@ class Listing:
     """No list of the completed orders was asked for so far."""
     completed_at: float = float("-inf")
     """When the last whole list of the completed orders was asked for."""
-    ids: frozenset[str] | None = None
-    """The orders of the last list that was surely whole."""
+    refused: int = 0
+    """Reads of the completed orders in a row that failed."""
+    is_all_due: bool = False
+    """The next read is of all orders."""
+    ids: frozenset[str] = frozenset()
+    """The orders of the last list, if it was surely whole."""
     _completed: frozenset[str] = frozenset()
     """Those that the last list showed as completed."""
 
@@ -113,7 +120,13 @@ class Listing:
         is_listed_then = self.finds_completed or (self.is_cut_off and self.is_untried)
         return is_listed_then and upstream_now < (activation.order.expires_at or 0.0)
 
-    def failed(self) -> None:
+    def failed(self, status: str = "") -> None:
+        if status:
+            # Perhaps for its filter alone: the next read, of all, tells.
+            self.refused += 1
+            self.filters = self.refused < MAX_REFUSED
+            self.is_all_due = True
+            return
         if self.limit > LIMIT:
             # Perhaps for its limit alone: the next read tells.
             self.limit, self.is_limit_final = LIMIT, True
@@ -125,7 +138,7 @@ class Listing:
     @property
     def status(self) -> str:
         """The `status` to ask the next list for; empty: of all."""
-        is_fresh = monotonic() - self.read_at < WHOLE_SECONDS
+        is_fresh = not self.is_all_due and monotonic() - self.read_at < WHOLE_SECONDS
         is_filtered = self.is_cut_off and self.filters and is_fresh
         return OrderState.COMPLETED.value if is_filtered else ""
 
@@ -133,9 +146,9 @@ class Listing:
         """A list of the completed orders. One that has others, or lacks one that is known to be
         completed, shows that the filter is not honoured.
         """
-        self.is_untried = False
+        self.is_untried, self.refused = False, 0
         found = {order.id for order in orders}
-        is_whole = listed < self.limit and listed not in CAPS
+        is_whole = listed < self.limit and listed not in CAPS and listed == len(orders)
         is_honoured = all(order.is_stated and _is_completed(order) for order in orders)
         if not is_honoured or (is_whole and not self._completed <= found):
             self.filters = False
@@ -153,10 +166,11 @@ class Listing:
         is_at_its_end = listed in CAPS or listed >= self.limit
         oldest = min((order.created_at or 0.0 for order in orders), default=0.0)
         # The newest come first: where the whole of the list before is still there, no order can
-        # stand behind the end.
-        is_grown = self.ids is not None and self.ids <= ids
+        # stand behind the end. An empty one says nothing of how many have come since.
+        is_grown = bool(self.ids) and self.ids <= ids
         self.is_cut_off = is_at_its_end and oldest > young and not is_grown
-        self.ids = None if self.is_cut_off or unread else ids
+        self.ids = frozenset() if self.is_cut_off or unread else ids
+        self.is_all_due = False
         self._completed = frozenset(order.id for order in orders if _is_completed(order))
         if self.limit > LIMIT and listed == LIMIT:
             self.limit, self.is_limit_final = LIMIT, True

@@ -30,6 +30,8 @@ FAILING = 5.0
 """Seconds between two reads of an order while they fail."""
 UNPOLLED_LATER = 3600.0
 """Seconds by which an order that no client asks about counts as read later than the others."""
+LISTED_SECONDS = 10.0
+"""A list that has not got an order so long after its purchase does not list all."""
 NO_WAY = 3
 """After so many reads of orders in a row that failed, beside the list, it is said in the log."""
 
@@ -235,10 +237,20 @@ class Reads:
 
     async def _read_list_surely(self, key: Key) -> None:
         await self.lists.refresh(key)
-        if self.lists.of(key).is_cut_off:
+        known = self.lists.of(key)
+        if known.is_cut_off:
             raise ProblemError(Problem.TRY_AGAIN, "the order list ends among live orders")
-        if self.lists.of(key).has_unread:
+        if known.has_unread:
             raise ProblemError(Problem.TRY_AGAIN, "a row of the order list cannot be read")
+        if any(self._is_left_out(known, one) for one in self._orders.activations(key)):
+            raise ProblemError(Problem.TRY_AGAIN, "the order list lacks a live order")
+
+    def _is_left_out(self, known: Listing, activation: Activation) -> bool:
+        """It was bought here well before the list was read, lives, and is not in it."""
+        order, now = activation.order, self._upstream.now()
+        if not (activation.told and activation.is_untouched) or order.id in known.ids:
+            return False
+        return (order.created_at or now) + LISTED_SECONDS < now < (order.expires_at or now)
 
     def _begin_order(self, key: Key, order_id: str, urgency: Urgency) -> Reading:
         """The read under way, unless this one is more urgent, or must begin now."""
