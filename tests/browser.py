@@ -18,6 +18,7 @@ from proxy.app import create_app
 from proxy.config import Config, UpstreamConfig
 from proxy.sandbox import Switches, create_sandbox
 from proxy.sandbox.beside import beside
+from tests.process import PATIENCE
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
@@ -51,7 +52,7 @@ class Browser:
     def run(self, script: str, *arguments: object):
         return self.driver.execute_script(script, *arguments)
 
-    def until(self, script: str, *arguments: object, seconds: float = 10):
+    def until(self, script: str, *arguments: object, seconds: float = PATIENCE):
         """The first true value of an expression; the elements that it finds are of the page."""
         return WebDriverWait(self.driver, seconds, 0.05).until(
             lambda _: self.run(f"return {script}", *arguments)
@@ -124,7 +125,7 @@ class Stage:
 
     def do(self, work):
         """In the loop of the server."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
 
     def _run(self) -> None:
         self._loop.run_until_complete(self._server.serve(sockets=[self._socket]))
@@ -140,4 +141,4 @@ class Stage:
     def __exit__(self, *error: object) -> None:
         self._loop.call_soon_threadsafe(self.app.state.console.streams.stop)
         self._server.should_exit = True
-        self._thread.join(20)
+        self._thread.join(PATIENCE)

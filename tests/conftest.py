@@ -4,7 +4,8 @@ import asyncio
 import functools
 import os
 import selectors
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ START = 1_772_366_400.0
 
 
 # Those that wait for real processes longest: what begins last should be short.
-SLOW = (
+LONG = (
     "test_replicas_money",
     "test_replicas",
     "test_crash",
@@ -41,8 +42,38 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return 2 * (os.cpu_count() or 1)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.stem not in SLOW)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.stem not in LONG)
+    items.sort(key=_is_slow)
+    if hasattr(config, "workerinput"):
+        items[:] = [item for item in items if not _is_slow(item)]
+    elif _has_workers(config):
+        items[:] = [item for item in items if _is_slow(item)]
+
+
+def _is_slow(item: pytest.Item) -> bool:
+    return item.get_closest_marker("slow") is not None
+
+
+def _has_workers(config: pytest.Config) -> bool:
+    return bool(config.pluginmanager.hasplugin("dsession"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """When the workers have ended, runs what is marked slow in this process, one by one."""
+    done = yield
+    if _has_workers(session.config):
+        others = session.testscollected
+        items = list(session.perform_collect())
+        session.testscollected += others
+        for item, following in zip_longest(items, items[1:]):
+            item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
+            if session.shouldfail:
+                raise session.Failed(session.shouldfail)
+            if session.shouldstop:
+                raise session.Interrupted(session.shouldstop)
+    return done
 
 
 class _Jumping(selectors.DefaultSelector):

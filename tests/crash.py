@@ -24,7 +24,7 @@ from typing import Any
 import click
 import httpx
 
-from tests.process import COMMAND, a_process
+from tests.process import COMMAND, PATIENCE, a_process
 
 PATH = "/stubs/handler_api.php"
 NUMBER = "action=getNumber&service=wa&country=16"
@@ -38,8 +38,12 @@ CLIENTS = 6
 HANGS_UP = 0.2
 """How many clients do not wait for their answer."""
 
-LIFE = (0.3, 1.5)
-"""Seconds of load before a kill, at least and at most."""
+NUMBERS = 4
+"""That many are answered in each life of the proxy, before the kill comes."""
+
+LIFE = (0.0, 1.2)
+"""Seconds of load from then until the kill, at least and at most."""
+
 
 # A window in which a kill finds a purchase under way, and outcomes that stay unclear.
 FAULTS = (
@@ -89,7 +93,7 @@ class Proxy:
         self._end()
 
     def _end(self) -> None:
-        self._process.wait(20)
+        self._process.wait(PATIENCE)
         self._process.stdout.close()
 
     @property
@@ -103,17 +107,17 @@ class Proxy:
     def ask(self, query: str, key: str, dialect: str = "") -> str:
         """The answer of a client that waits for it."""
         url = f"{self.url}{dialect}{PATH}?api_key={key}&{query}"
-        return httpx.get(url, timeout=30, trust_env=False).text
+        return httpx.get(url, timeout=PATIENCE, trust_env=False).text
 
     def ask_and_go(self, query: str, key: str) -> None:
         """A client that closes its socket in the middle of its request."""
-        with socket.create_connection(("127.0.0.1", int(self._port)), 10) as wire:
+        with socket.create_connection(("127.0.0.1", int(self._port)), PATIENCE) as wire:
             line = f"GET {PATH}?api_key={key}&{query} HTTP/1.1"
             wire.sendall(f"{line}\r\nHost: 127.0.0.1\r\n\r\n".encode())
 
     def rows(self, sql: str) -> list[Any]:
         """Reads the store beside the process that writes it."""
-        db = sqlite3.connect(f"file:{self.store}?mode=ro", uri=True, timeout=10)
+        db = sqlite3.connect(f"file:{self.store}?mode=ro", uri=True, timeout=PATIENCE)
         try:
             return db.execute(sql).fetchall()
         finally:
@@ -125,7 +129,7 @@ class Upstream:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._http = httpx.Client(base_url=f"{url}/sandbox/", timeout=30, trust_env=False)
+        self._http = httpx.Client(base_url=f"{url}/sandbox/", timeout=PATIENCE, trust_env=False)
 
     def close(self) -> None:
         self._http.close()
@@ -168,7 +172,7 @@ def an_upstream(folder: Path, hold: float) -> Iterator[Upstream]:
             upstream.close()
 
 
-def until(is_so: Callable[[], bool], seconds: float) -> bool:
+def until(is_so: Callable[[], bool], seconds: float = PATIENCE) -> bool:
     """Whether it came to be so in that time."""
     end = time.monotonic() + seconds
     while not is_so():
@@ -296,7 +300,7 @@ class Client(threading.Thread):
     def _finish(self, held: Held) -> None:
         """The load is over, the proxy lives: a cancel that was begun is said until it is heard."""
         if held.plan == "cancel":
-            until(lambda: self._go_on(held) or held.last == "STATUS_CANCEL", 20)
+            until(lambda: self._go_on(held) or held.last == "STATUS_CANCEL")
         self._look(held)
 
 
@@ -341,7 +345,7 @@ def crash(kills: int, seed: int, folder: Path) -> Account:
         try:
             _run(load, kills)
             upstream.no_more_faults()
-            until(lambda: _is_settled(load), 40)
+            until(lambda: _is_settled(load))
             return _account(load, kills)
         finally:
             proxy.stop()
@@ -353,13 +357,15 @@ def _run(load: Load, kills: int) -> None:
     for client in clients:
         client.start()
     for _ in range(kills):
+        numbers = len(load.held) + NUMBERS
+        assert until(lambda numbers=numbers: len(load.held) >= numbers), "nothing is sold"
         time.sleep(moments.uniform(*LIFE))
         load.proxy.kill()
         load.life += 1
         load.proxy.start()
     load.stopping.set()
     for client in clients:
-        client.join(60)
+        client.join(2 * PATIENCE)
 
 
 def _told(load: Load) -> dict[str, int]:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import IO
 
 NOTHING_LEFT = {"PROXY_STORE_URL": "sqlite://"}
+PATIENCE = 120.0
+"""Seconds that a test waits for what must come, however busy the machine is."""
 COMMAND = [sys.executable, "-m", "proxy"]
 
 
@@ -26,7 +28,7 @@ def run(
         [*COMMAND, *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         env={**os.environ, **NOTHING_LEFT, **environ},
         cwd=cwd,
         check=False,
@@ -51,7 +53,7 @@ def a_process(*arguments: str, log: Path, cwd: Path | None = None, **environ: st
             yield _address(process.stdout)
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(PATIENCE)
 
 
 def _address(lines: IO[str]) -> str:

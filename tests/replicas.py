@@ -1,7 +1,6 @@
 """Two proxy processes on one PostgreSQL, as a client behind a load balancer meets them."""
 
 import itertools
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,13 +9,10 @@ from typing import Any
 import httpx
 
 from tests import postgres
-from tests.crash import Proxy, Upstream
+from tests.crash import Proxy, Upstream, until
 
 SECRET = "the secret of the store"
-
-
-HEARD = 0.5
-"""Seconds after which the other has heard of it for certain."""
+ENDED = ("ACCESS_CANCEL", "ACCESS_ACTIVATION")
 
 
 class Pair:
@@ -57,8 +53,9 @@ class Pair:
             said = self.proxies[first % 2].ask(query, key, dialect)
         except httpx.ConnectError:
             said = self.proxies[(first + 1) % 2].ask(query, key, dialect)
-        if "setStatus" in query:
-            time.sleep(HEARD)
+        if said in ENDED and not self.is_sticky:
+            other = self.proxies[(first + 1) % 2]
+            assert until(lambda: has_heard(other, query, key)), "the other has not heard of it"
         return said
 
     def ask_and_go(self, query: str, key: str) -> None:
@@ -89,6 +86,14 @@ def a_pair(
     finally:
         for proxy in started:
             proxy.stop()
+
+
+def has_heard(proxy: Proxy, query: str, key: str) -> bool:
+    """That an activation was ended at the other replica; one that was killed need not."""
+    try:
+        return status(proxy, query.rpartition("id=")[2], key) == "STATUS_CANCEL"
+    except httpx.HTTPError:
+        return True
 
 
 def bought(said: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.process import NOTHING_LEFT
+from tests.process import NOTHING_LEFT, PATIENCE
 
 KINDS = {"fast": [], "plain": ["uvloop"]}
 """Modules that the process does without."""
@@ -62,7 +62,7 @@ class Server:
         return pages * os.sysconf("SC_PAGE_SIZE")
 
     def wire(self):
-        wire = socket.create_connection(self.address, 10)
+        wire = socket.create_connection(self.address, PATIENCE)
         wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return wire
 
@@ -71,14 +71,14 @@ class Server:
 
     def get(self, path):
         # Without `verify` it would read all certificates of the machine, each time.
-        return httpx.get(f"{self.url}{path}", timeout=30, verify=False)
+        return httpx.get(f"{self.url}{path}", timeout=PATIENCE, verify=False)
 
     def slow(self, seconds):
         """The next time that somebody's balance is read."""
         self.steer("faults", {"kind": "slow", "call": "balance", "seconds": seconds})
 
     def steer(self, path, body):
-        answer = httpx.post(f"{self.url}/sandbox/{path}", json=body, verify=False)
+        answer = httpx.post(f"{self.url}/sandbox/{path}", json=body, timeout=PATIENCE, verify=False)
         assert answer.status_code == 200, answer.text
 
 

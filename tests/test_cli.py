@@ -18,7 +18,7 @@ import yaml
 
 from proxy import __version__
 from proxy.store import Entry, open_store
-from tests.process import COMMAND, a_process, run
+from tests.process import COMMAND, PATIENCE, a_process, run
 
 
 def test_the_version_is_the_packages():
@@ -136,13 +136,13 @@ def test_bytes_that_are_no_http_get_a_legal_word(tmp_path, query):
 
 def test_a_request_in_flight_when_the_process_is_told_to_stop_gets_a_legal_word(tmp_path):
     with a_process("sandbox", "--upstream-only", "--port", "0", log=tmp_path / "up") as upstream:
-        environ = {"PROXY_UPSTREAM_URL": f"{upstream}/api/v1", "PROXY_UPSTREAM_TIMEOUT": "30"}
-        fault = {"kind": "slow", "call": "balance", "seconds": 20}
+        environ = {"PROXY_UPSTREAM_URL": f"{upstream}/api/v1", "PROXY_UPSTREAM_TIMEOUT": "900"}
+        fault = {"kind": "slow", "call": "balance", "seconds": 600}
         httpx.post(f"{upstream}/sandbox/faults", json=fault)
         with ThreadPoolExecutor() as pool:
             with a_process("--port", "0", log=tmp_path / "log", **environ) as proxy:
                 query = f"{proxy}/stubs/handler_api.php?action=getBalance&api_key=k"
-                asked = pool.submit(httpx.get, query, timeout=30)
+                asked = pool.submit(httpx.get, query, timeout=PATIENCE)
                 while not httpx.get(f"{upstream}/sandbox/requests").json()["count"]:
                     time.sleep(0.05)
             answer = asked.result()
@@ -256,7 +256,7 @@ def by_key(*arguments):
     environ.pop("PROXY_STORE_URL", None)
     done = subprocess.run(
         [*COMMAND, "ledger", "--by", "key", *arguments],
-        capture_output=True, text=True, timeout=60, check=False, env=environ,
+        capture_output=True, text=True, timeout=PATIENCE, check=False, env=environ,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert "planted" not in done.stdout
@@ -327,7 +327,7 @@ def test_the_sandboxs_lines_to_copy_do_the_main_job(tmp_path):
         assert httpx.get(ask + "getBalance").text == "ACCESS_BALANCE:100.00"
         number = httpx.get(ask + "getNumber&service=tg&country=16").text
         id = number.split(":")[1]
-        end = time.monotonic() + 10
+        end = time.monotonic() + PATIENCE
         while not (status := httpx.get(f"{ask}getStatus&id={id}").text).startswith("STATUS_OK"):
             assert time.monotonic() < end, status
             time.sleep(0.1)

@@ -8,7 +8,6 @@ import shlex
 import socket
 import sqlite3
 import subprocess
-import time
 from pathlib import Path
 
 import httpx
@@ -21,6 +20,7 @@ from proxy.doctor.machine import certificate
 from proxy.lookup import find, nearest
 from proxy.sandbox.beside import upstream_lines
 from proxy.tables import load_codes
+from tests.pace import within
 from tests.process import COMMAND, a_process, free_port, run
 
 DOCS = (Path(__file__).parent.parent / "docs" / "commands.md").read_text()
@@ -415,13 +415,12 @@ def test_an_upstream_that_is_not_there_ends_the_examination():
     assert "key" not in said
 
 
+@pytest.mark.slow
 def test_an_upstream_that_never_answers_does_not_hold_up_the_doctor(monkeypatch):
     monkeypatch.setattr("proxy.doctor.account.SECONDS", 0.2)
-    with socket.create_server(("127.0.0.1", 0)) as mute:
-        begun = time.monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as mute, within(3):
         code, said = findings(PROXY_UPSTREAM_URL=f"http://127.0.0.1:{mute.getsockname()[1]}/x")
     assert (code, "no answer in time" in said["upstream"]) == (1, True)
-    assert time.monotonic() - begun < 3
 
 
 def test_keys_are_not_sent_over_the_net_unencrypted():
@@ -556,13 +555,12 @@ def test_health_over_https_and_when_nobody_is_there(tmp_path):
     assert (code, said) == (1, f"Error: https://127.0.0.1:{port}: Connection refused\n")
 
 
+@pytest.mark.slow
 def test_health_does_not_wait_for_ever(monkeypatch):
     monkeypatch.setattr("proxy.health.SECONDS", 0.2)
-    with socket.create_server(("127.0.0.1", 0)) as mute:
-        begun = time.monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as mute, within(2):
         code, said = ask("health", PROXY_LISTEN_PORT=str(mute.getsockname()[1]))
     assert (code, said.endswith(": no answer in 0.2 s\n")) == (1, True)
-    assert time.monotonic() - begun < 2
 
 
 def test_a_program_of_another_is_not_healthy(upstream):

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -22,6 +23,7 @@ from proxy.errors import Problem
 from proxy.logs import REQUEST
 from proxy.model import Key, Order
 from proxy.tally import TRIAL
+from tests.pace import within
 from tests.process import COMMAND, NOTHING_LEFT, a_process, run
 from tests.world import BUY, PATH, Wire, a_world, an_orphan, status_of
 
@@ -518,6 +520,7 @@ async def test_pages_have_room_for_sixteen_and_end_when_the_proxy_does(world, co
         await each.aclose()
 
 
+@pytest.mark.slow
 async def test_it_stays_quick_with_two_thousand_live_numbers(world, console, clock):
     house = world.app.state.house
     key = Key("key")
@@ -532,28 +535,29 @@ async def test_it_stays_quick_with_two_thousand_live_numbers(world, console, clo
         activation.told = True
         house.tally.happened(activation.order.id, "bought", now, 90)
     rows, seen = world.app.state.console.streams, {}
-    begun = time.perf_counter()
+    begun = time.thread_time()
     changed, _ = rows._look(seen)
-    first = time.perf_counter() - begun
+    first = time.thread_time() - begun
     assert len(changed) == 2000
-    begun = time.perf_counter()
+    begun = time.thread_time()
     assert rows._look(seen) == ([], [])
-    again = time.perf_counter() - begun
-    # A tenth of that here; the machine may be busy.
+    again = time.thread_time() - begun
+    # CPU time, of which a tenth is enough.
     assert first < 0.5
     assert again < 0.1
     assert len((await console.get(f"{API}/activations")).content) < 1_000_000
 
 
+@pytest.mark.slow
 def test_a_stop_does_not_wait_for_open_pages(tmp_path):
-    with httpx.Client(trust_env=False) as client:
+    with httpx.Client(trust_env=False) as client, ExitStack() as stopping:
         with a_process("sandbox", "--port", "0", log=tmp_path / "log") as url:
             wish = client.build_request("GET", f"{url}{API}/stream")
             stream = client.send(wish, stream=True)
             assert next(stream.iter_lines()) == "retry: 1000"
-            begun = time.monotonic()
+            stopping.enter_context(within(5))
         # The process was told to stop on leaving the block, and has.
-        assert time.monotonic() - begun < 5
+        stopping.close()
         stream.close()
 
 

@@ -77,13 +77,13 @@ def test_whatever_a_target_does_an_sms_is_told_it_in_the_end(tmp_path, upstream)
         urls = [f"http://127.0.0.1:{port}{path}" for path in paths]
         urls.append(f"http://127.0.0.1:{refused}/refuse")
         with a_forwarding(tmp_path, upstream, urls) as proxy:
-            assert until(lambda: upstream.steer("webhooks")["count"], 5)
+            assert until(lambda: upstream.steer("webhooks")["count"])
             id, order = bought(proxy, upstream)
             upstream.steer("sms", {"order_id": order, "text": CODE})
-            assert until(lambda: {path for path, *_ in receiver.asked} >= set(paths), 5)
+            assert until(lambda: {path for path, *_ in receiver.asked} >= set(paths))
             assert metric(proxy, "webhook_events_total") == {"sms": 1}
             assert not upstream.requests("orders", KEY), "the event alone told it"
-            assert until(lambda: metric(proxy, "forward_attempts_total").get("delivered") == 1, 5)
+            assert until(lambda: metric(proxy, "forward_attempts_total").get("delivered") == 1)
             # It is killed while a target hangs; after that they mend their ways.
             before = {path: receiver.to(path) for path in paths}
             assert len(receiver.to("/fine", good=True)) == 1
@@ -91,9 +91,9 @@ def test_whatever_a_target_does_an_sms_is_told_it_in_the_end(tmp_path, upstream)
             receiver.good = True
             with a_receiver(refused, good=True) as (late, _):
                 proxy.start()
-                assert until(lambda: all(receiver.to(p, good=True) for p in paths), 10)
-                assert until(lambda: late.to("/refuse", good=True), 10)
-                assert until(lambda: metric(proxy, "forwards") == {"waiting": 0, "dead": 0}, 5)
+                assert until(lambda: all(receiver.to(p, good=True) for p in paths))
+                assert until(lambda: late.to("/refuse", good=True))
+                assert until(lambda: metric(proxy, "forwards") == {"waiting": 0, "dead": 0})
             assert proxy.ask(f"action=getStatus&id={id}", KEY) == "STATUS_OK:4711"
     assert not receiver.to("/leak"), "a redirect was followed"
     for path in paths:
@@ -115,21 +115,21 @@ def test_killed_while_it_delivers_it_loses_no_sms(tmp_path, upstream):
     ):
         codes = []
         for life in range(3):
-            assert until(lambda: upstream.steer("webhooks")["count"], 5)
+            assert until(lambda: upstream.steer("webhooks")["count"])
             numbers = [bought(proxy, upstream) for _ in range(12)]
             told = len(receiver.asked)
             for n, (_, order) in enumerate(numbers):
                 codes.append(str(1000 + life * 100 + n))
                 text = {"order_id": order, "text": f"Your code is {codes[-1]}"}
                 upstream.steer("sms", text)
-            until(lambda told=told: len(receiver.asked) > told, 5)
+            until(lambda told=told: len(receiver.asked) > told)
             proxy.kill()
             proxy.start()
             for id, _ in numbers:
                 # What came while nobody listened is found by a client.
                 proxy.ask(f"action=getStatus&id={id}", KEY)
-        assert until(lambda: set(codes) == names(receiver).keys(), 15), names(receiver)
-        assert until(lambda: metric(proxy, "forwards") == {"waiting": 0, "dead": 0}, 5)
+        assert until(lambda: set(codes) == names(receiver).keys()), names(receiver)
+        assert until(lambda: metric(proxy, "forwards") == {"waiting": 0, "dead": 0})
         assert all(len(known) == 1 for known in names(receiver).values())
 
 

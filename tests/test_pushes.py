@@ -9,7 +9,7 @@ import pytest
 
 from proxy.config import UpstreamConfig
 from proxy.listing import FASTEST, POLL, PUSHED
-from tests.process import a_process
+from tests.process import PATIENCE, a_process
 from tests.test_reads import (
     BUY,
     WAITING,
@@ -486,14 +486,14 @@ def test_over_a_real_network_a_code_comes_by_socket_and_no_key_is_logged(tmp_pat
         environ = {"PROXY_UPSTREAM_URL": f"{up}/api/v1", "PROXY_LOG_LEVEL": "debug"}
         with (
             a_process("--port", "0", log=logs[1], **environ) as proxy,
-            httpx.Client(trust_env=False, timeout=20) as http,
+            httpx.Client(trust_env=False, timeout=PATIENCE) as http,
         ):
 
             def ask(query):
                 return http.get(f"{proxy}{PATH}?api_key={KEY}&{query}").text
 
             def wait(call, what):
-                end = time.monotonic() + 10
+                end = time.monotonic() + PATIENCE
                 while not what(http.get(f"{up}/sandbox/{call}").json()):
                     assert time.monotonic() < end
                     time.sleep(0.05)
@@ -505,11 +505,15 @@ def test_over_a_real_network_a_code_comes_by_socket_and_no_key_is_logged(tmp_pat
             wait("requests?call=socket", lambda said: said["count"] == 2)
             wait("sockets", lambda said: said["count"] == 1)
             order = http.get(f"{up}/sandbox/orders").json()["orders"][0]["order_id"]
+            # No list brings it.
+            slow = {"kind": "slow", "call": "orders", "seconds": 600, "times": None}
+            http.post(f"{up}/sandbox/faults", json=slow)
             http.post(f"{up}/sandbox/sms", json={"order_id": order, "text": CODE})
-            end = time.monotonic() + 3
+            end = time.monotonic() + PATIENCE
             while ask(f"action=getStatus&id={id}") != GOT:
                 assert time.monotonic() < end
             assert http.get(f"{up}/sandbox/requests?call=order").json()["count"] == 0
+            http.delete(f"{up}/sandbox/faults")
             http.post(f"{up}/sandbox/switches", json={"ws": "refused"})
             ask(BUY)
             wait("requests?call=socket", lambda said: said["count"] >= 4)

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.crash import NUMBER, an_upstream, until
+from tests.pace import within
 from tests.replicas import a_pair, bought, status
 
 
@@ -22,36 +23,43 @@ def pair(tmp_path, upstream, database):
         yield pair
 
 
+@pytest.mark.slow
 def test_what_one_has_bought_read_or_ended_the_other_shows_within_a_second(pair, upstream):
     ids = [bought(pair.a.ask(NUMBER, "key")) for _ in range(3)]
     for id in ids:
         assert status(pair.b, id) == "STATUS_WAIT_CODE"
     phone = upstream.orders("key")[0]["phone_number"]
     upstream.steer("sms", {"phone": phone, "text": "Your code is 4711"})
-    assert until(lambda: status(pair.a, ids[0]) == "STATUS_OK:4711", 5)
-    assert until(lambda: status(pair.b, ids[0]) == "STATUS_OK:4711", 1)
+    assert until(lambda: status(pair.a, ids[0]) == "STATUS_OK:4711")
+    with within(1):
+        assert until(lambda: status(pair.b, ids[0]) == "STATUS_OK:4711")
     assert pair.a.ask(f"action=setStatus&status=6&id={ids[0]}", "key") == "ACCESS_ACTIVATION"
-    assert until(lambda: status(pair.b, ids[0]) == "STATUS_CANCEL", 1)
+    with within(1):
+        assert until(lambda: status(pair.b, ids[0]) == "STATUS_CANCEL")
     assert pair.b.ask(f"action=setStatus&status=8&id={ids[1]}", "key") == "ACCESS_CANCEL"
-    assert until(lambda: status(pair.a, ids[1]) == "STATUS_CANCEL", 1)
+    with within(1):
+        assert until(lambda: status(pair.a, ids[1]) == "STATUS_CANCEL")
     assert status(pair.b, 12345) == "NO_ACTIVATION"
 
 
+@pytest.mark.slow
 def test_nobody_waits_long_for_a_list_that_the_other_has_read_a_moment_ago(pair, upstream):
     for buyer, asked in ((pair.a, pair.b), (pair.b, pair.a)):
         id = bought(buyer.ask(NUMBER, "key"))
-        began = time.monotonic()
-        assert status(asked, id) == "STATUS_WAIT_CODE"
-        assert time.monotonic() - began < 1
+        with within(1):
+            assert status(asked, id) == "STATUS_WAIT_CODE"
     assert len(upstream.requests("orders", "key")) == 1
 
 
 def test_both_together_read_a_list_as_often_as_one_does_and_have_one_socket(pair, upstream):
+    began = time.monotonic()
     id = bought(pair.a.ask(NUMBER, "key"))
     for _ in range(40):
         assert {status(proxy, id) for proxy in pair.proxies} == {"STATUS_WAIT_CODE"}
         time.sleep(0.25)
-    assert len(upstream.requests("orders", "key")) <= 8
+    # Eight in the ten seconds that it takes where the machine has nothing else to do.
+    reads = upstream.requests("orders", "key")
+    assert len(reads) <= 0.8 * (time.monotonic() - began)
     assert upstream.requests("order", "key") == []
     assert len(upstream.steer("sockets")["sockets"]) == 1
 
@@ -86,7 +94,7 @@ def test_a_code_is_seen_though_another_program_reads_the_list_at_the_other_repli
             time.sleep(3)
             phone = upstream.orders("shared")[-1]["phone_number"]
             upstream.steer("sms", {"phone": phone, "text": "Your code is 4711"})
-            assert until(lambda: status(pair.b, two, "two-client-key") == "STATUS_OK:4711", 10)
+            assert until(lambda: status(pair.b, two, "two-client-key") == "STATUS_OK:4711")
         finally:
             ended.set()
             polling.join()

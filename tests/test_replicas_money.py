@@ -10,12 +10,14 @@ import pytest
 
 from tests import crash, postgres
 from tests.crash import CLIENTS, FAULTS, NUMBER, Client, Load, an_upstream, until
+from tests.pace import within
+from tests.process import PATIENCE
 from tests.receiver import a_receiver
 from tests.replicas import a_pair, bought, status
 
 DAISY = "/daisysms"
-DEAD = 20
-"""Seconds after which a dead replica's promises must be kept by another."""
+HOLD = 8
+"""Seconds in which nothing is cancelled: long enough to promise it and to be killed."""
 
 
 @pytest.mark.parametrize("when", ["before the POST", "during it"])
@@ -23,21 +25,18 @@ def test_a_promised_cancel_of_a_killed_replica_is_kept_by_the_other_with_one_pos
     tmp_path, database, when
 ):
     with (
-        an_upstream(tmp_path, hold=3) as upstream,
+        an_upstream(tmp_path, hold=HOLD) as upstream,
         a_pair(tmp_path, upstream, database) as pair,
     ):
-        bought_at = time.monotonic()
         id = bought(pair.a.ask("action=getNumber&service=wa", "key", DAISY))
         assert pair.a.ask(f"action=setStatus&status=8&id={id}", "key", DAISY) == "ACCESS_CANCEL"
         assert len(upstream.requests("cancel", "key")) == 1, "too early"
         if when == "during it":
-            fault = {"call": "cancel", "kind": "slow", "when": "after", "seconds": 5}
+            fault = {"call": "cancel", "kind": "slow", "when": "after", "seconds": 10}
             upstream.steer("faults", fault)
-            assert until(lambda: len(upstream.entries("refund", "key")) == 1, 15)
+            assert until(lambda: len(upstream.entries("refund", "key")) == 1)
         pair.a.kill()
-        killed_at = time.monotonic()
-        assert until(lambda: not pair.rows("select * from owed"), DEAD)
-        assert time.monotonic() - killed_at < DEAD, time.monotonic() - bought_at
+        assert until(lambda: not pair.rows("select * from owed"))
         assert len(upstream.entries("refund", "key")) == 1
         assert len(upstream.requests("cancel", "key")) == 2, "one too early, one that was granted"
         pair.a.start()
@@ -51,7 +50,7 @@ def test_an_orphan_of_one_goes_to_who_asks_the_other(tmp_path, database):
         fault = {"call": "purchase", "kind": "slow", "when": "after", "seconds": 1}
         upstream.steer("faults", fault)
         pair.a.ask_and_go(NUMBER, "key")
-        assert until(lambda: pair.rows("select * from owed where kind = 'orphan'"), 10)
+        assert until(lambda: pair.rows("select * from owed where kind = 'orphan'"))
         bought(pair.b.ask(NUMBER, "key"))
         assert len(upstream.requests("purchase", "key")) == 1
 
@@ -61,6 +60,8 @@ HASTY = {
     "PROXY_ORPHAN_REUSE_SECONDS": "2",
     "PROXY_EARLY_CANCEL": "defer",
 }
+KEPT = {"PROXY_ORPHAN_REUSE_SECONDS": "8"}
+"""Long enough to ask for it."""
 
 
 def test_a_promise_for_an_orphan_of_the_other_is_said_by_it_when_its_own_refund_was_due(
@@ -68,17 +69,17 @@ def test_a_promise_for_an_orphan_of_the_other_is_said_by_it_when_its_own_refund_
 ):
     with (
         an_upstream(tmp_path, hold=3) as upstream,
-        a_pair(tmp_path, upstream, database, **HASTY) as pair,
+        a_pair(tmp_path, upstream, database, **HASTY | KEPT) as pair,
     ):
         fault = {"call": "purchase", "kind": "slow", "when": "after", "seconds": 0.5}
         upstream.steer("faults", fault)
         pair.b.ask_and_go(NUMBER, "key")
-        assert until(lambda: pair.rows("select * from owed where kind = 'orphan'"), 10)
+        assert until(lambda: pair.rows("select * from owed where kind = 'orphan'"))
         id = bought(pair.a.ask(NUMBER, "key"))
         assert pair.a.ask(f"action=setStatus&status=8&id={id}", "key") == "ACCESS_CANCEL"
         pair.a.kill()
-        assert until(lambda: "nobody was told" in pair.b.log, 10)
-        assert until(lambda: "has another owner" in pair.b.log, 10)
+        assert until(lambda: "nobody was told" in pair.b.log)
+        assert until(lambda: "has another owner" in pair.b.log)
         assert status(pair.b, id) == "STATUS_CANCEL"
         pair.a.start()
 
@@ -93,11 +94,13 @@ def a_load(pair, upstream):
     for client in clients:
         client.start()
     yield load
+    was_a_load = until(lambda: len(load.held) > 5 and any(it.plan == "cancel" for it in load.held))
     load.stopping.set()
     for client in clients:
-        client.join(60)
+        client.join(2 * PATIENCE)
+    assert was_a_load, "nothing was sold, or nothing cancelled"
     upstream.no_more_faults()
-    is_settled = until(lambda: crash._is_settled(load), 60)
+    is_settled = until(lambda: crash._is_settled(load))
     account = crash._account(load, 1)
     assert account.wrong == (), f"{account}; owed: {pair.rows('select kind from owed')}"
     assert is_settled, pair.rows("select kind, at, owner from owed")
@@ -161,20 +164,21 @@ def test_each_sms_is_told_to_a_target_once_by_both_and_by_the_other_if_one_is_ki
                 if n == 3:
                     # Who delivers is not known from without: it may be either. One that is killed
                     # in the middle of it has it done again.
-                    assert until(lambda: not pair.rows("select * from forwards"), 5)
+                    assert until(lambda: not pair.rows("select * from forwards"))
                     pair.a.kill()
                 id = bought(pair.ask(NUMBER, "key"))
                 order = upstream.orders("key")[-1]["order_id"]
                 upstream.steer("sms", {"order_id": order, "text": f"Your code is {code}"})
-                assert until(lambda i=id, c=code: status(pair.b, i) == f"STATUS_OK:{c}", 10)
-            assert until(lambda: set(told(receiver)) == set(codes), DEAD), told(receiver)
-            assert until(lambda: not pair.rows("select * from forwards"), 5)
+                assert until(lambda i=id, c=code: status(pair.b, i) == f"STATUS_OK:{c}")
+            assert until(lambda: set(told(receiver)) == set(codes)), told(receiver)
+            assert until(lambda: not pair.rows("select * from forwards"))
             assert sorted(told(receiver)) == codes
             pair.a.start()
 
 
+@pytest.mark.slow
 def test_while_postgres_is_away_status_goes_on_and_nothing_is_bought(tmp_path):
-    with a_server_of_their_own(tmp_path, hold=3) as (server, upstream, pair):
+    with a_server_of_their_own(tmp_path, hold=HOLD) as (server, upstream, pair):
         id = bought(pair.a.ask("action=getNumber&service=wa", "key", DAISY))
         kept = bought(pair.a.ask(NUMBER, "key"))
         assert status(pair.b, kept) == "STATUS_WAIT_CODE"
@@ -183,9 +187,8 @@ def test_while_postgres_is_away_status_goes_on_and_nothing_is_bought(tmp_path):
         until_back = time.monotonic() + 12
         while time.monotonic() < until_back:
             for proxy in pair.proxies:
-                asked = time.monotonic()
-                assert status(proxy, kept) == "STATUS_WAIT_CODE"
-                assert time.monotonic() - asked < 3
+                with within(3):
+                    assert status(proxy, kept) == "STATUS_WAIT_CODE"
                 assert proxy.ask(NUMBER, "key") == "ERROR_SQL"
             time.sleep(0.5)
         for proxy in pair.proxies:
@@ -195,7 +198,7 @@ def test_while_postgres_is_away_status_goes_on_and_nothing_is_bought(tmp_path):
         assert len(upstream.requests("purchase", "key")) == 2
         server.start()
         for proxy in pair.proxies:
-            assert until(lambda p=proxy: p.ask(NUMBER, "key").startswith("ACCESS_NUMBER"), 10)
-        assert until(lambda: not pair.rows("select * from owed"), DEAD)
+            assert until(lambda p=proxy: p.ask(NUMBER, "key").startswith("ACCESS_NUMBER"))
+        assert until(lambda: not pair.rows("select * from owed"))
         assert len(upstream.entries("refund", "key")) == 1
         assert len(upstream.requests("cancel", "key")) == 2

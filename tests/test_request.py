@@ -179,6 +179,7 @@ PIECES = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", [b"", HEAD, HEAD + b'"'], ids=["", "name", "quote"])
 @pytest.mark.parametrize("piece", PIECES)
 @pytest.mark.parametrize("content_type", [B, FORM])
@@ -188,6 +189,7 @@ def test_twice_as_long_a_body_takes_about_twice_as_long_to_read(before, piece, c
     assert cpu(whole[:MAX_BODY], content_type) < 4 * half + 0.01
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(
     pieces=st.lists(st.sampled_from(PIECES) | st.binary(max_size=8), min_size=1, max_size=6),

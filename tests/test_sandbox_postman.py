@@ -18,7 +18,7 @@ from proxy.sandbox.postman import post
 from tests.test_sandbox_api import NEVER
 from tests.test_sandbox_socket import served
 
-SOON = 5.0
+SOON = 60.0
 BODY = '{"name": "Jalapeño"}'.encode()
 
 

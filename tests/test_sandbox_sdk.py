@@ -24,7 +24,7 @@ PINNED = (
 # The SDK compares cancel_available_at with its own clock and does not ask when it is too early.
 # In a sandbox whose clock is behind by this, it always asks.
 BEHIND = 3600.0
-SOON = 5.0
+SOON = 60.0
 
 
 @pytest.fixture(scope="session")
@@ -65,7 +65,7 @@ class Desk:
         self.control = httpx.Client(base_url=f"http://{address}/sandbox/")
 
     def as_customer(self, key: str) -> Any:
-        return self.sdk.VirtualSMS(key, base_url=f"http://{self.address}/api/v1", timeout=5)
+        return self.sdk.VirtualSMS(key, base_url=f"http://{self.address}/api/v1", timeout=SOON)
 
     def steer(self, what: str, **wish: Any) -> Any:
         response = self.control.post(what, json=wish)

@@ -78,7 +78,7 @@ def play(client, upstream, key):
     number = client.get(PATH, params={**query, "action": "getNumber"}).text
     if number.startswith("ACCESS_NUMBER"):
         id = number.split(":")[1]
-        assert until(lambda: upstream.steer("sockets")["sockets"], 5), "its socket was not opened"
+        assert until(lambda: upstream.steer("sockets")["sockets"]), "its socket was not opened"
         said.append(client.get(PATH, params={"api_key": key, "action": "getStatus", "id": id}).text)
     return said
 

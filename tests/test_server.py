@@ -16,11 +16,16 @@ from websockets.sync.client import connect
 from proxy.connection import MAX_HEAD, UNREADABLE, Room
 from tests.bench.idle import AT_ONCE, HALVES
 from tests.crash import until
+from tests.pace import is_quick
+from tests.process import PATIENCE
 from tests.server import ENDPOINT, HEAD, KINDS, POST, answer, heard
 from tests.server import a_server as a_patient_server
 
-SHORT = {"head_seconds": 0.3, "body_seconds": 0.6, "keep_alive": 0.9, "grace": 0.5}
-TIMEOUT = 0.4
+LONG_AFTER = 60.0
+"""Seconds: a limit that others are shorter than, on any machine."""
+NEVER = 1000.0
+SHORT = {"head_seconds": 1.0, "body_seconds": LONG_AFTER, "keep_alive": 9.0, "grace": 0.5}
+TIMEOUT = 3.0
 """The deadline of a request in the short-tempered server."""
 
 
@@ -35,7 +40,7 @@ def kind(request):
 
 @pytest.fixture(scope="module")
 def server(kind, tmp_path_factory):
-    """Short-tempered: what others wait ten seconds for, it waits a third of one."""
+    """Short-tempered: what others wait ten seconds for, it waits one."""
     with a_server(kind, tmp_path_factory.mktemp(kind), **SHORT) as server:
         server.ask("action=getBalance")
         yield server
@@ -43,16 +48,17 @@ def server(kind, tmp_path_factory):
 
 
 @contextmanager
-def seconds(least, most):
+def seconds(least):
+    """At least; what has no end would not end before the test's patience does."""
     begin = time.monotonic()
     yield
-    assert least <= time.monotonic() - begin <= most
+    assert least <= time.monotonic() - begin < LONG_AFTER
 
 
 def test_clients_that_do_not_get_to_their_point_are_let_go(server):
     with ExitStack() as stack:
         for sent in (b"", b"G", HEAD, HEAD + b"X-Slow: "):
-            stack.enter_context(seconds(0.2, 2))
+            stack.enter_context(seconds(0.7))
             wire = stack.enter_context(server.wire())
             wire.sendall(sent)
             stack.callback(lambda wire=wire: is_silence(heard(wire)))
@@ -74,7 +80,7 @@ def drip(wire, byte=b"a"):
 
 
 def test_a_head_that_drips_in_does_not_win_time(server):
-    with server.wire() as wire, seconds(0.2, 2):
+    with server.wire() as wire, seconds(0.7):
         wire.sendall(HEAD + b"X-Slow: ")
         assert drip(wire) == b""
 
@@ -93,14 +99,14 @@ def test_after_an_answer_a_connection_may_rest_longer_than_half_a_head_may_wait(
             wire.sendall(HEAD + b"\r\n")
             answer(wire)
         for wire in (early, late):
-            with seconds(0.2, 3):
+            with seconds(0.7):
                 wire.sendall(HEAD)
                 assert heard(wire) == b""
         resting.setblocking(False)
         with pytest.raises(BlockingIOError):
             resting.recv(1)
         resting.setblocking(True)
-        with seconds(0, 3):
+        with seconds(0):
             assert heard(resting) == b""
 
 
@@ -139,7 +145,7 @@ def test_a_header_of_megabytes_is_not_read(server):
 
 
 def test_a_header_of_megabytes_is_not_read_while_another_request_is_answered(kind, tmp_path):
-    with a_server(kind, tmp_path, timeout=30) as server, a_request_in_flight(server) as wire:
+    with a_server(kind, tmp_path, timeout=NEVER) as server, a_request_in_flight(server) as wire:
         assert not takes_a_long_header(wire)
 
 
@@ -164,8 +170,7 @@ def test_of_a_body_that_is_too_long_the_rest_is_not_read(server):
 
 
 def test_a_body_is_awaited_as_long_as_an_answer_and_no_longer(server):
-    least, most = TIMEOUT - 0.1, TIMEOUT + 1.5
-    with server.wire() as stalled, server.wire() as dripping, seconds(least, most):
+    with server.wire() as stalled, server.wire() as dripping, seconds(TIMEOUT - 0.1):
         for wire in (stalled, dripping):
             wire.sendall(POST + b"Content-Length: 1000\r\n\r\nid=")
         for said in (drip(dripping), heard(stalled)):
@@ -195,24 +200,24 @@ def test_with_tls_silence_is_borne_no_longer(kind, tmp_path):
         server.wire() as mute,
     ):
         assert is_served(asking)
-        with seconds(0, 5):
+        with seconds(0):
             assert heard(silent) == b""
             assert heard(mute) == b""
         assert server.log == ""
 
 
 def test_the_sandboxs_sockets_outlive_the_deadlines_of_requests(kind, tmp_path):
-    with a_server(kind, tmp_path, websockets=True, **SHORT) as server:
+    with a_server(kind, tmp_path, websockets=True, **SHORT | {"keep_alive": 1.0}) as server:
         # On a busy machine the deadline may come first.
         number = "action=getNumber&service=wa&country=16"
-        assert until(lambda: server.ask(number).startswith("ACCESS_NUMBER"), 20)
+        assert until(lambda: server.ask(number).startswith("ACCESS_NUMBER"))
         orders = server.get("/sandbox/orders").json()["orders"]
         address = f"ws://127.0.0.1:{server.address[1]}/ws/orders?order_id={orders[0]['order_id']}"
         with connect(address + "&api_key=k") as feed:
             with pytest.raises(TimeoutError):
                 while True:
-                    feed.recv(timeout=0.5)
-            assert feed.ping().wait(5)
+                    feed.recv(timeout=TIMEOUT + 0.5)
+            assert feed.ping().wait(PATIENCE)
 
 
 def test_of_300_clients_on_128_descriptors_some_are_served_and_others_closed(kind, tmp_path):
@@ -250,8 +255,9 @@ def many_descriptors():
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+@pytest.mark.slow
 def test_2000_who_say_nothing_and_500_at_once_hold_nobody_up(kind, tmp_path, many_descriptors):
-    with a_server(kind, tmp_path, timeout=10) as server:
+    with a_server(kind, tmp_path, timeout=PATIENCE) as server:
         id = server.ask("action=getNumber&service=wa&country=16").split(":")[1]
         asyncio.run(crowd(server, f"api_key=k&action=getStatus&id={id}"))
         assert server.log == ""
@@ -277,16 +283,17 @@ async def crowd(server, query):
         for _ in range(0, 2000, AT_ONCE):
             firsts = (b"", *HALVES) * (AT_ONCE // 4)
             await asyncio.gather(*(open_one(first) for first in firsts))
-        assert max([await asks() for _ in range(20)]) < 1
+        is_quick(max([await asks() for _ in range(20)]), 1)
         burst = [asyncio.create_task(asks()) for _ in range(500)]
-        assert await asks() < 2
-        assert max(await asyncio.gather(*burst)) < 5
+        beside = await asks()
+        is_quick(max(await asyncio.gather(*burst)), 5)
+        is_quick(beside, 2)
 
 
 @contextmanager
 def a_request_in_flight(server):
     """One that takes longer than a test may."""
-    server.slow(30)
+    server.slow(NEVER)
     with server.wire() as wire:
         wire.sendall(HEAD + b"\r\n")
         while "balance" not in server.get("/sandbox/requests").text:
@@ -307,12 +314,11 @@ def told_to_stop(server, sig):
     [("fast", signal.SIGTERM), ("plain", signal.SIGINT)],
 )
 def test_the_second_signal_stops_at_once(kind, tmp_path, sig):
-    with a_server(kind, tmp_path, timeout=30) as server, a_request_in_flight(server):
+    with a_server(kind, tmp_path, timeout=NEVER) as server, a_request_in_flight(server):
         told_to_stop(server, sig)
         assert server.process.poll() is None, "one signal lets requests in flight end"
-        with seconds(0, 1):
-            server.process.send_signal(sig)
-            assert server.process.wait(5) == -sig
+        server.process.send_signal(sig)
+        assert server.process.wait(PATIENCE) == -sig
         assert server.log == ""
 
 
@@ -326,16 +332,18 @@ def test_a_hangup_is_a_line_in_the_log_and_no_end(kind, tmp_path):
 
 
 def test_half_a_body_and_half_a_head_do_not_hold_up_the_stop(kind, tmp_path):
-    with a_server(kind, tmp_path, timeout=30, grace=0.5) as server, closing(server.wire()) as body:
+    with (
+        a_server(kind, tmp_path, timeout=NEVER, grace=0.5) as server,
+        closing(server.wire()) as body,
+    ):
         body.sendall(POST + b"Content-Length: 10\r\n\r\nid=")
         with server.wire() as head:
             head.sendall(HEAD)
             assert server.ask("action=getBalance") == "ACCESS_BALANCE:100.00"
-            with seconds(0, 5):
-                told_to_stop(server, signal.SIGTERM)
-                assert heard(head) == b""
-                assert heard(body).endswith(b"\r\n\r\nERROR_SQL")
-                assert server.process.wait(5) == -signal.SIGTERM
+            told_to_stop(server, signal.SIGTERM)
+            assert heard(head) == b""
+            assert heard(body).endswith(b"\r\n\r\nERROR_SQL")
+            assert server.process.wait(PATIENCE) == -signal.SIGTERM
         assert "Traceback" not in server.log
 
 

@@ -80,7 +80,7 @@ def _asked(stack: ExitStack, folder: Path) -> Mapping[str, tuple[Server, str]]:
         asked[ON_POSTGRES] = _on_postgres(stack, folder, upstream)
     if shutil.which("nginx"):
         asked[NGINX] = (stack.enter_context(an_nginx(folder)), status)
-    assert until(lambda: answer(ours.url, asked[CODE][1]) == "STATUS_OK:123456", 15)
+    assert until(lambda: answer(ours.url, asked[CODE][1]) == "STATUS_OK:123456")
     return asked
 
 

@@ -14,7 +14,7 @@ LIST = "action=getActiveActivations"
 SOCKETS = 1000
 SETTLE = 2.0
 """Seconds in which memory comes to rest."""
-OPENING = 15.0
+OPENING = 60.0
 """Seconds in which the sockets are opened, at most."""
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from tests.crash import Upstream, until
 
 ROOT = Path(__file__).parents[2]
-STOP_SECONDS = 20
+STOP_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)

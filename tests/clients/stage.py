@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 HANDLER = "/stubs/handler_api.php"
-WITHIN = 15.0
+WITHIN = 60.0
 
 
 class Sandbox:

@@ -6,7 +6,7 @@ import pytest
 from SMSHubAPI import exceptions
 from SMSHubAPI.api import SMSHubAPI
 
-from tests.clients.stage import eventually
+from tests.clients.stage import WITHIN, eventually
 
 DIALECTS = ("sms-activate", "")
 
@@ -23,7 +23,7 @@ def journey(url, key):
     assert client.get_number("tg", country=16, max_price=5).startswith("44")
     assert client.sms_sent() == "ACCESS_READY"
     assert client.get_status() == ("STATUS_WAIT_CODE", None)
-    first = client.wait_for_sms(timeout=15)
+    first = client.wait_for_sms(timeout=WITHIN)
     assert re.fullmatch(r"\d{5}", first)
     assert client.sms_retry() == "ACCESS_RETRY_GET"
     assert client.get_status() == ("STATUS_WAIT_RETRY", first)

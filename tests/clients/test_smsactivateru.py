@@ -6,7 +6,7 @@ import pytest
 from smsactivateru import GetBalance, GetFreeSlots, GetNumber, GetStatus, SetStatus, Sms, SmsService
 from smsactivateru.errors import ErrorsModel
 
-from tests.clients.stage import eventually
+from tests.clients.stage import WITHIN, eventually
 
 DIALECTS = ("sms-activate", "")
 
@@ -25,7 +25,7 @@ def journey(url, key):
     activation.was_sent()
     state = GetStatus(activation.id)
     assert state.request(client) == {"status": "STATUS_WAIT_CODE", "code": None}
-    first = activation.wait_code(timeout=15, not_end=True)
+    first = activation.wait_code(timeout=WITHIN, not_end=True)
     assert re.fullmatch(r"\d{5}", first)
     assert SetStatus(activation.id, "3").request(client) == {"status": "ACCESS_RETRY_GET"}
     again = eventually(lambda: state.request(client), lambda seen: seen["status"] == "STATUS_OK")
