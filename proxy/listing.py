@@ -38,7 +38,10 @@ completed orders alone: so short a list has no end that an SMS could hide behind
 """
 
 MAX_REFUSED = 2
-"""So many reads of the completed orders may fail in a row before no more is tried."""
+"""So many reads of the completed orders alone may fail in a row where the whole list is read."""
+
+NO_WAY = 3
+"""Where the list cannot be read, and so many reads of orders in a row failed, no read is left."""
 
 Reading = asyncio.Task[None]
 
@@ -71,6 +74,8 @@ class Listing:
     """When a list that cannot be read is tried again."""
     order_failures: int = 0
     """Reads of single orders in a row that failed."""
+    is_said: bool = False
+    """That there is no way is in the log."""
     limit: int = LIMIT
     is_limit_final: bool = False
     """A higher one was tried."""
@@ -102,12 +107,18 @@ class Listing:
         """A list that cannot be read is tried again now and then, not each time."""
         return not self.is_broken or monotonic() >= self.again_at
 
+    @property
+    def has_no_way(self) -> bool:
+        """Neither it nor its orders can be read."""
+        return self.is_missing and self.order_failures >= NO_WAY
+
     def failed(self, status: str = "") -> None:
         if status:
-            # Perhaps for its filter alone: the next read, of all, tells.
-            self.reads, self.refused = 0, self.refused + 1
-            self.filters = self.refused < MAX_REFUSED
+            # Perhaps for its filter alone: a read of all tells.
+            self.refused += 1
             return
+        # Not for its filter.
+        self.refused = 0
         if self.limit > LIMIT:
             # Perhaps for its limit alone: the next read tells.
             self.limit, self.is_limit_final = LIMIT, True
@@ -119,7 +130,8 @@ class Listing:
     @property
     def status(self) -> str:
         """The `status` to ask the next list for; empty: of all."""
-        is_plain = not (self.is_cut_off and self.filters) or self.reads % COMPLETED_OF == 0
+        is_of_use = self.is_cut_off and self.filters and self.refused < MAX_REFUSED
+        is_plain = not is_of_use or self.reads % COMPLETED_OF == 0
         return "" if is_plain else OrderState.COMPLETED.value
 
     def read_completed(self, orders: Sequence[Order], listed: int, asked_at: float) -> None:
