@@ -169,9 +169,10 @@ async def test_a_read_that_lags_behind_the_socket_does_not_unsee_its_last_code(k
         ("Your code is 2222", True),
     ],
 )
-def test_a_socket_that_words_an_old_code_otherwise_tells_no_new_one(text, may):
+@pytest.mark.parametrize("received_at", [None, 100.0], ids=["socket", "event"])
+def test_an_old_code_in_other_words_or_of_no_known_time_is_no_new_one(text, may, received_at):
     one = Activation(1, order(messages=sms("Your code is 1111")), "wa", asked_at=1, failures=1)
-    assert one.may_be_told(text, None) is may
+    assert one.may_be_told(text, received_at) is may
 
 
 @pytest.mark.anyio
