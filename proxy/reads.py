@@ -200,7 +200,7 @@ class Reads:
                 return False
             if not await self._is_read(reading, known):
                 return True
-        is_listed = known.seen_at(activation) >= known.read_at
+        is_listed = known.tells_of(activation, self._upstream.now())
         is_known = known.read_at >= known.tried_at
         return not activation.is_untouched or (is_known and not is_listed)
 
