@@ -154,6 +154,13 @@ class Reads:
             log.warning("the activations known stand: %s", error)
         return sorted(known, key=lambda found: found.order.created_at or 0.0, reverse=True)
 
+    def judge_offer(self, key: Key, activation: Activation) -> None:
+        """Read the order for the SMS that an event offered, though perhaps nobody asks for it here:
+        its client may ask another replica, which heard no event.
+        """
+        if activation.offered and activation.phase is Phase.RETRYING:
+            self._begin_order(key, activation.order.id, Urgency.ORDER)
+
     async def read_anew(self, key: Key, order_id: str) -> None:
         """Read one order, with its messages, by a request that begins now."""
         await asyncio.shield(self._begin_order(key, order_id, Urgency.PAID))
