@@ -118,14 +118,18 @@ class ListReads:
     @property
     def trouble(self) -> str:
         """What cannot be read; empty, if all can."""
-        broken = int(self.states["broken"])
-        return f"cannot be read: {broken} of {len(self._lists)}" if broken else ""
+        broken, blind = int(self.states["broken"]), int(self.states["blind"])
+        said = f"cannot be read: {broken} of {len(self._lists)}" if broken else ""
+        return f"{said}; nor can single orders: {blind} of these" if blind else said
 
     @property
     def states(self) -> dict[str, float]:
-        """How many order lists can be read, and how many cannot."""
-        broken = sum(known.is_missing for known in self._lists.values())
-        return {"readable": len(self._lists) - broken, "broken": broken}
+        """How many order lists can be read, and how many cannot; of how many of these the single
+        orders cannot be read either.
+        """
+        broken = [known for known in self._lists.values() if known.is_missing]
+        blind = sum(known.has_no_way for known in broken)
+        return {"readable": len(self._lists) - len(broken), "broken": len(broken), "blind": blind}
 
     def has_unread(self, key: Key) -> bool:
         """An order may stand in a row of the list that could not be read."""

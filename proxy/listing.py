@@ -40,7 +40,10 @@ COMPLETED_SECONDS = 30.0
 """So long the last list of the completed orders speaks for those that it lacks."""
 
 MAX_REFUSED = 2
-"""So many reads of the completed orders may fail in a row before no more is tried."""
+"""So many reads of the completed orders alone may fail in a row where the whole list is read."""
+
+NO_WAY = 3
+"""Where the list cannot be read, and so many reads of orders in a row failed, no read is left."""
 
 Reading = asyncio.Task[None]
 
@@ -73,6 +76,8 @@ class Listing:
     """When a list that cannot be read is tried again."""
     order_failures: int = 0
     """Reads of single orders in a row that failed."""
+    is_said: bool = False
+    """That there is no way is in the log."""
     limit: int = LIMIT
     is_limit_final: bool = False
     """A higher one was tried."""
@@ -80,12 +85,10 @@ class Listing:
     """The upstream may honour `?status=`: it has not shown that it does not."""
     is_untried: bool = True
     """No list of the completed orders was asked for so far."""
-    completed_at: float = float("-inf")
-    """When the last whole list of the completed orders was asked for."""
     refused: int = 0
     """Reads of the completed orders in a row that failed."""
-    is_all_due: bool = False
-    """The next read is of all orders."""
+    completed_at: float = float("-inf")
+    """When the last whole list of the completed orders was asked for."""
     ids: frozenset[str] = frozenset()
     """The orders of the last list, if it was surely whole."""
     _completed: frozenset[str] = frozenset()
@@ -107,6 +110,11 @@ class Listing:
         return not self.is_broken or monotonic() >= self.again_at
 
     @property
+    def has_no_way(self) -> bool:
+        """Neither it nor its orders can be read."""
+        return self.is_missing and self.order_failures >= NO_WAY
+
+    @property
     def finds_completed(self) -> bool:
         """The completed orders are listed by themselves, to the end."""
         return monotonic() - self.completed_at < COMPLETED_SECONDS
@@ -122,11 +130,11 @@ class Listing:
 
     def failed(self, status: str = "") -> None:
         if status:
-            # Perhaps for its filter alone: the next read, of all, tells.
-            self.refused += 1
-            self.filters = self.refused < MAX_REFUSED
-            self.is_all_due = True
+            # Perhaps for its filter alone: a read of all tells.
+            self.is_untried, self.refused = False, self.refused + 1
             return
+        # Not for its filter.
+        self.refused = 0
         if self.limit > LIMIT:
             # Perhaps for its limit alone: the next read tells.
             self.limit, self.is_limit_final = LIMIT, True
@@ -138,8 +146,9 @@ class Listing:
     @property
     def status(self) -> str:
         """The `status` to ask the next list for; empty: of all."""
-        is_fresh = not self.is_all_due and monotonic() - self.read_at < WHOLE_SECONDS
-        is_filtered = self.is_cut_off and self.filters and is_fresh
+        is_fresh = monotonic() - self.read_at < WHOLE_SECONDS
+        is_of_use = self.filters and self.refused < MAX_REFUSED
+        is_filtered = self.is_cut_off and is_of_use and is_fresh
         return OrderState.COMPLETED.value if is_filtered else ""
 
     def read_completed(self, orders: Sequence[Order], listed: int, asked_at: float) -> None:
@@ -170,7 +179,6 @@ class Listing:
         is_grown = bool(self.ids) and self.ids <= ids
         self.is_cut_off = is_at_its_end and oldest > young and not is_grown
         self.ids = frozenset() if self.is_cut_off or unread else ids
-        self.is_all_due = False
         self._completed = frozenset(order.id for order in orders if _is_completed(order))
         if self.limit > LIMIT and listed == LIMIT:
             self.limit, self.is_limit_final = LIMIT, True

@@ -32,8 +32,6 @@ UNPOLLED_LATER = 3600.0
 """Seconds by which an order that no client asks about counts as read later than the others."""
 LISTED_SECONDS = 10.0
 """A list that has not got an order so long after its purchase does not list all."""
-NO_WAY = 3
-"""After so many reads of orders in a row that failed, beside the list, it is said in the log."""
 
 _ID = re.compile(r"[1-9][0-9]{0,9}")
 _ORDER = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -155,6 +153,13 @@ class Reads:
                 raise
             log.warning("the activations known stand: %s", error)
         return sorted(known, key=lambda found: found.order.created_at or 0.0, reverse=True)
+
+    def judge_offer(self, key: Key, activation: Activation) -> None:
+        """Read the order for the SMS that an event offered, though perhaps nobody asks for it here:
+        its client may ask another replica, which heard no event.
+        """
+        if activation.offered and activation.phase is Phase.RETRYING:
+            self._begin_order(key, activation.order.id, Urgency.ORDER)
 
     async def read_anew(self, key: Key, order_id: str) -> None:
         """Read one order, with its messages, by a request that begins now."""
@@ -282,7 +287,8 @@ class Reads:
                 activation.tried_at = monotonic()
             if self._under_way(key, order_id) is asyncio.current_task():
                 del self._details[key, order_id]
-        self.lists.of(key).order_failures = 0
+        known = self.lists.of(key)
+        known.order_failures, known.is_said = 0, False
         if activation:
             activation.failures, activation.offered = 0, None
 
@@ -291,7 +297,8 @@ class Reads:
         known = self.lists.of(key)
         activation.failures += 1
         known.order_failures += 1
-        if known.order_failures == NO_WAY and known.is_missing:
+        if known.has_no_way and not known.is_said:
+            known.is_said = True
             log.warning("%s: neither its list nor its orders can be read: %s", key, error)
         if offered := activation.offered:
             activation.offered = None

@@ -161,6 +161,20 @@ async def test_a_read_that_lags_behind_the_socket_does_not_unsee_its_last_code(k
     assert (one.order.messages, one.asked_at) == (READ_TWICE, 1)
 
 
+@pytest.mark.parametrize(
+    ("text", "may"),
+    [
+        ("Your code is 1111", False),
+        ("<#> Your code is  1111\n", False),
+        ("Your code is 2222", True),
+    ],
+)
+@pytest.mark.parametrize("received_at", [None, 100.0], ids=["socket", "event"])
+def test_an_old_code_in_other_words_or_of_no_known_time_is_no_new_one(text, may, received_at):
+    one = Activation(1, order(messages=sms("Your code is 1111")), "wa", asked_at=1, failures=1)
+    assert one.may_be_told(text, received_at) is may
+
+
 @pytest.mark.anyio
 async def test_the_end_of_the_order_before_a_swap_is_not_the_end_of_the_new_one(known):
     (one,) = known.learn(KEY, order(created_at=1.0))
