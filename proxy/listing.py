@@ -36,6 +36,12 @@ WHOLE_SECONDS = 30.0
 """So often a list that is cut off is read as it is. Meanwhile the completed orders alone are asked
 for: so short a list has no end that an SMS could hide behind.
 """
+SINGLE_SECONDS = 20.0
+"""So often an order is read that only the lists of the completed ones speak for: they may leave out
+a state that tells of an SMS, too.
+"""
+SINGLE_PATIENCE = 10.0
+"""So much longer that one's client has time to ask again, before another's turn comes."""
 COMPLETED_SECONDS = 30.0
 """So long the last list of the completed orders speaks for those that it lacks."""
 
@@ -91,6 +97,10 @@ class Listing:
     """When the last whole list of the completed orders was asked for."""
     ids: frozenset[str] = frozenset()
     """The orders of the last list, if it was surely whole."""
+    single_at: float = float("-inf")
+    """When the last order behind the end was to be read by itself."""
+    longest_unread: Activation | None = None
+    """Of those behind the end that were asked for since then."""
     _completed: frozenset[str] = frozenset()
     """Those that the last list showed as completed."""
 
@@ -127,6 +137,17 @@ class Listing:
             return True
         is_listed_then = self.finds_completed or (self.is_cut_off and self.is_untried)
         return is_listed_then and upstream_now < (activation.order.expires_at or 0.0)
+
+    def is_next_single(self, activation: Activation) -> bool:
+        """It is the turn of this order, which only the lists of the completed ones speak for."""
+        longest = self.longest_unread
+        if longest is None or activation.seen_at < longest.seen_at or not longest.is_untouched:
+            self.longest_unread = activation
+        late = monotonic() - self.single_at - SINGLE_SECONDS
+        if late < 0 or (self.longest_unread is not activation and late < SINGLE_PATIENCE):
+            return False
+        self.single_at, self.longest_unread = monotonic(), None
+        return True
 
     def failed(self, status: str = "") -> None:
         if status:

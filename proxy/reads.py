@@ -172,7 +172,8 @@ class Reads:
 
     async def _refresh(self, key: Key, activation: Activation) -> None:
         # The list may say that something has come: then the order itself is read as well.
-        if activation.is_untouched and not await self._refresh_by_list(key, activation):
+        is_by_list = activation.is_untouched and not self._is_single(key, activation)
+        if is_by_list and not await self._refresh_by_list(key, activation):
             return
         urgency = self._urgency(key, activation)
         if monotonic() - activation.tried_at < self._gap(activation):
@@ -187,6 +188,12 @@ class Reads:
         if activation.is_pushed_since(activation.tried_at):
             return PUSHED
         return FAILING if activation.failures else POLL
+
+    def _is_single(self, key: Key, activation: Activation) -> bool:
+        """Only lists of the completed orders speak for it, and its turn has come."""
+        known = self.lists.of(key)
+        is_old = monotonic() - activation.seen_at >= known.interval(activation)
+        return is_old and known.finds_completed and known.is_next_single(activation)
 
     async def _refresh_by_list(self, key: Key, activation: Activation) -> bool:
         """Whether the order itself has to be read, too."""

@@ -12,6 +12,7 @@ from proxy.legacy.activation import Activation
 from proxy.listing import FIRST_RETRY, HIGHER_LIMIT, LIMIT, Listing
 from proxy.model import Order, OrderState
 from proxy.sandbox import create_sandbox
+from proxy.upstream.fields import Rows
 from tests.world import BUY, NEVER, SERVICES, Wire, a_life
 
 pytestmark = pytest.mark.anyio
@@ -135,6 +136,26 @@ async def test_a_filter_that_hides_a_completed_order_is_not_believed(clock):
         await world.steer("sms", {"order_id": numbers[-1][1], "text": "Your code is 2222"})
         await poll(world, [id for id, _ in numbers], 30)
         assert sum("status" in params for params in asked.lists) <= 2
+
+
+async def test_a_code_that_the_filter_hides_behind_the_end_is_read_in_its_turn(clock, monkeypatch):
+    """As of an order that is `sms_received`, and no more is listed as `completed`."""
+    async with capped(clock) as (world, _):
+        numbers = await bought(world, 60)
+        upstream = world.app.state.house.upstream
+        read, hidden = upstream.orders, numbers[3][1]
+
+        async def orders(key, limit=200, status=""):
+            rows = await read(key, limit, status)
+            seen = Rows(row for row in rows if row.id != hidden)
+            seen.listed = len(seen)
+            return seen if status else rows
+
+        monkeypatch.setattr(upstream, "orders", orders)
+        await world.steer("sms", {"order_id": numbers[-1][1], "text": "Your code is 2222"})
+        await poll(world, [id for id, _ in numbers], 10)
+        await poll(world, [id for id, _ in numbers], 20)
+        assert await seconds_to_the_code(world, numbers, 3) < 300
 
 
 @pytest.mark.parametrize("cap", [50, 200])
