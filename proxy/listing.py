@@ -25,7 +25,7 @@ FIRST_RETRY, LONGEST_RETRY = 3.0, 300.0
 EVENTS_SECONDS = 600.0
 """How long one event shows that others would come."""
 
-CAPS = (50, 200, 500)
+CAPS = (50, 100, 200, 500)
 """Rows that the upstream lists at most; sources differ."""
 LIMIT, HIGHER_LIMIT = 200, 500
 """Rows that are asked for. The second, which one client of the vendor asks for, once the first is

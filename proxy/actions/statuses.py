@@ -109,8 +109,9 @@ async def _carried_out(call: Call, wish: int | None) -> Step:
 
 async def _ask_again(call: Call, activation: Activation) -> None:
     """Waiting for one more message begins whether or not the upstream passes the wish on."""
-    before, activation.asked_at = activation.asked_at, len(activation.order.messages)
-    if activation.asked_at != before:
+    before = activation.asked_at, activation.asked_since, activation.offered
+    activation.asked_at = len(activation.order.messages)
+    if activation.asked_at != before[0]:
         # Else the wait goes on: what came since it began is new.
         activation.asked_since, activation.offered = call.house.upstream.now(), None
     _happened(call, activation, "asked_again")
@@ -118,7 +119,7 @@ async def _ask_again(call: Call, activation: Activation) -> None:
         await call.house.upstream.retry(call.key, activation.order.id)
     except ProblemError as error:
         if error.problem is Problem.BAD_KEY:
-            activation.asked_at = before
+            activation.asked_at, activation.asked_since, activation.offered = before
             raise
         log.warning("order %s: the wait for one more SMS stands: %s", activation.order.id, error)
     await call.house.orders.save(call.key, activation)
