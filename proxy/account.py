@@ -11,7 +11,7 @@ from proxy.clock import monotonic
 from proxy.kept import activation_of
 from proxy.legacy.activation import Activation, candidates, code_of
 from proxy.legacy.status import Phase
-from proxy.model import Key, Order, Sms, last_asked, merge
+from proxy.model import Key, Order, Sms, asked_after, last_asked, merge
 from proxy.store import Kept
 
 log = logging.getLogger(__name__)
@@ -109,14 +109,9 @@ def take_in(known: Activation, order: Order, asked_at: float | None) -> bool:
 
 
 def _asked_after(known: Activation, messages: Sequence[Sms]) -> int | None:
-    """How many messages had come when a further one was asked for, where only a socket had told
-    of the one before: the order itself may list others, too, or not that one.
-    """
-    told = [code_of(sms) for sms in known.order.messages[: known.asked_at] if sms.pushed]
-    if not told:
-        return known.asked_at
-    codes = [code_of(sms) for sms in messages]
-    return codes.index(told[0]) + 1 if told[0] in codes else 0
+    """After how many messages a further one was asked for, now that these are known."""
+    before = known.asked_at
+    return before and asked_after(known.order.messages, before, messages, code_of)
 
 
 def hear(account: Account, row: Kept) -> Activation:

@@ -16,7 +16,7 @@ def gauges(house: House, forwards: Forwards) -> Iterator[tuple[str, str, dict[st
     yield "sockets", "Sockets of waiting orders: open, or to be opened again.", house.pushes.states
     yield (
         "order_lists",
-        "Order lists of keys: readable, or broken: then orders are read one by one.",
+        "Order lists: readable, or broken: orders are read one by one; blind: not even so.",
         house.reads.lists.states,
     )
     yield "activations", "Activations of the last hour, by phase.", house.orders.states()

@@ -316,7 +316,7 @@ class Journal:
                 await self._give_up(purchase)
 
     async def _give_up(self, purchase: Purchase) -> None:
-        """Too old to be looked for; without a list nobody could look."""
+        """Too old to be looked for; without a whole list nobody could look."""
         if self._reads.lists.has_read_since(purchase.owed.key, purchase.known_at):
             log.warning("purchase %s made no order", purchase.owed.id)
             return await self.drop(purchase)

@@ -109,22 +109,27 @@ class ListReads:
         self.of(key).events_until = monotonic() + EVENTS_SECONDS
 
     def has_read_since(self, key: Key, when: float) -> bool:
-        """The order list was read by a request that began after that time, on the monotonic
-        clock.
+        """The order list was read to its last row by a request that began after that time, on the
+        monotonic clock.
         """
-        return self.of(key).read_at >= when
+        known = self.of(key)
+        return known.read_at >= when and not known.has_unread
 
     @property
     def trouble(self) -> str:
         """What cannot be read; empty, if all can."""
-        broken = int(self.states["broken"])
-        return f"cannot be read: {broken} of {len(self._lists)}" if broken else ""
+        broken, blind = int(self.states["broken"]), int(self.states["blind"])
+        said = f"cannot be read: {broken} of {len(self._lists)}" if broken else ""
+        return f"{said}; nor can single orders: {blind} of these" if blind else said
 
     @property
     def states(self) -> dict[str, float]:
-        """How many order lists can be read, and how many cannot."""
-        broken = sum(known.is_missing for known in self._lists.values())
-        return {"readable": len(self._lists) - broken, "broken": broken}
+        """How many order lists can be read, and how many cannot; of how many of these the single
+        orders cannot be read either.
+        """
+        broken = [known for known in self._lists.values() if known.is_missing]
+        blind = sum(known.has_no_way for known in broken)
+        return {"readable": len(self._lists) - len(broken), "broken": len(broken), "blind": blind}
 
     def has_unread(self, key: Key) -> bool:
         """An order may stand in a row of the list that could not be read."""
@@ -151,7 +156,7 @@ class ListReads:
             young = self._upstream.clock.earliest() - LONGEST_LIFE
             known.read_all(orders, orders.listed, orders.unread, asked_at, young)
         known.pace = self._pace(key, known)
-        if not known.is_cut_off:
+        if not (status or known.is_cut_off or known.has_unread):
             self._store.tell(Change("list", key.upstream.hash))
 
     async def _listed(self, key: Key, known: Listing, status: str) -> Rows[Order]:
@@ -159,8 +164,8 @@ class ListReads:
             orders = await self._upstream.orders(key, known.limit, status)
         except ProblemError as error:
             if error.problem.is_doubt and error.problem is not Problem.RATE_LIMITED:
-                known.failed()
-                if known.failures == 2:
+                known.failed(status)
+                if known.failures == 2 and not status:
                     log.warning("%s: orders are read one by one: no order list: %s", key, error)
             raise
         if known.is_missing:

@@ -32,10 +32,18 @@ LIMIT, HIGHER_LIMIT = 200, 500
 reached.
 """
 
-COMPLETED_OF = 4
-"""Of so many reads of a list that is cut off, one is of the whole list, and the others are of the
-completed orders alone: so short a list has no end that an SMS could hide behind.
+WHOLE_SECONDS = 30.0
+"""So often a list that is cut off is read as it is. Meanwhile the completed orders alone are asked
+for: so short a list has no end that an SMS could hide behind.
 """
+COMPLETED_SECONDS = 30.0
+"""So long the last list of the completed orders speaks for those that it lacks."""
+
+MAX_REFUSED = 2
+"""So many reads of the completed orders alone may fail in a row where the whole list is read."""
+
+NO_WAY = 3
+"""Where the list cannot be read, and so many reads of orders in a row failed, no read is left."""
 
 Reading = asyncio.Task[None]
 
@@ -68,17 +76,21 @@ class Listing:
     """When a list that cannot be read is tried again."""
     order_failures: int = 0
     """Reads of single orders in a row that failed."""
+    is_said: bool = False
+    """That there is no way is in the log."""
     limit: int = LIMIT
     is_limit_final: bool = False
     """A higher one was tried."""
     filters: bool = True
     """The upstream may honour `?status=`: it has not shown that it does not."""
+    is_untried: bool = True
+    """No list of the completed orders was asked for so far."""
+    refused: int = 0
+    """Reads of the completed orders in a row that failed."""
     completed_at: float = float("-inf")
     """When the last whole list of the completed orders was asked for."""
-    ids: frozenset[str] | None = None
-    """The orders of the last list that was surely whole."""
-    reads: int = 0
-    """Since the list was first cut off."""
+    ids: frozenset[str] = frozenset()
+    """The orders of the last list, if it was surely whole."""
     _completed: frozenset[str] = frozenset()
     """Those that the last list showed as completed."""
 
@@ -97,7 +109,32 @@ class Listing:
         """A list that cannot be read is tried again now and then, not each time."""
         return not self.is_broken or monotonic() >= self.again_at
 
-    def failed(self) -> None:
+    @property
+    def has_no_way(self) -> bool:
+        """Neither it nor its orders can be read."""
+        return self.is_missing and self.order_failures >= NO_WAY
+
+    @property
+    def finds_completed(self) -> bool:
+        """The completed orders are listed by themselves, to the end."""
+        return monotonic() - self.completed_at < COMPLETED_SECONDS
+
+    def tells_of(self, activation: Activation, upstream_now: float) -> bool:
+        """An SMS would show: the order is in the list, or is listed once it is completed, as the
+        next list may tell.
+        """
+        if self.seen_at(activation) >= self.read_at:
+            return True
+        is_listed_then = self.finds_completed or (self.is_cut_off and self.is_untried)
+        return is_listed_then and upstream_now < (activation.order.expires_at or 0.0)
+
+    def failed(self, status: str = "") -> None:
+        if status:
+            # Perhaps for its filter alone: a read of all tells.
+            self.is_untried, self.refused = False, self.refused + 1
+            return
+        # Not for its filter.
+        self.refused = 0
         if self.limit > LIMIT:
             # Perhaps for its limit alone: the next read tells.
             self.limit, self.is_limit_final = LIMIT, True
@@ -109,16 +146,18 @@ class Listing:
     @property
     def status(self) -> str:
         """The `status` to ask the next list for; empty: of all."""
-        is_plain = not (self.is_cut_off and self.filters) or self.reads % COMPLETED_OF == 0
-        return "" if is_plain else OrderState.COMPLETED.value
+        is_fresh = monotonic() - self.read_at < WHOLE_SECONDS
+        is_of_use = self.filters and self.refused < MAX_REFUSED
+        is_filtered = self.is_cut_off and is_of_use and is_fresh
+        return OrderState.COMPLETED.value if is_filtered else ""
 
     def read_completed(self, orders: Sequence[Order], listed: int, asked_at: float) -> None:
         """A list of the completed orders. One that has others, or lacks one that is known to be
         completed, shows that the filter is not honoured.
         """
-        self.reads += 1
+        self.is_untried, self.refused = False, 0
         found = {order.id for order in orders}
-        is_whole = listed < self.limit and listed not in CAPS
+        is_whole = listed < self.limit and listed not in CAPS and listed == len(orders)
         is_honoured = all(order.is_stated and _is_completed(order) for order in orders)
         if not is_honoured or (is_whole and not self._completed <= found):
             self.filters = False
@@ -136,11 +175,10 @@ class Listing:
         is_at_its_end = listed in CAPS or listed >= self.limit
         oldest = min((order.created_at or 0.0 for order in orders), default=0.0)
         # The newest come first: where the whole of the list before is still there, no order can
-        # stand behind the end.
-        is_grown = self.ids is not None and self.ids <= ids
+        # stand behind the end. An empty one says nothing of how many have come since.
+        is_grown = bool(self.ids) and self.ids <= ids
         self.is_cut_off = is_at_its_end and oldest > young and not is_grown
-        self.ids = None if self.is_cut_off or unread else ids
-        self.reads = self.reads + 1 if self.is_cut_off else 0
+        self.ids = frozenset() if self.is_cut_off or unread else ids
         self._completed = frozenset(order.id for order in orders if _is_completed(order))
         if self.limit > LIMIT and listed == LIMIT:
             self.limit, self.is_limit_final = LIMIT, True

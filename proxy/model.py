@@ -7,7 +7,7 @@ import enum
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -187,12 +187,33 @@ def last_asked(old: Order, before: int | None, new: Order, after: int | None) ->
     if before is None:
         return after
     if after is None:
-        told = [sms.text for sms in old.messages[:before] if sms.pushed]
-        is_listed = before and told and new.is_read and told[0] in new.texts
-        return new.texts.index(told[0]) + 1 if is_listed else before
+        told = Counter(sms.text for sms in old.messages[:before] if sms.pushed)
+        grown = _grown(old.messages, new.messages)
+        is_listed = told and told <= Counter(sms.text for sms in grown)
+        return asked_after(old.messages, before, grown, _text_of) if is_listed else before
     if old.is_read != new.is_read:
         return before if old.is_read else after
     return max(before, after)
+
+
+def asked_after(
+    old: Sequence[Sms], before: int, new: Sequence[Sms], name: Callable[[Sms], str]
+) -> int:
+    """How many of the `new` messages had come when a further one was asked for, which was after so
+    many of the `old` ones. What sockets told of these stands elsewhere by now, perhaps not at all:
+    it is known by its `name`.
+    """
+    asked = old[:before]
+    told = Counter(name(sms) for sms in asked if sms.pushed)
+    place = len(asked) - told.total()
+    for number, sms in enumerate(new[place:], place + 1):
+        if _taken(told, name(sms)):
+            place = number
+    return place
+
+
+def _text_of(sms: Sms) -> str:
+    return sms.text
 
 
 def merge(old: Order, new: Order) -> Order:
@@ -216,13 +237,13 @@ def _grown(old: tuple[Sms, ...], new: tuple[Sms, ...]) -> tuple[Sms, ...]:
     """The messages known, with the new ones behind them: upstream lists them in any order.
 
     Reads differ in detail (a time that was missing is there), so there are only as many new ones
-    as the list is longer. What a socket told stands until the order itself has as many messages.
+    as the list is longer. What sockets told stands until the order itself has as many messages.
     """
     if new == old:
         return old
     listed = tuple(sms for sms in old if not sms.pushed)
     more = len(new) - len(listed)
-    if more <= 0:
+    if more <= 0 or len(new) < len(old):
         return old
     left = Counter(listed)
     changed = [sms for sms in new if not _taken(left, sms)]

@@ -175,10 +175,9 @@ class Orders:
 
     async def _owners(self, activations: Sequence[Activation]) -> set[str]:
         """The hashes of the keys that have bought them."""
-        ids = [activation.order.id for activation in activations]
+        ids = [one.order.id for one in activations if self._store.is_shared]
         try:
-            is_of_use = ids and self._store.is_shared
-            return set((await self._store.owners(ids)).values()) if is_of_use else set()
+            return set((await self._store.owners(ids)).values()) if ids else set()
         except StoreError as error:
             log.warning("the orders of other programs are not known: %s", error)
             return set()
@@ -188,12 +187,13 @@ class Orders:
         await self.open(key)
         self.learn(key, order, asked_at=asked_at)
         activation = self.of(key, order.id)
+        if activation.order.id != order.id:
+            return  # The order that it was before a swap: its end is not this one's.
         activation.read_at = self._upstream_now()
         if order.state in OVER:
             await self._end(key, activation)
         elif order.messages and activation.read_at >= (order.expires_at or math.inf):
-            # Nothing more can come: so it is said by every replica, and after a restart.
-            activation.is_confirmed = True
+            activation.is_confirmed = True  # Said by every replica, and after a restart, too.
         await self.save(key, activation)
 
     async def pushed(
@@ -212,7 +212,7 @@ class Orders:
         # More may be known of the rest by now.
         read = replace(activation.order, messages=told.order.messages)
         activation.order = merge(activation.order, read)
-        activation.forwarded = activation.forwarded or told.forwarded
+        activation.forwarded = max(activation.forwarded, told.forwarded, key=len)
         log.info("order %s: an SMS is pushed", activation.order.id)
         self._tally.happened(activation.order.id, "sms", self._wall_clock())
         activation.tried_at = monotonic()

@@ -30,8 +30,8 @@ FAILING = 5.0
 """Seconds between two reads of an order while they fail."""
 UNPOLLED_LATER = 3600.0
 """Seconds by which an order that no client asks about counts as read later than the others."""
-NO_WAY = 3
-"""After so many reads of orders in a row that failed, beside the list, it is said in the log."""
+LISTED_SECONDS = 10.0
+"""A list that has not got an order so long after its purchase does not list all."""
 
 _ID = re.compile(r"[1-9][0-9]{0,9}")
 _ORDER = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -154,6 +154,13 @@ class Reads:
             log.warning("the activations known stand: %s", error)
         return sorted(known, key=lambda found: found.order.created_at or 0.0, reverse=True)
 
+    def judge_offer(self, key: Key, activation: Activation) -> None:
+        """Read the order for the SMS that an event offered, though perhaps nobody asks for it here:
+        its client may ask another replica, which heard no event.
+        """
+        if activation.offered and activation.phase is Phase.RETRYING:
+            self._begin_order(key, activation.order.id, Urgency.ORDER)
+
     async def read_anew(self, key: Key, order_id: str) -> None:
         """Read one order, with its messages, by a request that begins now."""
         await asyncio.shield(self._begin_order(key, order_id, Urgency.PAID))
@@ -200,7 +207,7 @@ class Reads:
                 return False
             if not await self._is_read(reading, known):
                 return True
-        is_listed = known.seen_at(activation) >= known.read_at
+        is_listed = known.tells_of(activation, self._upstream.now())
         is_known = known.read_at >= known.tried_at
         return not activation.is_untouched or (is_known and not is_listed)
 
@@ -235,10 +242,20 @@ class Reads:
 
     async def _read_list_surely(self, key: Key) -> None:
         await self.lists.refresh(key)
-        if self.lists.of(key).is_cut_off:
+        known = self.lists.of(key)
+        if known.is_cut_off:
             raise ProblemError(Problem.TRY_AGAIN, "the order list ends among live orders")
-        if self.lists.of(key).has_unread:
+        if known.has_unread:
             raise ProblemError(Problem.TRY_AGAIN, "a row of the order list cannot be read")
+        if any(self._is_left_out(known, one) for one in self._orders.activations(key)):
+            raise ProblemError(Problem.TRY_AGAIN, "the order list lacks a live order")
+
+    def _is_left_out(self, known: Listing, activation: Activation) -> bool:
+        """It was bought here well before the list was read, lives, and is not in it."""
+        order, now = activation.order, self._upstream.now()
+        if not (activation.told and activation.is_untouched) or order.id in known.ids:
+            return False
+        return (order.created_at or now) + LISTED_SECONDS < now < (order.expires_at or now)
 
     def _begin_order(self, key: Key, order_id: str, urgency: Urgency) -> Reading:
         """The read under way, unless this one is more urgent, or must begin now."""
@@ -270,7 +287,8 @@ class Reads:
                 activation.tried_at = monotonic()
             if self._under_way(key, order_id) is asyncio.current_task():
                 del self._details[key, order_id]
-        self.lists.of(key).order_failures = 0
+        known = self.lists.of(key)
+        known.order_failures, known.is_said = 0, False
         if activation:
             activation.failures, activation.offered = 0, None
 
@@ -279,7 +297,8 @@ class Reads:
         known = self.lists.of(key)
         activation.failures += 1
         known.order_failures += 1
-        if known.order_failures == NO_WAY and known.is_missing:
+        if known.has_no_way and not known.is_said:
+            known.is_said = True
             log.warning("%s: neither its list nor its orders can be read: %s", key, error)
         if offered := activation.offered:
             activation.offered = None

@@ -119,6 +119,7 @@ class Webhooks:
             activation.hinted_at = monotonic()
         if key.secret:
             self._reads.lists.told(key)
+            self._reads.judge_offer(key, activation)
         return kind
 
     async def _take_in(self, key: Key, activation: Activation, event: Event) -> str:

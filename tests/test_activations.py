@@ -59,7 +59,7 @@ async def learned(*orders):
 @pytest.mark.anyio
 async def test_of_two_orders_with_one_hash_the_earlier_has_first_claim(monkeypatch):
     forged = {"early": [7, 8], "late": [7, 8]}
-    monkeypatch.setattr("proxy.orders.candidates", lambda id: iter(forged[id]))
+    monkeypatch.setattr("proxy.account.candidates", lambda id: iter(forged[id]))
     early, late = order("early", created_at=1.0), order("late", created_at=2.0)
     assert await learned(early, late) == await learned(late, early) == {"early": 7, "late": 8}
 
@@ -119,6 +119,69 @@ async def test_a_further_sms_is_waited_for_whoever_was_asked_for_it(
     row = Kept(KEY.hash, learned.id, order(messages=theirs), "wa", told=True, asked_at=theirs_at)
     known.hear(row)
     assert learned.phase is phase
+
+
+PUSHED_TWICE = (PUSHED, Sms("Your code is 2222", pushed=True))
+READ_TWICE = sms("Your code is 1111", "Your code is 2222")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("pushed", "asked_at", "read", "phase"),
+    [
+        (PUSHED_TWICE, 2, READ_TWICE, Phase.RETRYING),
+        (PUSHED_TWICE, 2, (*READ_TWICE, Sms("Your code is 3333")), Phase.RECEIVED),
+        (PUSHED_TWICE, 1, READ_TWICE, Phase.RECEIVED),
+        ((READ[1], PUSHED_TWICE[1]), 2, READ_TWICE, Phase.RETRYING),
+        # The same code came twice.
+        ((PUSHED, PUSHED), 2, sms(PUSHED.text, PUSHED.text), Phase.RETRYING),
+    ],
+)
+@pytest.mark.parametrize("is_heard", [True, False])
+async def test_codes_that_sockets_told_are_no_new_ones_once_the_order_can_be_read(
+    known, pushed, asked_at, read, phase, is_heard
+):
+    (one,) = known.learn(KEY, order(messages=pushed))
+    one.told, one.asked_at = True, asked_at
+    if is_heard:
+        known.hear(Kept(KEY.hash, one.id, order(messages=read), "wa", told=True))
+    else:
+        known.learn(KEY, order(messages=read))
+    assert one.phase is phase
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("read", [READ_TWICE[:1], READ_TWICE[1:]])
+async def test_a_read_that_lags_behind_the_socket_does_not_unsee_its_last_code(known, read):
+    (one,) = known.learn(KEY, order(messages=PUSHED_TWICE))
+    one.told, one.asked_at = True, 1
+    known.learn(KEY, order(messages=read))
+    assert (one.phase, one.code) == (Phase.RECEIVED, "2222")
+    known.learn(KEY, order(messages=READ_TWICE))
+    assert (one.order.messages, one.asked_at) == (READ_TWICE, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "may"),
+    [
+        ("Your code is 1111", False),
+        ("<#> Your code is  1111\n", False),
+        ("Your code is 2222", True),
+    ],
+)
+@pytest.mark.parametrize("received_at", [None, 100.0], ids=["socket", "event"])
+def test_an_old_code_in_other_words_or_of_no_known_time_is_no_new_one(text, may, received_at):
+    one = Activation(1, order(messages=sms("Your code is 1111")), "wa", asked_at=1, failures=1)
+    assert one.may_be_told(text, received_at) is may
+
+
+@pytest.mark.anyio
+async def test_the_end_of_the_order_before_a_swap_is_not_the_end_of_the_new_one(known):
+    (one,) = known.learn(KEY, order(created_at=1.0))
+    one.told = True
+    await known.swapped(KEY, one, replace(order("b", created_at=1.0), phone="448"))
+    await known.detailed(KEY, order(created_at=1.0, state=OrderState.CANCELLED), monotonic())
+    assert one.phase is Phase.WAITING
 
 
 @pytest.mark.anyio

@@ -94,8 +94,10 @@ def server(request, tmp_path_factory):
     with a_server(request.param, folder, environ=environ, timeout=10, **PATIENCE) as server:
         server.ask("action=getBalance")
         server.ask("action=getPrices&service=wa")
+        before = server.rss
         yield server
         assert "Traceback" not in server.log
+        assert server.rss - before < GROWTH, "all attacks together"
 
 
 def sent(server, request):

@@ -88,6 +88,21 @@ async def test_each_sms_is_told_once_whatever_reads_it(world):
     assert [body["code"] for body in world.targets.to(URL)] == ["1111", "2222"]
 
 
+async def test_a_second_sms_that_only_a_socket_can_tell_is_told_once(world):
+    await world.steer("faults", {"kind": "cdn", "call": "order", "times": None})
+    id = await told(world)
+    assert await world.ask(f"action=setStatus&status=3&id={id}") == "ACCESS_RETRY_GET"
+    for _ in range(20):
+        await status(world, id)
+        await asyncio.sleep(1)
+    await world.sms("Your code is 2222")
+    for _ in range(40):
+        said = await status(world, id)
+        await asyncio.sleep(1)
+    assert said == "STATUS_OK:2222"
+    assert [body["code"] for body in world.targets.to(URL)] == ["1111", "2222"]
+
+
 async def test_every_target_is_told_in_its_own_words(clock):
     forward = to(URL) + to(OTHER, dialect="herosms")
     async with a_world(clock, forward=forward) as world:

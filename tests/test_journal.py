@@ -595,3 +595,23 @@ async def test_a_swap_that_the_end_of_the_process_meets_keeps_its_new_order(run)
         assert await world.ask(f"action=getStatus&id={id}") == "STATUS_WAIT_CODE"
         owners = await world.app.state.house.store.owners([newest])
         assert owners == {newest: Key("key").hash}
+
+
+MISSING = {"kind": "status", "status": 404, "body": {"error": "not found"}}
+HALF = {"kind": "status", "status": 200, "body": {"orders": [{"id": "a"}, {"status": "waiting"}]}}
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome"), [(MISSING, "unknown"), (HALF, "unknown"), (None, "none")]
+)
+async def test_what_a_lost_purchase_made_is_unknown_where_no_whole_list_was_read(
+    run, fault, outcome
+):
+    async with run() as world:
+        await world.steer("faults", {"kind": "cdn", "call": "purchase"})
+        if fault:
+            await world.steer("faults", {"call": "orders", "times": None, **fault})
+        assert await world.ask(BUY) == "ERROR_SQL"
+        await asyncio.sleep(320)
+        page = (await world.client.get("/metrics")).text
+        assert f'virtualsms_proxy_purchases_total{{outcome="{outcome}"}} 1.0' in page

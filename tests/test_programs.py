@@ -1,5 +1,6 @@
 """The table of client keys: how it is read, and what is said of a mistake in it."""
 
+import asyncio
 import hashlib
 from datetime import UTC, datetime
 
@@ -11,7 +12,7 @@ from proxy.app import codes_of
 from proxy.config import CapsConfig, Config, ConfigError, ProgramConfig, load_config
 from proxy.errors import Problem, ProblemError
 from proxy.model import Caps, Key
-from proxy.programs import load_programs
+from proxy.programs import FREE_TRIES, MAX_SLOWED, SLOW_SECONDS, Strangers, load_programs
 from proxy.sheet import SheetError
 
 CODES = codes_of(Config())
@@ -231,3 +232,20 @@ def test_no_key_shows_itself(tmp_path):
     for shown in (str(program), repr(program), f"{program.key}", str(program.key.upstream)):
         assert UPSTREAM_KEY not in shown
         assert CLIENT_KEY not in shown
+
+
+@pytest.mark.anyio
+async def test_no_more_strangers_than_a_limit_are_held_up_at_a_time():
+    strangers = Strangers()
+    for _ in range(FREE_TRIES):
+        await strangers.wait("a")
+    begun = asyncio.get_running_loop().time()
+    held = [asyncio.create_task(strangers.wait("a")) for _ in range(MAX_SLOWED)]
+    await asyncio.sleep(0)
+    await strangers.wait("a")
+    await strangers.wait("b")
+    assert asyncio.get_running_loop().time() == begun, "one more costs nothing"
+    await asyncio.gather(*held)
+    assert asyncio.get_running_loop().time() == begun + SLOW_SECONDS
+    await strangers.wait("a")
+    assert asyncio.get_running_loop().time() == begun + 2 * SLOW_SECONDS, "they are let go"

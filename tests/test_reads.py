@@ -1,14 +1,17 @@
 """When the upstream is read: on demand, once for all who ask, within the budget; without push."""
 
 import asyncio
+from dataclasses import replace
 from itertools import pairwise
 
 import httpx
 import pytest
 
 from proxy.config import Config, StoreConfig, UpstreamConfig
-from proxy.legacy.activation import candidates
-from proxy.listing import FASTEST, SLOWEST
+from proxy.errors import Problem, ProblemError
+from proxy.legacy.activation import Activation, candidates
+from proxy.listing import FASTEST, SLOWEST, Listing
+from proxy.model import Order, OrderState
 from tests.sockets import sockets_to
 from tests.world import BUY, Wire, a_life, a_world
 
@@ -256,6 +259,75 @@ async def test_an_id_unknown_here_is_not_denied_while_the_list_is_cut_off(world)
     assert await status(world, int(ids[0]) - 1) == "ERROR_SQL"
     await asyncio.sleep(3600)
     assert await status(world, int(ids[0]) - 1) == "NO_ACTIVATION", "no listed order lives any more"
+
+
+async def test_a_list_that_was_empty_before_does_not_make_a_full_one_whole(world):
+    assert await status(world, 5) == "NO_ACTIVATION"
+    await world.steer("switches", {"orders_cap": 50})
+    await many(world, 51)
+    await asyncio.sleep(10)
+    assert await status(world, 5) == "ERROR_SQL", "one order is behind the end"
+
+
+ROW = {"id": "7e44ebb5-9a55-4bd8-a4e9-7f226f9d5ebd", "status": "waiting"}
+HALF = {"kind": "status", "status": 200, "body": {"orders": [ROW, {"status": "waiting"}]}}
+
+
+async def test_other_replicas_hear_only_of_a_list_that_was_read_to_its_last_row(world, monkeypatch):
+    (id,) = await many(world, 1)
+    told, before = [], await world.requests("orders")
+    monkeypatch.setattr(world.app.state.house.store, "tell", told.append)
+    await world.steer("faults", {"call": "orders", **HALF})
+    await asyncio.sleep(11)
+    await status(world, id)
+    assert (await world.requests("orders") - before, told) == (1, [])
+    await asyncio.sleep(11)
+    await status(world, id)
+    assert [change.kind for change in told] == ["list"]
+
+
+async def test_a_list_that_refuses_the_filter_is_read_on_without_it(world, monkeypatch):
+    beyond, newest = await beyond_the_list(world, 50)
+    upstream, asked = world.app.state.house.upstream, []
+    read = upstream.orders
+
+    async def orders(key, limit=200, status=""):
+        asked.append(status)
+        if status:
+            raise ProblemError(Problem.UNCLEAR, "orders: HTTP 400 unknown parameter")
+        return await read(key, limit, status)
+
+    monkeypatch.setattr(upstream, "orders", orders)
+    await polled(world, [*beyond, newest], 65)
+    assert asked.count("completed") <= 2
+    assert asked.count("") >= 20
+    assert "order lists" not in (await world.client.get("/readyz")).text
+
+
+async def test_a_completed_row_that_cannot_be_read_may_be_any_order_behind_the_end():
+    listing, waiting = Listing(is_cut_off=True), Order("w", "447", "wa", "GB")
+    rows = [replace(waiting, id="c", state=OrderState.COMPLETED)]
+    listing.read_completed(rows, 2, 7.0)
+    assert listing.seen_at(Activation(1, waiting, "wa")) < 7.0
+    listing.read_completed(rows, 1, 8.0)
+    assert listing.seen_at(Activation(1, waiting, "wa")) == 8.0
+
+
+NULL = {"kind": "status", "status": 200, "body": {"count": 0, "orders": None}}
+
+
+async def test_a_list_without_a_number_that_lives_does_not_deny_others_either(world):
+    (other,) = await many(world, 1)
+    await world.steer("faults", {"call": "orders", "times": None, **NULL})
+    unknown = int(other) - 1
+    await asyncio.sleep(3)
+    assert await status(world, unknown) == "NO_ACTIVATION"
+    own = await bought(world)
+    await asyncio.sleep(15)
+    assert await status(world, unknown) == "ERROR_SQL"
+    assert await world.ask(f"action=setStatus&status=6&id={own}") == "ACCESS_ACTIVATION"
+    await asyncio.sleep(1200)
+    assert await status(world, unknown) == "NO_ACTIVATION", "it is over"
 
 
 async def test_out_of_budget_the_last_known_state_is_told_at_once(world):

@@ -1,9 +1,14 @@
 """Two replicas, real processes on a real PostgreSQL: any answers any request, none loses money."""
 
+import hashlib
+import hmac
+import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
+import httpx
 import pytest
 
 from tests.crash import NUMBER, an_upstream, until
@@ -98,6 +103,34 @@ def test_a_code_is_seen_though_another_program_reads_the_list_at_the_other_repli
         finally:
             ended.set()
             polling.join()
+
+
+def event(proxy, order, text):
+    """The upstream tells one of both of an SMS."""
+    now = datetime.now(UTC).isoformat()
+    data = {"order_id": order, "full_text": text, "received_at": now}
+    body = json.dumps({"id": f"evt_{text[-4:]}", "type": "sms.received", "data": data}).encode()
+    signature = hmac.new(b"whsec_planted", body, hashlib.sha256).hexdigest()
+    headers = {"X-VirtualSMS-Signature": signature, "X-VirtualSMS-Timestamp": now}
+    url = f"{proxy.url}/webhooks/virtualsms"
+    answer = httpx.post(url, content=body, headers=headers, trust_env=False, timeout=30)
+    assert answer.status_code == 200
+
+
+def test_a_second_code_counts_though_its_event_comes_to_the_replica_that_nobody_asks(
+    tmp_path, upstream, database
+):
+    upstream.steer("faults", {"call": "order", "kind": "cdn", "times": None})
+    settings = {"PROXY_UPSTREAM_PUSH": "false", "PROXY_WEBHOOKS_SECRETS": "whsec_planted"}
+    with a_pair(tmp_path, upstream, database, **settings) as pair:
+        id, order = bought(pair.a.ask(NUMBER, "key")), upstream.orders("key")[0]["order_id"]
+        assert status(pair.b, id) == "STATUS_WAIT_CODE"
+        event(pair.b, order, "Your code is 1111")
+        assert until(lambda: status(pair.a, id) == "STATUS_OK:1111", 5)
+        assert pair.a.ask(f"action=setStatus&status=3&id={id}", "key") == "ACCESS_RETRY_GET"
+        until(lambda: status(pair.a, id) == "no such word", 7)
+        event(pair.b, order, "Your code is 2222")
+        assert until(lambda: status(pair.a, id) == "STATUS_OK:2222", 12)
 
 
 def test_both_together_stay_within_the_requests_of_a_key(pair, upstream):

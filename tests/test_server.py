@@ -322,6 +322,15 @@ def test_the_second_signal_stops_at_once(kind, tmp_path, sig):
         assert server.log == ""
 
 
+def test_a_hangup_is_a_line_in_the_log_and_no_end(kind, tmp_path):
+    with a_server(kind, tmp_path, timeout=30) as server:
+        assert server.ask("action=getBalance") == "ACCESS_BALANCE:100.00"
+        server.process.send_signal(signal.SIGHUP)
+        assert until(lambda: "SIGHUP is ignored" in server.log, 20)
+        assert server.ask("action=getBalance") == "ACCESS_BALANCE:100.00"
+        assert server.log.count("\n") == 1
+
+
 def test_half_a_body_and_half_a_head_do_not_hold_up_the_stop(kind, tmp_path):
     with (
         a_server(kind, tmp_path, timeout=NEVER, grace=0.5) as server,

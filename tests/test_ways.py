@@ -185,3 +185,39 @@ async def test_however_reads_fail_a_socket_or_an_event_suffices(clock, way, faul
     async with reachable(clock, ("list", way), order_fault=fault) as world:
         first, second = await delays_of(world, ("list", way), 2)
         assert max(*first, *second) <= 10
+
+
+async def test_where_no_read_is_left_it_is_said_once_and_in_readyz(clock, caplog):
+    async with reachable(clock, ("list",)) as world:
+        number = Number(world, (), 0, 1.5)
+        await number.buy()
+        polling = asyncio.create_task(number.poll())
+        await world.steer("sms", {"order_id": number.order, "text": FIRST.format(1000)})
+        await asyncio.sleep(30)
+        await world.steer("faults", {"call": "orders", "times": None, **MISSING})
+        await world.steer("sms", {"order_id": number.order, "text": FIRST.format(1000)})
+        for _ in range(60):
+            await world.ask("action=getActiveActivations")
+            await asyncio.sleep(2)
+        polling.cancel()
+        assert number.said == "STATUS_WAIT_CODE"
+        assert "single orders: 1 of these" in (await world.client.get("/readyz")).text
+    said = [line for line in caplog.messages if "neither its list nor its orders" in line]
+    assert len(said) == 1
+
+
+async def test_an_event_counts_though_its_client_asked_once_more_before_it_came(clock):
+    async with reachable(clock, ("event",)) as world:
+        number = Number(world, ("event",), 0, 1.5)
+        await number.buy()
+        polling = asyncio.create_task(number.poll())
+        await number.text(FIRST)
+        await number.ask_again()
+        await asyncio.sleep(10)
+        wish = {"order_id": number.order, "text": SECOND.format(1000)}
+        order = (await world.steer("sms", wish))["order"]
+        await asyncio.sleep(3)
+        await number.ask_again()
+        await number._tell(order["messages"][-1])
+        assert await number.until("STATUS_OK:100022") <= 10
+        polling.cancel()

@@ -133,6 +133,23 @@ async def test_a_wrong_signature_is_refused_and_nothing_is_learned(world, claime
     assert await status(world, id) == GOT
 
 
+async def test_where_no_secret_is_set_an_event_is_refused_unread(clock):
+    async with a_world(clock) as world:
+        sent = []
+
+        async def never():
+            raise AssertionError("the body was asked for")
+
+        async def send(message):
+            sent.append(message)
+
+        scope = {"type": "http", "method": "POST", "path": PATH, "headers": [], "root_path": "",
+                 "query_string": b""}  # fmt: skip
+        await world.app(scope, never, send)
+        assert sent[0]["status"] == 401
+        assert (b"connection", b"close") in sent[0]["headers"]
+
+
 async def test_without_a_secret_nobody_is_believed(clock):
     async with a_world(clock) as world:
         await bought(world)

@@ -110,7 +110,9 @@ async def _carried_out(call: Call, wish: int | None) -> Step:
 async def _ask_again(call: Call, activation: Activation) -> None:
     """Waiting for one more message begins whether or not the upstream passes the wish on."""
     before, activation.asked_at = activation.asked_at, len(activation.order.messages)
-    activation.asked_since, activation.offered = call.house.upstream.now(), None
+    if activation.asked_at != before:
+        # Else the wait goes on: what came since it began is new.
+        activation.asked_since, activation.offered = call.house.upstream.now(), None
     _happened(call, activation, "asked_again")
     try:
         await call.house.upstream.retry(call.key, activation.order.id)

@@ -113,10 +113,11 @@ class Activation:
             return True
         if not self.failures or self.phase is not Phase.RETRYING:
             return False
-        if received_at is None:
-            return text not in self.order.texts
-        known = (sms.received_at or 0.0 for sms in self.order.messages)
-        since = self.asked_since if self.asked_since is not None else max(known, default=0.0)
+        times = [sms.received_at for sms in self.order.messages if sms.received_at is not None]
+        since = max(times, default=None) if self.asked_since is None else self.asked_since
+        if since is None or received_at is None:
+            # Not by its text: a socket may word it otherwise.
+            return code_of(Sms(text)) not in map(code_of, self.order.messages)
         return received_at > since
 
     @property

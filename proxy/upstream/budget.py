@@ -98,8 +98,9 @@ class Budget:
         if len(spent) > NEARLY_FULL * whole:
             return 0.0
         others = [s for s in spent if s.urgency not in (Urgency.LIST, Urgency.PAID)]
-        # What went on of late may go on all the minute.
-        of_late = sum(one.at > monotonic() - LATE_SECONDS for one in others)
+        # What went on of late may go on all the minute; an order that got its SMS is read once.
+        lasting = (one for one in others if one.urgency is not Urgency.ORDER)
+        of_late = sum(one.at > monotonic() - LATE_SECONDS for one in lasting)
         paid = sum(one.urgency is Urgency.PAID for one in spent) - (limit - whole)
         return whole - max(len(others), of_late * 60 / LATE_SECONDS) - max(paid, 0.0)
 

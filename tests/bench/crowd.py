@@ -39,9 +39,7 @@ class Variant:
 VARIANTS: Mapping[str, Variant] = {
     "push": Variant(Targets(p95=3 + 1, per_poll=0.02), push=True),
     "no-push": Variant(Targets(p95=3 + 6, per_poll=0.15)),
-    "no-push-cap50": Variant(
-        Targets(p95=3 + 6, per_poll=0.15, of_newest=True), switches={"orders_cap": 50}
-    ),
+    "no-push-cap50": Variant(Targets(p95=3 + 6, per_poll=0.15), switches={"orders_cap": 50}),
     "plain": Variant(None),
 }
 
