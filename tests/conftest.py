@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import logging
 import os
 import selectors
 from collections.abc import Callable, Generator, Iterator
@@ -132,6 +133,18 @@ def read_once() -> Iterator[None]:
             patch.setattr(room, "load_codes", load)
         patch.setattr(httpx, "create_ssl_context", functools.cache(httpx.create_ssl_context))
         yield
+
+
+@pytest.fixture(autouse=True)
+def log() -> Iterator[None]:
+    """A command that runs in this process sets up the log for all that follow it."""
+    root = logging.getLogger()
+    level = root.level
+    yield
+    root.setLevel(level)
+    for handler in root.handlers[:]:
+        if type(handler) is logging.StreamHandler:
+            root.removeHandler(handler)
 
 
 @pytest.fixture

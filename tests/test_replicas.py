@@ -13,6 +13,7 @@ import pytest
 
 from tests.crash import NUMBER, an_upstream, until
 from tests.pace import within
+from tests.process import PATIENCE
 from tests.replicas import a_pair, bought, status
 
 
@@ -113,7 +114,7 @@ def event(proxy, order, text):
     signature = hmac.new(b"whsec_planted", body, hashlib.sha256).hexdigest()
     headers = {"X-VirtualSMS-Signature": signature, "X-VirtualSMS-Timestamp": now}
     url = f"{proxy.url}/webhooks/virtualsms"
-    answer = httpx.post(url, content=body, headers=headers, trust_env=False, timeout=30)
+    answer = httpx.post(url, content=body, headers=headers, trust_env=False, timeout=PATIENCE)
     assert answer.status_code == 200
 
 
@@ -126,11 +127,11 @@ def test_a_second_code_counts_though_its_event_comes_to_the_replica_that_nobody_
         id, order = bought(pair.a.ask(NUMBER, "key")), upstream.orders("key")[0]["order_id"]
         assert status(pair.b, id) == "STATUS_WAIT_CODE"
         event(pair.b, order, "Your code is 1111")
-        assert until(lambda: status(pair.a, id) == "STATUS_OK:1111", 5)
+        assert until(lambda: status(pair.a, id) == "STATUS_OK:1111")
         assert pair.a.ask(f"action=setStatus&status=3&id={id}", "key") == "ACCESS_RETRY_GET"
         until(lambda: status(pair.a, id) == "no such word", 7)
         event(pair.b, order, "Your code is 2222")
-        assert until(lambda: status(pair.a, id) == "STATUS_OK:2222", 12)
+        assert until(lambda: status(pair.a, id) == "STATUS_OK:2222")
 
 
 def test_both_together_stay_within_the_requests_of_a_key(pair, upstream):

@@ -10,7 +10,7 @@ import pytest
 
 from tests import crash, postgres
 from tests.crash import CLIENTS, FAULTS, NUMBER, Client, Load, an_upstream, until
-from tests.pace import within
+from tests.pace import slowdown, within
 from tests.process import PATIENCE
 from tests.receiver import a_receiver
 from tests.replicas import a_pair, bought, status
@@ -56,7 +56,7 @@ def test_an_orphan_of_one_goes_to_who_asks_the_other(tmp_path, database):
 
 
 HASTY = {
-    "PROXY_UPSTREAM_TIMEOUT": "3",
+    "PROXY_UPSTREAM_TIMEOUT": "12",
     "PROXY_ORPHAN_REUSE_SECONDS": "2",
     "PROXY_EARLY_CANCEL": "defer",
 }
@@ -115,7 +115,7 @@ def test_one_is_killed_under_load_and_the_other_loses_no_money_and_no_number(tmp
     ):
         with a_load(pair, upstream) as load:
             for life in range(5):
-                time.sleep(1.2)
+                time.sleep(1.2 * slowdown())
                 load.life = life + 1
                 if life == 2:
                     pair.a.kill()
@@ -139,7 +139,7 @@ def test_postgres_is_killed_under_load_and_no_money_and_no_number_is_lost(tmp_pa
         pair.is_sticky = True
         with a_load(pair, upstream) as load:
             for life in range(5):
-                time.sleep(1.2)
+                time.sleep(1.2 * slowdown())
                 load.life = life + 1
                 if life == 1:
                     server.stop("immediate")

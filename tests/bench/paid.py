@@ -17,7 +17,7 @@ from statistics import median
 from tests.bench.figures import percentile
 from tests.bench.load import NUMBER
 from tests.bench.marks import Mark, difference, interleaved, ratio
-from tests.bench.pressure import HOST, a_wire, get
+from tests.bench.pressure import a_wire, get
 from tests.bench.processes import Server, a_plain_translator, a_proxy
 from tests.crash import PATH, Upstream, an_upstream
 
@@ -95,7 +95,7 @@ def _bought(
 def _purchase(key: str) -> bytes:
     body = '{"service": "wa", "country": "GB"}'
     return (
-        f"POST /api/v1/customer/purchase HTTP/1.1\r\nHost: {HOST}\r\nX-API-Key: {key}\r\n"
+        f"POST /api/v1/customer/purchase HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {key}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
     ).encode()
 
