@@ -140,6 +140,7 @@ LONG = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 @pytest.mark.parametrize("call", LONG)
 async def test_the_longest_body_costs_no_seconds(call):

@@ -142,6 +142,7 @@ def test_how_long_to_wait_is_read_from_all_forms_of_a_425(body, seconds):
     assert wait_seconds(body) == seconds
 
 
+@pytest.mark.slow
 def test_what_an_upstream_says_at_length_costs_no_time():
     begun = time.thread_time()
     classify("order", 400, "invalid " * 10_000)

@@ -200,10 +200,11 @@ def test_a_foreign_purchase_amid_an_unclear_one_is_neither_handed_out_nor_cancel
 ):
     key = "shared"
     fail(upstream, call="purchase", kind="broken", when="after")
-    fail(upstream, call="orders", kind="cdn")
+    fail(upstream, call="orders", kind="cdn", times=None)
     answers = [proxy.ask(NUMBER, key)]
     unclear = upstream.orders(key)[0]["order_id"]
     foreign = buy_elsewhere(upstream, key)
+    upstream.no_more_faults()
     answers.append(ask_until_answered(proxy, key))
     told = prices_of(upstream, key, answers)
     assert (answers[0], len(told)) == ("ERROR_SQL", 1)
@@ -224,9 +225,10 @@ def test_once_another_program_buys_too_what_nobody_explains_is_not_taken(proxy, 
     before = buy_elsewhere(upstream, key)
     assert until(lambda: before_is_seen(proxy, upstream, key))
     fail(upstream, call="purchase", kind="broken", when="before")
-    fail(upstream, call="orders", kind="cdn")
+    fail(upstream, call="orders", kind="cdn", times=None)
     answers = [proxy.ask(NUMBER, key)]
     foreign = {before, buy_elsewhere(upstream, key)}
+    upstream.no_more_faults()
     answers.append(ask_until_answered(proxy, key))
     told = prices_of(upstream, key, answers)
     assert answers[0] == "ERROR_SQL"
