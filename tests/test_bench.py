@@ -142,11 +142,6 @@ def test_a_target_is_missed_by_each_figure_alone(changed):
     assert [is_kept for is_kept, _ in targets.judge(replace(GOOD, **changed))].count(False) == 1
 
 
-def test_where_the_list_is_short_only_the_newest_are_judged():
-    judged = VARIANTS["no-push-cap50"].targets.judge(replace(GOOD, all=NEVER, rest=NEVER))
-    assert all(is_kept for is_kept, _ in judged)
-
-
 def test_the_table_has_a_column_for_each_run():
     lines = table([GOOD, replace(GOOD, variant="plain", all=NEVER)]).splitlines()
     assert lines[0].split() == ["no-push", "plain"]

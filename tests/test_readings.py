@@ -191,7 +191,7 @@ async def test_an_unreadable_row_is_counted_logged_once_and_proves_nothing(run, 
             await asyncio.sleep(60)
         page = (await world.client.get("/metrics")).text
         assert 'virtualsms_proxy_unreadable_rows_total{call="orders"} 6.0' in page
-    assert caplog.text.count("orders: 2 of 3 rows cannot be read") == 1
+    assert caplog.text.count("orders: rows that cannot be read: 2 of 3") == 1
 
 
 async def test_an_order_that_only_an_unreadable_row_can_be_is_still_looked_for(run):

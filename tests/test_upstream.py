@@ -28,11 +28,11 @@ STORES = []
 
 
 @pytest.fixture(autouse=True)
-async def closed():
+def closed():
     """The stores that a test has opened are closed behind it."""
     yield
     while STORES:
-        await STORES.pop().close()
+        asyncio.run(STORES.pop().close())
 
 
 def upstream(answer, **options):

@@ -51,8 +51,8 @@ LOGGED: Mapping[str, str] = MappingProxyType(
         "give each its own, or lower upstream.requests_per_minute.",
         "%s: what was spent is not known: %s": _DISK,
         "nothing is known of the catalogue: %s": _DISK,
-        "%s: %d of %d rows cannot be read": "The others stand. The upstream writes these otherwise "
-        "than is known: report it.",
+        "%s: rows that cannot be read: %d of %d": "The others stand. The upstream writes these "
+        "otherwise than is known: report it.",
         "the store's %s cannot be read: %s": "It is read anew from the upstream.",
         "no prices yet after %d s": _LATER,
         "the price sweep pauses: %s": _LATER,

@@ -270,7 +270,7 @@ class Upstream:
         self._tally.count("unreadable_rows", call, by=rows.unread)
         if call not in self._warned:
             self._warned.add(call)
-            log.warning("%s: %d of %d rows cannot be read", call, rows.unread, rows.listed)
+            log.warning("%s: rows that cannot be read: %d of %d", call, rows.unread, rows.listed)
 
     def _client(self, for_purchases: bool) -> Http:
         """Made at the first call: reading the certificates of the system takes its time."""

@@ -7,8 +7,8 @@ How to read it: a client polls every three seconds, and that is part of every wa
 can be much below 2.9 s.
 
 Targets of the proxy: no client sees an error or a wrong code; at most 60 requests in any minute,
-and five 429; 95 of 100 SMS visible within 4 s by push and 9 s without (where the list ends after 50
-orders, of the newest 50); upstream requests for each getStatus at most 0.02 by push, else 0.15.
+and five 429; 95 of 100 SMS visible within 4 s by push and 9 s without, also where the list ends
+after 50 orders; upstream requests for each getStatus at most 0.02 by push, else 0.15.
 """
 
 import asyncio
