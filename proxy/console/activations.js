@@ -81,7 +81,7 @@ export class Activations {
         && (!service.value || row.service === service.value)
         && (!state.value || (state.value === "live" ? LIVE.has(row.state) : row.state === state.value))
         && (!wanted || row.phone.includes(wanted) || String(row.id).startsWith(wanted)))
-      .sort((a, b) => (b.bought_at ?? 0) - (a.bought_at ?? 0) || b.place - a.place);
+      .sort((a, b) => (b.created_at ?? 0) - (a.created_at ?? 0) || b.place - a.place);
   }
 
   render() {

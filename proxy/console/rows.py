@@ -78,6 +78,9 @@ class Rows:
             "phone": order.phone,
             "program": self.program(key),
             "bought_at": clock.to_wall(order.created_at),
+            # By the upstream's own clock: rows are made at different moments, and the difference of
+            # the two clocks may have changed between.
+            "created_at": order.created_at,
             "expires_at": clock.to_wall(order.expires_at),
             "state": sight.state,
             "cents": order.cents,

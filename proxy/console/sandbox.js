@@ -81,7 +81,7 @@ export class Sandbox {
   }
 
   phones(rows) {
-    const open = rows.filter((row) => !ENDED.has(row.state)).sort((a, b) => b.bought_at - a.bought_at || b.place - a.place).slice(0, 200);
+    const open = rows.filter((row) => !ENDED.has(row.state)).sort((a, b) => b.created_at - a.created_at || b.place - a.place).slice(0, 200);
     const key = open.map((row) => row.phone).join();
     if (key === this.offered) return;
     this.offered = key;
