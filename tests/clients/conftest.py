@@ -10,7 +10,7 @@ from tests.process import a_process
 def sandbox(tmp_path_factory):
     """An SMS comes 2 s after the purchase, so that a client is sure to see it waiting first."""
     log = tmp_path_factory.mktemp("clients") / "log"
-    with a_process("sandbox", "--port", "0", "--sms-after", "2", log=log) as address:
+    with a_process("sandbox", "--port", "0", "--sms-after", "5", log=log) as address:
         yield Sandbox(address)
     said = log.read_text()
     assert "Traceback" not in said
