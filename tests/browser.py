@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import uvicorn
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.support.wait import WebDriverWait
 
@@ -35,6 +36,8 @@ SWITCHES = (
     "--lang=en",
 )
 
+SHOWN = "document.querySelector(arguments[0])"
+
 
 class Browser:
     """`driver` is selenium's."""
@@ -59,9 +62,16 @@ class Browser:
         )
 
     def click(self, selector: str) -> None:
-        """Once it can be seen: the page draws in frames."""
-        shown = "document.querySelector(arguments[0])"
-        self.until(f"{shown}?.checkVisibility() && {shown}", selector).click()
+        """Once it can be seen. The page draws in frames, and may draw anew what was found."""
+        drawn_anew = (StaleElementReferenceException,)
+
+        def click(driver: webdriver.Chrome) -> bool:
+            found = self.run(f"const it = {SHOWN}; return it?.checkVisibility() && it", selector)
+            if found:
+                found.click()
+            return bool(found)
+
+        WebDriverWait(self.driver, PATIENCE, 0.05, drawn_anew).until(click)
 
     def write(self, selector: str, text: str) -> None:
         field = self.until("document.querySelector(arguments[0])", selector)

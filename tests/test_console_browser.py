@@ -190,8 +190,10 @@ def test_an_early_cancel_is_promised_and_can_be_hurried_by_a_button(page, sandbo
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1400, 900, 390, 320])
-def test_texts_have_contrast_and_fit_the_width(page, scheme, width):
+def test_texts_have_contrast_and_fit_the_width(page, sandbox, scheme, width):
     page.look(width, 900, scheme)
+    an_early_cancel(sandbox)
+    page.until(f"{STATE}.includes('cancel promised')")
     buy(page, "wa")
     page.click("tr[data-row] .opener")
     page.until("document.querySelector('.story li')")
@@ -236,8 +238,9 @@ def test_whatever_can_be_used_has_a_name_and_the_keyboard_reaches_it(page):
     names = [node["role"]["value"] for node in tree if not node["ignored"]]
     assert names.count("row") >= 2, "still a table for a screen reader"
     page.run("document.activeElement.blur()")
-    reached = page.run("return []")
-    for _ in range(60):
+    reached = []
+    while reached.count("skip") < 2:  # once round the page
+        assert len(reached) < 1000
         page.driver.execute_cdp_cmd("Input.dispatchKeyEvent", TAB | {"type": "keyDown"})
         page.driver.execute_cdp_cmd("Input.dispatchKeyEvent", TAB | {"type": "keyUp"})
         reached.append(page.run("return document.activeElement.name || document.activeElement.id"

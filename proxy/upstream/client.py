@@ -296,9 +296,10 @@ class Upstream:
             self._budget.refused(key, call, seconds, limit)
             return
         self._budget.answered(key, call)
-        said = refusals.said(status, reply.content)
-        if key and status == 401 and classify(call, status, said) is Problem.BAD_KEY:
-            self._refused.put(key.upstream, None)
+        if key and status == 401:
+            said = refusals.said(status, reply.content)
+            if classify(call, status, said) is Problem.BAD_KEY:
+                self._refused.put(key.upstream, None)
 
 
 def _body(call: str, reply: Reply, key: Key | None) -> Any:
