@@ -23,7 +23,7 @@ def main() -> None:
     if getattr(proxy, "DISTRIBUTION", None) != DISTRIBUTION:
         where = getattr(proxy, "__file__", None) or ", ".join(proxy.__path__)
         sys.exit(COLLISION.format(where))
-    from proxy.cli import main as command
+    from proxy.commands.main import main as command
 
     command(prog_name=DISTRIBUTION)
 

@@ -1,5 +1,5 @@
 """`python -m proxy` is `virtualsms-proxy`."""
 
-from proxy.cli import main
+from proxy.commands.main import main
 
 main(prog_name="virtualsms-proxy")

@@ -19,10 +19,10 @@ import msgspec
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from proxy.errors import ProblemError
 from proxy.model import Key
-from proxy.tally import Tally
-from proxy.upstream import hooks, wire
+from proxy.model.errors import ProblemError
+from proxy.runtime.counters import Tally
+from proxy.upstream import webhooks, wire
 from proxy.upstream.budget import Budget
 from proxy.upstream.client import ENDPOINTS, Upstream
 
@@ -294,7 +294,7 @@ def property_of(name: str, examples: int) -> Callable[[], None]:
 
 
 def _event(body: bytes) -> Any:
-    event = hooks.event(body)
+    event = webhooks.event(body)
     if event is None:
         return None
     told = event.id, event.order, event.text, event.phone, event.previous_phone

@@ -14,11 +14,11 @@ from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.support.wait import WebDriverWait
 
-from proxy import server
-from proxy.app import create_app
-from proxy.config import Config, UpstreamConfig
+from proxy.app import server
+from proxy.app.build import create_app
+from proxy.config.settings import Config, UpstreamConfig
 from proxy.sandbox import Switches, create_sandbox
-from proxy.sandbox.beside import beside
+from proxy.sandbox.mount import beside
 from tests.process import PATIENCE
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")

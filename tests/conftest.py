@@ -14,11 +14,11 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from proxy import app
-from proxy.codes import Codes
+from proxy.app import build
+from proxy.config.codes import Codes
+from proxy.config.mappings import load_codes
 from proxy.sandbox import app as sandbox_app
 from proxy.sandbox import create_sandbox
-from proxy.tables import load_codes
 from tests import postgres
 
 # 2026-03-01T12:00:00Z: what the fake clock shows when a test begins.
@@ -129,7 +129,7 @@ def read_once() -> Iterator[None]:
         return load_codes(overlay) if overlay else shipped()
 
     with pytest.MonkeyPatch.context() as patch:
-        for room in (app, sandbox_app):
+        for room in (build, sandbox_app):
             patch.setattr(room, "load_codes", load)
         patch.setattr(httpx, "create_ssl_context", functools.cache(httpx.create_ssl_context))
         yield

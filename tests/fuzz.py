@@ -18,7 +18,7 @@ from urllib.parse import quote_from_bytes
 
 import click
 
-from proxy.actions import ACTIONS
+from proxy.endpoint.actions import ACTIONS
 from proxy.legacy.dialects import DIALECTS
 from proxy.legacy.dialects.dialect import Word
 from tests.judge import FIELDS, WORDS

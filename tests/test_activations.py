@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.clock import monotonic
 from proxy.legacy.activation import MAX_ID, Activation, candidates
 from proxy.legacy.status import Phase
 from proxy.model import Key, Order, OrderState, Sms, merge
-from proxy.orders import Orders
+from proxy.orders.orders import Orders
+from proxy.runtime.clock import monotonic
+from proxy.runtime.counters import Tally
 from proxy.store import Kept, open_store
-from proxy.tally import Tally
 
 KEY = Key("k")
 
@@ -59,7 +59,7 @@ async def learned(*orders):
 @pytest.mark.anyio
 async def test_of_two_orders_with_one_hash_the_earlier_has_first_claim(monkeypatch):
     forged = {"early": [7, 8], "late": [7, 8]}
-    monkeypatch.setattr("proxy.account.candidates", lambda id: iter(forged[id]))
+    monkeypatch.setattr("proxy.orders.index.candidates", lambda id: iter(forged[id]))
     early, late = order("early", created_at=1.0), order("late", created_at=2.0)
     assert await learned(early, late) == await learned(late, early) == {"early": 7, "late": 8}
 

@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
-from proxy import server
-from proxy.address import noted, reachable, url
+from proxy.app import server
+from proxy.app.address import noted, reachable, url
 from tests.process import a_process, run
 
 

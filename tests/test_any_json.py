@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proxy.actions import ACTIONS
-from proxy.app import create_app
+from proxy.app.build import create_app
+from proxy.endpoint.actions import ACTIONS
 from proxy.legacy.dialects import DIALECTS
 from proxy.upstream.client import ENDPOINTS
 from tests.any_json import GOOD, ID, NAMES, bodies, property_of, written

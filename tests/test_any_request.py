@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proxy.actions import ACTIONS
+from proxy.endpoint.actions import ACTIONS
 from tests.conftest import START, FakeTimeLoop
 from tests.examples import examples
 from tests.judge import WORDS, judge

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proxy.actions import ACTIONS
-from proxy.app import create_app
+from proxy.app.build import create_app
+from proxy.endpoint.actions import ACTIONS
 from proxy.legacy.dialects import DIALECTS
 from tests.conftest import START, FakeTimeLoop
 from tests.examples import examples

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from proxy.app import PATHS, create_app
-from proxy.config import (
+from proxy.app.build import PATHS, create_app
+from proxy.config.settings import (
     Config,
     ConfigError,
     ForwardConfig,
@@ -13,9 +13,9 @@ from proxy.config import (
     StoreConfig,
     WebhooksConfig,
 )
-from proxy.errors import Problem
 from proxy.legacy.dialects import DIALECTS
 from proxy.legacy.request import MAX_BODY
+from proxy.model.errors import Problem
 from tests.world import NOTHING_LEFT, PATH, a_life, a_world
 
 pytestmark = pytest.mark.anyio
@@ -240,7 +240,7 @@ async def test_a_bug_is_a_legal_word_and_is_logged_without_the_key(world, monkey
     async def broken(call):
         raise RuntimeError("something nobody thought of")
 
-    monkeypatch.setattr("proxy.protocol.ACTIONS", {"getBalance": broken})
+    monkeypatch.setattr("proxy.endpoint.endpoint.ACTIONS", {"getBalance": broken})
     assert await world.ask("action=getBalance&api_key=planted-key") == "ERROR_SQL"
     assert "something nobody thought of" in caplog.text
     assert "planted-key" not in caplog.text

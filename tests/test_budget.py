@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.actions import ACTIONS
-from proxy.config import Config, StoreConfig, UpstreamConfig
-from proxy.errors import Problem, ProblemError
+from proxy.config.settings import Config, StoreConfig, UpstreamConfig
+from proxy.endpoint.actions import ACTIONS
 from proxy.model import Key
+from proxy.model.errors import Problem, ProblemError
 from proxy.store import open_store
 from proxy.upstream import budget as budget_file
 from proxy.upstream.budget import Budget
-from proxy.upstream.window import PACED, SHARES, UNPACED, Urgency, Window
+from proxy.upstream.rate_window import PACED, SHARES, UNPACED, Urgency, Window
 from tests.conftest import START, FakeTimeLoop
 from tests.judge import judge
 from tests.world import PATH, a_life, a_world

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from proxy.errors import Problem, ProblemError
+from proxy.model.errors import Problem, ProblemError
 from proxy.upstream.cache import HURRY, Cache
 
 pytestmark = pytest.mark.anyio

@@ -6,8 +6,9 @@ from itertools import pairwise
 import pytest
 from msgspec.json import encode
 
-from proxy.config import Catalog, Config, Prices, StoreConfig
-from proxy.store import CatalogueAnswer, open_store
+from proxy.config.settings import Catalog, Config, Prices, StoreConfig
+from proxy.model import CatalogueAnswer
+from proxy.store import open_store
 from tests.conftest import START
 from tests.world import a_life, a_world
 

@@ -5,9 +5,9 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from proxy.cli import main
+from proxy.commands.main import main
 from proxy.sandbox import Switches, create_sandbox
-from proxy.upstream.hooks import EVENTS
+from proxy.upstream.webhooks import EVENTS
 from tests.test_sandbox_socket import served
 
 URL = "https://example.com/hook"

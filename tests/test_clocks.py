@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.config import CapsConfig, Config, StoreConfig
+from proxy.config.settings import CapsConfig, Config, StoreConfig
 from proxy.model import Order
 from proxy.sandbox import create_sandbox
 from proxy.upstream.clock import UpstreamClock

@@ -11,11 +11,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import proxy.sheet
-import proxy.tables
-from proxy.codes import Codes
-from proxy.sheet import SheetError
-from proxy.tables import load_codes
+import proxy.config.mappings
+import proxy.config.yaml_file
+from proxy.config.codes import Codes
+from proxy.config.mappings import load_codes
+from proxy.config.yaml_file import SheetError
 
 MAPPINGS = Path(__file__).parent.parent / "mappings"
 
@@ -355,7 +355,7 @@ def test_daisysms_rows_are_in_order_and_in_one_form(codes):
 
 
 def test_the_tables_are_read_the_same_without_libyaml(codes, monkeypatch):
-    monkeypatch.setattr(proxy.sheet, "_Loader", yaml.SafeLoader)
+    monkeypatch.setattr(proxy.config.yaml_file, "_Loader", yaml.SafeLoader)
     assert load_codes() == codes
 
 
@@ -363,7 +363,9 @@ def test_the_tables_inside_an_installed_package_come_first(own, tmp_path, monkey
     shutil.copytree(MAPPINGS, tmp_path / "proxy" / "mappings")
     (tmp_path / "proxy" / "mappings" / "services.yaml").write_text("services: {tg: Installed}")
     (tmp_path / "proxy" / "mappings" / "daisysms.yaml").unlink()
-    monkeypatch.setattr(proxy.tables, "__file__", str(tmp_path / "proxy" / "codes.py"))
+    monkeypatch.setattr(
+        proxy.config.mappings, "__file__", str(tmp_path / "proxy" / "config" / "mappings.py")
+    )
     assert load_codes().services == {"tg": "Installed"}
 
 
@@ -452,7 +454,7 @@ def test_shipped_aliases_give_way_to_own_services(tmp_path, monkeypatch):
     text = shipped.read_text(encoding="utf-8")
     kept = "aliases: {zz1: wa, zz2: tg, zz3: wa, zz4: go}"
     shipped.write_text(text.replace("aliases: {}", kept), encoding="utf-8")
-    monkeypatch.setattr(proxy.tables, "__file__", str(package / "codes.py"))
+    monkeypatch.setattr(proxy.config.mappings, "__file__", str(package / "config" / "mappings.py"))
     mine.mkdir()
     (mine / "services.yaml").write_text(
         "services: {tg: null, zz3: Mine}\naliases: {zz4: null}", encoding="utf-8"

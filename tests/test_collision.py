@@ -20,7 +20,7 @@ ALONE = [sys.executable, "-S", "-m", "virtualsms_proxy"]
 # __init__.py; and what half of one may do. A script of that name in the working folder, too.
 FOREIGN = {
     "installed after ours": ("proxy/__init__.py", "__all__ = ['entry_point']"),
-    "removed again": ("proxy/cli.py", ""),
+    "removed again": ("proxy/commands/main.py", ""),
     "in pieces": ("proxy/__init__.py", "from .proxy import entry_point"),
     "a script": ("proxy.py", ""),
 }
@@ -34,7 +34,7 @@ def launched(folder: Path, *command: str | Path) -> subprocess.CompletedProcess[
 def a_foreign_package(folder: Path, how: str) -> None:
     name, text = FOREIGN[how]
     path = folder / name
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
 
 

@@ -14,12 +14,12 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from proxy.cli import main
-from proxy.config import Listen
-from proxy.doctor.machine import certificate
-from proxy.lookup import find, nearest
-from proxy.sandbox.beside import upstream_lines
-from proxy.tables import load_codes
+from proxy.commands.doctor.machine import certificate
+from proxy.commands.lookup.search import find, nearest
+from proxy.commands.main import main
+from proxy.config.mappings import load_codes
+from proxy.config.settings import Listen
+from proxy.sandbox.mount import upstream_lines
 from tests.pace import within
 from tests.process import COMMAND, a_process, free_port, run
 
@@ -63,7 +63,7 @@ def house(tmp_path_factory, upstream):
 
 @pytest.fixture(autouse=True)
 def tables_read_once(monkeypatch):
-    monkeypatch.setattr("proxy.app.load_codes", lambda own: load_codes(own) if own else CODES)
+    monkeypatch.setattr("proxy.app.build.load_codes", lambda own: load_codes(own) if own else CODES)
 
 
 def evened(text: str, folder: object = "/srv/proxy") -> str:
@@ -417,7 +417,7 @@ def test_an_upstream_that_is_not_there_ends_the_examination():
 
 @pytest.mark.slow
 def test_an_upstream_that_never_answers_does_not_hold_up_the_doctor(monkeypatch):
-    monkeypatch.setattr("proxy.doctor.account.SECONDS", 0.2)
+    monkeypatch.setattr("proxy.commands.doctor.upstream.SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as mute, within(3):
         code, said = findings(PROXY_UPSTREAM_URL=f"http://127.0.0.1:{mute.getsockname()[1]}/x")
     assert (code, "no answer in time" in said["upstream"]) == (1, True)
@@ -557,7 +557,7 @@ def test_health_over_https_and_when_nobody_is_there(tmp_path):
 
 @pytest.mark.slow
 def test_health_does_not_wait_for_ever(monkeypatch):
-    monkeypatch.setattr("proxy.health.SECONDS", 0.2)
+    monkeypatch.setattr("proxy.commands.health.probe.SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as mute, within(2):
         code, said = ask("health", PROXY_LISTEN_PORT=str(mute.getsockname()[1]))
     assert (code, said.endswith(": no answer in 0.2 s\n")) == (1, True)

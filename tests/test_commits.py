@@ -5,8 +5,8 @@ from collections import deque
 
 import pytest
 
-from proxy.store import Away, Doubt, Lost, StoreError, Taken, Unwritable
-from proxy.store.commits import Commits
+from proxy.model.errors import Away, Doubt, Lost, StoreError, Taken, Unwritable
+from proxy.store.group_commit import Commits
 
 pytestmark = pytest.mark.anyio
 

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 import yaml
 
-from proxy.config import Config, ConfigError, environment_name, keys, load_config
-from proxy.sheet import SheetError
+from proxy.config.settings import Config, ConfigError, environment_name, keys, load_config
+from proxy.config.yaml_file import SheetError
 
 EXAMPLE = Path(__file__).parent.parent / "config.example.yaml"
 

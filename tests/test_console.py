@@ -13,16 +13,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-from proxy.actions import ACTIONS
-from proxy.app import create_app
-from proxy.config import Config, ConsoleConfig, StoreConfig
+from proxy.app.build import create_app
+from proxy.config.settings import Config, ConsoleConfig, StoreConfig
 from proxy.console.advice import LOGGED, PROBLEMS
 from proxy.console.api import FIELDS
 from proxy.console.rows import STORY
-from proxy.errors import Problem
-from proxy.logs import REQUEST
+from proxy.endpoint.actions import ACTIONS
 from proxy.model import Key, Order
-from proxy.tally import TRIAL
+from proxy.model.errors import Problem
+from proxy.runtime.logs import REQUEST
+from proxy.upstream.trace import TRIAL
 from tests.pace import within
 from tests.process import COMMAND, NOTHING_LEFT, a_process, run
 from tests.world import BUY, PATH, Wire, a_world, an_orphan, status_of

@@ -142,7 +142,7 @@ def test_only_what_the_build_needs_is_sent_to_it(image):
 @pytest.mark.parametrize(
     ("path", "stays_out"),
     [
-        ("proxy/app.py", False),
+        ("proxy/app/build.py", False),
         ("mappings/countries.yaml", False),
         ("virtualsms_proxy.py", False),
         ("proxy/__pycache__/app.cpython-311.pyc", True),

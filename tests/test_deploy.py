@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from proxy import __version__
-from proxy.app import PATHS, create_app
-from proxy.config import Config, environment_name, keys, load_config
-from proxy.server import GRACE
+from proxy.app.build import PATHS, create_app
+from proxy.app.server import GRACE
+from proxy.config.settings import Config, environment_name, keys, load_config
 from tests.dockerfile import instructions
 
 ROOT = Path(__file__).parent.parent

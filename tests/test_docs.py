@@ -15,12 +15,12 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from proxy.cli import main
-from proxy.config import Config, environment_name, keys, load_config
-from proxy.forwards import signature
+from proxy.commands.main import main
+from proxy.config.mappings import load_codes
+from proxy.config.settings import Config, environment_name, keys, load_config
+from proxy.config.yaml_file import SheetError
+from proxy.forwarding.delivery import signature
 from proxy.legacy.dialects import DIALECTS
-from proxy.sheet import SheetError
-from proxy.tables import load_codes
 from tests.documents import BLOCKS, PAGES, ROOT, Block
 from tests.world import a_world
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.cli import main
+from proxy.commands.main import main
 from tests.documents import BLOCKS, ROOT, Block
 from tests.process import a_process
 from tests.shell import Shell, a_shell

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from prometheus_client import Counter
 
-from proxy.entrance import ENTRY_BYTES, IDLE_SECONDS, MAX_QUESTION, Repeats
+from proxy.endpoint.response_cache import ENTRY_BYTES, IDLE_SECONDS, MAX_QUESTION, Repeats
 from proxy.legacy.answers import Answer
 
 pytestmark = pytest.mark.anyio

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from proxy.errors import Problem, ProblemError, classify
 from proxy.legacy.dialects import DIALECTS
+from proxy.model.errors import Problem, ProblemError, classify
 from proxy.upstream.client import ENDPOINTS
 from proxy.upstream.refusals import said, wait_seconds
 

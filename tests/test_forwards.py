@@ -8,8 +8,8 @@ from itertools import accumulate, pairwise
 import httpx
 import pytest
 
-from proxy.config import ForwardConfig, ProgramConfig, UpstreamConfig, WebhooksConfig
-from proxy.forwards import LONGEST_ANSWER, PATIENCE, PAUSES
+from proxy.config.settings import ForwardConfig, ProgramConfig, UpstreamConfig, WebhooksConfig
+from proxy.forwarding.delivery import LONGEST_ANSWER, PATIENCE, PAUSES
 from tests.conftest import START
 from tests.world import BUY, a_proxy, a_world
 
@@ -352,7 +352,7 @@ async def test_a_store_that_fails_stops_no_worker_for_good(world):
 
 
 async def test_too_many_drop_the_oldest_dead_first(world, monkeypatch, caplog):
-    monkeypatch.setattr("proxy.forwards.MOST", 3)
+    monkeypatch.setattr("proxy.forwarding.delivery.MOST", 3)
     await world.steer("balance", {"key": "key", "balance": 1000})
     await world.steer("offer", {"service": "wa", "country": "GB", "stock": 100})
     world.targets.always[URL] = 500

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from proxy.cli import main
+from proxy.commands.main import main
 from tests.test_sandbox_socket import served
 
 HOSTILE = "=cmd\n\x1b[2Jhello\r\x9b31m\u202ereversed\u2066\x07"

@@ -6,10 +6,10 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from proxy import account, orders
-from proxy.config import Config, StoreConfig
+from proxy.config.settings import Config, StoreConfig
 from proxy.model import Key
-from proxy.store import Lost, StoreError, Taken
+from proxy.model.errors import Lost, StoreError, Taken
+from proxy.orders import index, orders
 from tests.world import BUY, Wire, a_life, an_orphan
 
 pytestmark = pytest.mark.anyio
@@ -468,7 +468,7 @@ async def test_who_claims_an_orphan_that_was_kept_late_has_it_alone(run, monkeyp
 def few_keys(monkeypatch):
     """Accounts are let go as soon as they are idle for a second."""
     monkeypatch.setattr(orders, "MAX_ACCOUNTS", 1)
-    monkeypatch.setattr(account, "EMPTY_SECONDS", 1.0)
+    monkeypatch.setattr(index, "EMPTY_SECONDS", 1.0)
     monkeypatch.setattr(orders, "SWEEP_SECONDS", 0.0)
 
 
@@ -496,7 +496,7 @@ async def test_the_account_of_a_purchase_under_way_is_not_let_go(run, few_keys, 
 
 
 async def test_the_account_of_a_promised_cancel_is_not_let_go(run, few_keys, monkeypatch):
-    monkeypatch.setattr(account, "IDLE_SECONDS", 1.0)
+    monkeypatch.setattr(index, "IDLE_SECONDS", 1.0)
     async with run(early_cancel="defer") as world:
         id = id_of(await world.ask(BUY))
         assert await world.ask(f"action=setStatus&status=8&id={id}") == "ACCESS_CANCEL"

@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager, closing
 import httpx
 import pytest
 
-from proxy.config import CapsConfig, Config, ProgramConfig, StoreConfig, UpstreamConfig
-from proxy.errors import ProblemError
+from proxy.config.settings import CapsConfig, Config, ProgramConfig, StoreConfig, UpstreamConfig
 from proxy.model import WINDOW
-from proxy.upstream.window import Spent, Urgency, Window
+from proxy.model.errors import ProblemError
+from proxy.upstream.rate_window import Spent, Urgency, Window
 from tests.world import BUY, PATH, Wire, a_life
 
 pytestmark = pytest.mark.anyio
@@ -131,7 +131,7 @@ async def test_an_unknown_key_is_refused_without_a_request(run):
 async def test_keys_are_compared_in_constant_time(run, monkeypatch):
     compared = []
     monkeypatch.setattr(
-        "proxy.programs.hmac.compare_digest", lambda *both: compared.append(both) or False
+        "proxy.config.programs.hmac.compare_digest", lambda *both: compared.append(both) or False
     )
     async with run(programs("a")) as world:
         assert await asks(world, "a")(BALANCE) == "BAD_KEY"

@@ -9,8 +9,8 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proxy.app import create_app
-from proxy.config import Config, StoreConfig
+from proxy.app.build import create_app
+from proxy.config.settings import Config, StoreConfig
 from proxy.sandbox import Switches, create_sandbox
 from tests.conftest import START, FakeTimeLoop
 from tests.examples import examples

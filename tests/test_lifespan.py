@@ -4,19 +4,20 @@ import asyncio
 
 import pytest
 
-from proxy.app import create_app
-from proxy.config import Config, StoreConfig
-from proxy.forwards import Forwards
-from proxy.journal import Journal
-from proxy.pushes import Pushes
-from proxy.readiness import Readiness
-from proxy.reads import Reads
-from proxy.replicas import Replicas
-from proxy.store import StoreError, open_store
-from proxy.store.commits import Commits
-from proxy.subscriptions import Subscriptions
+from proxy.app.build import create_app
+from proxy.app.readiness import Readiness
+from proxy.config.settings import Config, StoreConfig
+from proxy.forwarding.delivery import Forwards
+from proxy.model.errors import StoreError
+from proxy.orders.reads import Reads
+from proxy.orders.sockets import Pushes
+from proxy.purchases.journal import Journal
+from proxy.replicas.listener import Replicas
+from proxy.store import open_store
+from proxy.store.group_commit import Commits
 from proxy.upstream.catalogue import Catalogue
 from proxy.upstream.client import Upstream
+from proxy.webhooks.subscriptions import Subscriptions
 from tests.world import BUY, Wire, World, a_world
 
 pytestmark = pytest.mark.anyio

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from proxy.config import Config, StoreConfig, UpstreamConfig
+from proxy.config.settings import Config, StoreConfig, UpstreamConfig
 from proxy.legacy.activation import Activation
-from proxy.listing import FIRST_RETRY, HIGHER_LIMIT, LIMIT, Listing
 from proxy.model import Order, OrderState
+from proxy.orders.freshness import FIRST_RETRY, HIGHER_LIMIT, LIMIT, Listing
 from proxy.sandbox import create_sandbox
 from proxy.upstream.fields import Rows
 from tests.world import BUY, NEVER, SERVICES, Wire, a_life

@@ -7,8 +7,8 @@ from time import thread_time
 
 import pytest
 
-from proxy import logs
 from proxy.model import Key
+from proxy.runtime import logs
 
 SECRET = "vsms_0123456789abcdef"
 

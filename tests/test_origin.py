@@ -3,7 +3,7 @@
 import pytest
 from starlette.datastructures import Headers
 
-from proxy.origin import host_name, is_from_browser, is_known_host, is_same_origin
+from proxy.runtime.origin import host_name, is_from_browser, is_known_host, is_same_origin
 
 NAMES = {"proxy.internal"}
 YES, SHORT, NO = "always", "where short names are taken", "never"

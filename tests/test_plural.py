@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.plural import counted
+from proxy.commands.plural import counted
 
 PROXY = Path(__file__).parent.parent / "proxy"
 

@@ -9,12 +9,13 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from proxy.app import create_app
-from proxy.config import Config, StoreConfig
+from proxy.app.build import create_app
+from proxy.config.settings import Config, StoreConfig
 from proxy.model import Key
+from proxy.model.errors import Doubt, Lost, StoreError
 from proxy.sandbox import create_sandbox
-from proxy.store import Change, Doubt, Entry, Lost, Owed, OwedKind, StoreError, open_store, schema
-from proxy.store.notices import Notices
+from proxy.store import Change, Entry, Owed, OwedKind, open_store, schema
+from proxy.store.postgres.listener import Notices
 from tests.crash import until
 from tests.pace import within
 from tests.postgres import PASSWORD, rows

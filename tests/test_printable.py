@@ -7,9 +7,9 @@ import unicodedata
 
 import pytest
 
-from proxy.columns import columns
-from proxy.ledger import as_csv, as_json, table
-from proxy.printable import spreadsheet_cell, visible, visible_json
+from proxy.commands.columns import columns
+from proxy.commands.ledger.report import as_csv, as_json, table
+from proxy.runtime.printable import spreadsheet_cell, visible, visible_json
 from proxy.store import Entry
 
 C0_C1_DEL = [chr(code) for code in (*range(32), *range(127, 160))]

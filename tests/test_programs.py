@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from proxy.actions import ACTIONS
-from proxy.app import codes_of
-from proxy.config import CapsConfig, Config, ConfigError, ProgramConfig, load_config
-from proxy.errors import Problem, ProblemError
+from proxy.app.build import codes_of
+from proxy.config.programs import FREE_TRIES, MAX_SLOWED, SLOW_SECONDS, Strangers, load_programs
+from proxy.config.settings import CapsConfig, Config, ConfigError, ProgramConfig, load_config
+from proxy.config.yaml_file import SheetError
+from proxy.endpoint.actions import ACTIONS
 from proxy.model import Caps, Key
-from proxy.programs import FREE_TRIES, MAX_SLOWED, SLOW_SECONDS, Strangers, load_programs
-from proxy.sheet import SheetError
+from proxy.model.errors import Problem, ProblemError
 
 CODES = codes_of(Config())
 CLIENT_KEY, UPSTREAM_KEY = "planted-client-key", "planted-upstream-key"

@@ -7,8 +7,8 @@ from itertools import pairwise
 import httpx
 import pytest
 
-from proxy.config import UpstreamConfig
-from proxy.listing import FASTEST, POLL, PUSHED
+from proxy.config.settings import UpstreamConfig
+from proxy.orders.freshness import FASTEST, POLL, PUSHED
 from tests.process import PATIENCE, a_process
 from tests.test_reads import (
     BUY,

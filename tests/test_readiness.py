@@ -5,7 +5,7 @@ import sqlite3
 import httpx
 import pytest
 
-from proxy.app import create_app
+from proxy.app.build import create_app
 from tests.world import NOTHING_LEFT, a_world
 
 pytestmark = pytest.mark.anyio

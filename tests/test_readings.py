@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from proxy.config import Config, StoreConfig, UpstreamConfig
+from proxy.config.settings import Config, StoreConfig, UpstreamConfig
 from proxy.sandbox import create_sandbox
 from tests.sockets import sockets_to
 from tests.world import BUY, NEVER, SERVICES, Wire, a_life

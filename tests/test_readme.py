@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from proxy.actions import ACTIONS
-from proxy.errors import Problem
+from proxy.endpoint.actions import ACTIONS
 from proxy.legacy.dialects import DIALECTS
-from proxy.sandbox.scenarios import SCENARIOS
+from proxy.model.errors import Problem
+from proxy.sandbox.state.scenarios import SCENARIOS
 from tests.world import a_world
 
 ROOT = Path(__file__).parent.parent

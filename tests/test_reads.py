@@ -7,11 +7,11 @@ from itertools import pairwise
 import httpx
 import pytest
 
-from proxy.config import Config, StoreConfig, UpstreamConfig
-from proxy.errors import Problem, ProblemError
+from proxy.config.settings import Config, StoreConfig, UpstreamConfig
 from proxy.legacy.activation import Activation, candidates
-from proxy.listing import FASTEST, SLOWEST, Listing
 from proxy.model import Order, OrderState
+from proxy.model.errors import Problem, ProblemError
+from proxy.orders.freshness import FASTEST, SLOWEST, Listing
 from tests.sockets import sockets_to
 from tests.world import BUY, Wire, a_life, a_world
 

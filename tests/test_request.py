@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.errors import Problem, ProblemError
 from proxy.legacy.request import MAX_BODY, parse
+from proxy.model.errors import Problem, ProblemError
 
 FORM = "application/x-www-form-urlencoded"
 

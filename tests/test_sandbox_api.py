@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from proxy.codes import Codes
+from proxy.config.codes import Codes
+from proxy.config.mappings import load_codes
 from proxy.sandbox import Switches, create_sandbox
-from proxy.tables import load_codes
 
 pytestmark = pytest.mark.anyio
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.codes import Codes
-from proxy.sandbox.catalogue import SEEN_LIVE
-from proxy.tables import load_codes
+from proxy.config.codes import Codes
+from proxy.config.mappings import load_codes
+from proxy.sandbox.state.catalogue import SEEN_LIVE
 from tests.test_sandbox_api import NO_LIMIT, Bench, bench_with
 
 pytestmark = pytest.mark.anyio

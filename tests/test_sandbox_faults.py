@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from proxy.sandbox import Switches
-from proxy.sandbox.faults import KINDS
+from proxy.sandbox.api.faults import KINDS
 from tests.test_sandbox_api import NEVER, Bench, bench_with
 
 pytestmark = pytest.mark.anyio

@@ -7,10 +7,10 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from proxy.app import create_app
-from proxy.config import Config, ConsoleConfig, load_config
+from proxy.app.build import create_app
+from proxy.config.settings import Config, ConsoleConfig, load_config
 from proxy.sandbox import create_sandbox
-from proxy.sandbox.beside import beside
+from proxy.sandbox.mount import beside
 from tests.process import a_process
 from tests.test_sandbox_api import NEVER
 from tests.test_sandbox_socket import served

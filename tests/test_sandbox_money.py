@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.sandbox import Switches
-from proxy.sandbox.catalogue import Catalogue
-from proxy.sandbox.refusals import Refusal
+from proxy.sandbox.state.catalogue import Catalogue
+from proxy.sandbox.wire.refusals import Refusal
 from proxy.sandbox.world import World
 
 SERVICES = {code: code.upper() for code in ("tg", "fb", "vk", "ma", "mm")}

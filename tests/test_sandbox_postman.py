@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from proxy.sandbox import Switches, create_sandbox
-from proxy.sandbox.postman import post
+from proxy.sandbox.http_post import post
 from tests.test_sandbox_api import NEVER
 from tests.test_sandbox_socket import served
 

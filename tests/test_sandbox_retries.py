@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from proxy.sandbox.beside import beside
+from proxy.sandbox.mount import beside
 from tests import test_sandbox_webhooks as hooks
 from tests.test_sandbox_api import NEVER, Bench
 from tests.test_sandbox_webhooks import Door, a_moment, fire, rows, sms, subscribe

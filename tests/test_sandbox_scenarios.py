@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from proxy.sandbox.api import CALLS
-from proxy.sandbox.control import CONTROLS
-from proxy.sandbox.faults import KINDS
-from proxy.sandbox.scenarios import SCENARIOS
-from proxy.sandbox.switches import known_switches
+from proxy.sandbox.api.faults import KINDS
+from proxy.sandbox.api.routes import CALLS
+from proxy.sandbox.control.control import CONTROLS
+from proxy.sandbox.state.scenarios import SCENARIOS
+from proxy.sandbox.state.switches import known_switches
 from tests.test_sandbox_api import Bench, bench_with
 
 pytestmark = pytest.mark.anyio

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from proxy.sandbox import Switches, create_sandbox
-from proxy.sandbox.switches import known_switches
+from proxy.sandbox.state.switches import known_switches
 from tests.test_sandbox_api import NEVER, NO_LIMIT, Bench, bench_with
 
 pytestmark = pytest.mark.anyio

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from proxy.sandbox import Switches
-from proxy.sandbox.switches import known_switches
+from proxy.sandbox.state.switches import known_switches
 from tests import test_sandbox_webhooks as hooks
 from tests.test_sandbox_api import Bench
 from tests.test_sandbox_webhooks import (

@@ -7,9 +7,7 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from proxy import logs
-from proxy.actions import ACTIONS
-from proxy.config import (
+from proxy.config.settings import (
     Config,
     ConsoleConfig,
     ForwardConfig,
@@ -18,6 +16,8 @@ from proxy.config import (
     UpstreamConfig,
     WebhooksConfig,
 )
+from proxy.endpoint.actions import ACTIONS
+from proxy.runtime import logs
 from tests.crash import PATH, an_upstream, until
 from tests.process import a_process
 from tests.world import a_life

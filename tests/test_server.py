@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from websockets.sync.client import connect
 
-from proxy.connection import MAX_HEAD, UNREADABLE, Room
+from proxy.app.http_connection import MAX_HEAD, UNREADABLE, Room
 from tests.bench.idle import AT_ONCE, HALVES
 from tests.crash import until
 from tests.pace import is_quick

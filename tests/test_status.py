@@ -2,9 +2,9 @@
 
 import pytest
 
-from proxy.errors import Problem
 from proxy.legacy import status
 from proxy.legacy.status import Act, Phase
+from proxy.model.errors import Problem
 
 NOTHING, RETRY, FINISH, CANCEL = Act.NOTHING, Act.RETRY, Act.FINISH, Act.CANCEL
 BAD, PAID = Problem.BAD_STATUS, Problem.CODE_RECEIVED

@@ -9,15 +9,14 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.model import Key, Order, OrderState, Sms
+from proxy.model import CatalogueAnswer, Key, Order, OrderState, Sms
+from proxy.model.errors import StoreError
 from proxy.store import (
-    CatalogueAnswer,
     Entry,
     Forward,
     Kept,
     Owed,
     OwedKind,
-    StoreError,
     Subscription,
     check_store,
     file_of,

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from proxy.config import ProgramConfig, UpstreamConfig, WebhooksConfig
+from proxy.config.settings import ProgramConfig, UpstreamConfig, WebhooksConfig
 from proxy.model import Key
-from proxy.subscriptions import EVERY_SECONDS
-from proxy.upstream.hooks import EVENTS
+from proxy.upstream.webhooks import EVENTS
+from proxy.webhooks.subscriptions import EVERY_SECONDS
 from tests.world import a_proxy, a_world
 
 pytestmark = pytest.mark.anyio

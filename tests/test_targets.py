@@ -5,13 +5,13 @@ import json
 import pytest
 from herosms import WebhookSMSIncoming
 
-from proxy.config import Config, ConfigError, ForwardConfig, ProgramConfig
+from proxy.config.mappings import load_codes
+from proxy.config.programs import load_programs
+from proxy.config.settings import Config, ConfigError, ForwardConfig, ProgramConfig
+from proxy.forwarding.targets import load_targets
 from proxy.legacy.activation import Activation
 from proxy.legacy.dialects import DIALECTS
 from proxy.model import Order, Sms
-from proxy.programs import load_programs
-from proxy.tables import load_codes
-from proxy.targets import load_targets
 
 CODES = load_codes()
 URL = "http://target/sms"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config import ConsoleConfig, ForwardConfig, UpstreamConfig, WebhooksConfig
+from proxy.config.settings import ConsoleConfig, ForwardConfig, UpstreamConfig, WebhooksConfig
 from proxy.runtime.tasks import LONGEST_PAUSE, BackgroundTasks, child_task
 from tests.world import BUY, a_world
 

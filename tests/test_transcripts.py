@@ -18,7 +18,7 @@ import httpx
 import msgspec
 import pytest
 
-from proxy.config import Config
+from proxy.config.settings import Config
 from tests.conftest import START
 from tests.world import World, a_world
 

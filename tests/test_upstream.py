@@ -8,11 +8,11 @@ import anyio
 import httpx
 import pytest
 
-from proxy.app import create_app
-from proxy.errors import Problem, ProblemError
+from proxy.app.build import create_app
 from proxy.model import Key
+from proxy.model.errors import Problem, ProblemError
+from proxy.runtime.counters import Tally
 from proxy.store import open_store
-from proxy.tally import Tally
 from proxy.upstream.budget import Budget
 from proxy.upstream.client import Upstream
 from tests.conftest import START

@@ -5,11 +5,11 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from proxy.cli import main
-from proxy.config import Config, ConfigError, keys, load_config
-from proxy.config_secrets import config_secrets
-from proxy.sheet import SheetError
-from proxy.urls import shown_host, shown_url, url_fault, url_secrets
+from proxy.commands.main import main
+from proxy.config.secrets import config_secrets
+from proxy.config.settings import Config, ConfigError, keys, load_config
+from proxy.config.yaml_file import SheetError
+from proxy.runtime.urls import shown_host, shown_url, url_fault, url_secrets
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from itertools import combinations
 
 import pytest
 
-from proxy.config import UpstreamConfig, WebhooksConfig
+from proxy.config.settings import UpstreamConfig, WebhooksConfig
 from tests.world import BUY, a_world
 
 pytestmark = pytest.mark.anyio

@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from proxy.config import ProgramConfig, UpstreamConfig, WebhooksConfig
-from proxy.listing import EVENTS_SECONDS, PUSHED
+from proxy.config.settings import ProgramConfig, UpstreamConfig, WebhooksConfig
 from proxy.model import Key
-from proxy.webhooks import MAX_BODY, PATH, REPEAT_SECONDS
+from proxy.orders.freshness import EVENTS_SECONDS, PUSHED
+from proxy.webhooks.receiver import MAX_BODY, PATH, REPEAT_SECONDS
 from tests.conftest import START
 from tests.world import BUY, a_proxy, a_world
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from proxy.errors import Problem, ProblemError
 from proxy.model import Frame, Order, OrderState, Price, Service, Sms, Transaction
-from proxy.upstream import fields, hooks, wire
-from proxy.upstream.hooks import Webhook
+from proxy.model.errors import Problem, ProblemError
+from proxy.upstream import fields, webhooks, wire
+from proxy.upstream.webhooks import Webhook
 
 LIVE = {
     "success": True,
@@ -152,8 +152,8 @@ def test_the_text_of_older_answers_is_a_message():
         (by_id, {"success": True}),
         (by_id, row(order_id="another")),
         (by_id, row(order_id="a\nb")),
-        (hooks.webhook, {"webhook": {"url": "https://example.com/"}}),
-        (hooks.webhooks, {"webhooks": [{}]}),
+        (webhooks.webhook, {"webhook": {"url": "https://example.com/"}}),
+        (webhooks.webhooks, {"webhooks": [{}]}),
         (wire.balance, {"balance": True}),
         (wire.balance, {}),
         (wire.price, {"price": None}),
@@ -313,8 +313,8 @@ def test_a_text_beside_the_messages_is_one(sms, expected):
         (wire.countries, "countries"),
         (wire.prices, "countries"),
         (wire.transactions, "transactions"),
-        (hooks.webhooks, "webhooks"),
-        (hooks.deliveries, "deliveries"),
+        (webhooks.webhooks, "webhooks"),
+        (webhooks.deliveries, "deliveries"),
     ],
 )
 def test_null_is_an_empty_list(read, name):
@@ -330,8 +330,8 @@ def test_null_is_an_empty_list(read, name):
         (wire.services, {"service_id": "wa", "service_name": "Whatsapp"}),
         (wire.countries, {"country_id": "GB", "services": ["wa"]}),
         (wire.prices, {"id": "GB", "price": 1}),
-        (hooks.webhooks, {"id": "wh_1"}),
-        (hooks.deliveries, {"id": "d_1"}),
+        (webhooks.webhooks, {"id": "wh_1"}),
+        (webhooks.deliveries, {"id": "d_1"}),
     ],
 )
 def test_a_row_that_cannot_be_read_does_not_spoil_the_others(read, good):
@@ -377,5 +377,5 @@ def test_the_short_code_of_a_service_counts_not_its_number():
     ],
 )  # fmt: skip
 def test_a_webhook_in_every_form(data):
-    read = hooks.webhook(data)
+    read = webhooks.webhook(data)
     assert read == Webhook(id="7", threshold=5.0, secret="whsec_1", failure_count_consecutive=None)

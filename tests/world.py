@@ -10,11 +10,11 @@ import httpx
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message
 
-from proxy.app import create_app
-from proxy.config import Config, StoreConfig
+from proxy.app.build import create_app
+from proxy.config.mappings import load_codes
+from proxy.config.settings import Config, StoreConfig
 from proxy.sandbox import create_sandbox
-from proxy.sandbox.postman import Post
-from proxy.tables import load_codes
+from proxy.sandbox.http_post import Post
 from tests.sockets import called, sockets_to
 
 PATH = "/stubs/handler_api.php"

@@ -15,16 +15,16 @@ from proxy.commands.options import built, config_of, config_option, json_option
 @json_option
 def check(path: Path | None, as_json: bool) -> None:
     """Validate the config and the mapping tables."""
-    from proxy.address import noted
-    from proxy.app import codes_of, programs_of
-    from proxy.health import address
-    from proxy.plural import counted
-    from proxy.printable import visible
-    from proxy.server import tls_context
+    from proxy.app.address import noted
+    from proxy.app.build import codes_of, programs_of
+    from proxy.app.server import tls_context
+    from proxy.commands.health.probe import address
+    from proxy.commands.plural import counted
+    from proxy.forwarding.targets import load_targets
+    from proxy.runtime.printable import visible
+    from proxy.runtime.urls import shown_url
     from proxy.store import check_store
-    from proxy.subscriptions import given_secrets
-    from proxy.targets import load_targets
-    from proxy.urls import shown_url
+    from proxy.webhooks.subscriptions import given_secrets
 
     config = config_of(path)
     built(lambda: tls_context(config.listen.tls_cert, config.listen.tls_key))

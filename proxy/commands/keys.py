@@ -16,7 +16,7 @@ def new_key(name: str) -> None:
     """Print a new key, once, and the lines of the configuration for it."""
     from secrets import token_hex
 
-    from proxy.programs import sha256
+    from proxy.config.programs import sha256
 
     key = token_hex(16)
     click.echo(f"{key}\n\nkeys:\n  sha256:{sha256(key)}:")

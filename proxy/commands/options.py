@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from proxy.config import Config
+    from proxy.config.settings import Config
 
 T = TypeVar("T")
 
@@ -20,24 +20,24 @@ config_option = click.option(
 
 
 def config_of(path: Path | None) -> "Config":
-    from proxy.config import load_config
+    from proxy.config.settings import load_config
 
     return built(lambda: load_config(path, os.environ))
 
 
 def failed(error: Exception | str) -> click.ClickException:
     """One line and exit code 1; the text may be the upstream's or a client's."""
-    from proxy.printable import visible
+    from proxy.runtime.printable import visible
 
     return click.ClickException(visible(str(error)))
 
 
 def built(build: Callable[[], T]) -> T:
     """What was built, or one line and exit code 1."""
-    from proxy.config import ConfigError
-    from proxy.server import TlsError
-    from proxy.sheet import SheetError
-    from proxy.store import StoreError
+    from proxy.app.server import TlsError
+    from proxy.config.settings import ConfigError
+    from proxy.config.yaml_file import SheetError
+    from proxy.model.errors import StoreError
 
     try:
         return build()

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from proxy.commands.options import built, config_of, config_option
-from proxy.plural import counted
+from proxy.commands.plural import counted
 
 
 @click.group()

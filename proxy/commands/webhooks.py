@@ -11,10 +11,10 @@ import click
 from proxy.commands.options import built, config_of, config_option, failed, json_option
 
 if TYPE_CHECKING:
-    from proxy.config import Config
+    from proxy.config.settings import Config
     from proxy.model import Key
     from proxy.upstream.client import Upstream
-    from proxy.upstream.hooks import Webhook
+    from proxy.upstream.webhooks import Webhook
 
 T = TypeVar("T")
 Act = Callable[["Upstream", "Key"], Awaitable[T]]
@@ -33,7 +33,7 @@ class Desk:
 
     def ask(self, act: Act[T]) -> T:
         """What the upstream answers, or one line and exit code 1."""
-        from proxy.errors import ProblemError
+        from proxy.model.errors import ProblemError
 
         config = config_of(self._path)
         key = built(lambda: _key(config, self._name))
@@ -46,8 +46,8 @@ class Desk:
         """The thing as JSON, or its rows as a table."""
         import msgspec
 
-        from proxy.columns import columns
-        from proxy.printable import visible_json
+        from proxy.commands.columns import columns
+        from proxy.runtime.printable import visible_json
 
         if self._as_json:
             text = msgspec.json.format(msgspec.json.encode(what), indent=1).decode()
@@ -58,7 +58,7 @@ class Desk:
 
 
 async def _asked(config: "Config", key: "Key", act: Act[T]) -> T:
-    from proxy.upstream.once import at_hand
+    from proxy.commands.one_off import at_hand
 
     wanted = config.upstream
     async with at_hand(wanted.url, wanted.timeout, wanted.requests_per_minute) as upstream:
@@ -66,8 +66,8 @@ async def _asked(config: "Config", key: "Key", act: Act[T]) -> T:
 
 
 def _key(config: "Config", name: str | None) -> "Key":
-    from proxy.app import codes_of, programs_of
-    from proxy.config import ConfigError
+    from proxy.app.build import codes_of, programs_of
+    from proxy.config.settings import ConfigError
     from proxy.model import Key
 
     if name is None:
@@ -122,7 +122,7 @@ def list_all(desk: Desk) -> None:
 @_at_desk
 def create(desk: Desk, url: str, **fields: Any) -> None:
     """Make one, and print its secret: it is told only now."""
-    from proxy.upstream.hooks import EVENTS
+    from proxy.upstream.webhooks import EVENTS
 
     fields["events"] = fields["events"] or EVENTS[0]
     made = desk.ask(lambda upstream, key: upstream.create_webhook(key, url=url, **_given(fields)))

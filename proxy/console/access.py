@@ -14,8 +14,8 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from proxy.origin import is_known_host, is_same_origin
-from proxy.programs import Strangers
+from proxy.config.programs import Strangers
+from proxy.runtime.origin import is_known_host, is_same_origin
 
 PAGE = "/console"
 OWN_HEADER = "x-console"

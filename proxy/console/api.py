@@ -1,6 +1,6 @@
 """The API behind the page, /console/api/v1: see docs/console.md."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 from starlette.requests import Request
@@ -8,15 +8,15 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
-from proxy.actions import ACTIONS, House
 from proxy.console.balances import Balances
 from proxy.console.rows import Rows
 from proxy.console.stream import Streams
 from proxy.console.summary import Summary, is_orphan
 from proxy.console.trial import Trial, tried
-from proxy.errors import ProblemError
 from proxy.legacy.dialects import DIALECTS
-from proxy.logs import Secrets
+from proxy.model.errors import ProblemError
+from proxy.runtime.logs import Secrets
+from proxy.services import House
 from proxy.upstream.fields import UNREADABLE
 
 PREFIX = "/console/api/v1"
@@ -69,6 +69,7 @@ class Api:
         balances: Balances,
         secrets: Secrets,
         protocol: ASGIApp,
+        actions: Collection[str],
     ) -> None:
         self._house = house
         self._rows = rows
@@ -77,6 +78,7 @@ class Api:
         self._balances = balances
         self._secrets = secrets
         self._protocol = protocol
+        self._actions = actions
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -119,7 +121,7 @@ class Api:
         codes, house = self._house.codes, self._house
         return _json(
             {
-                "actions": {action: FIELDS.get(action, ()) for action in ACTIONS},
+                "actions": {action: FIELDS.get(action, ()) for action in self._actions},
                 "dialects": list(DIALECTS),
                 "services": [[code, name] for code, name in codes.services.items()],
                 "daisysms": [[code, name] for code, _, name in codes.listed("daisysms")],

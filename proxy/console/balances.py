@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Callable
 
-from proxy.actions import House
-from proxy.clock import monotonic
-from proxy.errors import ProblemError
 from proxy.model import Key
-from proxy.upstream.window import Urgency
+from proxy.model.errors import ProblemError
+from proxy.runtime.clock import monotonic
+from proxy.services import House
+from proxy.upstream.rate_window import Urgency
 
 EVERY_SECONDS = 60.0
 """A balance that was not moved is read so often."""

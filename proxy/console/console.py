@@ -11,22 +11,22 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from proxy.actions import House
+from proxy.config.programs import Strangers
 from proxy.console.access import PAGE, Door
 from proxy.console.api import Api
 from proxy.console.balances import Balances
-from proxy.console.complaints import Complaints
 from proxy.console.history import History
 from proxy.console.rows import Rows
 from proxy.console.stream import Streams
 from proxy.console.summary import Summary
-from proxy.logs import Secrets
-from proxy.metrics import Metrics
-from proxy.programs import Strangers
+from proxy.console.warnings import Complaints
 from proxy.runtime import disconnect
+from proxy.runtime.logs import Secrets
+from proxy.runtime.metrics import Metrics
 from proxy.runtime.tasks import BackgroundTasks
+from proxy.services import House
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parent / "static"
 TYPES = {
     ".html": "text/html",
     ".css": "text/css",
@@ -46,6 +46,7 @@ class Console:
         metrics: Metrics,
         secrets: Secrets,
         protocol: ASGIApp,
+        actions: Collection[str],
         *,
         token: str | None,
         hosts: Collection[str],
@@ -69,7 +70,7 @@ class Console:
         )
         self.streams = Streams(rows, summary, now)
         self.balances = Balances(house, lambda: self.streams.has_any)
-        api = Api(house, rows, summary, self.streams, self.balances, secrets, protocol)
+        api = Api(house, rows, summary, self.streams, self.balances, secrets, protocol, actions)
         door = Middleware(Door, token=self.token, hosts=hosts, strangers=Strangers())
         routes = [*_files(), *api.routes()]
         self._app = Starlette(

@@ -4,10 +4,10 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from proxy.actions import House
 from proxy.legacy.activation import Activation, code_of
 from proxy.legacy.status import Phase
 from proxy.model import OVER, Key, OrderState
+from proxy.services import House
 
 Place = tuple[Key, int]
 Row = dict[str, object]

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
-from proxy.clock import monotonic
 from proxy.console.rows import Place, Rows, Sight, name
 from proxy.console.summary import Summary
+from proxy.runtime.clock import monotonic
 
 EVERY_SECONDS = 0.5
 ALIVE_SECONDS = 15.0

@@ -5,16 +5,17 @@ from collections import Counter
 from collections.abc import Callable
 
 from proxy import __version__
-from proxy.actions import House
-from proxy.cancels import Promise
-from proxy.clock import monotonic
-from proxy.console.complaints import Complaints
 from proxy.console.history import History
 from proxy.console.rows import Row, Rows, name
+from proxy.console.warnings import Complaints
 from proxy.legacy.activation import Activation
 from proxy.model import Caps, Key
-from proxy.purchase import Purchase
-from proxy.store import Owed, StoreError
+from proxy.model.errors import StoreError
+from proxy.purchases.cancels import Promise
+from proxy.purchases.purchase import Purchase
+from proxy.runtime.clock import monotonic
+from proxy.services import House
+from proxy.store import Owed
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ import msgspec
 from starlette.types import ASGIApp, Message, Scope
 
 from proxy.legacy.dialects import DIALECTS
-from proxy.logs import Secrets
-from proxy.tally import TRIAL, Noted
+from proxy.runtime.logs import Secrets
+from proxy.upstream.trace import TRIAL, Noted
 
 PATH = "/stubs/handler_api.php"
 LONGEST = 100_000

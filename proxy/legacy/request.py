@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
-from proxy.errors import Problem, ProblemError
 from proxy.legacy import multipart
 from proxy.model import is_key
+from proxy.model.errors import Problem, ProblemError
 
 MAX_BODY = 64 * 1024
 

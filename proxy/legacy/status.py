@@ -7,7 +7,7 @@ Source: sms-activate's documentation of 2025 ("simple logic"), the same text at 
 import enum
 from typing import NamedTuple
 
-from proxy.errors import Problem
+from proxy.model.errors import Problem
 
 
 class Phase(enum.Enum):

@@ -1,6 +1,6 @@
 """A simulated VirtualSMS upstream, to try programs without money and to judge money safety."""
 
 from proxy.sandbox.app import create_sandbox
-from proxy.sandbox.switches import Switches
+from proxy.sandbox.state.switches import Switches
 
 __all__ = ["Switches", "create_sandbox"]

@@ -12,16 +12,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from proxy.config.mappings import load_codes
 from proxy.runtime import disconnect
-from proxy.sandbox import postman
-from proxy.sandbox.api import api_routes
-from proxy.sandbox.control import control_routes
+from proxy.sandbox import http_post
+from proxy.sandbox.api.order_socket import socket_route
+from proxy.sandbox.api.routes import api_routes
+from proxy.sandbox.control.control import control_routes
 from proxy.sandbox.guard import Guard
-from proxy.sandbox.postman import Post
+from proxy.sandbox.http_post import Post
 from proxy.sandbox.simulation import Simulation
-from proxy.sandbox.sockets import socket_route
-from proxy.sandbox.switches import Switches, switched
-from proxy.tables import load_codes
+from proxy.sandbox.state.switches import Switches, switched
 
 
 def create_sandbox(
@@ -31,7 +31,7 @@ def create_sandbox(
     sms_after: float = 3.0,
     services: Mapping[str, str] | None = None,
     seed: int = 1,
-    post: Post = postman.post,
+    post: Post = http_post.post,
     hosts: Collection[str] = (),
 ) -> Starlette:
     """A simulated upstream: the API under /api/v1, the socket /ws/orders, control under /sandbox.

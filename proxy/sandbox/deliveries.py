@@ -10,14 +10,13 @@ from functools import partial
 from typing import Any
 
 from proxy.runtime.tasks import BackgroundTasks
-from proxy.sandbox import events
-from proxy.sandbox.answers import Json, stamp
-from proxy.sandbox.events import Event
-from proxy.sandbox.frames import written
-from proxy.sandbox.ledger import Account
-from proxy.sandbox.postman import Post
-from proxy.sandbox.subscriptions import Delivery, Webhook
-from proxy.sandbox.switches import Switches
+from proxy.sandbox.http_post import Post
+from proxy.sandbox.state.accounts import Account, Delivery, Webhook
+from proxy.sandbox.state.switches import Switches
+from proxy.sandbox.wire import events
+from proxy.sandbox.wire.answers import Json, stamp
+from proxy.sandbox.wire.events import Event
+from proxy.sandbox.wire.frames import written
 from proxy.sandbox.world import World
 
 PATIENCE = 5.0

@@ -9,7 +9,7 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from proxy.origin import is_from_browser, is_known_host, is_same_origin
+from proxy.runtime.origin import is_from_browser, is_known_host, is_same_origin
 
 SHOWN = 100
 """Characters of a header that are repeated in a refusal."""

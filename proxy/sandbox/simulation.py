@@ -6,13 +6,13 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from proxy.sandbox.catalogue import Catalogue
+from proxy.sandbox.api.faults import Faults
 from proxy.sandbox.deliveries import Deliveries
-from proxy.sandbox.faults import Faults
-from proxy.sandbox.frames import frame
-from proxy.sandbox.orders import Order
-from proxy.sandbox.postman import Post
-from proxy.sandbox.switches import Switches
+from proxy.sandbox.http_post import Post
+from proxy.sandbox.state.accounts import Order
+from proxy.sandbox.state.catalogue import Catalogue
+from proxy.sandbox.state.switches import Switches
+from proxy.sandbox.wire.frames import frame
 from proxy.sandbox.world import World
 
 LOG_LINES = 100_000

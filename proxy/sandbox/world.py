@@ -10,15 +10,15 @@ import uuid
 from collections import deque
 from collections.abc import Callable
 
-from proxy.sandbox import events, refusals
-from proxy.sandbox.answers import Json
-from proxy.sandbox.catalogue import Catalogue
-from proxy.sandbox.events import Event, Reason
-from proxy.sandbox.happenings import Calendar, Happening
-from proxy.sandbox.ledger import OPENING_CENTS, Account, Ledger, account_name
-from proxy.sandbox.orders import Message, Order
-from proxy.sandbox.scenarios import scenario_of, written
-from proxy.sandbox.switches import Switches
+from proxy.sandbox.state.accounts import OPENING_CENTS, Account, Message, Order, account_name
+from proxy.sandbox.state.catalogue import Catalogue
+from proxy.sandbox.state.ledger import Ledger
+from proxy.sandbox.state.scenarios import scenario_of, written
+from proxy.sandbox.state.schedule import Calendar, Happening
+from proxy.sandbox.state.switches import Switches
+from proxy.sandbox.wire import events, refusals
+from proxy.sandbox.wire.answers import Json
+from proxy.sandbox.wire.events import Event, Reason
 
 
 class World:

@@ -1,35 +1,11 @@
 """What must survive a restart: orders, what is owed to the upstream, the money ledger."""
 
-from proxy.store.contract import (
-    NO_EXTRA,
-    Away,
-    Doubt,
-    Lost,
-    Store,
-    StoreError,
-    Taken,
-    Unwritable,
-    readable,
-)
+from proxy.model import CatalogueAnswer
+from proxy.model.errors import Away, Doubt, Lost, StoreError, Taken, Unwritable
 from proxy.store.files import file_of, refuse_links
-from proxy.store.glance import (
-    Glance,
-    glance,
-    is_held,
-    is_on_a_server,
-    read_ledger,
-)
-from proxy.store.rows import (
-    CatalogueAnswer,
-    Ceiling,
-    Change,
-    Entry,
-    Forward,
-    Kept,
-    Owed,
-    OwedKind,
-    Subscription,
-)
+from proxy.store.interface import NO_EXTRA, Store, readable
+from proxy.store.read_only import Glance, glance, is_held, is_on_a_server, read_ledger
+from proxy.store.rows import Ceiling, Change, Entry, Forward, Kept, Owed, OwedKind, Subscription
 
 __all__ = [
     "Away",
@@ -68,7 +44,7 @@ def open_store(url: str, secret: str | None = None) -> Store:
         from proxy.store.sqlite import open_sqlite
 
         return open_sqlite(url)
-    from proxy.store.postgres import open_postgres
+    from proxy.store.postgres.store import open_postgres
 
     return open_postgres(url, secret or "")
 
@@ -82,7 +58,7 @@ def check_store(url: str, secret: str | None) -> None:
     if not secret:
         raise StoreError("store.secret: PostgreSQL needs it, to seal keys: set a long random text")
     try:
-        from proxy.store.server import check_address
+        from proxy.store.postgres.connection import check_address
     except ImportError as error:
         raise StoreError(NO_EXTRA) from error
     check_address(url)

@@ -3,7 +3,8 @@
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
-from proxy.store.contract import Store, StoreError
+from proxy.model.errors import StoreError
+from proxy.store.interface import Store
 from proxy.store.rows import Kept
 
 BATCH = 500

@@ -4,7 +4,7 @@ import errno
 import os
 from pathlib import Path
 
-from proxy.store.contract import StoreError
+from proxy.model.errors import StoreError
 
 BESIDE = ("-wal", "-shm", "-journal")
 """What SQLite writes beside the file of a database."""

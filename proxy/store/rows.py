@@ -108,15 +108,6 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class CatalogueAnswer:
-    """What the upstream said of its catalogue, as JSON, and when."""
-
-    name: str
-    at: float
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Change:
     """What a replica tells the others. None of it is true by itself: it says what to read."""
 

@@ -5,8 +5,8 @@ PostgreSQL, as far as it goes.
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
-from proxy.errors import Problem
 from proxy.model import Key, last_asked, merge
+from proxy.model.errors import Problem
 from proxy.store.rows import Ceiling, Entry, Forward, Kept, Owed, OwedKind, packed, unpacked
 
 # One step for each version; a store of an older one takes those that it lacks.

@@ -6,13 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
-from proxy.errors import Problem
+from proxy.model import CatalogueAnswer
+from proxy.model.errors import Doubt, Lost, Problem, StoreError, Taken
 from proxy.store import schema
-from proxy.store.commits import Commits, Write
-from proxy.store.contract import Doubt, Lost, StoreError, Taken
-from proxy.store.outbox import Outbox
-from proxy.store.rows import CatalogueAnswer, Ceiling, Entry, Kept, Owed, OwedKind
+from proxy.store.group_commit import Commits, Write
+from proxy.store.rows import Ceiling, Entry, Kept, Owed, OwedKind
 from proxy.store.schema import Database
+from proxy.store.webhook_rows import Outbox
 
 T = TypeVar("T")
 

@@ -16,10 +16,10 @@ from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
 from proxy.model import Key
+from proxy.model.errors import Away, StoreError, Unwritable
 from proxy.store import schema
-from proxy.store.commits import Write
-from proxy.store.contract import Away, StoreError, Unwritable
 from proxy.store.files import opened
+from proxy.store.group_commit import Write
 from proxy.store.rows import Change, Owed
 from proxy.store.schema import Database
 from proxy.store.sql import SqlStore

@@ -9,11 +9,11 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from proxy.clock import monotonic
 from proxy.model import WINDOW, Key
-from proxy.store import Store, StoreError
-from proxy.upstream.shares import Shares
-from proxy.upstream.window import SHARES, Spent, Urgency, Window
+from proxy.model.errors import StoreError
+from proxy.runtime.clock import monotonic
+from proxy.upstream.leases import RequestStore, Shares
+from proxy.upstream.rate_window import SHARES, Spent, Urgency, Window
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class Budget:
     Requests without a key are not counted; a 429 to one of them makes the others wait.
     """
 
-    def __init__(self, per_minute: int, store: Store, clock: Callable[[], float]) -> None:
+    def __init__(self, per_minute: int, store: RequestStore, clock: Callable[[], float]) -> None:
         self._per_minute = per_minute
         self._store = store
         self._clock = clock

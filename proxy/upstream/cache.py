@@ -7,10 +7,10 @@ from typing import Generic, TypeVar
 
 from cachetools import LRUCache
 
-from proxy.clock import monotonic
-from proxy.errors import ProblemError
+from proxy.model.errors import ProblemError
+from proxy.runtime.clock import monotonic
+from proxy.runtime.counters import Tally
 from proxy.runtime.tasks import BackgroundTasks
-from proxy.tally import Tally
 
 HURRY = 2.0
 """Seconds that one waits for a new answer who could have the old one."""

@@ -9,18 +9,17 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from cachetools import LRUCache
 from msgspec import MsgspecError
 from msgspec.json import decode, encode
 
-from proxy.clock import monotonic
-from proxy.errors import Problem, ProblemError
-from proxy.model import Key, Market, Price, Service
+from proxy.model import CatalogueAnswer, Key, Market, Price, Service
+from proxy.model.errors import Problem, ProblemError, StoreError
+from proxy.runtime.clock import monotonic
+from proxy.runtime.counters import Tally
 from proxy.runtime.tasks import BackgroundTasks
-from proxy.store import CatalogueAnswer, Store, StoreError
-from proxy.tally import Tally
 from proxy.upstream.cache import Cache, Cached
 from proxy.upstream.client import Upstream
 
@@ -50,13 +49,21 @@ class Matrix(NamedTuple):
     """How many there are, known or not."""
 
 
+class AnswerStore(Protocol):
+    """What the catalogue wants of a store. What is waited for raises StoreError."""
+
+    def remember(self, answer: CatalogueAnswer) -> None: ...
+
+    async def answers(self) -> list[CatalogueAnswer]: ...
+
+
 class Catalogue:
     """`clock` is the wall clock: the age of an answer outlives a restart."""
 
     def __init__(
         self,
         upstream: Upstream,
-        store: Store,
+        store: AnswerStore,
         clock: Callable[[], float],
         tally: Tally,
         *,

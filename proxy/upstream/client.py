@@ -16,18 +16,20 @@ from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
+from cachetools import TTLCache
 
-from proxy.errors import Problem, ProblemError, classify
 from proxy.model import Key, Market, Order, Price, Service, Transaction
-from proxy.tally import TRIAL, Noted, Tally
-from proxy.upstream import fields, hooks, refusals, wire
+from proxy.model.errors import Problem, ProblemError, classify
+from proxy.runtime.clock import monotonic
+from proxy.runtime.counters import Tally
+from proxy.upstream import fields, refusals, webhooks, wire
 from proxy.upstream.budget import Budget
-from proxy.upstream.cache import Cache
 from proxy.upstream.clock import UpstreamClock
 from proxy.upstream.fields import Rows
-from proxy.upstream.hooks import Delivery, Sent, Webhook
 from proxy.upstream.http import Http, HttpError, NotSentError, Reply, Transport, trusted
-from proxy.upstream.window import PACED, Urgency
+from proxy.upstream.rate_window import PACED, Urgency
+from proxy.upstream.trace import TRIAL, Noted
+from proxy.upstream.webhooks import Delivery, Sent, Webhook
 
 T = TypeVar("T")
 
@@ -94,7 +96,7 @@ class Upstream:
     ) -> None:
         self._budget = budget
         self._tally = tally
-        self._refused: Cache[Key, None] = Cache(REFUSED_SECONDS, MAX_REFUSED)
+        self._refused: TTLCache[Key, None] = TTLCache(MAX_REFUSED, REFUSED_SECONDS, monotonic)
         self._url = url
         self._transport = transport
         # Slow purchases hold their connections for long; they must not stop every read.
@@ -187,29 +189,31 @@ class Upstream:
 
     async def webhooks(self, key: Key) -> tuple[Webhook, ...]:
         """The subscriptions of the account."""
-        return await self._call("webhooks", hooks.webhooks, key)
+        return await self._call("webhooks", webhooks.webhooks, key)
 
     async def create_webhook(self, key: Key, **fields: Any) -> Webhook:
         """With its secret, told only now. `fields`: url, events, description, threshold."""
-        return await self._call("webhook_create", hooks.webhook, key, json=fields)
+        return await self._call("webhook_create", webhooks.webhook, key, json=fields)
 
     async def webhook(self, key: Key, id: str) -> Webhook:
-        return await self._call("webhook", hooks.webhook, key, id=id)
+        return await self._call("webhook", webhooks.webhook, key, id=id)
 
     async def change_webhook(self, key: Key, id: str, **fields: Any) -> Webhook:
         """`fields` as to create, and active, paused."""
-        return await self._call("webhook_change", hooks.webhook, key, id=id, json=fields)
+        return await self._call("webhook_change", webhooks.webhook, key, id=id, json=fields)
 
     async def delete_webhook(self, key: Key, id: str) -> None:
         await self._call("webhook_delete", lambda data: None, key, id=id)
 
     async def test_webhook(self, key: Key, id: str) -> Sent:
-        return await self._call("webhook_test", hooks.sent, key, id=id, json={})
+        return await self._call("webhook_test", webhooks.sent, key, id=id, json={})
 
     async def deliveries(self, key: Key, id: str, limit: int, offset: int) -> tuple[Delivery, ...]:
         """What was sent to a subscription, newest first: at most 500."""
         params = {"limit": str(limit), "offset": str(offset)}
-        return await self._call("webhook_deliveries", hooks.deliveries, key, id=id, params=params)
+        return await self._call(
+            "webhook_deliveries", webhooks.deliveries, key, id=id, params=params
+        )
 
     async def _call(
         self,
@@ -284,7 +288,7 @@ class Upstream:
         return self._purchases if for_purchases else self._reads
 
     def _check(self, call: str, key: Key | None) -> None:
-        if key and self._refused.is_fresh(key.upstream):
+        if key and key.upstream in self._refused:
             raise ProblemError(Problem.BAD_KEY, f"{call}: refused a moment ago")
 
     def _note(self, call: str, key: Key | None, reply: Reply) -> None:
@@ -299,7 +303,7 @@ class Upstream:
         if key and status == 401:
             said = refusals.said(status, reply.content)
             if classify(call, status, said) is Problem.BAD_KEY:
-                self._refused.put(key.upstream, None)
+                self._refused[key.upstream] = None
 
 
 def _body(call: str, reply: Reply, key: Key | None) -> Any:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from proxy.errors import Problem, ProblemError
+from proxy.model.errors import Problem, ProblemError
 
 T = TypeVar("T")
 

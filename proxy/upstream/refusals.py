@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from proxy import errors
+from proxy.model import errors
 from proxy.upstream import fields
 from proxy.upstream.fields import is_row
 

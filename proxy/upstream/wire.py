@@ -11,8 +11,8 @@ from sys import intern
 from types import MappingProxyType
 from typing import Any
 
-from proxy.errors import Problem, ProblemError
 from proxy.model import Frame, Market, Order, OrderState, Price, Service, Sms, Transaction
+from proxy.model.errors import Problem, ProblemError
 from proxy.upstream import fields
 from proxy.upstream.fields import Row, Rows, first, instant
 

@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from proxy import server
+from proxy.app import server
 from tests.crash import PATH
 
 WORD = b"STATUS_WAIT_CODE"

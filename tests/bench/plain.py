@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from proxy import server
+from proxy.app import server
 
 ISO = {"16": "GB", "187": "US"}
 NUMERIC = {iso: number for number, iso in ISO.items()}

@@ -5,13 +5,13 @@ Sources: DaisySMS's API documentation of 2024-25 and the clients that were writt
 
 from collections.abc import Iterable, Mapping
 
-from proxy.errors import Problem
 from proxy.legacy import answers, status
 from proxy.legacy.activation import Activation, View, candidates
 from proxy.legacy.answers import Answer
 from proxy.legacy.dialects.dialect import Dialect
 from proxy.legacy.shapes import Map, PriceRow, Shapes, by_country
 from proxy.model import Sms
+from proxy.model.errors import Problem
 
 US = 187
 MOST_SHOWN = 100

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from proxy.errors import Problem, ProblemError
 from proxy.legacy import answers
 from proxy.legacy.answers import Answer
 from proxy.legacy.shapes import Shapes
+from proxy.model.errors import Problem, ProblemError
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ Sources: HeroSMS's OpenAPI of 2026-09 and fixtures recorded live on 2026-08-30.
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from proxy.errors import Problem
 from proxy.legacy import answers
 from proxy.legacy.activation import Activation, View, code_of
 from proxy.legacy.answers import Answer
@@ -14,6 +13,7 @@ from proxy.legacy.code import find_code
 from proxy.legacy.dialects.dialect import Dialect, Word
 from proxy.legacy.shapes import USD, CountryRow, Map, Shapes, came, status_number
 from proxy.model import Sms
+from proxy.model.errors import Problem
 
 
 class HeroShapes(Shapes):

@@ -4,8 +4,8 @@ Sources: sms-activate's API documentation of 2025, its official Python client 1.
 of real clients accept.
 """
 
-from proxy.errors import Problem
 from proxy.legacy.dialects.dialect import Dialect
+from proxy.model.errors import Problem
 
 # "One of the parameters has an invalid value", which clients answer by asking again.
 TRY_AGAIN = "ERROR_SQL"

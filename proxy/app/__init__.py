@@ -1,0 +1,4 @@
+"""Builds the ASGI app and runs it: wiring, lifespan, readiness, HTTP server.
+
+May use everything but `commands`.
+"""

@@ -1,0 +1,114 @@
+"""What runs while the app runs: started in the order of one table, closed in that of another."""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+
+from proxy.app.readiness import Readiness
+from proxy.forwarding.delivery import Forwards
+from proxy.orders.poller import look_out
+from proxy.orders.retention import forget_old
+from proxy.replicas.listener import Replicas
+from proxy.runtime.tasks import BackgroundTasks
+from proxy.services import House
+from proxy.webhooks.subscriptions import Subscriptions
+
+if TYPE_CHECKING:
+    from proxy.console import Console
+
+log = logging.getLogger(__name__)
+
+Step = Callable[[], Awaitable[None] | None]
+Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
+
+
+class Loops:
+    """Loops that belong to no other part, by their names."""
+
+    def __init__(self, works: Mapping[str, Callable[[], Coroutine[Any, Any, None]]]) -> None:
+        self._works = works
+        self._tasks = BackgroundTasks()
+
+    def start(self) -> None:
+        for name, work in self._works.items():
+            self._tasks.loop(work, name)
+
+    async def close(self) -> None:
+        await self._tasks.aclose()
+
+
+def lifespan(
+    house: House,
+    replicas: Replicas,
+    subscriptions: Subscriptions,
+    forwards: Forwards,
+    console: "Console | None",
+    readiness: Readiness,
+    *,
+    retention: float,
+) -> Lifespan:
+    """Orders are forgotten after `retention` seconds."""
+    loops = _loops(house, retention)
+    starts: tuple[Step, ...] = (
+        house.catalogue.start,
+        house.journal.start,
+        replicas.start,
+        subscriptions.start,
+        forwards.start,
+        loops.start,
+        *([console.start] if console else ()),
+        readiness.begin,
+    )
+    closes: Mapping[str, Step] = {
+        "readiness": readiness.end,
+        **({"console": console.close} if console else {}),
+        "loops": loops.close,
+        "subscriptions": subscriptions.close,
+        "forwards": forwards.close,
+        "purchases": house.purchases.close,
+        "journal": house.journal.close,
+        "replicas": replicas.close,
+        "cancels": house.cancels.close,
+        "reads": house.reads.close,
+        "pushes": house.pushes.close,
+        "orders": house.orders.close,
+        "catalogue": house.catalogue.close,
+        "balances": house.balances.close,
+        "upstream": house.upstream.close,
+        "store": house.store.close,
+    }
+
+    @asynccontextmanager
+    async def life(app: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            # All of them before the first start: one that fails leaves nothing open either.
+            for name, close in reversed(tuple(closes.items())):
+                stack.push_async_callback(_close, name, close)
+            for start in starts:
+                await _carry_out(start)
+            yield
+
+    return life
+
+
+def _loops(house: House, retention: float) -> Loops:
+    forget = partial(forget_old, house.store, house.orders, house.upstream, retention)
+    look = partial(look_out, house.orders, house.reads, house.programs)
+    return Loops({"retention": forget, **({"lookout": look} if house.targets else {})})
+
+
+async def _carry_out(step: Step) -> None:
+    if waiting := step():
+        await waiting
+
+
+async def _close(name: str, close: Step) -> None:
+    """Its failure is logged, and keeps nothing else open."""
+    try:
+        await _carry_out(close)
+    except Exception:
+        log.exception("%s failed to close", name)

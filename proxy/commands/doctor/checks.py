@@ -1,0 +1,59 @@
+"""The examination: what is looked at, in which order, and where it ends early."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+
+from proxy.app.build import codes_of, programs_of
+from proxy.commands.doctor import machine
+from proxy.commands.doctor.finding import Finding, good, wrong
+from proxy.commands.doctor.upstream import Probe, accounts
+from proxy.commands.plural import counted
+from proxy.config.programs import Programs
+from proxy.config.settings import Config, ConfigError, load_config
+from proxy.config.yaml_file import SheetError
+
+
+async def examine(
+    path: Path | None, environ: Mapping[str, str], progress: Callable[[str], None]
+) -> AsyncIterator[Finding]:
+    """One finding after the other; `progress` is told what is looked at next."""
+    progress("the configuration")
+    try:
+        config = load_config(path, environ)
+        codes = codes_of(config)
+        programs = programs_of(config, codes)
+    except (ConfigError, SheetError) as error:
+        yield wrong("config", str(error))
+        return
+    tables = counted(len(codes.countries), "country", "countries")
+    tables += f", {counted(len(codes.services), 'service')}"
+    yield good("config", f"{path or 'no file, the defaults'}; {tables}")
+    if tls := machine.certificate(config.listen):
+        yield tls
+    progress("the port")
+    yield await machine.port(config.listen)
+    yield machine.store(config)
+    if forwards := machine.forwards(config):
+        yield forwards
+    async for finding in _upstream(config, programs, progress):
+        yield finding
+
+
+async def _upstream(
+    config: Config, programs: Programs, progress: Callable[[str], None]
+) -> AsyncIterator[Finding]:
+    probe = Probe(config, accounts(config, programs))
+    try:
+        progress("the upstream")
+        reached = await probe.reach()
+        yield reached
+        if reached.is_wrong:
+            return
+        yield probe.clock()
+        progress("the keys")
+        for finding in await probe.keys():
+            yield finding
+        progress("the sockets")
+        yield await probe.push()
+    finally:
+        await probe.close()

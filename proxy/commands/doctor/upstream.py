@@ -1,0 +1,202 @@
+"""What the upstream says: whether it is there, and of each key that the configuration holds."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from ipaddress import ip_address
+from typing import NamedTuple
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from proxy.commands.doctor.finding import Finding, good, wrong
+from proxy.commands.plural import counted
+from proxy.config.programs import Programs
+from proxy.config.settings import Config
+from proxy.legacy.answers import dollars
+from proxy.model import WINDOW, Key, Order
+from proxy.model.errors import Problem, ProblemError, StoreError
+from proxy.runtime.counters import Tally
+from proxy.runtime.urls import shown_host
+from proxy.store import OwedKind, file_of, glance, open_store
+from proxy.upstream.budget import Budget
+from proxy.upstream.client import SHARE, Upstream
+from proxy.upstream.order_socket import Feed, FeedError
+from proxy.upstream.rate_window import Urgency
+
+SECONDS = 5.0
+"""The deadline of each question."""
+MOST_SKEW = 30.0
+"""Seconds. Much more, and certificates, days and months of ceilings are judged by a wrong date."""
+LATELY = 3600.0
+LEAST_LEFT = 4
+"""Requests that must be left in a key's minute: `doctor` takes no client's turn."""
+
+
+class NamedKey(NamedTuple):
+    """An upstream key, and what the configuration calls it."""
+
+    name: str
+    key: Key
+
+
+def accounts(config: Config, programs: Programs) -> list[NamedKey]:
+    """Each upstream key once, under all its names."""
+    names: dict[str, list[str]] = {}
+    for program in programs:
+        names.setdefault(program.key.secret, []).append(program.name)
+    if config.upstream.api_key:
+        names.setdefault(config.upstream.api_key, []).append("upstream.api_key")
+    return [NamedKey(", ".join(found), Key(secret)) for secret, found in names.items()]
+
+
+def _is_near(host: str) -> bool:
+    """On this machine or in its own network, such as another container."""
+    try:
+        return ip_address(host).is_private
+    except ValueError:
+        return "." not in host
+
+
+class Probe:
+    """The upstream as a doctor sees it: every question by itself, none longer than SECONDS."""
+
+    def __init__(self, config: Config, found: Sequence[NamedKey]) -> None:
+        self._config, self._accounts = config, found
+        self._taken: Key | None = None
+        self._store = open_store("sqlite://")
+        budget = Budget(config.upstream.requests_per_minute, self._store, time.time)
+        self._upstream = Upstream(config.upstream.url, SECONDS / SHARE, budget, Tally())
+
+    async def close(self) -> None:
+        await self._upstream.close()
+        await self._store.close()
+
+    async def reach(self) -> Finding:
+        """The address and its certificate, by a price that needs no key."""
+        url, begun = urlsplit(self._config.upstream.url), time.monotonic()
+        where = shown_host(self._config.upstream.url)
+        if url.scheme == "http" and not _is_near(url.hostname or ""):
+            return wrong("upstream", f"{where}: keys go there unencrypted: write https://")
+        try:
+            await self._upstream.price("wa", "US")
+        except ProblemError as error:
+            if error.problem.is_doubt:
+                return self._unreached(error)
+        milliseconds = (time.monotonic() - begun) * 1000
+        tls = ", its certificate is good" if url.scheme == "https" else ""
+        return good("upstream", f"{where} answers in {milliseconds:.0f} ms{tls}")
+
+    def _unreached(self, error: ProblemError) -> Finding:
+        where = shown_host(self._config.upstream.url)
+        fix = "check upstream.url, the network and HTTPS_PROXY"
+        if "CERTIFICATE_VERIFY_FAILED" in error.detail:
+            fix = "check the clock, and name the certificate to trust in SSL_CERT_FILE"
+        return wrong("upstream", f"{where}: {error.detail}: {fix}; the rest is not looked at")
+
+    def clock(self) -> Finding:
+        ahead = self._upstream.clock.last_ahead
+        if ahead is None:
+            return good("clock", "the upstream sends no Date to compare with")
+        if abs(ahead) < MOST_SKEW:
+            return good("clock", f"within {MOST_SKEW:g} s of the upstream's")
+        which = "behind" if ahead > 0 else "ahead of"
+        return wrong("clock", f"{abs(ahead):.0f} s {which} the upstream's: set it, by NTP")
+
+    async def keys(self) -> list[Finding]:
+        if not self._accounts:
+            says = "none to look at: clients bring their own; set upstream.api_key to try one"
+            return [good("key", says)]
+        found = await asyncio.gather(*(self._account(account) for account in self._accounts))
+        return [finding for findings in found for finding in findings]
+
+    async def _account(self, account: NamedKey) -> list[Finding]:
+        left, says = self._left(account.key)
+        if left is not None and left < LEAST_LEFT:
+            fix = "ask again in a minute; if it is often so, see docs/limits.md"
+            return [wrong("budget", f"{account.name}: {says}: {fix}")]
+        budget = good("budget", f"{account.name}: {says}")
+        balance = await self._balance(account)
+        if balance.is_wrong:
+            return [balance, budget]
+        return [balance, budget, await self._others(account)]
+
+    def _left(self, key: Key) -> tuple[int | None, str]:
+        """The requests left in this minute, by the store; None: nobody knows."""
+        limit = self._config.upstream.requests_per_minute
+        try:
+            with glance(self._config.store.url) as seen:
+                left = max(limit - seen.requests(key.hash, time.time() - WINDOW), 0)
+        except StoreError:
+            many = counted(limit, "request")
+            return None, f"{many} a minute; what is left is not known without a store"
+        return left, f"{left} of {counted(limit, 'request')} left in this minute"
+
+    async def _balance(self, account: NamedKey) -> Finding:
+        try:
+            cents = await self._upstream.balance(account.key)
+        except ProblemError as error:
+            if error.problem is Problem.BAD_KEY:
+                fix = "put a key of your VirtualSMS account there"
+                return wrong("key", f"{account.name}: the upstream refuses it: {fix}")
+            return wrong("key", f"{account.name}: {error.detail}: ask again")
+        self._taken = self._taken or account.key
+        if cents <= 0:
+            return wrong("key", f"{account.name}: balance {dollars(cents)}: top it up")
+        return good("key", f"{account.name}: balance {dollars(cents)}")
+
+    async def _others(self, account: NamedKey) -> Finding:
+        """Whether another program buys with the key."""
+        try:
+            await self._upstream.admit("orders", account.key, Urgency.LIST)
+            orders = await self._upstream.orders(account.key)
+        except ProblemError as error:
+            fix = "codes are read one by one, and a lost purchase cannot be found: ask again"
+            return wrong("orders", f"{account.name}: no order list: {error.detail}: {fix}")
+        since = self._upstream.now() - LATELY
+        recent = [order for order in orders if (order.created_at or 0.0) > since]
+        if not recent:
+            return good("sharing", f"{account.name}: nothing was bought in the last hour")
+        return self._strange(account, recent)
+
+    def _strange(self, account: NamedKey, recent: Sequence[Order]) -> Finding:
+        try:
+            with glance(self._config.store.url) as seen:
+                strange = sum(not seen.bought(order.id) for order in recent)
+                # One that is being bought just now may be in the list, and is not here yet.
+                strange -= seen.owed().get(OwedKind.PURCHASE, 0)
+        except StoreError:
+            path = file_of(self._config.store.url)
+            if path is None or path.exists():
+                return good("sharing", f"{account.name}: not known without the proxy's store")
+            strange = len(recent)
+        if strange <= 0:
+            return good("sharing", f"{account.name}: no other program has bought in the last hour")
+        many = f"not in the store: {strange} of {counted(len(recent), 'order')} of the last hour"
+        why = "another program buys with this key, or the store is not the proxy's"
+        return wrong("sharing", f"{account.name}: {many}: {why}: give each program its own key")
+
+    async def push(self) -> Finding:
+        """By the socket of an order that nobody has, and a key that the upstream takes."""
+        wanted = self._config.upstream
+        if not (wanted.push and wanted.push_sockets):
+            return good("push", "off: codes come by asking, some seconds later")
+        fix = "let it through, or set upstream.push to false; codes come by asking meanwhile"
+        frames = Feed(wanted.sockets_url).frames(self._taken or Key("none"), str(uuid4()))
+        where = shown_host(wanted.sockets_url)
+        try:
+            async with asyncio.timeout(SECONDS):
+                await anext(frames)
+        except TimeoutError:
+            return wrong("push", f"{where}: no answer in {SECONDS:g} s: {fix}")
+        except FeedError as error:
+            if error.status is None or not self._is_fine(error.status):
+                what = f"HTTP {error.status}" if error.status else str(error)
+                return wrong("push", f"{where}: {what}: {fix}")
+            return good("push", f"{where} answers: HTTP {error.status} to a made-up order")
+        finally:
+            await frames.aclose()
+        return good("push", f"{where} opens a socket")
+
+    def _is_fine(self, status: int) -> bool:
+        """A made-up order may be refused as such; a good key may not."""
+        return 400 <= status < 500 and not (self._taken and status in (401, 403))

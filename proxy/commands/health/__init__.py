@@ -1,0 +1,1 @@
+"""`health`: asks a running proxy whether it is alive."""

@@ -1,0 +1,1 @@
+"""`ledger`: prints the money."""

@@ -1,0 +1,104 @@
+"""The money ledger as a person or a program reads it."""
+
+import csv
+import io
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+
+from proxy.commands.columns import columns
+from proxy.commands.one_off import at_hand
+from proxy.config.programs import Programs
+from proxy.config.settings import UpstreamConfig
+from proxy.legacy.answers import dollars
+from proxy.model import Key
+from proxy.model.errors import Problem, ProblemError
+from proxy.runtime.printable import spreadsheet_cell
+from proxy.store import Entry
+
+WORDS = MappingProxyType({"purchase": "charge"})
+
+HEADS = ("time", "key", "order", "kind", "dollars", "what")
+
+
+def table(entries: Sequence[Entry]) -> str:
+    """Aligned columns, and the sum of each kind."""
+    lines = columns([HEADS, *map(_row, entries)])
+    sums = {kind: sum(e.cents for e in entries if e.kind == kind) for kind in ("charge", "refund")}
+    total = f"charged {dollars(-sums['charge'])}, refunded {dollars(sums['refund'])}"
+    return f"{lines}\n{total}"
+
+
+def as_csv(entries: Iterable[Entry]) -> str:
+    out = io.StringIO()
+    rows = ([spreadsheet_cell(cell) for cell in _row(entry)] for entry in entries)
+    csv.writer(out, lineterminator="\n").writerows([HEADS, *rows])
+    return out.getvalue().rstrip("\n")
+
+
+def as_json(entries: Iterable[Entry]) -> str:
+    rows = [
+        dict(zip(HEADS, _row(entry), strict=True)) | {"cents": entry.cents} for entry in entries
+    ]
+    return json.dumps(rows, indent=1)
+
+
+FORMS: Mapping[str, Callable[[Sequence[Entry]], str]] = MappingProxyType(
+    {"table": table, "csv": as_csv, "json": as_json}
+)
+
+
+def by_key(entries: Iterable[Entry], programs: Programs, now: float) -> str:
+    """What each key has spent, got back and may still spend: since when the entries begin."""
+    rows: dict[str, list[Entry]] = {program.key.hash: [] for program in programs}
+    for entry in entries:
+        rows.setdefault(entry.key, []).append(entry)
+    known = {program.key.hash: program for program in programs}
+    table = [("key", "charged", "refunded", "spent", "left today", "left this month")]
+    for hash, found in rows.items():
+        sums = {
+            kind: sum(e.cents for e in found if e.kind == kind) for kind in ("charge", "refund")
+        }
+        program = known.get(hash)
+        name = program.name if program else hash[:8]
+        caps = program.caps if program else programs.limits
+        day, month = caps.since(now)
+        table.append(
+            (
+                name,
+                dollars(-sums["charge"]),
+                dollars(sums["refund"]),
+                dollars(-sums["charge"] - sums["refund"]),
+                _left(caps.per_day, found, day),
+                _left(caps.per_month, found, month),
+            )
+        )
+    return columns(table)
+
+
+def _left(cap: int | None, entries: Sequence[Entry], since: float) -> str:
+    if cap is None:
+        return "no ceiling"
+    charged = {entry.order for entry in entries if entry.kind == "charge" and entry.at >= since}
+    spent = -sum(e.cents for e in entries if e.order in charged and e.kind != "quote")
+    return dollars(max(cap - spent, 0))
+
+
+async def of_account(config: UpstreamConfig, since: float) -> list[Entry]:
+    """The upstream's own account, oldest first, in the ledger's words. ProblemError."""
+    if not config.api_key:
+        raise ProblemError(Problem.NO_KEY, "set upstream.api_key, or PROXY_UPSTREAM_API_KEY")
+    key = Key(config.api_key)
+    async with at_hand(config.url, config.timeout, config.requests_per_minute) as upstream:
+        rows = await upstream.transactions(key)
+    return [
+        Entry(row.at, key.hash, row.order, WORDS.get(row.kind, row.kind), row.cents, row.what)
+        for row in reversed(rows)
+        if row.at >= since
+    ]
+
+
+def _row(entry: Entry) -> tuple[str, ...]:
+    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(entry.at))
+    return at, entry.key[:8], entry.order, entry.kind, dollars(entry.cents), entry.what

@@ -1,0 +1,1 @@
+"""`lookup`: finds a service or a country by name or code."""

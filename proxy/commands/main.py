@@ -1,0 +1,136 @@
+"""The command line. A wrong config or table ends with one line and exit code 1, port unopened."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from proxy import __version__
+from proxy.commands.check import check
+from proxy.commands.doctor.command import doctor
+from proxy.commands.explain.command import explain
+from proxy.commands.health.command import health
+from proxy.commands.keys import keys
+from proxy.commands.ledger.command import ledger
+from proxy.commands.lookup.command import lookup
+from proxy.commands.options import built, config_of, config_option
+from proxy.commands.store import store
+from proxy.commands.webhooks import webhooks
+
+if TYPE_CHECKING:
+    import socket
+
+    from proxy.sandbox import Switches
+
+
+class _DefaultsToServe(click.Group):
+    """Options without a command belong to `serve`."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        own = {"--help", "-h", "--version", *self.commands}
+        if not args or args[0] not in own:
+            args = ["serve", *args] if not args or args[0].startswith("-") else args
+        return super().parse_args(context, args)
+
+
+@click.group(
+    cls=_DefaultsToServe,
+    commands=[check, doctor, explain, health, keys, ledger, lookup, store, webhooks],
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+@click.version_option(__version__, message="%(version)s")
+def main() -> None:
+    """Answer the sms-activate and DaisySMS protocol by VirtualSMS's customer API."""
+
+
+@main.command()
+@config_option
+@click.option("--host", help="The address to listen on, instead of listen.host.")
+@click.option("--port", type=click.IntRange(0, 65535), help="The port, instead of listen.port.")
+def serve(path: Path | None, host: str | None, port: int | None) -> None:
+    """Serve (the default command). No config is needed."""
+    from proxy.app import server
+    from proxy.app.address import noted
+    from proxy.app.build import create_app
+    from proxy.runtime import logs
+
+    config = config_of(path).listening(host, port)
+    secrets = logs.Secrets()
+    logs.set_up(config.log.level, config.log.format, secrets)
+    app = built(lambda: create_app(config, secrets=secrets))
+    tls = built(lambda: server.tls_context(config.listen.tls_cert, config.listen.tls_key))
+    opened = _open(config.listen.host, config.listen.port)
+    url = server.url(opened, tls)
+    click.echo(f"listening on {url}{noted(opened.getsockname()[0])}")
+    if console := app.state.console:
+        click.echo(f"the console: {url}{console.path}")
+    server.run(app, opened, tls, stopping=console and console.streams.stop)
+
+
+@main.command()
+@click.option("--port", type=click.IntRange(0, 65535), help="The port, instead of listen.port.")
+@click.option(
+    "--sms-after",
+    type=click.FloatRange(0),
+    default=3.0,
+    show_default=True,
+    help="Seconds from a purchase to its SMS.",
+)
+@click.option("--upstream-only", is_flag=True, help="Only the simulated upstream, no proxy.")
+@click.option(
+    "--switch",
+    "changes",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Another reading of the upstream; may be given often. See docs/sandbox.md.",
+)
+def sandbox(
+    port: int | None, sms_after: float, upstream_only: bool, changes: tuple[str, ...]
+) -> None:
+    """Serve on a simulated upstream: no key, no money."""
+    from proxy.app import server
+    from proxy.app.build import create_app
+    from proxy.runtime import logs
+    from proxy.sandbox import create_sandbox
+    from proxy.sandbox.mount import beside, lines_to_copy, upstream_lines
+
+    config = config_of(None).listening(None, port)
+    secrets = logs.Secrets()
+    logs.set_up(config.log.level, config.log.format, secrets)
+    switches = _switches(changes)
+    simulated = built(lambda: create_sandbox(switches, sms_after=sms_after, hosts=config.hosts))
+    opened = _open(config.listen.host, config.listen.port)
+    url = server.url(opened)
+    if upstream_only:
+        click.echo(upstream_lines(url))
+        server.run(simulated, opened, websockets=True)
+        return
+    config = config.for_sandbox(f"{url}/api/v1")
+    app = built(lambda: create_app(config, secrets=secrets, sandbox=True))
+    console = app.state.console
+    click.echo(lines_to_copy(url, sms_after, console.path if console else None))
+    stopping = console and console.streams.stop
+    server.run(beside(app, simulated), opened, websockets=True, stopping=stopping)
+
+
+def _switches(changes: tuple[str, ...]) -> "Switches":
+    import msgspec
+
+    from proxy.sandbox.state.switches import Switches, known_switches, switched
+
+    try:
+        return switched(Switches(), dict(change.split("=", 1) for change in changes))
+    except (msgspec.ValidationError, ValueError) as error:
+        known = ", ".join(f"{name}={values}" for name, values in known_switches().items())
+        raise click.UsageError(f"--switch: {error}; known are {known}") from error
+
+
+def _open(host: str, port: int) -> "socket.socket":
+    from proxy.app import server
+    from proxy.commands.health.probe import reason
+
+    try:
+        return server.open_socket(host, port)
+    except OSError as error:
+        text = f"{host}:{port} cannot be opened: {reason(error)}: choose another --port or --host"
+        raise click.ClickException(text) from error

@@ -1,0 +1,4 @@
+"""Settings, client keys and code tables, read from YAML and the environment.
+
+Knows `model` and `runtime`.
+"""

@@ -1,0 +1,24 @@
+"""What of the configuration must not stand in the log. Pure."""
+
+from collections.abc import Iterator
+
+from proxy.config.settings import Config
+from proxy.runtime.urls import url_secrets
+
+
+def config_secrets(config: Config) -> Iterator[str]:
+    """As it stands there: what `env:` and `file:` lead to is known to those who follow them."""
+    yield from (key for key in config.keys if not key.startswith("sha256:"))
+    yield from (entry.upstream_key for entry in config.keys.values())
+    yield from config.webhooks.secrets
+    yield from (target.secret or "" for target in config.forward)
+    yield from (config.upstream.api_key or "", config.store.secret or "")
+    yield config.console.token or ""
+    for url in _urls(config):
+        yield from url_secrets(url)
+
+
+def _urls(config: Config) -> Iterator[str]:
+    yield from (config.upstream.url, config.upstream.websocket_url or "", config.store.url)
+    yield config.webhooks.public_url or ""
+    yield from (target.url for target in config.forward)

@@ -1,0 +1,316 @@
+"""The configuration: a YAML file, the environment over it, a default for every key. Frozen."""
+
+import logging
+from collections.abc import Collection, Iterator, Mapping
+from datetime import date
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta, Struct, field
+from msgspec.structs import replace
+from yaml.nodes import Node
+
+from proxy.config.yaml_file import Sheet, nearest
+from proxy.runtime.urls import url_fault
+
+log = logging.getLogger(__name__)
+
+PREFIX = "PROXY_"
+
+Seconds = Annotated[float, Meta(ge=0, le=1e9)]
+Text = Annotated[str, Meta(min_length=1)]
+
+
+DialectName = Literal["sms-activate", "daisysms", "herosms"]
+"""The names of `legacy.dialects`; a test compares both."""
+
+
+class Section(Struct, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+class Listen(Section, frozen=True):
+    host: Text = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8080
+    tls_cert: str | None = None
+    tls_key: str | None = None
+
+
+class UpstreamConfig(Section, frozen=True):
+    url: Annotated[str, Meta(pattern="^https?://.")] = "https://virtualsms.io/api/v1"
+    websocket_url: Annotated[str, Meta(pattern="^wss?://.")] | None = None
+    api_key: str | None = None
+    timeout: Annotated[float, Meta(gt=0, le=3600)] = 12.0
+    requests_per_minute: Annotated[int, Meta(ge=1, le=1_000_000)] = 60
+    push: bool = True
+    push_sockets: Annotated[int, Meta(ge=0, le=100_000)] = 500
+
+    @property
+    def sockets_url(self) -> str:
+        """Without one of its own, beside the API: a key goes to the host that it is meant for."""
+        api = urlsplit(self.url)
+        scheme = "wss" if api.scheme == "https" else "ws"
+        return self.websocket_url or f"{scheme}://{api.netloc}/ws/orders"
+
+
+Dollars = Annotated[float, Meta(ge=0, le=1_000_000)]
+Words = tuple[Text, ...]
+
+
+class CapsConfig(Section, frozen=True, kw_only=True):
+    """What a program may do and spend; None is no cap."""
+
+    max_price: Dollars | None = None
+    active: Annotated[int, Meta(ge=0)] | None = None
+    spend_per_day: Dollars | None = None
+    spend_per_month: Dollars | None = None
+    services: Words | None = None
+    countries: tuple[int, ...] | None = None
+    actions: Words | None = None
+    paused: bool = False
+    expires: Text | None = None
+
+
+class ProgramConfig(CapsConfig, frozen=True, kw_only=True):
+    name: Text
+    upstream_key: Text
+
+
+class StoreConfig(Section, frozen=True):
+    url: Annotated[str, Meta(pattern="(?s)^(sqlite://(/.+)?|postgres(ql)?://.+)$")] = (
+        "sqlite:///virtualsms-proxy.db"
+    )
+    secret: str | None = None
+    retention: Seconds = 2_592_000.0
+
+
+class Orphan(Section, frozen=True):
+    reuse_seconds: Seconds = 300.0
+
+
+class Prices(Section, frozen=True):
+    ttl: Seconds = 60.0
+
+
+class Catalog(Section, frozen=True):
+    ttl: Seconds = 3600.0
+    sweep_per_second: Annotated[float, Meta(gt=0, le=20)] = 2.0
+
+
+class Balance(Section, frozen=True):
+    ttl: Seconds = 5.0
+
+
+Address = Annotated[str, Meta(pattern="^https?://.")]
+
+
+class WebhooksConfig(Section, frozen=True):
+    public_url: Address | None = None
+    secrets: Words = ()
+    check_timestamp: bool = False
+
+
+class ForwardConfig(Section, frozen=True, kw_only=True):
+    """One target; None: the messages of all programs."""
+
+    url: Address
+    dialect: DialectName = "sms-activate"
+    secret: Text | None = None
+    programs: Words | None = None
+
+
+class ConsoleConfig(Section, frozen=True):
+    enabled: bool | None = None
+    token: Annotated[str, Meta(min_length=16, max_length=256, pattern="^[!-~]*$")] | None = None
+    hosts: Words | None = None
+
+
+class Log(Section, frozen=True):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "text", "json"] = "auto"
+    sample: Annotated[float, Meta(ge=0, le=1)] = 0.0
+
+
+class Config(Section, frozen=True):
+    """All durations are seconds; config.example.yaml says what each key does."""
+
+    listen: Listen = field(default_factory=Listen)
+    dialect: DialectName = "sms-activate"
+    default_country: Annotated[int, Meta(ge=0)] = 187
+    early_cancel: Literal["auto", "deny", "defer"] = "auto"
+    upstream: UpstreamConfig = field(default_factory=UpstreamConfig)
+    keys: dict[str, ProgramConfig] = field(default_factory=dict)
+    passthrough: bool = False
+    limits: CapsConfig = field(default_factory=CapsConfig)
+    store: StoreConfig = field(default_factory=StoreConfig)
+    orphan: Orphan = field(default_factory=Orphan)
+    prices: Prices = field(default_factory=Prices)
+    catalog: Catalog = field(default_factory=Catalog)
+    balance: Balance = field(default_factory=Balance)
+    mappings: str | None = None
+    webhooks: WebhooksConfig = field(default_factory=WebhooksConfig)
+    forward: tuple[ForwardConfig, ...] = ()
+    console: ConsoleConfig = field(default_factory=ConsoleConfig)
+    log: Log = field(default_factory=Log)
+
+    @property
+    def own_tables(self) -> Path | None:
+        """The folder of tables to lay over the shipped ones."""
+        return Path(self.mappings) if self.mappings else None
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The names that it may be called by, beside localhost and plain addresses."""
+        return (self.listen.host, *(self.console.hosts or ()))
+
+    def listening(self, host: str | None, port: int | None) -> "Config":
+        """There instead, where either is given."""
+        given = {"host": host or self.listen.host}
+        listen = replace(self.listen, **given, port=self.listen.port if port is None else port)
+        return replace(self, listen=listen)
+
+    def for_sandbox(self, url: str) -> "Config":
+        """On that upstream, and leaving nothing behind."""
+        upstream = replace(self.upstream, url=url, websocket_url=None)
+        console = replace(self.console, enabled=self.console.enabled is not False)
+        return replace(self, upstream=upstream, store=StoreConfig(url="sqlite://"), console=console)
+
+
+class ConfigError(ValueError):
+    """The configuration is wrong. The text is one line that says where, what, and the fix."""
+
+
+def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
+    """The file, if any, with the environment over it. Raises ConfigError or SheetError."""
+    values = dict(_from_file(Sheet(path), None, "", Config)) if path else {}
+    values |= _from_environment(environ)
+    nested: dict[str, Any] = {}
+    for name, value in values.items():
+        *sections, key = name.split(".")
+        place = nested
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[key] = value
+    return msgspec.convert(nested, Config)
+
+
+def _fault(key: str, value: Any) -> str:
+    """What no type says of a value; empty where nothing is wrong."""
+    return url_fault(value) if key.endswith("url") and isinstance(value, str) else ""
+
+
+def keys(kind: type[Section] = Config, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every key by its dotted name, with its type."""
+    for name, type_ in get_type_hints(kind, include_extras=True).items():
+        if _is_section(type_):
+            yield from keys(type_, f"{prefix}{name}.")
+        elif get_origin(type_) is not dict and _listed(type_) is None:
+            yield f"{prefix}{name}", type_
+
+
+def environment_name(key: str) -> str:
+    return PREFIX + key.upper().replace(".", "_")
+
+
+def _is_section(type_: Any) -> bool:
+    return isinstance(type_, type) and issubclass(type_, Section)
+
+
+def _listed(type_: Any) -> type[Section] | None:
+    """Of what a list of sections is."""
+    kind = next(iter(get_args(type_)), None) if get_origin(type_) is tuple else None
+    return kind if _is_section(kind) else None
+
+
+def _from_file(
+    sheet: Sheet, node: Node | None, prefix: str, kind: type[Section]
+) -> Iterator[tuple[str, Any]]:
+    types = get_type_hints(kind, include_extras=True)
+    rows = sheet.rows(node if prefix else sheet.root, f"{next(iter(types))}: ...")
+    for key, value in rows:
+        name = f"{prefix}{key.value}"
+        if key.value not in types:
+            raise sheet.error(key, f"{name} is no key: {nearest(key.value, types)}")
+        if get_origin(types[key.value]) is dict:
+            yield name, dict(_programs(sheet, value))
+        elif listed := _listed(types[key.value]):
+            items = sheet.items(value, f"{name}: [{{...}}]")
+            yield name, [_entry(sheet, item, item, f"{name}: ", listed) for item in items]
+        elif _is_section(types[key.value]):
+            yield from _from_file(sheet, value, f"{name}.", types[key.value])
+        else:
+            yield name, _from_node(sheet, value, name, types[key.value])
+
+
+def _programs(sheet: Sheet, node: Node) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The table of client keys. What it says of an entry names its line, never its key."""
+    for key, value in sheet.rows(node, "sha256:...: {name: ...}", is_secret=True):
+        yield key.value, _entry(sheet, key, value, "keys: ", ProgramConfig)
+
+
+def _entry(
+    sheet: Sheet, where: Node, node: Node, prefix: str, kind: type[Section]
+) -> dict[str, Any]:
+    """One of many such sections; its names stand behind the prefix."""
+    fields = dict(_from_file(sheet, node, prefix, kind))
+    entry = {name.removeprefix(prefix): value for name, value in fields.items()}
+    for one in msgspec.structs.fields(kind):
+        if one.required and one.name not in entry:
+            raise sheet.error(where, f"{prefix}this entry has no {one.name}: add it")
+    return entry
+
+
+def _from_node(sheet: Sheet, node: Node, name: str, type_: Any) -> Any:
+    value = sheet.value(node)
+    if isinstance(value, date):
+        value = value.isoformat()
+    try:
+        found = msgspec.convert(value, type_)
+    except msgspec.ValidationError as error:
+        raise sheet.error(node, f"{name}: {_wrong(error, type_)}") from error
+    if fault := _fault(name, found):
+        raise sheet.error(node, f"{name}: {fault}")
+    return found
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    names = {environment_name(key): (key, type_) for key, type_ in keys()}
+    unknown = sorted(name for name in environ if name.startswith(PREFIX) and name not in names)
+    if unknown:
+        said = ", ".join(f"{name}{_like(name, names)}" for name in unknown)
+        log.warning("not a setting, ignored: %s", said)
+    values = {}
+    for name, (key, type_) in names.items():
+        if text := environ.get(name):
+            is_list = any(get_origin(choice) is tuple for choice in (type_, *get_args(type_)))
+            value = [part.strip() for part in text.split(",")] if is_list else text
+            try:
+                values[key] = msgspec.convert(value, type_, strict=False)
+            except msgspec.ValidationError as error:
+                raise ConfigError(f"{name}: {_wrong(error, type_)}") from error
+            if fault := _fault(key, values[key]):
+                raise ConfigError(f"{name}: {fault}")
+    return values
+
+
+def _like(name: str, known: Collection[str]) -> str:
+    """The one setting whose name ends alike (PROXY_PORT), or that is a slip of the pen away.
+
+    Nothing for most of what Kubernetes injects beside a Service that is called proxy.
+    """
+    end = name.removeprefix(PREFIX)
+    found = [one for one in known if one.endswith(f"_{end}")]
+    if len(found) != 1:
+        ends = {one.removeprefix(PREFIX): one for one in known}
+        found = [ends[one] for one in get_close_matches(end, ends, n=1, cutoff=0.75)]
+    return f" (did you mean {found[0]}?)" if found else ""
+
+
+def _wrong(error: msgspec.ValidationError, type_: Any) -> str:
+    choices = get_args(type_) if get_origin(type_) is Literal else ()
+    fix = f"write one of {', '.join(choices)}" if choices else "see config.example.yaml"
+    text = str(error)
+    return f"{text[0].lower()}{text[1:]}: {fix}"

@@ -1,0 +1,67 @@
+"""The last warnings and errors of the log, kept for the page, and refusals that clients heard."""
+
+import logging
+from collections.abc import Callable, Iterator
+
+from proxy.console.advice import LOGGED, PROBLEMS, UNKNOWN
+from proxy.runtime.counters import Tally
+from proxy.runtime.logs import Secrets
+
+MOST = 50
+LONGEST = 400
+"""Characters of a text that are shown."""
+
+Row = dict[str, object]
+
+
+class Complaints(logging.Handler):
+    """One row for each kind of line, with the last one's text. `now` is this machine's clock."""
+
+    def __init__(self, tally: Tally, secrets: Secrets, now: Callable[[], float]) -> None:
+        super().__init__(logging.WARNING)
+        self._tally = tally
+        self._secrets = secrets
+        self._now = now
+        self._logged: dict[str, Row] = {}
+
+    def start(self) -> None:
+        logging.getLogger("proxy").addHandler(self)
+
+    def stop(self) -> None:
+        logging.getLogger("proxy").removeHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if logging.lastResort and not logging.getLogger().handlers:
+            # Where no log is set up, Python writes to stderr, unless it finds a handler: this one.
+            logging.lastResort.handle(record)
+        kind = str(record.msg)
+        # The newest kind stands last, so that the first is the one to forget.
+        before = self._logged.pop(kind, None)
+        if len(self._logged) >= MOST:
+            del self._logged[next(iter(self._logged))]
+        text = record.getMessage()
+        if record.exc_info and record.exc_info[1]:
+            text = f"{text}: {type(record.exc_info[1]).__name__}"
+        self._logged[kind] = {
+            "what": record.levelname.lower(),
+            "count": (int(str(before["count"])) if before else 0) + 1,
+            "at": self._now(),
+            "text": self._secrets.redact(text)[:LONGEST],
+            "advice": next((fix for begin, fix in LOGGED.items() if kind == begin), UNKNOWN),
+        }
+
+    def rows(self) -> list[Row]:
+        """The newest first."""
+        rows = [*self._refusals(), *self._logged.values()]
+        return sorted(rows, key=lambda row: float(str(row["at"])), reverse=True)[:MOST]
+
+    def _refusals(self) -> Iterator[Row]:
+        for problem, refused in self._tally.refusals.items():
+            detail = self._secrets.redact(refused.detail)
+            yield {
+                "what": problem,
+                "count": refused.count,
+                "at": refused.at,
+                "text": f"{refused.action}: {detail}".strip(": ")[:LONGEST],
+                "advice": PROBLEMS[problem],
+            }

@@ -1,0 +1,4 @@
+"""The legacy endpoint: a request of the old protocol in, its answer out.
+
+Knows `services` and what stands below.
+"""

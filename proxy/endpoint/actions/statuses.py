@@ -1,0 +1,125 @@
+"""What became of a number: its status, its messages, its end."""
+
+import logging
+
+from proxy.endpoint.actions.call import Call
+from proxy.legacy import answers, status
+from proxy.legacy.activation import Activation, View
+from proxy.legacy.answers import Answer
+from proxy.legacy.status import Act, Phase, Step
+from proxy.model.errors import Problem, ProblemError
+
+log = logging.getLogger(__name__)
+
+
+async def get_status(call: Call) -> Answer:
+    wants_text = call.request.text("text") == "1"
+    view = await _looked(call)
+    answer = call.dialect.shapes.status(view, wants_text)
+    return answer.while_it(call.house.reads.standing(call.key, view.activation))
+
+
+async def get_status_v2(call: Call) -> Answer:
+    view = await _looked(call, whole=call.dialect.shapes.shows_sender)
+    if view.phase is Phase.CANCELLED or (view.phase is Phase.FINISHED and not view.sms):
+        return answers.text("STATUS_CANCEL")
+    return answers.json(call.dialect.shapes.status_v2(view))
+
+
+async def get_full_sms(call: Call) -> Answer:
+    view = await _looked(call)
+    if view.sms:
+        return answers.text(f"FULL_SMS:{answers.full(view.sms.text)}")
+    return answers.text(status.get_status(view.phase, view.activation.code))
+
+
+async def get_all_sms(call: Call) -> Answer:
+    activation = await call.activation()
+    await call.house.reads.look(call.key, activation, at_all=True)
+    return answers.json(call.dialect.shapes.all_sms(call.view(activation)))
+
+
+async def set_status(call: Call) -> Answer:
+    return answers.text((await _set(call, call.request.status)).word)
+
+
+async def finish_activation(call: Call) -> Answer:
+    return call.dialect.shapes.done((await _set(call, 6)).word)
+
+
+async def cancel_activation(call: Call) -> Answer:
+    return call.dialect.shapes.done((await _set(call, 8)).word)
+
+
+async def _looked(call: Call, *, whole: bool = False) -> View:
+    activation = await call.activation()
+    if not activation.was_asked:
+        activation.was_asked = True
+        _happened(call, activation, "asked")
+    await call.house.reads.look(call.key, activation, whole=whole)
+    view = call.view(activation)
+    _note_answer(call, view)
+    if view.phase is Phase.RECEIVED and view.sms and not activation.was_read:
+        activation.was_read = True
+        if view.sms.received_at:
+            call.house.tally.read_after(view.now - view.sms.received_at)
+    return view
+
+
+def _note_answer(call: Call, view: View) -> None:
+    story = call.house.tally.story(view.order.id)
+    is_new = bool(story) and story[-1].what in ("asked", "sms")
+    if is_new and view.phase is Phase.RECEIVED:
+        _happened(call, view.activation, "answered")
+
+
+def _happened(call: Call, activation: Activation, what: str) -> None:
+    call.house.tally.happened(activation.order.id, what, call.house.upstream.wall_clock())
+
+
+async def _set(call: Call, wish: int | None) -> Step:
+    try:
+        return await _carried_out(call, wish)
+    except ProblemError as error:
+        if error.problem is Problem.NO_ACTIVATION and status.is_cancel(wish):
+            raise ProblemError(Problem.NOTHING_TO_CANCEL) from error
+        raise
+
+
+async def _carried_out(call: Call, wish: int | None) -> Step:
+    activation = await call.activation()
+    if activation.is_unread:
+        await call.house.reads.look(call.key, activation)
+    step = status.set_status(activation.phase, wish)
+    if isinstance(step, Problem):
+        raise ProblemError(step, f"status {wish}")
+    match step.act:
+        case Act.FINISH:
+            activation.finished = True
+            _happened(call, activation, "finished")
+            await call.house.orders.save(call.key, activation)
+        case Act.RETRY:
+            await _ask_again(call, activation)
+        case Act.CANCEL:
+            await call.house.cancels.cancel(call.key, activation, defer=call.defers_cancel)
+        case Act.NOTHING:
+            pass
+    return step
+
+
+async def _ask_again(call: Call, activation: Activation) -> None:
+    """Waiting for one more message begins whether or not the upstream passes the wish on."""
+    before = activation.asked_at, activation.asked_since, activation.offered
+    activation.asked_at = len(activation.order.messages)
+    if activation.asked_at != before[0]:
+        # Else the wait goes on: what came since it began is new.
+        activation.asked_since, activation.offered = call.house.upstream.now(), None
+    _happened(call, activation, "asked_again")
+    try:
+        await call.house.upstream.retry(call.key, activation.order.id)
+    except ProblemError as error:
+        if error.problem is Problem.BAD_KEY:
+            activation.asked_at, activation.asked_since, activation.offered = before
+            raise
+        log.warning("order %s: the wait for one more SMS stands: %s", activation.order.id, error)
+    await call.house.orders.save(call.key, activation)

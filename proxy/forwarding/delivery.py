@@ -1,0 +1,157 @@
+"""Delivers what is queued for the targets of `forward`: at least once, each target by itself."""
+
+import asyncio
+import hashlib
+import hmac
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+
+from proxy.forwarding.targets import Target, Targets
+from proxy.model.errors import StoreError
+from proxy.runtime.counters import Tally
+from proxy.runtime.tasks import BackgroundTasks
+from proxy.store import Forward, Store
+from proxy.upstream.http import Http, HttpError, Transport, trusted
+
+log = logging.getLogger(__name__)
+
+PAUSES = (0.0, 5.0, 30.0, 120.0, 300.0, 900.0, 1800.0, 3600.0)
+"""Seconds before each attempt: eight in two hours, as sms-activate had them."""
+
+PATIENCE = 10.0
+"""Seconds that a target has for its whole answer."""
+LONGEST_ANSWER = 65_536
+"""Bytes; a longer one is no acknowledgement."""
+
+AT_ONCE = 8
+MOST = 10_000
+"""Of one target; then those that are dead go, the oldest first."""
+IDLE_SECONDS = 60.0
+SHARED_SECONDS = 1.0
+"""The same, where several replicas queue and one of them delivers."""
+TROUBLE_SECONDS = 10.0
+"""Until the next look into a store that failed."""
+
+
+class Forwards:
+    """`clock` is this machine's wall clock; `transport` stands in for the network in tests."""
+
+    def __init__(
+        self,
+        targets: Targets,
+        store: Store,
+        tally: Tally,
+        clock: Callable[[], float],
+        transport: Transport | None = None,
+    ) -> None:
+        self._targets = targets
+        self._store = store
+        self._tally = tally
+        self._clock = clock
+        self._transport = transport
+        self._counts: dict[str, tuple[int, int]] = {}
+        self._tasks = BackgroundTasks()
+
+    def start(self) -> None:
+        for target in self._targets:
+            self._tasks.loop(partial(self._work, target), f"forwards to {target.shown}")
+
+    async def close(self) -> None:
+        """What is under way is delivered again by the next run."""
+        await self._tasks.aclose()
+
+    @property
+    def states(self) -> dict[str, float]:
+        """How many wait, and how many are dead."""
+        waiting, dead = zip((0, 0), *self._counts.values(), strict=True)
+        return {"waiting": sum(waiting), "dead": sum(dead)}
+
+    async def _work(self, target: Target) -> None:
+        certificates = trusted(target.url)
+        http = Http(
+            target.url,
+            PATIENCE,
+            LONGEST_ANSWER,
+            inflates=False,
+            trusted=certificates,
+            transport=self._transport,
+        )
+        try:
+            while True:
+                target.news.clear()
+                pause = await self._round(target, http)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await target.news.wait()
+        finally:
+            await http.close()
+
+    async def _round(self, target: Target, http: Http) -> float:
+        """What is due; returns the seconds until something is again."""
+        try:
+            if not await self._store.claim(f"forward {target.url}"):
+                return SHARED_SECONDS
+            rows = await self._store.forwards(target.url, AT_ONCE)
+            now = self._clock()
+            due = [row for row in rows if row.due <= now]
+            await self._count(target)
+            attempts = (self._attempt(target, http, row) for row in due)
+            for result in await asyncio.gather(*attempts, return_exceptions=True):
+                if isinstance(result, BaseException):
+                    raise result
+        except StoreError as error:
+            log.error("forwards to %s: the store: %s", target.shown, error)
+            return TROUBLE_SECONDS
+        except Exception:
+            log.exception("a bug kept forwards to %s", target.shown)
+            return TROUBLE_SECONDS
+        if due:
+            return 0.0
+        # What other replicas queue is not news here.
+        idle = SHARED_SECONDS if self._store.is_shared else IDLE_SECONDS
+        return min(rows[0].due - now, idle) if rows else idle
+
+    async def _attempt(self, target: Target, http: Http, forward: Forward) -> None:
+        trouble = await self._trouble(target, http, forward)
+        if not trouble:
+            await self._store.delivered(forward)
+            self._tally.count("forward_attempts", "delivered")
+            return
+        again = forward.tries + 1 < len(PAUSES)
+        due = self._clock() + PAUSES[forward.tries + 1] if again else None
+        await self._store.retry_forward(forward, due)
+        self._tally.count("forward_attempts", "failed" if again else "dead")
+        level = logging.INFO if again else logging.ERROR
+        text = "forward %s to %s: attempt %d: %s%s"
+        end = "" if again else "; it is given up"
+        log.log(level, text, forward.id, target.shown, forward.tries + 1, trouble, end)
+
+    async def _trouble(self, target: Target, http: Http, forward: Forward) -> str:
+        """Why it was not delivered; empty if it was."""
+        headers = {"Content-Type": "application/json", "X-Delivery": forward.id}
+        if target.secret:
+            headers["X-Signature"] = f"sha256={signature(target.secret, forward.body)}"
+        try:
+            async with asyncio.timeout(PATIENCE):
+                reply = await http.request("POST", target.url, headers, content=forward.body)
+        except TimeoutError:
+            return "no answer in time"
+        except HttpError as error:
+            return str(error)
+        return "" if reply.is_success else f"HTTP {reply.status}"
+
+    async def _count(self, target: Target) -> None:
+        counts = await self._store.forward_counts()
+        waiting, dead = counts.get((target.url, False), 0), counts.get((target.url, True), 0)
+        self._counts[target.url] = waiting, dead
+        surplus = waiting + dead - MOST
+        if surplus > 0:
+            await self._store.drop_forwards(target.url, surplus)
+            self._tally.count("forward_attempts", "dropped", by=surplus)
+            log.error("forwards to %s: too many wait, dropped: %d", target.shown, surplus)
+
+
+def signature(secret: str, body: bytes) -> str:
+    return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()

@@ -1,0 +1,41 @@
+"""The nouns that both sides share, and every exception. Pure; knows nothing else of the proxy.
+
+Money is whole US cents; instants are seconds since the epoch, on the upstream's clock.
+"""
+
+from proxy.model.catalogue import CatalogueAnswer, Market, Price, Service
+from proxy.model.key import WINDOW, Caps, Key, is_key, lowest
+from proxy.model.order import (
+    LONGEST_HOLD,
+    OVER,
+    Frame,
+    Order,
+    OrderState,
+    Sms,
+    Transaction,
+    asked_after,
+    last_asked,
+    merge,
+)
+
+__all__ = [
+    "LONGEST_HOLD",
+    "OVER",
+    "WINDOW",
+    "Caps",
+    "CatalogueAnswer",
+    "Frame",
+    "Key",
+    "Market",
+    "Order",
+    "OrderState",
+    "Price",
+    "Service",
+    "Sms",
+    "Transaction",
+    "asked_after",
+    "is_key",
+    "last_asked",
+    "lowest",
+    "merge",
+]

@@ -1,0 +1,183 @@
+"""The activations of one key, and what is taken in of each: from the upstream and from replicas."""
+
+import itertools
+import logging
+from bisect import bisect_left, insort
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from proxy.legacy.activation import Activation, candidates, code_of
+from proxy.legacy.status import Phase
+from proxy.model import Key, Order, Sms, asked_after, last_asked, merge
+from proxy.runtime.clock import monotonic
+from proxy.store import Forward, Kept
+
+log = logging.getLogger(__name__)
+
+EMPTY_SECONDS, IDLE_SECONDS = 60.0, 7200.0
+"""After which an account that nobody uses may be let go, without activations and with some."""
+
+
+@dataclass(slots=True)
+class Account:
+    """`used_at` is on the monotonic clock; `places`, how many have ever been known."""
+
+    by_id: dict[int, Activation] = field(default_factory=dict)
+    by_order: dict[str, Activation] = field(default_factory=dict)
+    by_wish: dict[str, Activation] = field(default_factory=dict)
+    by_age: list[Activation] = field(default_factory=list)
+    """The oldest first: they are learned of in any order."""
+    places: int = 0
+    used_at: float = 0.0
+
+    def add(self, activation: Activation) -> None:
+        self.by_id[activation.id] = self.by_order[activation.order.id] = activation
+        insort(self.by_age, activation, key=born)
+        self.places += 1
+        activation.place = self.places
+        self.wish(activation, activation.wish)
+
+    def free_id(self, order_id: str) -> int:
+        """The first of an order's ids that no other order has."""
+        return next(number for number in candidates(order_id) if number not in self.by_id)
+
+    def wish(self, activation: Activation, wish: str) -> None:
+        """Its client calls it so; empty: nobody does."""
+        self._unwish(activation)
+        activation.wish = wish
+        if wish:
+            self.by_wish[wish] = activation
+
+    def _unwish(self, activation: Activation) -> None:
+        if self.by_wish.get(activation.wish) is activation:
+            del self.by_wish[activation.wish]
+
+    @property
+    def is_idle(self) -> bool:
+        return monotonic() - self.used_at > (IDLE_SECONDS if self.by_id else EMPTY_SECONDS)
+
+    def forget(self, before: float) -> None:
+        """What was created before that, and cannot change any more."""
+        old = bisect_left(self.by_age, before, key=born)
+        gone = [activation for activation in self.by_age[:old] if activation.is_settled]
+        for activation in gone:
+            self.by_id.pop(activation.id, None)
+            self.by_order.pop(activation.order.id, None)
+            self._unwish(activation)
+        if gone:
+            self.by_age = [one for one in self.by_age if one.id in self.by_id]
+
+    def young(self, since: float) -> Iterator[Activation]:
+        """Those created since then, the newest first."""
+        return itertools.takewhile(lambda one: born(one) >= since, reversed(self.by_age))
+
+
+def idle(accounts: Mapping[Key, Account], owing: Iterable[Key]) -> list[Key]:
+    """Keys that nobody has used for a while, without those that a call is still owed for."""
+    pinned = {one for key in owing for one in (key, key.listing)}
+    return [key for key, account in accounts.items() if key not in pinned and account.is_idle]
+
+
+def born(activation: Activation) -> float:
+    return activation.order.created_at or 0.0
+
+
+def states(activations: Iterable[Activation]) -> dict[str, float]:
+    found = Counter(activation.phase for activation in activations)
+    return {phase.name.lower(): float(found[phase]) for phase in Phase}
+
+
+def take_in(known: Activation, order: Order, asked_at: float | None) -> bool:
+    """Whether anything is known now that was not before."""
+    if order.id != known.order.id:
+        # The id that the order had before a swap.
+        return False
+    if asked_at is not None and asked_at < known.changed_at:
+        order = replace(order, phone="", expires_at=None, cancel_at=None)
+    merged = merge(known.order, order)
+    if merged == known.order:
+        # The same object goes on, and with it all answers that stand on it.
+        return False
+    if known.asked_at and merged.messages != known.order.messages:
+        known.asked_at = _asked_after(known, merged.messages)
+    if len(merged.messages) > len(known.order.messages):
+        log.info("order %s: %d SMS", order.id, len(merged.messages))
+    known.order = merged
+    return True
+
+
+def _asked_after(known: Activation, messages: Sequence[Sms]) -> int | None:
+    """After how many messages a further one was asked for, now that these are known."""
+    before = known.asked_at
+    return before and asked_after(known.order.messages, before, messages, code_of)
+
+
+def hear(account: Account, row: Kept) -> Activation:
+    """Another replica has written that of an activation."""
+    known = account.by_order.get(row.order.id) or account.by_id.get(row.id)
+    if known is None:
+        known = activation_of(row)
+        account.add(known)
+        return known
+    is_older = (row.order.created_at or 0.0) < born(known) or row.order.id in account.by_order
+    if row.order.id != known.order.id and is_older:
+        # The order that it was before a swap.
+        return known
+    merged, asked_at = merge(known.order, row.order), known.asked_at
+    if asked_at and merged.messages != known.order.messages:
+        asked_at = _asked_after(known, merged.messages)
+    known.asked_at = last_asked(known.order, asked_at, row.order, row.asked_at)
+    if merged.phone != known.order.phone:
+        known.changed_at = monotonic()
+    if merged != known.order:
+        known.order = merged
+        account.by_order[merged.id] = known
+    known.told = bool(known.told or row.told)
+    known.finished |= row.finished
+    known.cancelling |= row.cancelling
+    known.is_confirmed |= row.confirmed
+    known.service = row.service
+    # Who wrote it has queued what is to be forwarded of it.
+    known.forwarded = row.order.texts
+    if row.wish:
+        account.wish(known, row.wish)
+    return known
+
+
+def why_refunded(activation: Activation) -> str:
+    if not activation.told:
+        return "refunded_orphan"
+    return "refunded_promise" if activation.cancelling else "refunded"
+
+
+def row_of(key: Key, activation: Activation, forwards: tuple[Forward, ...] = ()) -> Kept:
+    return Kept(
+        key=key.hash,
+        id=activation.id,
+        order=activation.order,
+        service=activation.service,
+        told=bool(activation.told),
+        finished=activation.finished,
+        cancelling=activation.cancelling,
+        confirmed=activation.is_confirmed,
+        asked_at=activation.asked_at,
+        wish=activation.wish,
+        forwards=forwards,
+    )
+
+
+def activation_of(row: Kept) -> Activation:
+    return Activation(
+        row.id,
+        row.order,
+        row.service,
+        told=row.told,
+        finished=row.finished,
+        cancelling=row.cancelling,
+        is_confirmed=row.confirmed,
+        asked_at=row.asked_at,
+        wish=row.wish,
+        # What was kept was queued with it; what came before there was a target is old news.
+        forwarded=row.order.texts,
+    )

@@ -1,0 +1,179 @@
+"""When a key's order list is read: shared by all who ask, within the budget.
+
+One read answers for all orders of a key, of every program that shares it, on every replica. It is a
+help and no precondition: where it cannot be read, orders are read one by one.
+"""
+
+import asyncio
+import logging
+from contextlib import suppress
+from weakref import WeakValueDictionary
+
+from cachetools import LRUCache
+
+from proxy.model import Key, Order
+from proxy.model.errors import Problem, ProblemError, StoreError
+from proxy.orders.freshness import EVENTS_SECONDS, FASTEST, POLL, SLOWEST, Listing, Reading
+from proxy.orders.orders import LONGEST_LIFE, Orders
+from proxy.runtime.clock import monotonic
+from proxy.runtime.tasks import BackgroundTasks
+from proxy.store import Change, Store
+from proxy.upstream.budget import Budget
+from proxy.upstream.client import Upstream
+from proxy.upstream.fields import Rows
+from proxy.upstream.rate_window import Urgency
+
+log = logging.getLogger(__name__)
+
+MAX_KEYS = 10_000
+HEARD_SECONDS = 0.5
+"""So long another replica may take to read a list; it can also have read it before."""
+
+
+class ListReads:
+    def __init__(self, upstream: Upstream, orders: Orders, budget: Budget, store: Store) -> None:
+        self._upstream = upstream
+        self._orders = orders
+        self._budget = budget
+        self._store = store
+        self._lists: LRUCache[Key, Listing] = LRUCache(MAX_KEYS)
+        self._by_hash: WeakValueDictionary[str, Listing] = WeakValueDictionary()
+        self._tasks = BackgroundTasks(ProblemError)
+
+    async def close(self) -> None:
+        await self._tasks.aclose()
+
+    def of(self, key: Key) -> Listing:
+        """Of the account: one read serves all programs that share it."""
+        known = self._lists.get(key.upstream)
+        if known is None:
+            known = self._lists[key.upstream] = Listing()
+            if self._store.is_shared:
+                self._by_hash[key.upstream.hash] = known
+        return known
+
+    def share(self, key: Key, known: Listing) -> Reading:
+        """Read what tells of new codes, on one replica for all."""
+        if not self._store.is_shared:
+            return self._begin_list(key, status=known.status)
+        known.sharing = self._tasks.start(
+            self._share_list(key, known), f"shared list of {key}", of_request=True
+        )
+        return known.sharing
+
+    async def _share_list(self, key: Key, known: Listing) -> None:
+        """One replica reads, the others hear of it."""
+        try:
+            if await self._may_read(key, known):
+                await asyncio.shield(self._begin_list(key, status=known.status))
+            else:
+                known.heard.clear()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(known.heard.wait(), HEARD_SECONDS)
+        finally:
+            known.sharing = None
+
+    async def _may_read(self, key: Key, known: Listing) -> bool:
+        known.tried_at = monotonic()
+        try:
+            return await self._store.claim(f"list {key.upstream.hash}", known.pace)
+        except StoreError:
+            return True
+
+    def _begin_list(self, key: Key, urgency: Urgency = Urgency.LIST, status: str = "") -> Reading:
+        known = self.of(key)
+        known.tried_at = monotonic()
+        known.reading = self._tasks.start(
+            self._read_list(key, known, urgency, status), f"list of {key}", of_request=True
+        )
+        return known.reading
+
+    async def refresh(self, key: Key) -> None:
+        """Read the order list, unless that was done a moment ago."""
+        known = self.of(key)
+        if known.reading and monotonic() - known.own_at >= POLL:
+            # It may be of the completed orders alone.
+            await asyncio.shield(known.reading)
+        if monotonic() - known.own_at < POLL:
+            return
+        if known.is_missing and not known.is_due:
+            raise ProblemError(Problem.TRY_AGAIN, "the order list cannot be read")
+        await asyncio.shield(self._begin_list(key))
+
+    async def refresh_anew(self, key: Key) -> None:
+        """Read the order list by a request that begins now: money may be in doubt."""
+        await asyncio.shield(self._begin_list(key, Urgency.PAID))
+
+    def told(self, key: Key) -> None:
+        """An event of the account has come: its list is read less often for a while."""
+        self.of(key).events_until = monotonic() + EVENTS_SECONDS
+
+    def has_read_since(self, key: Key, when: float) -> bool:
+        """The order list was read to its last row by a request that began after that time, on the
+        monotonic clock.
+        """
+        known = self.of(key)
+        return known.read_at >= when and not known.has_unread
+
+    @property
+    def trouble(self) -> str:
+        """What cannot be read; empty, if all can."""
+        broken, blind = int(self.states["broken"]), int(self.states["blind"])
+        said = f"cannot be read: {broken} of {len(self._lists)}" if broken else ""
+        return f"{said}; nor can single orders: {blind} of these" if blind else said
+
+    @property
+    def states(self) -> dict[str, float]:
+        """How many order lists can be read, and how many cannot; of how many of these the single
+        orders cannot be read either.
+        """
+        broken = [known for known in self._lists.values() if known.is_missing]
+        blind = sum(known.has_no_way for known in broken)
+        return {"readable": len(self._lists) - len(broken), "broken": len(broken), "blind": blind}
+
+    def has_unread(self, key: Key) -> bool:
+        """An order may stand in a row of the list that could not be read."""
+        return self.of(key).has_unread
+
+    def heard(self, hash: str) -> None:
+        """Another replica has read the order list of the account of that hash."""
+        if known := self._by_hash.get(hash):
+            known.heard_at = known.read_at = known.tried_at = monotonic()
+            known.heard.set()
+
+    async def _read_list(self, key: Key, known: Listing, urgency: Urgency, status: str) -> None:
+        try:
+            await self._upstream.admit("orders", key, urgency)
+            known.tried_at = asked_at = monotonic()
+            orders = await self._listed(key, known, status)
+            await self._orders.listed(key, orders, asked_at)
+        finally:
+            if known.reading is asyncio.current_task():
+                known.reading = None
+        if status:
+            known.read_completed(orders, orders.listed, asked_at)
+        else:
+            young = self._upstream.clock.earliest() - LONGEST_LIFE
+            known.read_all(orders, orders.listed, orders.unread, asked_at, young)
+        known.pace = self._pace(key, known)
+        if not (status or known.is_cut_off or known.has_unread):
+            self._store.tell(Change("list", key.upstream.hash))
+
+    async def _listed(self, key: Key, known: Listing, status: str) -> Rows[Order]:
+        try:
+            orders = await self._upstream.orders(key, known.limit, status)
+        except ProblemError as error:
+            if error.problem.is_doubt and error.problem is not Problem.RATE_LIMITED:
+                known.failed(status)
+                if known.failures == 2 and not status:
+                    log.warning("%s: orders are read one by one: no order list: %s", key, error)
+            raise
+        if known.is_missing:
+            log.info("%s: the order list can be read again", key)
+        known.failures = 0
+        return orders
+
+    def _pace(self, key: Key, known: Listing) -> float:
+        # What is left of the budget is for the orders behind the end of the list.
+        fastest = POLL if known.is_cut_off else FASTEST
+        return min(max(60 / max(self._budget.spare(key), 1.0), fastest), SLOWEST)

@@ -1,0 +1,43 @@
+"""Looks after waiting numbers that nobody polls, for the targets that are to hear of their SMS."""
+
+import asyncio
+import logging
+
+from proxy.config.programs import Programs
+from proxy.legacy.activation import Activation
+from proxy.model import Key
+from proxy.model.errors import ProblemError
+from proxy.orders.orders import Orders
+from proxy.orders.reads import Reads
+
+log = logging.getLogger(__name__)
+
+EVERY_SECONDS = 10.0
+
+
+async def look_out(orders: Orders, reads: Reads, programs: Programs) -> None:
+    """For ever. Numbers of a key that is passed through are known once it has asked anything."""
+    for program in programs:
+        await _opened(orders, program.key)
+    while True:
+        await asyncio.sleep(EVERY_SECONDS)
+        try:
+            await orders.forward()
+            await asyncio.gather(*(_look(reads, *one) for one in orders.expecting()))
+        except Exception:
+            log.exception("a bug ended a look at the waiting numbers")
+
+
+async def _opened(orders: Orders, key: Key) -> None:
+    try:
+        await orders.open(key)
+        await orders.open(key.listing)
+    except ProblemError as error:
+        log.error("the numbers of %s are not looked after: %s", key, error)
+
+
+async def _look(reads: Reads, key: Key, activation: Activation) -> None:
+    try:
+        await reads.look(key, activation, at_all=activation.is_hinted, polled=False)
+    except ProblemError as error:
+        log.info("order %s: nobody polls, and: %s", activation.order.id, error)

@@ -1,0 +1,324 @@
+"""When the upstream is read about orders: on demand, shared by all who ask, within the budget.
+
+One read of the order list answers for all orders of a key. The order itself is read once something
+has come of it, while it is to get a further SMS, and where the list does not reach.
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from proxy.legacy.activation import MAX_ID, Activation
+from proxy.legacy.status import Phase
+from proxy.model import Key
+from proxy.model.errors import Problem, ProblemError
+from proxy.orders.freshness import POLL, PUSHED, Listing, Reading
+from proxy.orders.list_reads import ListReads
+from proxy.orders.orders import Orders
+from proxy.orders.sockets import Pushes
+from proxy.runtime.clock import monotonic
+from proxy.runtime.tasks import BackgroundTasks
+from proxy.upstream.budget import Budget
+from proxy.upstream.client import Upstream
+from proxy.upstream.rate_window import Urgency
+
+log = logging.getLogger(__name__)
+
+FAILING = 5.0
+"""Seconds between two reads of an order while they fail."""
+UNPOLLED_LATER = 3600.0
+"""Seconds by which an order that no client asks about counts as read later than the others."""
+LISTED_SECONDS = 10.0
+"""A list that has not got an order so long after its purchase does not list all."""
+
+_ID = re.compile(r"[1-9][0-9]{0,9}")
+_ORDER = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+class Reads:
+    """`patience` is what one request may wait for a read, in seconds."""
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        orders: Orders,
+        lists: ListReads,
+        pushes: Pushes,
+        budget: Budget,
+        *,
+        patience: float,
+    ) -> None:
+        self._upstream = upstream
+        self._orders = orders
+        self._pushes = pushes
+        self._budget = budget
+        self._patience = patience
+        self.lists = lists
+        self._details: dict[tuple[Key, str], tuple[Urgency, Reading]] = {}
+        self._tasks = BackgroundTasks(ProblemError)
+
+    async def close(self) -> None:
+        await self._tasks.aclose()
+        await self.lists.close()
+
+    async def look(
+        self,
+        key: Key,
+        activation: Activation,
+        *,
+        at_all: bool = False,
+        whole: bool = False,
+        polled: bool = True,
+    ) -> None:
+        """Bring an activation up to date, where that can tell anything.
+
+        `at_all`, even if only further messages can come; `whole`, even if a socket has told the
+        text; `polled`: a client asks. While the budget is empty or the upstream fails, what is
+        known stands.
+        """
+        is_of_use = (at_all and activation.order.messages) or (whole and activation.is_only_pushed)
+        if activation.is_settled and not is_of_use:
+            self._confirm(key, activation)
+            return
+        self._pushes.watch(key, activation)
+        activation.is_polled = polled
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._refresh(key, activation)
+        except TimeoutError:
+            log.warning(
+                "order %s: the upstream is slow, its last state stands", activation.order.id
+            )
+        except ProblemError as error:
+            if not (error.problem.is_doubt or self._is_alive(activation, error)):
+                raise
+            log.info("order %s: its last state stands: %s", activation.order.id, error)
+
+    def _is_alive(self, activation: Activation, error: ProblemError) -> bool:
+        """What was bought here, and has time left, is not unknown because a read says so: a socket
+        or an event can still tell its code.
+        """
+        ends = activation.order.expires_at or 0.0
+        is_unknown = error.problem is Problem.NO_ACTIVATION
+        return is_unknown and activation.told is not None and self._upstream.now() < ends
+
+    def standing(self, key: Key, activation: Activation) -> Callable[[], bool] | None:
+        """Whether what is known of an activation still stands, and is not too old."""
+        known, order, said = self.lists.of(key), activation.order, activation.said
+        is_settled = activation.is_settled
+        if activation.is_only_pushed or not (is_settled or activation.is_untouched):
+            return None
+
+        def stands() -> bool:
+            if activation.order is not order or activation.said != said:
+                return False
+            if is_settled:
+                return True
+            now = activation.asked_for_at = monotonic()
+            return now - known.seen_at(activation) < known.interval(activation)
+
+        return stands
+
+    async def find(self, key: Key, text: str) -> Activation:
+        """The activation that a client means: by its id, or by the upstream's order id.
+
+        An id unknown here is looked for in the upstream's list. NO_ACTIVATION is said when that
+        was read and has it not, when the text cannot be an id at all, or when the key shares its
+        account and has not bought it.
+        """
+        await self._orders.open(key)
+        if _ORDER.fullmatch(text):
+            return await self._find_order(key, text.lower())
+        if not _ID.fullmatch(text) or int(text) > MAX_ID:
+            raise ProblemError(Problem.NO_ACTIVATION)
+        known = self._orders.known(key, int(text)) or await self._orders.fetch(key, id=int(text))
+        if known is None and key.is_sole:
+            await self._read_list_surely(key)
+            known = self._orders.known(key, int(text))
+        if known is None:
+            raise ProblemError(Problem.NO_ACTIVATION)
+        return known
+
+    async def all(self, key: Key) -> list[Activation]:
+        """Every activation of a key, newest first, by one shared read; known ones on a doubt."""
+        await self._orders.open(key)
+        known = self._orders.activations(key)
+        try:
+            if not known or self._budget.has_room(key, Urgency.LIST):
+                await self.lists.refresh(key)
+        except ProblemError as error:
+            if not (error.problem.is_doubt and (known or self.lists.of(key).is_missing)):
+                raise
+            log.warning("the activations known stand: %s", error)
+        return sorted(known, key=lambda found: found.order.created_at or 0.0, reverse=True)
+
+    def judge_offer(self, key: Key, activation: Activation) -> None:
+        """Read the order for the SMS that an event offered, though perhaps nobody asks for it here:
+        its client may ask another replica, which heard no event.
+        """
+        if activation.offered and activation.phase is Phase.RETRYING:
+            self._begin_order(key, activation.order.id, Urgency.ORDER)
+
+    async def read_anew(self, key: Key, order_id: str) -> None:
+        """Read one order, with its messages, by a request that begins now."""
+        await asyncio.shield(self._begin_order(key, order_id, Urgency.PAID))
+
+    def _confirm(self, key: Key, activation: Activation) -> None:
+        """Whoever goes on asking has no use for the code that a socket told: it may not be true."""
+        if activation.is_only_pushed and monotonic() - activation.tried_at >= PUSHED:
+            self._begin_order(key, activation.order.id, self._urgency(key, activation))
+
+    async def _refresh(self, key: Key, activation: Activation) -> None:
+        # The list may say that something has come: then the order itself is read as well.
+        is_by_list = activation.is_untouched and not self._is_single(key, activation)
+        if is_by_list and not await self._refresh_by_list(key, activation):
+            return
+        urgency = self._urgency(key, activation)
+        if monotonic() - activation.tried_at < self._gap(activation):
+            reading = self._under_way(key, activation.order.id)
+        else:
+            reading = self._begin_order(key, activation.order.id, urgency)
+        if reading and self._budget.has_room(key, urgency):
+            await asyncio.shield(reading)
+
+    def _gap(self, activation: Activation) -> float:
+        """Seconds between two reads of the order."""
+        if activation.is_pushed_since(activation.tried_at):
+            return PUSHED
+        return FAILING if activation.failures else POLL
+
+    def _is_single(self, key: Key, activation: Activation) -> bool:
+        """Only lists of the completed orders speak for it, and its turn has come."""
+        known = self.lists.of(key)
+        is_old = monotonic() - activation.seen_at >= known.interval(activation)
+        return is_old and known.finds_completed and known.is_next_single(activation)
+
+    async def _refresh_by_list(self, key: Key, activation: Activation) -> bool:
+        """Whether the order itself has to be read, too."""
+        known = self.lists.of(key)
+        interval = known.interval(activation)
+        if monotonic() - known.seen_at(activation) < interval:
+            return False
+        if known.is_broken:
+            if known.is_due and not (known.reading or known.sharing):
+                # Nobody waits for it.
+                self.lists.share(key, known)
+            return True
+        reading = known.reading or known.sharing
+        if reading is None and monotonic() - known.tried_at >= interval:
+            reading = self.lists.share(key, known)
+        if reading:
+            if not self._budget.has_room(key, Urgency.LIST):
+                return False
+            if not await self._is_read(reading, known):
+                return True
+        is_listed = known.tells_of(activation, self._upstream.now())
+        is_known = known.read_at >= known.tried_at
+        return not activation.is_untouched or (is_known and not is_listed)
+
+    async def _is_read(self, reading: Reading, known: Listing) -> bool:
+        """Whether the list could be read; what is wrong with more than the list is raised."""
+        try:
+            await asyncio.shield(reading)
+        except ProblemError as error:
+            if not (error.problem.is_doubt and known.is_broken):
+                raise
+            return False
+        return True
+
+    def _urgency(self, key: Key, activation: Activation) -> Urgency:
+        if activation.failures > 1:
+            # What cannot be read must not take the room of what can.
+            return Urgency.ALONE
+        if activation.is_unread or activation.is_hinted or activation.is_only_pushed:
+            return Urgency.ORDER
+        known = self.lists.of(key)
+        # A second SMS stands in no row of the list.
+        is_alone = known.is_broken or known.lacks(activation) or activation.phase is Phase.RETRYING
+        return Urgency.ALONE if is_alone else Urgency.TURN
+
+    async def _find_order(self, key: Key, order_id: str) -> Activation:
+        known = self._orders.get(key, order_id) or await self._orders.fetch(key, order=order_id)
+        if known is None:
+            if not key.is_sole:
+                raise ProblemError(Problem.NO_ACTIVATION)
+            await asyncio.shield(self._begin_order(key, order_id, Urgency.LIST))
+        return self._orders.of(key, order_id)
+
+    async def _read_list_surely(self, key: Key) -> None:
+        await self.lists.refresh(key)
+        known = self.lists.of(key)
+        if known.is_cut_off:
+            raise ProblemError(Problem.TRY_AGAIN, "the order list ends among live orders")
+        if known.has_unread:
+            raise ProblemError(Problem.TRY_AGAIN, "a row of the order list cannot be read")
+        if any(self._is_left_out(known, one) for one in self._orders.activations(key)):
+            raise ProblemError(Problem.TRY_AGAIN, "the order list lacks a live order")
+
+    def _is_left_out(self, known: Listing, activation: Activation) -> bool:
+        """It was bought here well before the list was read, lives, and is not in it."""
+        order, now = activation.order, self._upstream.now()
+        if not (activation.told and activation.is_untouched) or order.id in known.ids:
+            return False
+        return (order.created_at or now) + LISTED_SECONDS < now < (order.expires_at or now)
+
+    def _begin_order(self, key: Key, order_id: str, urgency: Urgency) -> Reading:
+        """The read under way, unless this one is more urgent, or must begin now."""
+        before = self._details.get((key, order_id))
+        if before and before[0] <= urgency and urgency is not Urgency.PAID:
+            return before[1]
+        work = self._read_order(key, order_id, urgency)
+        reading = self._task(work, f"read of order {order_id}")
+        self._details[key, order_id] = urgency, reading
+        return reading
+
+    def _under_way(self, key: Key, order_id: str) -> Reading | None:
+        before = self._details.get((key, order_id))
+        return before[1] if before else None
+
+    async def _read_order(self, key: Key, order_id: str, urgency: Urgency) -> None:
+        activation = self._orders.get(key, order_id)
+        try:
+            await self._upstream.admit("order", key, urgency, _turn_of(activation))
+            asked_at = monotonic()
+            order = await self._upstream.order(key, order_id)
+            await self._orders.detailed(key, order, asked_at)
+        except ProblemError as error:
+            if activation and error.problem is not Problem.RATE_LIMITED:
+                await self._failed(key, activation, error)
+            raise
+        finally:
+            if activation:
+                activation.tried_at = monotonic()
+            if self._under_way(key, order_id) is asyncio.current_task():
+                del self._details[key, order_id]
+        known = self.lists.of(key)
+        known.order_failures, known.is_said = 0, False
+        if activation:
+            activation.failures, activation.offered = 0, None
+
+    async def _failed(self, key: Key, activation: Activation, error: ProblemError) -> None:
+        """The order itself cannot be read: what a socket or an event offered is all there is."""
+        known = self.lists.of(key)
+        activation.failures += 1
+        known.order_failures += 1
+        if known.has_no_way and not known.is_said:
+            known.is_said = True
+            log.warning("%s: neither its list nor its orders can be read: %s", key, error)
+        if offered := activation.offered:
+            activation.offered = None
+            await self._orders.pushed(key, activation, offered.text, offered.received_at)
+
+    def _task(self, work: Coroutine[Any, Any, None], name: str) -> Reading:
+        """One who has begun it may give up while others wait."""
+        return self._tasks.start(work, name, of_request=True)
+
+
+def _turn_of(activation: Activation | None) -> float:
+    """Whose turn it is: of what was read the longest ago, and polled orders before the others."""
+    if activation is None:
+        return 0.0
+    later = 0.0 if activation.is_polled else UNPOLLED_LATER
+    return max(activation.seen_at, activation.tried_at) + later

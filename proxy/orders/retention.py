@@ -1,0 +1,32 @@
+"""Forgets what is older than store.retention."""
+
+import asyncio
+import logging
+
+from proxy.model import Caps
+from proxy.model.errors import StoreError
+from proxy.orders.orders import Orders
+from proxy.store import Store
+from proxy.upstream.client import Upstream
+
+log = logging.getLogger(__name__)
+
+EVERY_SECONDS = 6 * 3600.0
+
+
+async def forget_old(store: Store, orders: Orders, upstream: Upstream, seconds: float) -> None:
+    """For ever, every six hours.
+
+    The stamps of orders are the upstream's: by the earlier of both clocks, a Date that is years
+    off deletes nothing.
+    """
+    while True:
+        now = upstream.wall_clock()
+        before, orders_before = now - seconds, upstream.clock.earliest() - seconds
+        orders.forget(orders_before)
+        try:
+            month = Caps().since(now)[1]
+            await store.forget(before, min(before, month), orders_before)
+        except StoreError as error:
+            log.error("old orders could not be forgotten: %s", error)
+        await asyncio.sleep(EVERY_SECONDS)

@@ -1,0 +1,216 @@
+"""The sockets of waiting orders: which are open, and what they say.
+
+A socket makes things quick, never true: what it says of an SMS is shown until the order itself has
+it, everything else is a hint to read; and every order stays in the shared list read.
+"""
+
+import asyncio
+import logging
+import math
+import random
+from collections import Counter
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
+
+from proxy.legacy.activation import Activation
+from proxy.model import OVER, Frame, Key
+from proxy.model.errors import StoreError
+from proxy.orders.orders import Orders
+from proxy.runtime.clock import monotonic
+from proxy.runtime.counters import Tally
+from proxy.runtime.tasks import BackgroundTasks
+from proxy.store import Store
+from proxy.upstream.order_socket import Feed, FeedError
+
+log = logging.getLogger(__name__)
+
+PER_KEY = 0.2
+"""The share of all sockets that one key may have."""
+
+OPENED_AFTER = 0.03
+"""Seconds: the client gets its number first. To open a socket costs more than to answer."""
+OPENING = 8
+"""Sockets that are being opened at the same time."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+"""Seconds before a broken socket is opened again: 1, 2, 4 … 60, each drawn between half and all."""
+HEALTHY_SECONDS = 30.0
+"""A socket that stood so long begins its pauses anew."""
+
+MAX_REFUSALS = 5
+FIRST_SILENCE, LONGEST_SILENCE = 60.0, 600.0
+"""Where none can be opened any more, all wait: 60, 120 … 600 seconds."""
+
+CLAIM_SECONDS = 5.0
+"""How often it is looked whether the replica that has the socket of an order has given it up."""
+
+SWEEP_SECONDS = 5.0
+IDLE_SECONDS = 60.0
+"""A socket of an order that nobody has asked about for so long gives its place to another."""
+
+
+@dataclass(slots=True, eq=False)
+class _Line:
+    """One order that has a socket, or is to have one."""
+
+    key: Key
+    activation: Activation
+    task: asyncio.Task[None] | None = None
+
+
+class Pushes:
+    """At most `most` sockets; none at all if that is 0. `upstream_now` is the upstream's clock."""
+
+    def __init__(
+        self,
+        feed: Feed,
+        orders: Orders,
+        store: Store,
+        tally: Tally,
+        upstream_now: Callable[[], float],
+        most: int,
+    ) -> None:
+        self._store = store
+        self._feed = feed
+        self._orders = orders
+        self._tally = tally
+        self._upstream_now = upstream_now
+        self._most = most
+        self._lines: dict[tuple[Key, int], _Line] = {}
+        self._of_key: Counter[Key] = Counter()
+        self._doors = asyncio.Semaphore(OPENING)
+        self._refusals = 0
+        self._silent_until = float("-inf")
+        self._tasks = BackgroundTasks()
+        self._sweep: asyncio.Task[None] | None = None
+
+    def watch(self, key: Key, activation: Activation) -> None:
+        """Somebody asks about the activation: a socket is opened if one helps and has room."""
+        activation.asked_for_at = monotonic()
+        is_open = (key, activation.id) in self._lines
+        if not is_open and self._is_waiting(activation) and self._has_room(key):
+            self._open(_Line(key, activation))
+
+    @property
+    def states(self) -> dict[str, float]:
+        """How many sockets are open, and how many are to be."""
+        still_open = sum(line.activation.open_at < math.inf for line in self._lines.values())
+        return {"open": still_open, "closed": len(self._lines) - still_open}
+
+    async def close(self) -> None:
+        await self._tasks.aclose()
+
+    def _has_room(self, key: Key) -> bool:
+        if (
+            self._of_key[key.upstream] < max(self._most * PER_KEY, 1)
+            and len(self._lines) < self._most
+        ):
+            return True
+        is_own = self._of_key[key.upstream] >= self._most * PER_KEY
+        lines = (
+            line for line in self._lines.values() if not is_own or line.key.upstream == key.upstream
+        )
+        idle = min(lines, key=lambda line: line.activation.asked_for_at, default=None)
+        if idle is None or monotonic() - idle.activation.asked_for_at < IDLE_SECONDS:
+            return False
+        self._leave(idle)
+        return True
+
+    def _open(self, line: _Line) -> None:
+        self._lines[line.key, line.activation.id] = line
+        self._of_key[line.key.upstream] += 1
+        name = f"socket of order {line.activation.order.id}"
+        line.task = self._tasks.loop(partial(self._keep, line), name)
+        if self._sweep is None or self._sweep.done():
+            self._sweep = self._tasks.loop(self._sweep_all, "end of sockets")
+
+    def _leave(self, line: _Line) -> None:
+        if self._lines.pop((line.key, line.activation.id), None) is None:
+            return
+        self._of_key[line.key.upstream] -= 1
+        self._of_key += Counter()  # forgets those that have none
+        line.activation.open_at = math.inf
+        if line.task and line.task is not asyncio.current_task():
+            line.task.cancel()
+        if self._store.is_shared:
+            order = line.activation.order.id
+            self._tasks.start(self._release(order), f"release of the socket of order {order}")
+
+    def _is_waiting(self, activation: Activation) -> bool:
+        """An SMS can still come that would tell its client something."""
+        order = activation.order
+        is_over = order.state in OVER or (order.expires_at or math.inf) < self._upstream_now()
+        return not (is_over or activation.is_settled)
+
+    async def _sweep_all(self) -> None:
+        """An order's end is told by many; this sees them all."""
+        while self._lines:
+            await asyncio.sleep(SWEEP_SECONDS)
+            for line in list(self._lines.values()):
+                if not self._is_waiting(line.activation):
+                    self._leave(line)
+
+    async def _keep(self, line: _Line) -> None:
+        pause, order = FIRST_PAUSE, line.activation.order.id
+        await asyncio.sleep(OPENED_AFTER)
+        while self._is_waiting(line.activation):
+            if not await self._is_ours(order):
+                await asyncio.sleep(CLAIM_SECONDS)
+                continue
+            try:
+                await self._follow(line)
+            except FeedError as error:
+                log.info("order %s: its socket: %s", order, error)
+            except Exception:
+                log.exception("order %s: a bug ended its socket", order)
+            stood, line.activation.open_at = monotonic() - line.activation.open_at, math.inf
+            if stood < 0:
+                self._refuse()
+            pause = FIRST_PAUSE if stood > HEALTHY_SECONDS else pause
+            await asyncio.sleep(pause * random.uniform(0.5, 1))
+            pause = min(pause * 2, LONGEST_PAUSE)
+        self._leave(line)
+
+    async def _is_ours(self, order: str) -> bool:
+        """One socket for an order is enough for all replicas."""
+        try:
+            return await self._store.claim(f"socket {order}")
+        except StoreError:
+            return False
+
+    async def _release(self, order: str) -> None:
+        try:
+            await self._store.release(f"socket {order}")
+        except StoreError as error:
+            log.info("order %s: its socket is not given up: %s", order, error)
+
+    def _refuse(self) -> None:
+        """Where sockets cannot be had, they are not asked for all the time."""
+        self._refusals += 1
+        if self._refusals >= MAX_REFUSALS and monotonic() >= self._silent_until:
+            silence = FIRST_SILENCE * 2 ** ((self._refusals - MAX_REFUSALS) // MAX_REFUSALS)
+            self._silent_until = monotonic() + min(silence, LONGEST_SILENCE)
+            log.warning("no sockets can be opened: orders are polled for a while")
+
+    async def _follow(self, line: _Line) -> None:
+        """One connection, from its opening to its end."""
+        order = line.activation.order.id
+        async with aclosing(self._feed.frames(line.key, order)) as frames:
+            async with self._doors:
+                await asyncio.sleep(self._silent_until - monotonic())
+                await anext(frames)
+            line.activation.open_at, self._refusals = monotonic(), 0
+            async for frame in frames:
+                if frame:
+                    await self._take(line, frame)
+                if not self._is_waiting(line.activation):
+                    return
+
+    async def _take(self, line: _Line, frame: Frame) -> None:
+        text, activation = frame.text, line.activation
+        is_told = bool(text) and await self._orders.pushed(line.key, activation, text)
+        self._tally.count("frames", "sms" if is_told else "hint")
+        if not is_told:
+            activation.hinted_at = monotonic()

@@ -1,0 +1,1 @@
+"""Buying, cancelling and the journal of purchases. Knows `orders` and what is below."""

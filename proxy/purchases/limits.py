@@ -1,0 +1,65 @@
+"""What a key may hold and spend: asked before a purchase takes a turn, and told to getBalance.
+
+The last word has the transaction of the intent, see Journal.begin.
+"""
+
+import math
+
+from proxy.model import Caps, Key
+from proxy.model.errors import Problem, ProblemError
+from proxy.orders.orders import Orders
+from proxy.orders.reads import Reads
+from proxy.purchases.journal import Journal
+from proxy.purchases.purchase import Pair
+from proxy.store import Ceiling, Store, readable
+from proxy.upstream.client import Upstream
+
+NEWEST = 50
+"""How many of a key's activations are looked through for one that has expired unread."""
+
+
+class Ceilings:
+    def __init__(
+        self, upstream: Upstream, orders: Orders, reads: Reads, journal: Journal, store: Store
+    ) -> None:
+        self._upstream = upstream
+        self._orders = orders
+        self._reads = reads
+        self._journal = journal
+        self._store = store
+
+    def of(self, caps: Caps) -> Ceiling | None:
+        if caps.active is None and not caps.counts_money:
+            return None
+        money = tuple(caps.money(self._upstream.wall_clock()))
+        return Ceiling(self._upstream.clock.earliest(), caps.active, money)
+
+    async def check(self, pair: Pair, quoted: int | None, ceiling: Ceiling | None) -> None:
+        """Refuses what does not fit. What holds a place for nothing is looked for first: purchases
+        that said that there is no stock, and numbers that have expired and nobody has read.
+        """
+        if ceiling is None or not await self._refusal(pair, quoted, ceiling):
+            return
+        key = pair.key
+        own = [purchase for purchase in self._journal.pending.of(key) if purchase.owed.key == key]
+        if any(purchase.unclear and purchase.is_no_stock for purchase in own):
+            await self._journal.reconcile(key)
+        latest = self._upstream.clock.latest()
+        for one in list(self._orders.activations(key))[-NEWEST:]:
+            ends = one.order.expires_at or math.inf
+            if one.told and not one.is_confirmed and not one.order.messages and ends < latest:
+                await self._reads.read_anew(key, one.order.id)
+        if refused := await self._refusal(pair, quoted, ceiling):
+            raise ProblemError(refused, "a ceiling of the key")
+
+    async def left(self, key: Key, caps: Caps) -> int:
+        """The cents that a key may still spend."""
+        now = self._upstream.wall_clock()
+        with readable():
+            return min(
+                [most - await self._store.spent(key.hash, since) for since, most in caps.money(now)]
+            )
+
+    async def _refusal(self, pair: Pair, quoted: int | None, ceiling: Ceiling) -> Problem | None:
+        with readable():
+            return await self._store.refusal(pair.key.hash, quoted or 0, ceiling)

@@ -1,0 +1,82 @@
+"""What has happened since the start: counted, and for each order told in turn. Pure; metrics.py and
+the console show it.
+"""
+
+from bisect import bisect_left
+from collections import Counter
+from dataclasses import dataclass
+from typing import NamedTuple
+
+DELAYS = (0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0, 300.0)
+"""Upper bounds, in seconds."""
+
+MOST_STORIES, LONGEST_STORY = 5000, 50
+"""Orders whose story is remembered, the oldest goes first; and the parts of one."""
+
+
+class Part(NamedTuple):
+    """Of an order's story: what happened, when on this machine's clock, and cents where it was
+    about money.
+    """
+
+    at: float
+    what: str
+    cents: int
+
+
+@dataclass(slots=True)
+class Refused:
+    """A problem that clients were told of: how often, and the last time on the wall clock."""
+
+    count: int = 0
+    at: float = 0.0
+    action: str = ""
+    detail: str = ""
+
+
+class Tally:
+    """Counts by name and labels; each label has few values. Money is in cents."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[str, ...]] = Counter()
+        self.delays = [0] * (len(DELAYS) + 1)
+        self.delayed = 0.0
+        self.cents: Counter[str] = Counter()
+        """Of all parts of all stories, by what happened."""
+        self.refusals: dict[str, Refused] = {}
+        """By the problem's name."""
+        self._stories: dict[str, list[Part]] = {}
+
+    def count(self, *what: str, by: int = 1) -> None:
+        self.counts[what] += by
+
+    def read_after(self, seconds: float) -> None:
+        """A client has read an SMS for the first time, so long after it came."""
+        seconds = max(seconds, 0.0)
+        self.delays[bisect_left(DELAYS, seconds)] += 1
+        self.delayed += seconds
+
+    def of(self, name: str) -> list[tuple[tuple[str, ...], int]]:
+        """The labels and the count of each."""
+        return [(what[1:], n) for what, n in sorted(self.counts.items()) if what[0] == name]
+
+    def happened(self, order: str, what: str, at: float, cents: int = 0) -> None:
+        """The next part of an order's story. `what` is one of few words."""
+        story = self._stories.get(order)
+        if story is None:
+            if len(self._stories) >= MOST_STORIES:
+                del self._stories[next(iter(self._stories))]
+            story = self._stories[order] = []
+        if len(story) < LONGEST_STORY:
+            story.append(Part(at, what, cents))
+        if cents:
+            self.cents[what] += cents
+
+    def story(self, order: str) -> list[Part]:
+        return self._stories.get(order, [])
+
+    def refused(self, problem: str, at: float, action: str, detail: str) -> None:
+        """A client was told of a problem. `detail` never holds a key or an SMS text."""
+        refused = self.refusals.setdefault(problem, Refused())
+        refused.count += 1
+        refused.at, refused.action, refused.detail = at, action, detail

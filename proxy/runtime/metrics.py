@@ -1,0 +1,113 @@
+"""What Prometheus is told, see docs/metrics.md. Every label has few values.
+
+The library is loaded for the first answer, not for the start.
+"""
+
+import re
+from collections import Counter as TallyOf
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from proxy.runtime.counters import DELAYS, Tally
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry, Counter
+    from prometheus_client.metrics_core import Metric
+
+PREFIX = "virtualsms_proxy_"
+
+_WORD = re.compile(rb"[A-Z_]{2,40}")
+
+# The counts of the tally: name, labels, what it is.
+COUNTS = (
+    ("upstream_calls", ("call", "result"), "Calls of the upstream: ok, or the problem."),
+    ("unreadable_rows", ("call",), "Rows of the upstream's lists that could not be read."),
+    ("cache_answers", ("cache", "how"), "Answers of the caches: HIT, MISS or STALE."),
+    ("frames", ("kind",), "What sockets said: an SMS, or a hint to read."),
+    ("webhook_events", ("kind",), "Events that the upstream has sent, by what came of them."),
+    (
+        "forward_attempts",
+        ("outcome",),
+        "SMS posted to targets: delivered, failed, dead, dropped.",
+    ),
+    ("purchases", ("outcome",), "Purchases: told, or what became of them."),
+    ("promised_cancels", ("outcome",), "Promised cancels: promised, kept, too_late."),
+    ("charged_cents", (), "Cents that the upstream took."),
+    ("refunded_cents", (), "Cents that it gave back."),
+)
+
+Gauges = Callable[[], Iterator[tuple[str, str, dict[str, float]]]]
+"""Name, what it is, and the value of each label; a value without labels has the label ''."""
+
+
+class Metrics:
+    """One set for each app. `gauges` tells what is so at the moment."""
+
+    def __init__(self, tally: Tally, gauges: Gauges) -> None:
+        self._tally = tally
+        self._gauges = gauges
+
+    def answers(self, dialect: str, action: str, body: bytes) -> "Counter":
+        """The counter of such answers. `action` is one of the registry, or `other`."""
+        found = _WORD.match(body)
+        word = found[0].decode() if found else "JSON" if body[:1] in (b"{", b"[") else "TEXT"
+        return self._answers.labels(dialect, action, word)
+
+    def words(self) -> TallyOf[str]:
+        """How often each word was answered."""
+        found: TallyOf[str] = TallyOf()
+        for metric in self._answers.collect():
+            for sample in metric.samples:
+                if sample.name.endswith("_total"):
+                    found[sample.labels["word"]] += int(sample.value)
+        return found
+
+    def page(self) -> bytes:
+        from prometheus_client import generate_latest
+
+        assert self._answers, "it stands on the page from the beginning"
+        return generate_latest(self._registry)
+
+    def collect(self) -> "Iterator[Metric]":
+        """Everything but the answers, which are counted where they are given."""
+        from prometheus_client.metrics_core import (
+            CounterMetricFamily,
+            GaugeMetricFamily,
+            HistogramMetricFamily,
+        )
+
+        for name, labels, text in COUNTS:
+            counter = CounterMetricFamily(PREFIX + name, text, labels=labels)
+            for values, count in self._tally.of(name) or ([((), 0)] if not labels else []):
+                counter.add_metric(values, count)
+            yield counter
+        for name, text, by_label in self._gauges():
+            has_states = "" not in by_label
+            gauge = GaugeMetricFamily(PREFIX + name, text, labels=["state"] * has_states)
+            for label, value in by_label.items():
+                gauge.add_metric([label] * has_states, value)
+            yield gauge
+        text = "Seconds from an SMS to its first reading by a client."
+        delays = HistogramMetricFamily(PREFIX + "sms_delay_seconds", text)
+        bounds = [*map(str, DELAYS), "+Inf"]
+        sums = accumulate(self._tally.delays)
+        delays.add_metric([], list(zip(bounds, sums, strict=True)), self._tally.delayed)
+        yield delays
+
+    @cached_property
+    def _registry(self) -> "CollectorRegistry":
+        from prometheus_client import CollectorRegistry
+
+        registry = CollectorRegistry()
+        registry.register(self)
+        return registry
+
+    @cached_property
+    def _answers(self) -> "Counter":
+        from prometheus_client import Counter
+
+        text = "Answers to clients by dialect, action and first word; JSON for a body in JSON."
+        labels = ["dialect", "action", "word"]
+        return Counter(PREFIX + "answers", text, labels, registry=self._registry)

@@ -1,0 +1,1 @@
+"""The simulated upstream over HTTP and WebSocket."""

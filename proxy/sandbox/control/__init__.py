@@ -1,0 +1,1 @@
+"""`/sandbox/*`: steers the simulated upstream."""

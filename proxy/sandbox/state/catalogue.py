@@ -1,0 +1,119 @@
+"""What is for sale: some 700 services in 59 countries, their prices and stock drawn from hashes."""
+
+import functools
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from proxy.sandbox.state.countries import COUNTRIES
+from proxy.sandbox.state.scenarios import SCENARIOS
+
+# As many as were live in May 2026.
+SERVICES_ON_SALE = 719
+FLOOR_CENTS = 5
+# What third parties saw live; the rest is picked from the project's own table.
+SEEN_LIVE = (
+    "aav abn abt aem afd afp agb agw ah ahb ajy alg am anb apd aul aws axs ayb ayo bbi bcg bdo "
+    "bgt bl blq blx blz bn bnp bow bpi bqr brv bsm bst bsv bsy btx bw bxr byd byh bz bzk dh dr ds "
+    "ew fb fd fu go gp gx hw hx ig im jg ka ki kt lf li ls ma mb me mm mt nf nh nv nz oi ok pf pm "
+    "qj qq re rr rt ry sa sg sn tc tg tm tn ts tw tx ub uk uu uz vi vk vz wa wb wc wg wx xz ya yl "
+    "yn yw za zk zl zr zy"
+)
+SAMPLE_CENTS = {("wa", "AR"): 80, ("wa", "GB"): 90, ("wa", "AT"): 27}
+
+
+@dataclass(slots=True)
+class Offer:
+    """One service in one country. `charge` differs from `cents` only when a person says so."""
+
+    cents: int
+    charge: int
+    stock: int
+
+    @property
+    def availability(self) -> str:
+        # Thresholds: vendor's stock.ts, 0 / 1-5 / more.
+        if self.stock <= 0:
+            return "out_of_stock"
+        return "low_stock" if self.stock <= 5 else "in_stock"
+
+
+class Catalogue:
+    """`services` maps codes to English names; a service is not offered in every country."""
+
+    def __init__(self, services: Mapping[str, str]) -> None:
+        self.services = _on_sale(services)
+        self.countries = {country.iso: country for country in COUNTRIES}
+        self._touched: dict[tuple[str, str], Offer] = {}
+
+    def offer(self, service: str, country: str) -> Offer | None:
+        """The offer now; None when the pair is not offered or not known."""
+        if service not in self.services or country not in self.countries:
+            return None
+        touched = self._touched.get((service, country))
+        if touched is None and (listed := _listed(service, country)):
+            return Offer(listed[0], listed[0], listed[1])
+        return touched
+
+    def change(
+        self,
+        service: str,
+        country: str,
+        *,
+        cents: int | None,
+        charge: int | None,
+        stock: int | None,
+    ) -> Offer:
+        """Sets what is not None. A price alone is also what is charged."""
+        offer = self.offer(service, country) or Offer(FLOOR_CENTS, FLOOR_CENTS, 0)
+        if cents is not None:
+            offer.cents = offer.charge = cents
+        offer.charge = offer.charge if charge is None else charge
+        offer.stock = offer.stock if stock is None else stock
+        self._touched[service, country] = offer
+        return offer
+
+    def take(self, service: str, country: str, amount: int) -> None:
+        """Takes numbers out of stock, or gives them back with a negative amount."""
+        offer = self.offer(service, country)
+        if offer is not None:
+            self.change(service, country, cents=None, charge=None, stock=offer.stock - amount)
+
+    def offers_of(self, service: str) -> dict[str, Offer]:
+        """By country."""
+        pairs = ((iso, self.offer(service, iso)) for iso in self.countries)
+        return {iso: offer for iso, offer in pairs if offer is not None}
+
+    def offers_in(self, country: str) -> dict[str, Offer]:
+        """By service."""
+        pairs = ((code, self.offer(code, country)) for code in self.services)
+        return {code: offer for code, offer in pairs if offer is not None}
+
+
+def _on_sale(services: Mapping[str, str]) -> dict[str, str]:
+    first = [*SCENARIOS, *SEEN_LIVE.split()]
+    rest = sorted(services, key=_draw)
+    chosen = [code for code in dict.fromkeys([*first, *rest]) if code in services]
+    return {code: services[code] for code in sorted(chosen[:SERVICES_ON_SALE])}
+
+
+@functools.cache
+def _listed(service: str, country: str) -> tuple[int, int] | None:
+    """Price in cents and stock when nobody has touched them; None: not offered."""
+    drawn = _draw(f"{service}/{country}")
+    level = 5 + _draw(service) % 60
+    spread = 50 + _draw(country) % 200
+    cents = SAMPLE_CENTS.get((service, country), level * spread // 100 + drawn % 7)
+    cents = max(FLOOR_CENTS, cents)
+    if service in SCENARIOS:
+        return cents, 20_000 + drawn % 9_000 if SCENARIOS[service].stocked else 0
+    fate = drawn // 7 % 100
+    if fate < 15 and (service, country) not in SAMPLE_CENTS:
+        return None
+    if fate < 22:
+        return cents, 0
+    return cents, 1 + drawn % 5 if fate < 32 else 6 + drawn % 9_000
+
+
+def _draw(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())

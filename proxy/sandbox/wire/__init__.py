@@ -1,0 +1,1 @@
+"""How the simulated upstream words what it sends."""

@@ -1,0 +1,127 @@
+"""The events that webhooks tell: names, data, envelope. Pure.
+
+The documentation of webhooks shows the data of `sms.received` and `order.cancelled`; the data of
+the other events is a guess after their pattern.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from proxy.sandbox.state.accounts import Account, Message, Order
+from proxy.sandbox.state.switches import Switches
+from proxy.sandbox.wire.answers import Json, shown_phone, stamp
+from proxy.sandbox.wire.frames import code_in
+
+Reason = Literal["user_cancelled", "timeout_no_sms", "operator_rejected"]
+
+# What can be subscribed to, by the name that an SMS has: vendor's README 2026-04-29, and the
+# newer lists of its Go and Swift SDKs, which say that the upstream refuses everything else.
+KNOWN = {
+    "sms.received": (
+        "sms.received",
+        "order.cancelled",
+        "order.expired",
+        "order.swapped",
+        "balance.low",
+    ),
+    "order.sms_received": (
+        "order.created",
+        "order.sms_received",
+        "order.cancelled",
+        "order.expired",
+        "rental.created",
+        "rental.sms_received",
+        "rental.expired",
+        "rental.cancelled",
+        "proxy.purchased",
+        "balance.low",
+    ),
+}
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """`type` is the name that the upstream gives it at this time, by the switches."""
+
+    type: str
+    account: Account
+    at: float
+    data: Json
+
+
+def about(switches: Switches, order: Order, service_name: str) -> Json:
+    """What the data of every event of an order begins with."""
+    slug = re.sub(r"[^a-z0-9]+", "-", service_name.lower()).strip("-")
+    return {
+        "order_id": order.id,
+        "phone_number": shown_phone(switches, order.phone),
+        "service": slug if switches.webhook_service == "slug" else order.service,
+        "country": order.country,
+    }
+
+
+def created(switches: Switches, order: Order) -> Json:
+    return {"price": order.cents / 100, "expires_at": stamp(switches, order.expires_at)}
+
+
+def received(switches: Switches, message: Message) -> Json:
+    code = code_in(message.text)
+    received_at = stamp(switches, message.at)
+    return {"code": code, "full_text": message.text, "received_at": received_at}
+
+
+def cancelled(order: Order, reason: Reason) -> Json:
+    return {"refunded_amount": order.cents / 100, "refund_currency": "USD", "reason": reason}
+
+
+def expired(switches: Switches, order: Order) -> Json:
+    return {"expired_at": stamp(switches, order.expires_at)}
+
+
+def swapped(switches: Switches, order: Order, before: str) -> Json:
+    expires_at = stamp(switches, order.expires_at)
+    return {"previous_number": shown_phone(switches, before), "expires_at": expires_at}
+
+
+def balance_low(cents: int, threshold: float | None) -> Json:
+    return {"balance": cents / 100, "threshold": threshold, "currency": "USD"}
+
+
+def sample(switches: Switches, type: str, account: Account, now: float) -> Event:
+    """The event of a test: real in shape, of an order that does not exist."""
+    id = "00000000-0000-4000-8000-000000000000"
+    order = Order(id, id, account, "tg", "GB", "447700900123", 50, now, now + 1200, now, now)
+    of_order: dict[str, Json] = {
+        switches.webhook_events: received(switches, Message("", "Telegram code: 12345", now)),
+        "order.cancelled": cancelled(order, "user_cancelled"),
+        "order.expired": expired(switches, order),
+        "order.swapped": swapped(switches, order, "447700900124"),
+        "order.created": created(switches, order),
+    }
+    if type == "balance.low":
+        data = balance_low(400, 5.0)
+    else:
+        data = about(switches, order, "Telegram") | of_order.get(type, {})
+    return Event(type, account, now, data | {"test": True})
+
+
+def envelope(switches: Switches, event: Event, drawn: int) -> Json:
+    """`drawn` are 80 random bits. The samples show fractions of seconds here."""
+    times = "fraction" if switches.timestamps == "z" else switches.timestamps
+    exact = msgspec.structs.replace(switches, timestamps=times)
+    return {
+        "id": f"evt_{_ulid(event.at, drawn)}",
+        "type": event.type,
+        "created_at": stamp(exact, event.at),
+        "account_id": event.account.id,
+        "data": event.data,
+    }
+
+
+def _ulid(at: float, drawn: int) -> str:
+    number = round(at * 1000) << 80 | drawn
+    return "".join(_CROCKFORD[number >> 5 * place & 31] for place in reversed(range(26)))

@@ -1,0 +1,134 @@
+"""A glance at a store that another process may have open: it writes nothing and holds nothing."""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from pathlib import Path
+
+from proxy.model.errors import Problem, StoreError
+from proxy.store import schema
+from proxy.store.files import file_of, opened, refuse_links
+from proxy.store.interface import NO_EXTRA
+from proxy.store.rows import Ceiling, Entry, Owed, OwedKind
+from proxy.store.schema import Database
+from proxy.store.sqlite import BUSY_SECONDS
+
+# What the version is, and how many requests of a key count since an instant.
+OF_A_FILE = (
+    "pragma user_version",
+    "select coalesce(sum(requests), 0) from spent where key = ? and at > ?",
+)
+OF_A_SERVER = (
+    "select version from proxy_version",
+    "select coalesce(sum(requests), 0) from shares where key = ? and until > to_timestamp(?)",
+)
+
+
+def is_on_a_server(url: str) -> bool:
+    return not url.startswith("sqlite:")
+
+
+@contextmanager
+def glance(url: str) -> "Iterator[Glance]":
+    """StoreError where it cannot be read, also from what is read within."""
+    if is_on_a_server(url):
+        with _on_a_server(url) as db:
+            yield Glance(db, *OF_A_SERVER)
+        return
+    path = file_of(url)
+    if path is None:
+        raise StoreError("it is in memory: no other process can look into it")
+    refuse_links(path)
+    try:
+        address = f"{path.as_uri()}?mode=ro"
+        with closing(sqlite3.connect(address, timeout=BUSY_SECONDS, uri=True)) as db:
+            yield Glance(db, *OF_A_FILE)
+    except sqlite3.Error as error:
+        raise StoreError(f"{path}: {error}: set store.url to the file of the proxy") from error
+
+
+def _on_a_server(url: str) -> AbstractContextManager[Database]:
+    try:
+        from proxy.store.postgres.connection import glanced
+    except ImportError as error:
+        raise StoreError(NO_EXTRA) from error
+    return glanced(url)
+
+
+def read_ledger(url: str, since: float = 0.0) -> list[Entry]:
+    """The ledger, oldest first. StoreError."""
+    with glance(url) as seen:
+        return seen.ledger(since)
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process has the store open to write. Raises OSError."""
+    descriptor = opened(str(path), os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+class Glance:
+    """What stands there now. Every method may raise the driver's error: an older store has less."""
+
+    def __init__(self, db: Database, version: str, requests: str) -> None:
+        self._db = db
+        self._version = version
+        self._requests = requests
+
+    @property
+    def version(self) -> int:
+        return int(self._db.execute(self._version).fetchone()[0])
+
+    def ledger(self, since: float) -> list[Entry]:
+        rows = self._db.execute(
+            "select * from ledger where at >= ? order by at", (since,)
+        ).fetchall()
+        return [Entry(*row) for row in rows]
+
+    def owed(self) -> dict[OwedKind, int]:
+        """How many of each kind."""
+        rows = self._db.execute(
+            "select kind, count(*) from owed group by kind order by kind"
+        ).fetchall()
+        return {OwedKind(kind): count for kind, count in rows}
+
+    def forwards(self) -> tuple[int, int]:
+        """How many SMS wait for their targets, and how many are given up."""
+        sql = "select coalesce(sum(1 - dead), 0), coalesce(sum(dead), 0) from forwards"
+        waiting, dead = self._db.execute(sql).fetchone()
+        return int(waiting), int(dead)
+
+    def requests(self, key: str, since: float) -> int:
+        """How many a key has spent since then."""
+        return int(self._db.execute(self._requests, (key, since)).fetchone()[0])
+
+    def bought(self, order: str) -> bool:
+        """Whether an order was bought through this store. One that a client only spoke of, though
+        another program bought it, is kept too.
+        """
+        sql = """
+            select exists (select 1 from ledger where order_id = ? and kind = 'charge')
+                or exists (select 1 from owed where order_id = ?)
+                or exists (select 1 from orders where order_id = ? and told = 1)
+        """
+        return bool(self._db.execute(sql, (order, order, order)).fetchone()[0])
+
+    def held(self, key: str, now: float) -> int:
+        """The numbers that a key holds, with purchases under way."""
+        return int(self._db.execute(schema.HELD, (key, now, key)).fetchone()[0])
+
+    def spent(self, key: str, since: float) -> int:
+        """Cents that a key has spent since then, with purchases under way."""
+        return schema.spent(self._db, key, since)
+
+    def refusal(self, owed: Owed, ceiling: Ceiling) -> Problem | None:
+        """Why a purchase would not fit under a ceiling."""
+        return schema.refusal(self._db, owed.key.hash, owed.cents, ceiling)
