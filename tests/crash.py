@@ -156,10 +156,12 @@ class Upstream:
 
 
 @contextmanager
-def an_upstream(folder: Path, hold: float) -> Iterator[Upstream]:
+def an_upstream(folder: Path, hold: float, per_minute: int = 60) -> Iterator[Upstream]:
     """No SMS comes by itself in it, and there is stock for all."""
+    switches = (f"hold={hold}", f"requests_per_minute={per_minute}")
     arguments = ("sandbox", "--upstream-only", "--port", "0", "--sms-after", NEVER)
-    with a_process(*arguments, "--switch", f"hold={hold}", log=folder / "upstream.log") as url:
+    named = [word for switch in switches for word in ("--switch", switch)]
+    with a_process(*arguments, *named, log=folder / "upstream.log") as url:
         upstream = Upstream(url)
         for country in ("GB", "US"):
             upstream.steer("offer", {**PAIR, "country": country, "stock": 100_000})

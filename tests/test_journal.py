@@ -339,6 +339,29 @@ async def test_what_one_look_has_found_another_that_began_with_it_does_not_drop(
         assert [row["refunded"] for row in (await world.steer("orders"))["orders"]] == [True]
 
 
+async def test_two_looks_that_end_together_keep_what_they_have_found_once(run, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    async with run() as world:
+        house = world.app.state.house
+        owners, both = house.store.owners, asyncio.Barrier(2)
+
+        async def together(orders):
+            found = await owners(orders)
+            await both.wait()
+            return found
+
+        await world.steer("faults", {"kind": "cdn", "call": "purchase", "when": "after"})
+        await world.steer("faults", {"kind": "cdn", "call": "orders"})
+        assert await world.ask(BUY) == "ERROR_SQL"
+        monkeypatch.setattr(house.store, "owners", together)
+        await asyncio.gather(*(house.journal.reconcile(Key("key")) for _ in range(2)))
+        monkeypatch.undo()
+        assert [purchase.state for purchase in house.journal.pending] == ["orphan"]
+        assert len([line for line in caplog.messages if line.startswith("bought")]) == 1
+        await asyncio.sleep(320)
+        assert [row["refunded"] for row in (await world.steer("orders"))["orders"]] == [True]
+
+
 async def test_orders_that_were_forgotten_are_no_strangers(clock, sandbox, caplog):
     config = Config(store=StoreConfig(url="sqlite://", retention=86_400.0))
     async with a_life(clock, sandbox, config) as world:

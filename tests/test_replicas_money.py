@@ -55,7 +55,10 @@ def test_an_orphan_of_one_goes_to_who_asks_the_other(tmp_path, database):
         assert len(upstream.requests("purchase", "key")) == 1
 
 
+PER_MINUTE = 600
+"""Requests of a key, so that what is owed after a load does not wait a minute for its turn."""
 HASTY = {
+    "PROXY_UPSTREAM_REQUESTS_PER_MINUTE": str(PER_MINUTE),
     "PROXY_UPSTREAM_TIMEOUT": "12",
     "PROXY_ORPHAN_REUSE_SECONDS": "2",
     "PROXY_EARLY_CANCEL": "defer",
@@ -110,7 +113,7 @@ def a_load(pair, upstream):
 
 def test_one_is_killed_under_load_and_the_other_loses_no_money_and_no_number(tmp_path, database):
     with (
-        an_upstream(tmp_path, hold=1) as upstream,
+        an_upstream(tmp_path, hold=1, per_minute=PER_MINUTE) as upstream,
         a_pair(tmp_path, upstream, database, **HASTY) as pair,
     ):
         with a_load(pair, upstream) as load:
@@ -128,7 +131,7 @@ def a_server_of_their_own(tmp_path, hold, **settings):
     with (
         postgres.a_server() as server,
         postgres.a_database(server.url()) as database,
-        an_upstream(tmp_path, hold=hold) as upstream,
+        an_upstream(tmp_path, hold=hold, per_minute=PER_MINUTE) as upstream,
         a_pair(tmp_path, upstream, database, **settings) as pair,
     ):
         yield server, upstream, pair

@@ -277,6 +277,8 @@ class Journal:
             own = self._orders.adopt(purchase.owed.key, activation.order)
             # Another look at the list may have come first.
             if purchase.unclear and own.told is None:
+                # Marked before the task runs: a look that ends in the same moment must not find it.
+                purchase.unclear, own.told = False, False
                 # It goes on though the client that began to look has had no time to wait.
                 name = f"order {own.order.id} that was found"
                 work = self._found(purchase, own)
