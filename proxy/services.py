@@ -8,12 +8,12 @@ from proxy.forwarding.targets import Targets
 from proxy.model import Key
 from proxy.orders.orders import Orders
 from proxy.orders.reads import Reads
-from proxy.orders.sockets import Pushes
+from proxy.orders.sockets import OrderSockets
 from proxy.purchases.buying import Purchases
 from proxy.purchases.cancels import Cancels
 from proxy.purchases.journal import Journal
-from proxy.purchases.limits import Ceilings
-from proxy.runtime.counters import Tally
+from proxy.purchases.limits import LimitChecks
+from proxy.runtime.counters import Counters
 from proxy.store import Store
 from proxy.upstream.budget import Budget
 from proxy.upstream.cache import Cache
@@ -22,19 +22,19 @@ from proxy.upstream.client import Upstream
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class Services:
     """Everything an action can use."""
 
     programs: Programs
-    ceilings: Ceilings
+    limit_checks: LimitChecks
     targets: Targets
-    tally: Tally
+    counters: Counters
     budget: Budget
     upstream: Upstream
     store: Store
     orders: Orders
     reads: Reads
-    pushes: Pushes
+    sockets: OrderSockets
     purchases: Purchases
     journal: Journal
     cancels: Cancels

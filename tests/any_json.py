@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from proxy.model import Key
 from proxy.model.errors import ProblemError
-from proxy.runtime.counters import Tally
+from proxy.runtime.counters import Counters
 from proxy.upstream import webhooks, wire
 from proxy.upstream.budget import Budget
 from proxy.upstream.client import ENDPOINTS, Upstream
@@ -233,7 +233,7 @@ async def answered(call: str, status: int, headers: dict[str, str], body: bytes)
         lambda request: httpx.Response(status, headers=raw, content=body)
     )
     budget = Budget(60, NoStore(), time.time)
-    upstream = Upstream("http://upstream", 12.0, budget, Tally(), transport=transport)
+    upstream = Upstream("http://upstream", 12.0, budget, Counters(), transport=transport)
     try:
         return await CALLS[call](upstream)
     except ProblemError as error:

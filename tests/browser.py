@@ -89,7 +89,7 @@ class Browser:
             if line["method"] == "Network.requestWillBeSent"
         ]
 
-    def complaints(self) -> list[str]:
+    def warnings(self) -> list[str]:
         """What its console has said since the last call."""
         return [line["message"] for line in self.driver.get_log("browser")]
 

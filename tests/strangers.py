@@ -39,7 +39,7 @@ class Seen:
         return self.after(last) - self.after(first)
 
 
-def strangers(
+def failed_keys(
     seconds: float, folder: Path, said: Callable[[str], None] = lambda text: None
 ) -> Seen:
     environ = {"PROXY_UPSTREAM_REQUESTS_PER_MINUTE": "1000000"}
@@ -104,7 +104,7 @@ def main(minutes: float) -> None:
     """Print memory as it goes; exit 1 if it grew by over 8 MiB after the third minute."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        seen = strangers(minutes * 60, folder, click.echo)
+        seen = failed_keys(minutes * 60, folder, click.echo)
     grown = seen.grown(180, minutes * 60)
     click.echo(f"{seen.requests} requests; since the third minute {grown / 2**20:+.1f} MiB")
     if grown > 8 * 2**20:

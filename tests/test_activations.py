@@ -13,8 +13,8 @@ from proxy.legacy.status import Phase
 from proxy.model import Key, Order, OrderState, Sms, merge
 from proxy.orders.orders import Orders
 from proxy.runtime.clock import monotonic
-from proxy.runtime.counters import Tally
-from proxy.store import Kept, open_store
+from proxy.runtime.counters import Counters
+from proxy.store import ActivationRow, open_store
 
 KEY = Key("k")
 
@@ -41,7 +41,7 @@ def test_the_id_of_an_order_never_changes_from_version_to_version():
 @pytest.fixture
 async def known():
     store = open_store("sqlite://")
-    known = Orders(store, Tally(), lambda: 1.0, lambda: 1.0)
+    known = Orders(store, Counters(), lambda: 1.0, lambda: 1.0)
     await known.open(KEY)
     yield known
     await store.close()
@@ -49,7 +49,7 @@ async def known():
 
 async def learned(*orders):
     store = open_store("sqlite://")
-    known = Orders(store, Tally(), lambda: 0.0, lambda: 0.0)
+    known = Orders(store, Counters(), lambda: 0.0, lambda: 0.0)
     await known.open(KEY)
     known.learn(KEY, *orders)
     await store.close()
@@ -68,7 +68,7 @@ async def test_of_two_orders_with_one_hash_the_earlier_has_first_claim(monkeypat
 @pytest.mark.parametrize("learned", list(itertools.permutations((9_000.0, 5_000.0, 10_000.0))))
 async def test_the_young_ones_are_found_in_whatever_order_all_were_learned(learned):
     store = open_store("sqlite://")
-    known = Orders(store, Tally(), lambda: 10_000.0, lambda: 10_000.0)
+    known = Orders(store, Counters(), lambda: 10_000.0, lambda: 10_000.0)
     await known.open(KEY)
     for at in learned:
         known.learn(KEY, order(str(at), created_at=at))
@@ -79,7 +79,7 @@ async def test_the_young_ones_are_found_in_whatever_order_all_were_learned(learn
 @pytest.mark.anyio
 async def test_what_another_replica_writes_counts_though_it_does_not_know_since_when(known):
     (learned,) = known.learn(KEY, order(created_at=1.0))
-    known.hear(Kept(KEY.hash, learned.id, order(), "wa", told=True, cancelling=True))
+    known.hear(ActivationRow(KEY.hash, learned.id, order(), "wa", told=True, cancelling=True))
     assert learned.phase is Phase.CANCELLED
 
 
@@ -89,7 +89,7 @@ async def test_a_read_that_began_before_another_replicas_swap_does_not_bring_the
 ):
     (swapped,) = known.learn(KEY, order(created_at=1.0))
     await asyncio.sleep(5)
-    known.hear(Kept(KEY.hash, swapped.id, replace(order(), phone="448"), "wa", told=True))
+    known.hear(ActivationRow(KEY.hash, swapped.id, replace(order(), phone="448"), "wa", told=True))
     known.learn(KEY, order(created_at=1.0), asked_at=monotonic() - 1)
     assert swapped.order.phone == "448"
     known.learn(KEY, replace(order(), phone="449"), asked_at=monotonic() + 1)
@@ -116,7 +116,9 @@ async def test_a_further_sms_is_waited_for_whoever_was_asked_for_it(
 ):
     (learned,) = known.learn(KEY, order(messages=messages))
     learned.asked_at = asked_at
-    row = Kept(KEY.hash, learned.id, order(messages=theirs), "wa", told=True, asked_at=theirs_at)
+    row = ActivationRow(
+        KEY.hash, learned.id, order(messages=theirs), "wa", told=True, asked_at=theirs_at
+    )
     known.hear(row)
     assert learned.phase is phase
 
@@ -144,7 +146,7 @@ async def test_codes_that_sockets_told_are_no_new_ones_once_the_order_can_be_rea
     (one,) = known.learn(KEY, order(messages=pushed))
     one.told, one.asked_at = True, asked_at
     if is_heard:
-        known.hear(Kept(KEY.hash, one.id, order(messages=read), "wa", told=True))
+        known.hear(ActivationRow(KEY.hash, one.id, order(messages=read), "wa", told=True))
     else:
         known.learn(KEY, order(messages=read))
     assert one.phase is phase
@@ -188,7 +190,7 @@ async def test_the_end_of_the_order_before_a_swap_is_not_the_end_of_the_new_one(
 async def test_a_row_that_another_wrote_before_it_heard_of_a_swap_does_not_undo_it(known):
     (one,) = known.learn(KEY, order(created_at=1.0))
     await known.swapped(KEY, one, replace(order("b", created_at=1.0), phone="448"))
-    known.hear(Kept(KEY.hash, one.id, order(created_at=1.0), "wa", told=True))
+    known.hear(ActivationRow(KEY.hash, one.id, order(created_at=1.0), "wa", told=True))
     assert (one.order.id, one.order.phone) == ("b", "448")
 
 
@@ -218,14 +220,14 @@ class AnotherWrites:
         self.tell = tell
 
     async def orders(self, key, since=0.0):
-        row = Kept(key, 1, order(created_at=1.0), "wa", told=True)
+        row = ActivationRow(key, 1, order(created_at=1.0), "wa", told=True)
         self.tell(replace(row, cancelling=True))
         yield row
 
 
 @pytest.mark.anyio
 async def test_what_another_replica_writes_while_a_key_is_opened_is_not_lost():
-    known = Orders(AnotherWrites(lambda row: known.hear(row)), Tally(), lambda: 1.0, lambda: 1.0)
+    known = Orders(AnotherWrites(lambda row: known.hear(row)), Counters(), lambda: 1.0, lambda: 1.0)
     await known.open(KEY)
     assert known.of(KEY, "a").phase is Phase.CANCELLED
 

@@ -567,7 +567,7 @@ async def test_of_many_keys_that_replicas_share_only_those_in_use_are_renewed(
         await budget.take(Key(str(number)), "call", PAID, 0.0, 0.0)
         await asyncio.sleep(62)
     assert len(budget._windows) <= 5
-    assert len(budget._shares._windows) <= 4
+    assert len(budget._leases._windows) <= 4
     await budget.close()
     await store.close()
 

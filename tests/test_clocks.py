@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.config.settings import CapsConfig, Config, StoreConfig
+from proxy.config.settings import Config, LimitsConfig, StoreConfig
 from proxy.model import Order
 from proxy.sandbox import create_sandbox
 from proxy.upstream.clock import UpstreamClock
@@ -49,7 +49,7 @@ def run(clock, tmp_path):
             clock=lambda: clock() + ahead, sms_after=NEVER, services=SERVICES
         )
         store = StoreConfig(url=f"sqlite:///{tmp_path}/store.db")
-        config = Config(store=store, limits=CapsConfig(**limits))
+        config = Config(store=store, limits=LimitsConfig(**limits))
         wire = Misdated(upstream)
         wire.date = date
         async with a_life(clock, upstream, config, transport=wire) as world:
@@ -86,9 +86,9 @@ async def test_a_date_that_lies_deletes_nothing(run, date):
         await asyncio.sleep(10)
         assert await world.ask(f"action=getStatus&id={id}") == "STATUS_OK:123456"
         await asyncio.sleep(7 * 3600)
-        house = world.app.state.house
-        assert [entry.kind for entry in await house.store.ledger()] == ["charge"]
-        assert [row.id async for row in house.store.all_orders()] == [int(id)]
+        services = world.app.state.services
+        assert [entry.kind for entry in await services.store.ledger()] == ["charge"]
+        assert [row.id async for row in services.store.all_orders()] == [int(id)]
         assert await world.ask(f"action=getStatus&id={id}") == "STATUS_OK:123456"
 
 
@@ -105,7 +105,7 @@ async def test_an_upstream_whose_clock_is_off_is_served_as_any_other(run, ahead)
         assert other in await world.ask("action=getActiveActivations")
         listed = (await world.answer(f"action=getHistory&start={START:.0f}")).json()
         assert {str(row["id"]) for row in listed} == {id, other}
-        entries = await world.app.state.house.store.ledger()
+        entries = await world.app.state.services.store.ledger()
         assert all(START <= entry.at < START + 1000 for entry in entries)
 
 
@@ -155,7 +155,7 @@ async def test_a_restart_forgets_nothing_before_the_upstreams_clock_is_known(run
         id = id_of(await world.ask(BUY))
     async with run(sandbox=sandbox) as world:
         await asyncio.sleep(1)
-        assert [row.id async for row in world.app.state.house.store.all_orders()] == [int(id)]
+        assert [row.id async for row in world.app.state.services.store.all_orders()] == [int(id)]
         assert await world.ask(f"action=getStatus&id={id}") == "STATUS_WAIT_CODE"
 
 

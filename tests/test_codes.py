@@ -15,7 +15,7 @@ import proxy.config.mappings
 import proxy.config.yaml_file
 from proxy.config.codes import Codes
 from proxy.config.mappings import load_codes
-from proxy.config.yaml_file import SheetError
+from proxy.config.yaml_file import YamlFileError
 
 MAPPINGS = Path(__file__).parent.parent / "mappings"
 
@@ -621,7 +621,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("table", "text", "message"), REFUSED)
 def test_a_wrong_row_is_refused_with_its_line_and_the_fix(own, tmp_path, table, text, message):
-    with pytest.raises(SheetError) as refused:
+    with pytest.raises(YamlFileError) as refused:
         own(f"{table}.yaml", text)
     assert str(refused.value) == f"{tmp_path}/{table}.yaml:{message}"
 
@@ -638,7 +638,7 @@ def test_a_wrong_row_is_refused_with_its_line_and_the_fix(own, tmp_path, table, 
     ],
 )
 def test_what_is_not_yaml_is_refused_with_its_line(own, tmp_path, text, line):
-    with pytest.raises(SheetError) as refused:
+    with pytest.raises(YamlFileError) as refused:
         own("services.yaml", text)
     message = str(refused.value)
     assert message.startswith(f"{tmp_path}/services.yaml:{line}: not YAML: ")
@@ -658,7 +658,7 @@ def test_what_is_not_yaml_is_refused_with_its_line(own, tmp_path, text, line):
 )
 def test_what_is_not_text_is_refused_with_its_line(tmp_path, raw, message):
     (tmp_path / "services.yaml").write_bytes(raw)
-    with pytest.raises(SheetError) as refused:
+    with pytest.raises(YamlFileError) as refused:
         load_codes(tmp_path)
     assert str(refused.value) == f"{tmp_path}/services.yaml:{message}"
 
@@ -674,28 +674,28 @@ def test_what_is_not_text_is_refused_with_its_line(tmp_path, raw, message):
 )
 def test_a_file_of_an_unknown_name_is_refused(tmp_path, name, fix):
     (tmp_path / name).write_text("")
-    with pytest.raises(SheetError) as refused:
+    with pytest.raises(YamlFileError) as refused:
         load_codes(tmp_path)
     assert str(refused.value) == f"{tmp_path}/{name}: not a table: {fix}"
 
 
 def test_a_table_that_cannot_be_read_is_refused(tmp_path):
     (tmp_path / "services.yaml").mkdir()
-    with pytest.raises(SheetError) as refused:
+    with pytest.raises(YamlFileError) as refused:
         load_codes(tmp_path)
     message = "cannot be read: Is a directory: name another file"
     assert str(refused.value) == f"{tmp_path}/services.yaml: {message}"
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(SheetError) as refused:
+    with pytest.raises(YamlFileError) as refused:
         load_codes(tmp_path / "gone")
     message = " no such folder: make it, or name another as mappings"
     assert str(refused.value) == f"{tmp_path}/gone:{message}"
 
 
 def test_a_message_is_one_line_whatever_the_table_holds(own):
-    with pytest.raises(SheetError) as refused:
+    with pytest.raises(YamlFileError) as refused:
         own("services.yaml", 'services: {"a\\nb\\x1b": X}')
     assert str(refused.value).isprintable()
 

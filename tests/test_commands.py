@@ -49,9 +49,9 @@ def upstream(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory, upstream):
+def folder(tmp_path_factory, upstream):
     """A folder with the page's configuration, and its proxy, through which a number was bought."""
-    folder = tmp_path_factory.mktemp("house")
+    folder = tmp_path_factory.mktemp("example")
     text = CONFIG.replace("8080", str(free_port())).replace("http://127.0.0.1:8081", upstream)
     (folder / "config.yaml").write_text(text)
     start = ("serve", "--config", "config.yaml")
@@ -96,13 +96,13 @@ def facts(*words: str, **environ: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     "line", [line for line in EXAMPLES if line.split()[1] not in STARTED + WANTS_POSTGRES]
 )
-def test_every_example_of_the_page_is_what_is_printed(house, line):
-    done = run(*shlex.split(line)[1:], cwd=house, **AT_HOME)
-    assert evened(done.stdout + done.stderr, house) == evened(EXAMPLES[line])
+def test_every_example_of_the_page_is_what_is_printed(folder, line):
+    done = run(*shlex.split(line)[1:], cwd=folder, **AT_HOME)
+    assert evened(done.stdout + done.stderr, folder) == evened(EXAMPLES[line])
     assert done.returncode == (1 if "because" in done.stdout else 0)
 
 
-def test_the_examples_of_what_is_started_are_its_first_lines(house):
+def test_the_examples_of_what_is_started_are_its_first_lines(folder):
     said = {line.split()[1]: text for line, text in EXAMPLES.items()}
     assert said["sandbox"] == upstream_lines("http://127.0.0.1:8081") + "\n"
     assert said["serve"] == "listening on http://127.0.0.1:8080\n"
@@ -270,42 +270,42 @@ def test_what_is_ignored_is_said_so(upstream):
     assert "planted-key" not in str(said)
 
 
-def kept_in(house: Path) -> dict[str, str]:
-    return {"PROXY_STORE_URL": f"sqlite:///{house}/virtualsms-proxy.db"}
+def kept_in(folder: Path) -> dict[str, str]:
+    return {"PROXY_STORE_URL": f"sqlite:///{folder}/virtualsms-proxy.db"}
 
 
-def explained(house: Path, *words: str, **environ: str) -> dict:
+def explained(folder: Path, *words: str, **environ: str) -> dict:
     """By the house's configuration and store."""
-    own = {**AT_HOME, **kept_in(house)}
-    config = ("--config", f"{house}/config.yaml", "--json")
+    own = {**AT_HOME, **kept_in(folder)}
+    config = ("--config", f"{folder}/config.yaml", "--json")
     return json.loads(ask("explain", *config, *words, **own, **environ)[1])
 
 
-def test_the_ceilings_of_all_and_of_a_program_are_counted(house):
+def test_the_ceilings_of_all_and_of_a_program_are_counted(folder):
     words = ("key=ci", "service=wa", "country=16")
-    said = explained(house, *words, PROXY_LIMITS_ACTIVE="1", PROXY_LIMITS_SPEND_PER_DAY="10")
+    said = explained(folder, *words, PROXY_LIMITS_ACTIVE="1", PROXY_LIMITS_SPEND_PER_DAY="10")
     assert said["refused"] == "CHANNELS_LIMIT"
     assert said["why"] == "1 number held, and no more may be"
-    ceilings = dict(said["facts"])["ceilings"]
-    assert "1 of 1 number held at once; 0.90 of 10.00 spent today" in ceilings
-    assert explained(house, *words, PROXY_LIMITS_SPEND_PER_DAY="1")["refused"] == "NO_BALANCE"
-    assert explained(house, *words)["refused"] is None
+    limit_checks = dict(said["facts"])["ceilings"]
+    assert "1 of 1 number held at once; 0.90 of 10.00 spent today" in limit_checks
+    assert explained(folder, *words, PROXY_LIMITS_SPEND_PER_DAY="1")["refused"] == "NO_BALANCE"
+    assert explained(folder, *words)["refused"] is None
 
 
-def test_a_client_key_is_known_by_its_program_and_a_wrong_one_is_refused(house):
-    said = explained(house, LINE.replace("planted-key", "client"))
+def test_a_client_key_is_known_by_its_program_and_a_wrong_one_is_refused(folder):
+    said = explained(folder, LINE.replace("planted-key", "client"))
     assert (said["refused"], ["api_key=[key]", "the key of ci"] in said["facts"]) == (None, True)
-    said = explained(house, LINE)
+    said = explained(folder, LINE)
     assert (said["refused"], said["why"]) == ("BAD_KEY", "no program has this key")
     assert ["api_key=[key]", "a key of no program"] in said["facts"]
-    through = explained(house, LINE, PROXY_PASSTHROUGH="true")
+    through = explained(folder, LINE, PROXY_PASSTHROUGH="true")
     assert dict(through["facts"])["api_key=[key]"].startswith("a key of the upstream, passed")
     assert "planted-key" not in str(said)
 
 
-def test_a_program_that_is_none_is_named_with_those_there_are(house):
+def test_a_program_that_is_none_is_named_with_those_there_are(folder):
     environ = {"VIRTUALSMS_KEY": "sandbox"}
-    words = ("--config", f"{house}/config.yaml", "key=cj", "service=wa")
+    words = ("--config", f"{folder}/config.yaml", "key=cj", "service=wa")
     code, said = ask("explain", *words, **environ)
     assert (code, said.splitlines()[-1]) == (2, "Error: key: cj is no program: write one of ci")
 
@@ -431,11 +431,11 @@ def test_keys_are_not_sent_over_the_net_unencrypted():
     )
 
 
-def test_a_minute_that_is_used_up_is_left_to_the_clients(house, upstream):
-    few = {"PROXY_UPSTREAM_REQUESTS_PER_MINUTE": "4", **AT_HOME, **kept_in(house)}
+def test_a_minute_that_is_used_up_is_left_to_the_clients(folder, upstream):
+    few = {"PROXY_UPSTREAM_REQUESTS_PER_MINUTE": "4", **AT_HOME, **kept_in(folder)}
     count = f"{upstream}/sandbox/requests?call=balance"
     before = httpx.get(count).json()["count"]
-    code, said = findings("--config", f"{house}/config.yaml", **few)
+    code, said = findings("--config", f"{folder}/config.yaml", **few)
     assert code == 1
     assert re.match(r"wrong ci: \d of 4 requests left in this minute", said["budget"])
     assert httpx.get(count).json()["count"] == before
@@ -581,8 +581,8 @@ def test_a_certificate_is_looked_at_as_its_clients_will(tmp_path):
 # check
 
 
-def test_check_says_what_it_has_found(house):
-    config = ("--config", f"{house}/config.yaml")
+def test_check_says_what_it_has_found(folder):
+    config = ("--config", f"{folder}/config.yaml")
     said = json.loads(ask("check", "--json", *config, VIRTUALSMS_KEY="sandbox")[1])
     assert (said["keys"], said["passthrough"]) == (["ci"], False)
     assert (said["store"], said["countries"]) == ("sqlite://", 205)

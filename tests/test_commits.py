@@ -5,8 +5,15 @@ from collections import deque
 
 import pytest
 
-from proxy.model.errors import Away, Doubt, Lost, StoreError, Taken, Unwritable
-from proxy.store.group_commit import Commits
+from proxy.model.errors import (
+    CommitUncertainError,
+    InvalidRowError,
+    OrderTakenError,
+    OwnershipLostError,
+    StoreError,
+    StoreUnavailableError,
+)
+from proxy.store.group_commit import GroupCommit
 
 pytestmark = pytest.mark.anyio
 
@@ -19,7 +26,7 @@ class Book:
         self.batches = []
         self.wrong = deque()
         """For each of the next batches an error, or None."""
-        self.commits = Commits(self._commit)
+        self.commits = GroupCommit(self._commit)
 
     async def _commit(self, batch):
         self.batches.append(len(batch))
@@ -54,14 +61,14 @@ async def failure(done):
 
 
 async def test_what_fails_surely_is_told_and_written_before_what_comes_later(book):
-    book.wrong.append(Away("away"))
-    assert isinstance(await failure(book.write("a refund", surely=True)), Away)
+    book.wrong.append(StoreUnavailableError("away"))
+    assert isinstance(await failure(book.write("a refund", surely=True)), StoreUnavailableError)
     await book.write("a purchase")
     assert book.lines == ["a refund", "a purchase"]
 
 
 async def test_what_fails_without_that_is_not_tried_again(book):
-    book.wrong.append(Away("away"))
+    book.wrong.append(StoreUnavailableError("away"))
     await failure(book.write("a promise"))
     await book.write("a purchase")
     assert book.lines == ["a purchase"]
@@ -69,26 +76,26 @@ async def test_what_fails_without_that_is_not_tried_again(book):
 
 async def test_a_store_that_comes_back_in_the_middle_turns_no_two_writes_round(book):
     # The batch of both fails for the first of them; then each is tried alone.
-    book.wrong.extend([StoreError("one of both"), Away("away"), None])
+    book.wrong.extend([StoreError("one of both"), StoreUnavailableError("away"), None])
     earlier = book.write("an order", surely=True)
     later = book.write("it is told", surely=True)
-    assert isinstance(await failure(earlier), Away)
-    assert isinstance(await failure(later), Away)
+    assert isinstance(await failure(earlier), StoreUnavailableError)
+    assert isinstance(await failure(later), StoreUnavailableError)
     await book.write("and more")
     assert book.lines == ["an order", "it is told", "and more"]
 
 
 async def test_what_can_never_be_written_is_given_up_and_stops_nobody(book, caplog):
-    poison = book.write(Unwritable("too long"), surely=True)
+    poison = book.write(InvalidRowError("too long"), surely=True)
     good = book.write("a purchase")
-    assert isinstance(await failure(poison), Unwritable)
+    assert isinstance(await failure(poison), InvalidRowError)
     await good
     await book.write("another")
     assert book.lines == ["a purchase", "another"]
     assert "this can never be written: too long" in caplog.text
 
 
-@pytest.mark.parametrize("error", [Lost("another's"), Taken("another's")])
+@pytest.mark.parametrize("error", [OwnershipLostError("another's"), OrderTakenError("another's")])
 async def test_what_another_replica_has_is_not_tried_again(book, error):
     assert await failure(book.write(error, surely=True)) is error
     await book.write("a purchase")
@@ -96,7 +103,7 @@ async def test_what_another_replica_has_is_not_tried_again(book, error):
 
 
 async def test_a_commit_of_unknown_end_is_told_to_all_in_it_and_not_split(book):
-    book.wrong.append(Doubt("the wire broke", "7"))
+    book.wrong.append(CommitUncertainError("the wire broke", "7"))
     both = [book.write("one"), book.write("two", surely=True)]
     assert [(await failure(done)).xid for done in both] == ["7", "7"]
     assert book.batches == [2]
@@ -104,7 +111,7 @@ async def test_a_commit_of_unknown_end_is_told_to_all_in_it_and_not_split(book):
 
 async def test_a_bug_in_a_write_leaves_nobody_waiting(book, caplog):
     order, bug = book.write("a paid order"), book.write(ZeroDivisionError("a bug"))
-    assert isinstance(await failure(bug), Unwritable)
+    assert isinstance(await failure(bug), InvalidRowError)
     await order
     await book.write("and on")
     assert book.lines == ["a paid order", "and on"]
@@ -112,14 +119,14 @@ async def test_a_bug_in_a_write_leaves_nobody_waiting(book, caplog):
 
 
 async def test_at_the_end_it_is_tried_once_more(book):
-    book.wrong.append(Away("away"))
+    book.wrong.append(StoreUnavailableError("away"))
     await failure(book.write("a refund", surely=True))
     await book.commits.close()
     assert book.lines == ["a refund"]
 
 
 async def test_what_is_lost_at_the_end_is_told(book, caplog):
-    book.wrong.extend([Away("away"), Away("away")])
+    book.wrong.extend([StoreUnavailableError("away"), StoreUnavailableError("away")])
     await failure(book.write("a refund", surely=True))
     await book.commits.close()
     assert "the store cannot be written: writes that are lost: 1" in caplog.text

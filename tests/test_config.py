@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from proxy.config.settings import Config, ConfigError, environment_name, keys, load_config
-from proxy.config.yaml_file import SheetError
+from proxy.config.yaml_file import YamlFileError
 
 EXAMPLE = Path(__file__).parent.parent / "config.example.yaml"
 
@@ -104,7 +104,7 @@ def test_an_unknown_environment_name_is_said_with_what_it_may_be_meant_for(caplo
 def test_a_mistake_in_the_file_is_named_with_its_line(tmp_path, text, says):
     path = tmp_path / "c.yaml"
     path.write_text(text)
-    with pytest.raises(SheetError) as wrong:
+    with pytest.raises(YamlFileError) as wrong:
         load_config(path, {})
     assert str(wrong.value).startswith(f"{path}:{says}")
     assert "\n" not in str(wrong.value)
@@ -142,13 +142,13 @@ def test_an_address_that_is_none_is_named(url):
 def test_every_address_is_looked_at(tmp_path, text, name):
     path = tmp_path / "c.yaml"
     path.write_text(text)
-    with pytest.raises(SheetError, match=rf"c.yaml:1: {name}: .* is no address"):
+    with pytest.raises(YamlFileError, match=rf"c.yaml:1: {name}: .* is no address"):
         load_config(path, {})
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(
-        SheetError,
+        YamlFileError,
         match=r"nowhere.yaml: not found: name another",
     ):
         load_config(tmp_path / "nowhere.yaml", {})

@@ -22,7 +22,7 @@ from proxy.endpoint.actions import ACTIONS
 from proxy.model import Key, Order
 from proxy.model.errors import Problem
 from proxy.runtime.logs import REQUEST
-from proxy.upstream.trace import TRIAL
+from proxy.upstream.trace import TRACED_CALLS
 from tests.pace import within
 from tests.process import COMMAND, NOTHING_LEFT, a_process, run
 from tests.world import BUY, PATH, Wire, a_world, an_orphan, status_of
@@ -442,7 +442,7 @@ async def test_no_key_stands_anywhere(world, console):
     async for event in first_events(world, 2):
         said.append(event)
     assert secret not in "".join(said)
-    assert secret not in str(world.app.state.house.tally.refusals)
+    assert secret not in str(world.app.state.services.counters.refusals)
 
 
 def tries(secret):
@@ -522,18 +522,18 @@ async def test_pages_have_room_for_sixteen_and_end_when_the_proxy_does(world, co
 
 @pytest.mark.slow
 async def test_it_stays_quick_with_two_thousand_live_numbers(world, console, clock):
-    house = world.app.state.house
+    services = world.app.state.services
     key = Key("key")
-    await house.orders.open(key)
+    await services.orders.open(key)
     now = clock()
     orders = [
         Order(f"order-{n}", f"4477{n:08d}", "wa", "GB", cents=90, created_at=now - n % 600,
               expires_at=now + 600)
         for n in range(2000)
     ]  # fmt: skip
-    for activation in house.orders.learn(key, *orders):
+    for activation in services.orders.learn(key, *orders):
         activation.told = True
-        house.tally.happened(activation.order.id, "bought", now, 90)
+        services.counters.happened(activation.order.id, "bought", now, 90)
     rows, seen = world.app.state.console.streams, {}
     begun = time.thread_time()
     changed, _ = rows._look(seen)
@@ -598,7 +598,7 @@ def test_each_line_of_the_log_that_complains_has_its_advice():
     told = {
         node.args[0].value
         for path, node in calls("warning", "error", "exception")
-        if ast.unparse(node.func.value) == "log" and path.name != "config.py"
+        if ast.unparse(node.func.value) == "log" and path.name != "settings.py"
     }
     assert told == set(LOGGED)
 
@@ -638,11 +638,11 @@ async def test_what_the_wire_breaks_is_no_bug_of_the_page(clock):
 async def test_the_price_sweep_that_a_trial_begins_keeps_nothing_of_the_trial(
     world, console, monkeypatch
 ):
-    upstream, seen = world.app.state.house.upstream, []
+    upstream, seen = world.app.state.services.upstream, []
     prices = upstream.prices
 
     async def noted(service):
-        seen.append((TRIAL.get(), REQUEST.get()))
+        seen.append((TRACED_CALLS.get(), REQUEST.get()))
         return await prices(service)
 
     monkeypatch.setattr(upstream, "prices", noted)

@@ -67,7 +67,7 @@ def page(browser, sandbox):
     httpx.delete(f"{sandbox}/sandbox/faults")
     browser.look(1400, 1000)
     browser.requested()
-    browser.complaints()
+    browser.warnings()
     browser.driver.get(f"{sandbox}/console")
     browser.until("document.querySelector('#link').dataset.state === 'live'")
     browser.until("!document.querySelector('#sandbox').hidden")
@@ -76,7 +76,7 @@ def page(browser, sandbox):
     addresses = browser.requested()
     assert len(addresses) > 5
     assert [address for address in addresses if not address.startswith(f"{sandbox}/")] == []
-    assert browser.complaints() == []
+    assert browser.warnings() == []
     browser.driver.get("about:blank")
 
 
@@ -256,18 +256,18 @@ TAB = {"key": "Tab", "code": "Tab", "windowsVirtualKeyCode": 9}
 
 @pytest.mark.slow
 def test_a_page_of_two_thousand_numbers_is_quick(browser):
-    async def fill(house, now):
-        await house.orders.open(Key("key"))
+    async def fill(services, now):
+        await services.orders.open(Key("key"))
         orders = [
             Order(f"order-{n}", f"4477{n:08d}", "wa", "GB", cents=90, created_at=now - n / 10,
                   expires_at=now + 900)
             for n in range(2000)
         ]  # fmt: skip
-        for activation in house.orders.learn(Key("key"), *orders):
+        for activation in services.orders.learn(Key("key"), *orders):
             activation.told = True
 
     with Stage() as stage:
-        stage.do(fill(stage.app.state.house, stage.now()))
+        stage.do(fill(stage.app.state.services, stage.now()))
         browser.look(1400, 1000)
         # A third of a second is enough.
         with within(5):

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from proxy.commands.main import main
 from proxy.config.mappings import load_codes
 from proxy.config.settings import Config, environment_name, keys, load_config
-from proxy.config.yaml_file import SheetError
+from proxy.config.yaml_file import YamlFileError
 from proxy.forwarding.delivery import signature
 from proxy.legacy.dialects import DIALECTS
 from tests.documents import BLOCKS, PAGES, ROOT, Block
@@ -295,6 +295,6 @@ def message(where: str, fault: str) -> str:
     name, _, line = where.partition(":")
     before = ["#"] * (int(line or 1) - 2) + (["aliases:"] if fault.startswith(" ") else ["#"])
     (folder / name).write_text("\n".join([*before, fault]))
-    with pytest.raises(SheetError) as refused:
+    with pytest.raises(YamlFileError) as refused:
         load_codes(folder)
     return str(refused.value)

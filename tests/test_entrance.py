@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from prometheus_client import Counter
 
-from proxy.endpoint.response_cache import ENTRY_BYTES, IDLE_SECONDS, MAX_QUESTION, Repeats
+from proxy.endpoint.response_cache import ENTRY_BYTES, IDLE_SECONDS, MAX_QUESTION, ResponseCache
 from proxy.legacy.answers import Answer
 
 pytestmark = pytest.mark.anyio
@@ -21,7 +21,7 @@ def standing(body=b"ok", stands=lambda: True):
 
 
 async def test_what_stands_is_answered_again_and_what_does_not_is_forgotten():
-    repeats, stands = Repeats(), [True]
+    repeats, stands = ResponseCache(), [True]
     repeats.remember(asked(b"a"), standing(stands=lambda: stands[0]), COUNTER)
     assert repeats.get(asked(b"a")) and not repeats.get(asked(b"b"))
     assert not repeats.get(asked(b"a", "POST"))
@@ -40,14 +40,14 @@ async def test_what_stands_is_answered_again_and_what_does_not_is_forgotten():
     ],
 )
 async def test_what_is_long_or_does_not_stand_is_not_remembered(query, answer, method):
-    repeats = Repeats(most=100_000)
+    repeats = ResponseCache(most=100_000)
     repeats.remember(asked(query, method), answer, COUNTER)
     assert len(repeats) == 0
 
 
 async def test_its_bytes_are_bounded_and_what_is_asked_again_outlives_the_rest():
     entry = ENTRY_BYTES + 10 + 100
-    repeats = Repeats(most=100 * entry)
+    repeats = ResponseCache(most=100 * entry)
     for number in range(1000):
         repeats.remember(asked(b"%010d" % number), standing(b"b" * 100), COUNTER)
         assert repeats.get(asked(b"%010d" % 0)), number
@@ -56,7 +56,7 @@ async def test_its_bytes_are_bounded_and_what_is_asked_again_outlives_the_rest()
 
 
 async def test_answers_that_are_replaced_do_not_count_twice():
-    repeats = Repeats(most=4 * (ENTRY_BYTES + 2))
+    repeats = ResponseCache(most=4 * (ENTRY_BYTES + 2))
     repeats.remember(asked(b"a"), standing(b"1"), COUNTER)
     for _ in range(10):
         repeats.remember(asked(b"b"), standing(b"1"), COUNTER)
@@ -64,7 +64,7 @@ async def test_answers_that_are_replaced_do_not_count_twice():
 
 
 async def test_what_nobody_asks_any_more_leaves_by_itself():
-    repeats = Repeats()
+    repeats = ResponseCache()
     repeats.remember(asked(b"a"), standing(), COUNTER)
     repeats.remember(asked(b"b"), standing(), COUNTER)
     for _ in range(6):

@@ -8,7 +8,7 @@ import pytest
 
 from proxy.config.settings import Config, StoreConfig
 from proxy.model import Key
-from proxy.model.errors import Lost, StoreError, Taken
+from proxy.model.errors import OrderTakenError, OwnershipLostError, StoreError
 from proxy.orders import index, orders
 from tests.world import BUY, Wire, a_life, an_orphan
 
@@ -153,7 +153,7 @@ async def test_concurrent_purchases_of_the_same_are_never_confused(run):
 async def test_what_cannot_be_recorded_is_not_bought(run):
     async with run() as world:
         id = id_of(await world.ask(BUY))
-        store = world.app.state.house.store
+        store = world.app.state.services.store
         store._db.execute(
             "create trigger t before insert on owed begin select raise(fail, 'x'); end"
         )
@@ -194,7 +194,7 @@ async def test_a_promise_that_the_store_holds_is_seen_by_its_client_after_a_cras
         world.dialect = "/daisysms"
         id = id_of(await world.ask("action=getNumber&service=wa"))
         assert await world.ask(f"action=setStatus&status=8&id={id}") == "ACCESS_CANCEL"
-        store = world.app.state.house.store
+        store = world.app.state.services.store
         store._db.execute("update orders set cancelling = 0")
     async with run() as world:
         assert await world.ask(f"action=getStatus&id={id}") == "STATUS_CANCEL"
@@ -207,7 +207,7 @@ async def test_a_number_that_could_not_be_kept_goes_back_though_its_client_has_g
         slow = {"call": "purchase", "kind": "slow", "when": "after", "seconds": 14}
         await world.steer("faults", slow)
         assert await world.ask(BUY) == "ERROR_SQL", "its time is over"
-        store = world.app.state.house.store
+        store = world.app.state.services.store
 
         def away(batch):
             raise StoreError("away")
@@ -241,13 +241,13 @@ async def test_what_goes_back_is_handed_to_nobody_though_the_store_could_not_tak
         await world.steer("faults", slow)
         assert await world.ask(BUY) == "ERROR_SQL"
         await asyncio.sleep(280)
-        commit = world.app.state.house.store._commit
+        commit = world.app.state.services.store._commit
 
         def away(batch):
             commit(batch)
             raise StoreError("written, and nobody could be told")
 
-        monkeypatch.setattr(world.app.state.house.store, "_commit", away)
+        monkeypatch.setattr(world.app.state.services.store, "_commit", away)
         await asyncio.sleep(20)
         monkeypatch.undo()
         id_of(await world.ask(BUY))
@@ -258,16 +258,16 @@ async def test_what_goes_back_is_handed_to_nobody_though_the_store_could_not_tak
 
 async def test_a_promise_that_was_another_replicas_in_between_is_carried_out_once(run):
     async with run(early_cancel="defer") as world:
-        house, id = world.app.state.house, id_of(await world.ask(BUY))
+        services, id = world.app.state.services, id_of(await world.ask(BUY))
         assert await world.ask(f"action=setStatus&status=8&id={id}") == "ACCESS_CANCEL"
         slow = {"call": "cancel", "kind": "slow", "when": "before", "seconds": 1, "times": None}
         await world.steer("faults", slow)
-        (promise,) = house.cancels.promises.values()
-        house.cancels.resume(promise.owed, promise.activation, is_taken_up=True)
+        (promise,) = services.cancels.promises.values()
+        services.cancels.resume(promise.owed, promise.activation, is_taken_up=True)
         sent = await world.requests("cancel")
         await asyncio.sleep(200)
         assert await world.requests("cancel") == sent + 1
-        assert not house.cancels.promises
+        assert not services.cancels.promises
 
 
 async def test_an_order_that_a_swap_is_just_making_is_no_strangers(run, caplog):
@@ -290,14 +290,14 @@ async def test_an_order_that_a_swap_is_just_making_is_no_strangers(run, caplog):
 
 async def test_a_wish_is_not_taken_for_fulfilled_by_the_order_of_another_replica(run, monkeypatch):
     async with run() as world:
-        house, wish = world.app.state.house, f"{BUY}&orderId=mine"
+        services, wish = world.app.state.services, f"{BUY}&orderId=mine"
 
         async def taken(owed, kept, *entries, **kinds):
             theirs = replace(kept, told=True, wish="")
-            house.orders.hear(theirs)
-            raise Taken("both had looked at the same list")
+            services.orders.hear(theirs)
+            raise OrderTakenError("both had looked at the same list")
 
-        monkeypatch.setattr(house.store, "commit", taken)
+        monkeypatch.setattr(services.store, "commit", taken)
         assert await world.ask(wish) == "ERROR_SQL"
         monkeypatch.undo()
         assert await world.ask(wish) == "ERROR_SQL"
@@ -307,10 +307,10 @@ async def test_a_wish_is_not_taken_for_fulfilled_by_the_order_of_another_replica
 
 async def test_an_order_lost_to_another_replica_is_not_written_as_ones_own(run, monkeypatch):
     async with run() as world:
-        store = world.app.state.house.store
+        store = world.app.state.services.store
 
         async def lost(owed, kept, *entries, **kinds):
-            raise Lost("another's")
+            raise OwnershipLostError("another's")
 
         monkeypatch.setattr(store, "commit", lost)
         assert await world.ask(BUY) == "ERROR_SQL"
@@ -322,8 +322,8 @@ async def test_an_order_lost_to_another_replica_is_not_written_as_ones_own(run, 
 
 async def test_what_one_look_has_found_another_that_began_with_it_does_not_drop(run, monkeypatch):
     async with run() as world:
-        house = world.app.state.house
-        owners, pauses = house.store.owners, [2.0]
+        services = world.app.state.services
+        owners, pauses = services.store.owners, [2.0]
 
         async def slow(orders):
             found = await owners(orders)
@@ -333,8 +333,8 @@ async def test_what_one_look_has_found_another_that_began_with_it_does_not_drop(
         fault = {"kind": "status", "status": 500, "body": {"error": "no numbers available"}}
         await world.steer("faults", {**fault, "call": "purchase", "when": "after"})
         assert await world.ask(BUY) == "NO_NUMBERS"
-        monkeypatch.setattr(house.store, "owners", slow)
-        await asyncio.gather(*(house.journal.reconcile(Key("key")) for _ in range(2)))
+        monkeypatch.setattr(services.store, "owners", slow)
+        await asyncio.gather(*(services.journal.reconcile(Key("key")) for _ in range(2)))
         await asyncio.sleep(320)
         assert [row["refunded"] for row in (await world.steer("orders"))["orders"]] == [True]
 
@@ -342,8 +342,8 @@ async def test_what_one_look_has_found_another_that_began_with_it_does_not_drop(
 async def test_two_looks_that_end_together_keep_what_they_have_found_once(run, monkeypatch, caplog):
     caplog.set_level("INFO")
     async with run() as world:
-        house = world.app.state.house
-        owners, both = house.store.owners, asyncio.Barrier(2)
+        services = world.app.state.services
+        owners, both = services.store.owners, asyncio.Barrier(2)
 
         async def together(orders):
             found = await owners(orders)
@@ -353,10 +353,10 @@ async def test_two_looks_that_end_together_keep_what_they_have_found_once(run, m
         await world.steer("faults", {"kind": "cdn", "call": "purchase", "when": "after"})
         await world.steer("faults", {"kind": "cdn", "call": "orders"})
         assert await world.ask(BUY) == "ERROR_SQL"
-        monkeypatch.setattr(house.store, "owners", together)
-        await asyncio.gather(*(house.journal.reconcile(Key("key")) for _ in range(2)))
+        monkeypatch.setattr(services.store, "owners", together)
+        await asyncio.gather(*(services.journal.reconcile(Key("key")) for _ in range(2)))
         monkeypatch.undo()
-        assert [purchase.state for purchase in house.journal.pending] == ["orphan"]
+        assert [purchase.state for purchase in services.journal.pending] == ["orphan"]
         assert len([line for line in caplog.messages if line.startswith("bought")]) == 1
         await asyncio.sleep(320)
         assert [row["refunded"] for row in (await world.steer("orders"))["orders"]] == [True]
@@ -380,19 +380,19 @@ async def test_orders_that_were_forgotten_are_no_strangers(clock, sandbox, caplo
 
 async def test_a_promise_that_was_begun_is_said_though_the_deadline_came(run, monkeypatch):
     async with run(early_cancel="defer") as world:
-        house, id = world.app.state.house, id_of(await world.ask(BUY))
-        commit = house.store.commit
+        services, id = world.app.state.services, id_of(await world.ask(BUY))
+        commit = services.store.commit
 
         async def slow(*rows, **kinds):
             writing = asyncio.create_task(commit(*rows, **kinds))
             await asyncio.sleep(40)
             await writing
 
-        monkeypatch.setattr(house.store, "commit", slow)
+        monkeypatch.setattr(services.store, "commit", slow)
         assert await world.ask(f"action=setStatus&status=8&id={id}") == "ACCESS_CANCEL"
         assert await world.ask(f"action=getStatus&id={id}") == "STATUS_CANCEL"
         await asyncio.sleep(150)
-        assert await house.store.owed() == []
+        assert await services.store.owed() == []
         assert [row["refunded"] for row in (await world.steer("orders"))["orders"]] == [True]
 
 
@@ -415,14 +415,14 @@ async def test_a_number_whose_time_was_over_is_over_after_a_restart(run):
 @pytest.mark.parametrize("which", ["cancel", "expire"])
 async def test_a_bug_ends_no_refund(run, monkeypatch, caplog, which):
     async with run(early_cancel="defer") as world:
-        house = world.app.state.house
+        services = world.app.state.services
         if which == "cancel":
             id = id_of(await world.ask(BUY))
             assert await world.ask(f"action=setStatus&status=8&id={id}") == "ACCESS_CANCEL"
-            where, name = house.upstream, "cancel"
+            where, name = services.upstream, "cancel"
         else:
             await an_orphan(world)
-            where, name = house.cancels, "promise"
+            where, name = services.cancels, "promise"
         bugs = [KeyError("planted")]
         carry_out = getattr(where, name)
 
@@ -439,7 +439,7 @@ async def test_a_bug_ends_no_refund(run, monkeypatch, caplog, which):
 
 async def test_an_order_that_could_never_be_kept_goes_back(run, monkeypatch):
     async with run() as world:
-        store = world.app.state.house.store
+        store = world.app.state.services.store
         slow = {"call": "purchase", "kind": "slow", "when": "after", "seconds": 14}
         await world.steer("faults", slow)
         assert await world.ask(BUY) == "ERROR_SQL"
@@ -457,8 +457,8 @@ async def test_an_order_that_could_never_be_kept_goes_back(run, monkeypatch):
 
 async def test_who_claims_an_orphan_that_was_kept_late_has_it_alone(run, monkeypatch):
     async with run() as world:
-        house = world.app.state.house
-        commit, look = house.store.commit, house.reads.look
+        services = world.app.state.services
+        commit, look = services.store.commit, services.reads.look
 
         async def kept_late(*what, **how):
             await asyncio.sleep(15)
@@ -468,15 +468,15 @@ async def test_who_claims_an_orphan_that_was_kept_late_has_it_alone(run, monkeyp
             await asyncio.sleep(3)
             await look(*at)
 
-        monkeypatch.setattr(house.store, "commit", kept_late)
+        monkeypatch.setattr(services.store, "commit", kept_late)
         assert await world.ask(BUY) == "ERROR_SQL"
         await asyncio.sleep(20)
         monkeypatch.undo()
-        (orphan,) = house.journal.pending
-        age = house.upstream.now() - orphan.owned.order.created_at
+        (orphan,) = services.journal.pending
+        age = services.upstream.now() - orphan.owned.order.created_at
         # Its refund is in sight while it is claimed and looked at.
         await asyncio.sleep(299 - age)
-        monkeypatch.setattr(house.reads, "look", looked_slowly)
+        monkeypatch.setattr(services.reads, "look", looked_slowly)
         id_of(await world.ask(BUY))
         monkeypatch.undo()
         await asyncio.sleep(20)
@@ -506,7 +506,7 @@ async def bought_while_other_keys_come(world):
 
 async def test_the_account_of_a_purchase_under_way_is_not_let_go(run, few_keys, monkeypatch):
     async with run() as world:
-        store, loaded = world.app.state.house.store, []
+        store, loaded = world.app.state.services.store, []
         rows = store.orders
 
         def noted(key, since=0.0):
@@ -523,30 +523,30 @@ async def test_the_account_of_a_promised_cancel_is_not_let_go(run, few_keys, mon
     async with run(early_cancel="defer") as world:
         id = id_of(await world.ask(BUY))
         assert await world.ask(f"action=setStatus&status=8&id={id}") == "ACCESS_CANCEL"
-        before = list(world.app.state.house.orders.activations(Key("key")))
+        before = list(world.app.state.services.orders.activations(Key("key")))
         await asyncio.sleep(30)
         await world.ask("api_key=another&action=getActiveActivations")
-        assert list(world.app.state.house.orders.activations(Key("key"))) == before
+        assert list(world.app.state.services.orders.activations(Key("key"))) == before
 
 
 async def test_a_paid_order_is_kept_though_its_account_was_let_go(run, few_keys, monkeypatch):
     monkeypatch.setattr(orders.Orders, "pin", lambda self, keys: None)
     async with run() as world:
         assert id_of(await bought_while_other_keys_come(world))
-        assert await world.app.state.house.store.owed() == []
+        assert await world.app.state.services.store.owed() == []
 
 
 async def test_a_paid_order_that_a_bug_kept_from_its_account_is_found_in_the_list(run, monkeypatch):
     async with run() as world:
-        house = world.app.state.house
-        adopt, bugs = house.orders.adopt, [KeyError("planted")]
+        services = world.app.state.services
+        adopt, bugs = services.orders.adopt, [KeyError("planted")]
 
         def bug(*values):
             if bugs:
                 raise bugs.pop()
             return adopt(*values)
 
-        monkeypatch.setattr(house.orders, "adopt", bug)
+        monkeypatch.setattr(services.orders, "adopt", bug)
         assert await world.ask(BUY) == "ERROR_SQL"
         assert id_of(await world.ask(BUY))
         assert await world.requests("purchase") == 1
@@ -554,19 +554,19 @@ async def test_a_paid_order_that_a_bug_kept_from_its_account_is_found_in_the_lis
 
 async def test_a_bug_does_not_end_the_look_for_lost_purchases(run, monkeypatch):
     async with run() as world:
-        house = world.app.state.house
-        drop, bugs = house.journal.drop, [KeyError("planted")]
+        services = world.app.state.services
+        drop, bugs = services.journal.drop, [KeyError("planted")]
 
         async def bug(purchase):
             if bugs:
                 raise bugs.pop()
             await drop(purchase)
 
-        monkeypatch.setattr(house.journal, "drop", bug)
+        monkeypatch.setattr(services.journal, "drop", bug)
         await world.steer("faults", {"kind": "cdn", "call": "purchase"})
         assert await world.ask(BUY) == "ERROR_SQL"
         await asyncio.sleep(400)
-        assert (bugs, list(house.journal.pending)) == ([], [])
+        assert (bugs, list(services.journal.pending)) == ([], [])
 
 
 # What was begun is not ended by a cancel, however often it comes.
@@ -577,17 +577,17 @@ async def test_what_is_being_written_is_written_though_its_client_is_cancelled_t
     run, monkeypatch, what
 ):
     async with run(early_cancel="defer") as world:
-        house = world.app.state.house
+        services = world.app.state.services
         id = id_of(await world.ask(BUY)) if what == "promise" else ""
         name = "settle" if what == "tell" else "commit"
-        write, begun, go = getattr(house.store, name), asyncio.Event(), asyncio.Event()
+        write, begun, go = getattr(services.store, name), asyncio.Event(), asyncio.Event()
 
         async def slow(*rows, **kinds):
             begun.set()
             await go.wait()
             await write(*rows, **kinds)
 
-        monkeypatch.setattr(house.store, name, slow)
+        monkeypatch.setattr(services.store, name, slow)
         query = f"action=setStatus&status=8&id={id}" if id else BUY
         asking = asyncio.create_task(world.ask(query))
         await begun.wait()
@@ -596,9 +596,9 @@ async def test_what_is_being_written_is_written_though_its_client_is_cancelled_t
             await asyncio.sleep(0)
         go.set()
         assert (await asking).startswith("ACCESS_")
-        owed = [row.kind.value for row in await house.store.owed()]
+        owed = [row.kind.value for row in await services.store.owed()]
         assert owed == (["cancel"] if id else [])
-        assert len(house.cancels) == len(owed)
+        assert len(services.cancels) == len(owed)
 
 
 async def test_a_swap_that_the_end_of_the_process_meets_keeps_its_new_order(run):
@@ -616,7 +616,7 @@ async def test_a_swap_that_the_end_of_the_process_meets_keeps_its_new_order(run)
     async with run() as world:
         newest = await world.newest_order()
         assert await world.ask(f"action=getStatus&id={id}") == "STATUS_WAIT_CODE"
-        owners = await world.app.state.house.store.owners([newest])
+        owners = await world.app.state.services.store.owners([newest])
         assert owners == {newest: Key("key").hash}
 
 

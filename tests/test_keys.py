@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, closing
 import httpx
 import pytest
 
-from proxy.config.settings import CapsConfig, Config, ProgramConfig, StoreConfig, UpstreamConfig
+from proxy.config.settings import Config, LimitsConfig, ProgramConfig, StoreConfig, UpstreamConfig
 from proxy.model import WINDOW
 from proxy.model.errors import ProblemError
 from proxy.upstream.rate_window import Spent, Urgency, Window
@@ -244,7 +244,7 @@ async def test_an_unclear_purchase_counts_until_it_is_known_to_have_bought_nothi
 
 async def test_a_purchase_that_a_bug_ended_does_not_count_for_ever(run):
     async with run(programs("a", active=1)) as world:
-        upstream = world.app.state.house.upstream
+        upstream = world.app.state.services.upstream
         purchase, upstream.purchase = upstream.purchase, None
         assert await asks(world, "a")(BUY) == "ERROR_SQL"
         upstream.purchase = purchase
@@ -548,7 +548,7 @@ async def test_an_unclear_purchase_is_not_given_what_another_program_was_told(ru
 async def test_an_order_that_is_just_being_kept_is_no_strangers(run, caplog):
     """Else nothing unclear would be adopted any more."""
     async with run(programs("a", "b")) as world:
-        store = world.app.state.house.store
+        store = world.app.state.services.store
         await asyncio.sleep(5)
         await world.steer("faults", BROKEN)
         await world.steer("faults", UNLISTED)
@@ -697,7 +697,7 @@ async def test_a_store_of_version_2_goes_on_under_ceilings(run, tmp_path, keys):
         live = await things_under_way(world, "up")
     with closing(sqlite3.connect(tmp_path / "store.db")) as db:
         db.executescript(VERSION_2)
-    async with run(keys, limits=CapsConfig(active=2)) as world:
+    async with run(keys, limits=LimitsConfig(active=2)) as world:
         assert await asks(world, "up")(BUY.replace("wa", "fb")) == "CHANNELS_LIMIT"
         await they_go_on(world, "up", live)
 

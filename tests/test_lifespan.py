@@ -7,14 +7,14 @@ import pytest
 from proxy.app.build import create_app
 from proxy.app.readiness import Readiness
 from proxy.config.settings import Config, StoreConfig
-from proxy.forwarding.delivery import Forwards
+from proxy.forwarding.delivery import ForwardDelivery
 from proxy.model.errors import StoreError
 from proxy.orders.reads import Reads
-from proxy.orders.sockets import Pushes
+from proxy.orders.sockets import OrderSockets
 from proxy.purchases.journal import Journal
 from proxy.replicas.listener import Replicas
 from proxy.store import open_store
-from proxy.store.group_commit import Commits
+from proxy.store.group_commit import GroupCommit
 from proxy.upstream.catalogue import Catalogue
 from proxy.upstream.client import Upstream
 from proxy.webhooks.subscriptions import Subscriptions
@@ -43,7 +43,8 @@ async def is_closed(url):
 
 
 @pytest.mark.parametrize(
-    "part", [Journal, Replicas, Reads, Pushes, Catalogue, Upstream, Subscriptions, Forwards]
+    "part",
+    [Journal, Replicas, Reads, OrderSockets, Catalogue, Upstream, Subscriptions, ForwardDelivery],
 )
 async def test_one_part_that_fails_to_close_keeps_no_other_open(
     app, sandbox, url, monkeypatch, caplog, part
@@ -84,7 +85,7 @@ async def test_a_store_that_cannot_write_at_the_end_is_closed_all_the_same(
     async def fail(self):
         raise OSError("planted")
 
-    monkeypatch.setattr(Commits, "close", fail)
+    monkeypatch.setattr(GroupCommit, "close", fail)
     app = app()
     async with app.router.lifespan_context(app):
         pass
@@ -116,7 +117,7 @@ async def test_a_start_that_fails_leaves_no_task_and_the_store_closed(
 async def test_forgetting_old_orders_survives_a_bug(clock, monkeypatch, caplog):
     bugs, calls = [KeyError("planted")], []
     async with a_world(clock) as world:
-        forget = world.app.state.house.store.forget
+        forget = world.app.state.services.store.forget
 
         async def bug(*values):
             calls.append(values)
@@ -124,7 +125,7 @@ async def test_forgetting_old_orders_survives_a_bug(clock, monkeypatch, caplog):
                 raise bugs.pop()
             await forget(*values)
 
-        monkeypatch.setattr(world.app.state.house.store, "forget", bug)
+        monkeypatch.setattr(world.app.state.services.store, "forget", bug)
         await asyncio.sleep(13 * 3600)
     assert len(calls) == 4, "at once, a second later, and every six hours from then on"
     assert "task failed, it starts again in 1 s: retention" in caplog.text

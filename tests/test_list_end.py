@@ -10,7 +10,7 @@ import pytest
 from proxy.config.settings import Config, StoreConfig, UpstreamConfig
 from proxy.legacy.activation import Activation
 from proxy.model import Order, OrderState
-from proxy.orders.freshness import FIRST_RETRY, HIGHER_LIMIT, LIMIT, Listing
+from proxy.orders.freshness import FIRST_RETRY, HIGHER_LIMIT, LIMIT, ListFreshness
 from proxy.sandbox import create_sandbox
 from proxy.upstream.fields import Rows
 from tests.world import BUY, NEVER, SERVICES, Wire, a_life
@@ -142,7 +142,7 @@ async def test_a_code_that_the_filter_hides_behind_the_end_is_read_in_its_turn(c
     """As of an order that is `sms_received`, and no more is listed as `completed`."""
     async with capped(clock) as (world, _):
         numbers = await bought(world, 60)
-        upstream = world.app.state.house.upstream
+        upstream = world.app.state.services.upstream
         read, hidden = upstream.orders, numbers[3][1]
 
         async def orders(key, limit=200, status=""):
@@ -224,7 +224,7 @@ async def test_a_crowd_of_two_hundred_hears_of_its_codes_in_nine_seconds(clock, 
 
 @pytest.fixture
 async def listing():
-    return Listing()
+    return ListFreshness()
 
 
 def orders(count, *, first=0, state=OrderState.WAITING, created_at=1000.0):

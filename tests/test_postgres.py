@@ -12,10 +12,10 @@ import pytest
 from proxy.app.build import create_app
 from proxy.config.settings import Config, StoreConfig
 from proxy.model import Key
-from proxy.model.errors import Doubt, Lost, StoreError
+from proxy.model.errors import CommitUncertainError, OwnershipLostError, StoreError
 from proxy.sandbox import create_sandbox
-from proxy.store import Change, Entry, Owed, OwedKind, open_store, schema
-from proxy.store.postgres.listener import Notices
+from proxy.store import Change, Entry, OperationKind, PendingOperation, open_store, schema
+from proxy.store.postgres.listener import ChangeListener
 from tests.crash import until
 from tests.pace import within
 from tests.postgres import PASSWORD, rows
@@ -178,7 +178,9 @@ async def test_what_a_living_replica_owes_is_not_taken(pair):
 
 async def test_what_a_dead_replica_owed_is_taken_by_one_alone(pair, dead):
     for number in range(20):
-        await pair[0].owe(Owed(f"p-{number}", OwedKind.CANCEL, Key(SECRET), "wa", "GB", number))
+        await pair[0].owe(
+            PendingOperation(f"p-{number}", OperationKind.CANCEL, Key(SECRET), "wa", "GB", number)
+        )
     dead(pair[1])
     assert len(await pair[1].take_over()) == 20
     assert await pair[0].take_over() == []
@@ -209,21 +211,21 @@ async def test_who_was_taken_for_dead_writes_nothing_more(pair, dead):
         pair[0].commit(OWED, KEPT, Entry(1.0, "hash", "o-1", "charge", -90)),
         pair[0].doubt(OWED),
     ):
-        with pytest.raises(Lost):
+        with pytest.raises(OwnershipLostError):
             await write
     assert [row async for row in pair[1].orders("hash")] == []
     assert await pair[1].ledger() == []
     await pair[1].settle("p-1")
     for write in (pair[0].settle("p-1", KEPT), pair[0].commit(OWED, KEPT)):
-        with pytest.raises(Lost):
+        with pytest.raises(OwnershipLostError):
             await write
     assert await pair[1].owed() == []
 
 
 async def test_an_orphan_of_another_replica_goes_to_one_who_wishes_the_same(pair):
-    orphan = Owed("p-1", OwedKind.ORPHAN, Key(SECRET), "wa", "GB", 99.0, "o-1")
+    orphan = PendingOperation("p-1", OperationKind.ORPHAN, Key(SECRET), "wa", "GB", 99.0, "o-1")
     await pair[0].owe(orphan)
-    wish = Owed("p-2", OwedKind.PURCHASE, Key(SECRET), "wa", "US", 99.0)
+    wish = PendingOperation("p-2", OperationKind.PURCHASE, Key(SECRET), "wa", "US", 99.0)
     assert await pair[1].take_orphan(wish) is None
     assert await pair[1].take_orphan(OWED) == orphan
     assert not await pair[0].holds("p-1")
@@ -231,7 +233,9 @@ async def test_an_orphan_of_another_replica_goes_to_one_who_wishes_the_same(pair
 
 async def test_a_wish_is_fulfilled_once_by_all(pair):
     wishes = [
-        Owed(f"p-{n}", OwedKind.PURCHASE, Key(SECRET), "wa", "GB", 1.0, wish="mine")
+        PendingOperation(
+            f"p-{n}", OperationKind.PURCHASE, Key(SECRET), "wa", "GB", 1.0, wish="mine"
+        )
         for n in range(8)
     ]
     said = await asyncio.gather(*(pair[n % 2].owe(wish) for n, wish in enumerate(wishes)))
@@ -269,7 +273,7 @@ def broken(monkeypatch):
 async def test_what_was_written_though_nobody_could_be_told_is_owed_on(pair, broken):
     await pair[0].owe(BOUGHT)
     broken(pair[0])
-    with pytest.raises(Doubt, match="the wire broke") as raised:
+    with pytest.raises(CommitUncertainError, match="the wire broke") as raised:
         await pair[0].settle("p-1", KEPT)
     assert await pair[1].owed() == []
     pair[0].unsettle(BOUGHT, raised.value)
@@ -286,14 +290,14 @@ async def test_what_another_has_done_meanwhile_is_not_owed_on(pair, database, de
     dead(pair[1])
     await pair[1].take_over()
     await pair[1].settle("p-1", KEPT)
-    pair[0].unsettle(BOUGHT, Doubt("the wire broke", xid))
+    pair[0].unsettle(BOUGHT, CommitUncertainError("the wire broke", xid))
     await pair[0].keep()
     assert await pair[1].owed() == []
 
 
 async def test_what_was_refused_is_not_owed_though_it_was_written(pair, broken):
     broken(pair[0])
-    with pytest.raises(Doubt):
+    with pytest.raises(CommitUncertainError):
         await pair[0].owe(OWED)
     await pair[0].keep()
     assert await pair[1].owed() == []
@@ -301,9 +305,9 @@ async def test_what_was_refused_is_not_owed_though_it_was_written(pair, broken):
 
 async def test_a_promise_of_which_nobody_could_be_told_is_whole(pair, broken):
     """All replicas say that the order is cancelled, so that it has to be."""
-    promise = replace(BOUGHT, kind=OwedKind.CANCEL)
+    promise = replace(BOUGHT, kind=OperationKind.CANCEL)
     broken(pair[0])
-    with pytest.raises(Doubt):
+    with pytest.raises(CommitUncertainError):
         await pair[0].commit(promise, replace(KEPT, cancelling=True), is_new=True)
     await pair[0].keep()
     assert (await pair[1].order("hash", id=7)).cancelling
@@ -338,7 +342,7 @@ async def test_two_that_write_of_an_order_at_once_lose_nothing_of_it(pair, datab
 async def test_a_commit_whose_end_is_not_known_yet_is_asked_for_again(pair, database):
     with psycopg.connect(database) as db:
         xid = db.execute("select pg_current_xact_id()::text").fetchone()[0]
-        pair[0].unsettle(BOUGHT, Doubt("the wire broke", xid))
+        pair[0].unsettle(BOUGHT, CommitUncertainError("the wire broke", xid))
         await pair[0].keep()
         assert await pair[1].owed() == []
     await pair[0].keep()
@@ -349,7 +353,7 @@ async def test_a_commit_whose_end_is_not_known_yet_is_asked_for_again(pair, data
 async def test_an_order_that_another_found_meanwhile_is_neither_told_nor_cancelled(pair, then):
     """Both looked at the same list, and this one's database was away when it wrote."""
     others, row = replace(OWED, id="p-2"), replace(KEPT, told=False)
-    orphan, charge = OwedKind.ORPHAN, Entry(1.0, "hash", "o-1", "charge", -90)
+    orphan, charge = OperationKind.ORPHAN, Entry(1.0, "hash", "o-1", "charge", -90)
     for store, owed in zip(pair, (OWED, others), strict=True):
         await store.owe(owed)
     pair[0]._down_until = float("inf")
@@ -358,16 +362,16 @@ async def test_an_order_that_another_found_meanwhile_is_neither_told_nor_cancell
     await pair[1].commit(replace(others, kind=orphan, order="o-1"), row, charge)
     await pair[1].settle("p-2", replace(row, told=True))
     pair[0]._down_until = 0.0
-    with pytest.raises(Lost):
+    with pytest.raises(OwnershipLostError):
         if then == "told":
             await pair[0].settle("p-1", replace(row, told=True))
         else:
-            await pair[0].commit(replace(BOUGHT, kind=OwedKind.CANCEL), row)
-    assert [owed.kind for owed in await pair[0].mine()] == [OwedKind.PURCHASE]
+            await pair[0].commit(replace(BOUGHT, kind=OperationKind.CANCEL), row)
+    assert [owed.kind for owed in await pair[0].mine()] == [OperationKind.PURCHASE]
 
 
 async def test_what_was_taken_though_nobody_waited_any_more_is_known_as_ones_own(pair):
-    orphan = replace(BOUGHT, kind=OwedKind.ORPHAN)
+    orphan = replace(BOUGHT, kind=OperationKind.ORPHAN)
     await pair[0].owe(orphan)
     taking = asyncio.create_task(pair[1].take_orphan(OWED))
     await asyncio.sleep(0)
@@ -446,14 +450,14 @@ async def test_what_others_say_on_the_channel_stops_nobody(pair, database):
 
 
 async def test_a_bug_in_its_thread_does_not_make_a_replica_deaf(pair, monkeypatch, caplog):
-    follow, bugs = Notices._follow, [KeyError("planted")]
+    follow, bugs = ChangeListener._follow, [KeyError("planted")]
 
     def bug(self, *values):
         if bugs:
             raise bugs.pop()
         follow(self, *values)
 
-    monkeypatch.setattr(Notices, "_follow", bug)
+    monkeypatch.setattr(ChangeListener, "_follow", bug)
     changes = pair[1].changes()
     assert await anext(changes) == Change("missed")
     await pair[0].keep(KEPT)
@@ -485,5 +489,5 @@ async def test_what_a_client_calls_its_wish_can_always_be_kept(clock, database):
             wish = f"action=getNumber&service=wa&country=16&orderId={name}"
             assert (await world.ask(wish)).startswith("ACCESS_NUMBER:")
             assert await world.ask(wish) == "ORDER_ALREADY_EXISTS"
-        assert app.state.house.store.trouble == ""
+        assert app.state.services.store.trouble == ""
     assert await world.requests("purchase") == 3

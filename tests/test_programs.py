@@ -8,11 +8,17 @@ import msgspec
 import pytest
 
 from proxy.app.build import codes_of
-from proxy.config.programs import FREE_TRIES, MAX_SLOWED, SLOW_SECONDS, Strangers, load_programs
-from proxy.config.settings import CapsConfig, Config, ConfigError, ProgramConfig, load_config
-from proxy.config.yaml_file import SheetError
+from proxy.config.programs import (
+    FREE_TRIES,
+    MAX_SLOWED,
+    SLOW_SECONDS,
+    FailedKeyThrottle,
+    load_programs,
+)
+from proxy.config.settings import Config, ConfigError, LimitsConfig, ProgramConfig, load_config
+from proxy.config.yaml_file import YamlFileError
 from proxy.endpoint.actions import ACTIONS
-from proxy.model import Caps, Key
+from proxy.model import Key, Limits
 from proxy.model.errors import Problem, ProblemError
 
 CODES = codes_of(Config())
@@ -61,7 +67,7 @@ def test_an_upstream_key_is_in_the_environment_or_in_a_file_or_there_itself(tmp_
 def test_without_a_table_every_key_is_passed_through_under_the_limits(tmp_path):
     programs = loaded(tmp_path, "limits: {max_price: 0.5}\n")
     program = programs.of("any")
-    assert (program.key, program.caps) == (Key("any"), Caps(max_price=50))
+    assert (program.key, program.caps) == (Key("any"), Limits(max_price=50))
 
 
 def test_a_program_is_sole_while_no_other_and_no_passed_through_key_has_its_account(tmp_path):
@@ -98,7 +104,7 @@ def test_a_date_is_its_first_moment_in_utc(tmp_path, written, when):
 
 
 def test_the_stricter_of_two_ceilings_counts(tmp_path):
-    limits = CapsConfig(
+    limits = LimitsConfig(
         max_price=1, active=5, spend_per_day=3, services=("tg", "wa"), expires="2027-01-01"
     )
     own = ProgramConfig(
@@ -112,7 +118,7 @@ def test_the_stricter_of_two_ceilings_counts(tmp_path):
         expires="2028-01-01",
     )
     config = Config(keys={"k": own}, limits=limits)
-    assert load_programs(config, {}, CODES, ACTIONS).of("k").caps == Caps(
+    assert load_programs(config, {}, CODES, ACTIONS).of("k").caps == Limits(
         max_price=100,
         active=4,
         per_day=300,
@@ -121,7 +127,7 @@ def test_the_stricter_of_two_ceilings_counts(tmp_path):
         countries=frozenset({"GB"}),
         expires=datetime(2027, 1, 1, tzinfo=UTC).timestamp(),
     )
-    paused = Config(keys={"k": own}, limits=CapsConfig(paused=True))
+    paused = Config(keys={"k": own}, limits=LimitsConfig(paused=True))
     assert load_programs(paused, {}, CODES, ACTIONS).of("k").caps.paused
 
 
@@ -135,7 +141,7 @@ def test_limits_are_also_read_from_the_environment(tmp_path):
 
 
 def mistake(tmp_path, text, **environ):
-    with pytest.raises((ConfigError, SheetError)) as wrong:
+    with pytest.raises((ConfigError, YamlFileError)) as wrong:
         loaded(tmp_path, text, **environ)
     said = str(wrong.value)
     assert "\n" not in said
@@ -236,16 +242,16 @@ def test_no_key_shows_itself(tmp_path):
 
 @pytest.mark.anyio
 async def test_no_more_strangers_than_a_limit_are_held_up_at_a_time():
-    strangers = Strangers()
+    failed_keys = FailedKeyThrottle()
     for _ in range(FREE_TRIES):
-        await strangers.wait("a")
+        await failed_keys.wait("a")
     begun = asyncio.get_running_loop().time()
-    held = [asyncio.create_task(strangers.wait("a")) for _ in range(MAX_SLOWED)]
+    held = [asyncio.create_task(failed_keys.wait("a")) for _ in range(MAX_SLOWED)]
     await asyncio.sleep(0)
-    await strangers.wait("a")
-    await strangers.wait("b")
+    await failed_keys.wait("a")
+    await failed_keys.wait("b")
     assert asyncio.get_running_loop().time() == begun, "one more costs nothing"
     await asyncio.gather(*held)
     assert asyncio.get_running_loop().time() == begun + SLOW_SECONDS
-    await strangers.wait("a")
+    await failed_keys.wait("a")
     assert asyncio.get_running_loop().time() == begun + 2 * SLOW_SECONDS, "they are let go"

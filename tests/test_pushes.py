@@ -523,7 +523,7 @@ def test_over_a_real_network_a_code_comes_by_socket_and_no_key_is_logged(tmp_pat
 
 
 async def test_a_bug_costs_an_order_its_socket_for_a_second_only(world, monkeypatch, caplog):
-    store, bugs = world.app.state.house.store, [KeyError("planted")]
+    store, bugs = world.app.state.services.store, [KeyError("planted")]
 
     async def claim(name, seconds=None):
         if bugs:
@@ -533,5 +533,5 @@ async def test_a_bug_costs_an_order_its_socket_for_a_second_only(world, monkeypa
     monkeypatch.setattr(store, "claim", claim)
     await bought(world)
     await asyncio.sleep(2)
-    assert world.app.state.house.pushes.states == {"open": 1, "closed": 0}
+    assert world.app.state.services.sockets.states == {"open": 1, "closed": 0}
     assert "task failed, it starts again in 1 s: socket of order" in caplog.text

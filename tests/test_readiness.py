@@ -60,7 +60,7 @@ async def test_a_refusal_and_a_spent_minute_are_no_trouble(world):
 
 
 async def test_trouble_in_the_store_is_named_until_it_can_be_written_again(world, monkeypatch):
-    store = world.app.state.house.store
+    store = world.app.state.services.store
 
     def full(batch):
         raise sqlite3.OperationalError("database or disk is full")

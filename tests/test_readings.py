@@ -199,7 +199,7 @@ async def test_an_order_that_only_an_unreadable_row_can_be_is_still_looked_for(r
         await world.steer("faults", {"call": "purchase", **NO_STOCK})
         assert await world.ask(BUY) == "NO_NUMBERS"
         await asyncio.sleep(30)
-        return world.app.state.house.journal.pending.states()["unclear"]
+        return world.app.state.services.journal.pending.states()["unclear"]
 
     async with run(nothing) as world:
         assert await no_stock(world) == 0

@@ -11,7 +11,7 @@ from proxy.config.settings import Config, StoreConfig, UpstreamConfig
 from proxy.legacy.activation import Activation, candidates
 from proxy.model import Order, OrderState
 from proxy.model.errors import Problem, ProblemError
-from proxy.orders.freshness import FASTEST, SLOWEST, Listing
+from proxy.orders.freshness import FASTEST, SLOWEST, ListFreshness
 from tests.sockets import sockets_to
 from tests.world import BUY, Wire, a_life, a_world
 
@@ -276,7 +276,7 @@ HALF = {"kind": "status", "status": 200, "body": {"orders": [ROW, {"status": "wa
 async def test_other_replicas_hear_only_of_a_list_that_was_read_to_its_last_row(world, monkeypatch):
     (id,) = await many(world, 1)
     told, before = [], await world.requests("orders")
-    monkeypatch.setattr(world.app.state.house.store, "tell", told.append)
+    monkeypatch.setattr(world.app.state.services.store, "tell", told.append)
     await world.steer("faults", {"call": "orders", **HALF})
     await asyncio.sleep(11)
     await status(world, id)
@@ -288,7 +288,7 @@ async def test_other_replicas_hear_only_of_a_list_that_was_read_to_its_last_row(
 
 async def test_a_list_that_refuses_the_filter_is_read_on_without_it(world, monkeypatch):
     beyond, newest = await beyond_the_list(world, 50)
-    upstream, asked = world.app.state.house.upstream, []
+    upstream, asked = world.app.state.services.upstream, []
     read = upstream.orders
 
     async def orders(key, limit=200, status=""):
@@ -305,7 +305,7 @@ async def test_a_list_that_refuses_the_filter_is_read_on_without_it(world, monke
 
 
 async def test_a_completed_row_that_cannot_be_read_may_be_any_order_behind_the_end():
-    listing, waiting = Listing(is_cut_off=True), Order("w", "447", "wa", "GB")
+    listing, waiting = ListFreshness(is_cut_off=True), Order("w", "447", "wa", "GB")
     rows = [replace(waiting, id="c", state=OrderState.COMPLETED)]
     listing.read_completed(rows, 2, 7.0)
     assert listing.seen_at(Activation(1, waiting, "wa")) < 7.0

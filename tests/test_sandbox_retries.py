@@ -9,7 +9,7 @@ import pytest
 from proxy.sandbox.mount import beside
 from tests import test_sandbox_webhooks as hooks
 from tests.test_sandbox_api import NEVER, Bench
-from tests.test_sandbox_webhooks import Door, a_moment, fire, rows, sms, subscribe
+from tests.test_sandbox_webhooks import Recipient, a_moment, fire, rows, sms, subscribe
 
 pytestmark = pytest.mark.anyio
 
@@ -30,7 +30,7 @@ door, bench = hooks.door, hooks.bench
     ],
 )
 async def test_all_but_a_2xx_within_5_seconds_is_a_failure(
-    bench: Bench, door: Door, answer: Any, code: str, status: Any, error: Any
+    bench: Bench, door: Recipient, answer: Any, code: str, status: Any, error: Any
 ) -> None:
     door.always = answer
     webhook = await subscribe(bench)
@@ -46,7 +46,7 @@ async def test_all_but_a_2xx_within_5_seconds_is_a_failure(
 
 
 async def test_five_attempts_at_growing_distances(
-    bench: Bench, door: Door, clock: Callable[[], float]
+    bench: Bench, door: Recipient, clock: Callable[[], float]
 ) -> None:
     door.always = 500
     webhook, start = await subscribe(bench), clock()
@@ -61,7 +61,9 @@ async def test_five_attempts_at_growing_distances(
     assert [at - stamps[0] for at in stamps] == after
 
 
-async def test_a_pushed_clock_sends_what_has_become_due_at_once(bench: Bench, door: Door) -> None:
+async def test_a_pushed_clock_sends_what_has_become_due_at_once(
+    bench: Bench, door: Recipient
+) -> None:
     door.answers += [500, 500]
     webhook = await subscribe(bench)
     await fire(bench, webhook)
@@ -73,7 +75,7 @@ async def test_a_pushed_clock_sends_what_has_become_due_at_once(bench: Bench, do
     assert (await rows(bench, webhook))[0]["status"] == "delivered"
 
 
-async def test_one_long_push_sends_all_that_is_left(bench: Bench, door: Door) -> None:
+async def test_one_long_push_sends_all_that_is_left(bench: Bench, door: Recipient) -> None:
     door.always = 500
     webhook = await subscribe(bench)
     await fire(bench, webhook)
@@ -84,7 +86,7 @@ async def test_one_long_push_sends_all_that_is_left(bench: Bench, door: Door) ->
     assert (await rows(bench, webhook))[0]["status"] == "failed"
 
 
-async def test_a_retry_holds_back_nothing_that_comes_after(bench: Bench, door: Door) -> None:
+async def test_a_retry_holds_back_nothing_that_comes_after(bench: Bench, door: Recipient) -> None:
     door.answers.append(500)
     await subscribe(bench)
     for text in ("1111", "2222"):
@@ -93,7 +95,9 @@ async def test_a_retry_holds_back_nothing_that_comes_after(bench: Bench, door: D
     assert [event["data"]["code"] for event in door.events] == ["1111", "2222", "1111"]
 
 
-async def test_twenty_failures_in_a_row_pause_the_subscription(bench: Bench, door: Door) -> None:
+async def test_twenty_failures_in_a_row_pause_the_subscription(
+    bench: Bench, door: Recipient
+) -> None:
     door.always = 500
     webhook = await subscribe(bench)
     path = f"/customer/webhooks/{webhook['id']}"
@@ -116,7 +120,7 @@ async def test_twenty_failures_in_a_row_pause_the_subscription(bench: Bench, doo
     assert all(event["data"]["test"] for event in door.events)
 
 
-async def test_a_success_breaks_the_row_of_failures(bench: Bench, door: Door) -> None:
+async def test_a_success_breaks_the_row_of_failures(bench: Bench, door: Recipient) -> None:
     webhook = await subscribe(bench)
     door.answers += [500] * 19 + [200] + [500] * 19
     for _ in range(39):
@@ -128,7 +132,7 @@ async def test_a_success_breaks_the_row_of_failures(bench: Bench, door: Door) ->
 
 @pytest.mark.parametrize("change", [{"paused": True}, {"active": False}])
 async def test_a_subscription_that_is_off_gets_nothing(
-    bench: Bench, door: Door, change: Any
+    bench: Bench, door: Recipient, change: Any
 ) -> None:
     webhook = await subscribe(bench)
     await bench.call("PATCH", f"/customer/webhooks/{webhook['id']}", json=change)
@@ -137,7 +141,7 @@ async def test_a_subscription_that_is_off_gets_nothing(
     assert door.letters == []
 
 
-async def test_a_changed_subscription_is_served_as_it_is_now(bench: Bench, door: Door) -> None:
+async def test_a_changed_subscription_is_served_as_it_is_now(bench: Bench, door: Recipient) -> None:
     webhook = await subscribe(bench)
     change = {"url": "https://example.org/", "events": ["order.cancelled"]}
     await bench.call("PATCH", f"/customer/webhooks/{webhook['id']}", json=change)
@@ -162,7 +166,7 @@ async def reset(bench: Bench, webhook: Any) -> None:
 
 
 @pytest.mark.parametrize("end", [deleted, reset])
-async def test_nothing_is_sent_after_the_end(bench: Bench, door: Door, end: Any) -> None:
+async def test_nothing_is_sent_after_the_end(bench: Bench, door: Recipient, end: Any) -> None:
     door.always = 500
     webhook = await subscribe(bench)
     await fire(bench, webhook)
@@ -176,7 +180,7 @@ async def test_nothing_is_sent_after_the_end(bench: Bench, door: Door, end: Any)
 
 @pytest.mark.parametrize("at_work", [True, False])
 async def test_the_end_of_the_lifespan_ends_the_workers(
-    clock: Callable[[], float], door: Door, at_work: bool
+    clock: Callable[[], float], door: Recipient, at_work: bool
 ) -> None:
     bench = Bench(clock, post=door)
     door.always = NEVER
@@ -192,7 +196,7 @@ async def test_the_end_of_the_lifespan_ends_the_workers(
 
 
 async def test_beside_a_proxy_both_have_their_lifespan(
-    clock: Callable[[], float], door: Door
+    clock: Callable[[], float], door: Recipient
 ) -> None:
     bench, ends = Bench(clock, post=door), []
 

@@ -55,7 +55,7 @@ def _imported(place: str) -> ModuleType:
                 sys.modules[name] = module
 
 
-class Desk:
+class Sdk:
     """A client of the SDK, and a hand on the sandbox's controls."""
 
     def __init__(self, sdk: ModuleType, address: str) -> None:
@@ -100,8 +100,8 @@ def addresses(sent: "SimpleQueue[Any]") -> Iterator[tuple[str, str]]:
         yield first, second
 
 
-def _desk(sdk: ModuleType, address: str) -> Iterator[Desk]:
-    desk = Desk(sdk, address)
+def _desk(sdk: ModuleType, address: str) -> Iterator[Sdk]:
+    desk = Sdk(sdk, address)
     with desk.control:
         desk.steer("reset")
         yield desk
@@ -109,12 +109,12 @@ def _desk(sdk: ModuleType, address: str) -> Iterator[Desk]:
 
 
 @pytest.fixture
-def desk(sdk: ModuleType, addresses: tuple[str, str]) -> Iterator[Desk]:
+def desk(sdk: ModuleType, addresses: tuple[str, str]) -> Iterator[Sdk]:
     yield from _desk(sdk, addresses[0])
 
 
 @pytest.fixture
-def late_desk(sdk: ModuleType, addresses: tuple[str, str]) -> Iterator[Desk]:
+def late_desk(sdk: ModuleType, addresses: tuple[str, str]) -> Iterator[Sdk]:
     yield from _desk(sdk, addresses[1])
 
 
@@ -127,7 +127,7 @@ def test_the_judge_is_the_vendors_newest_and_the_installed_one_is_left_alone(
     assert installed is not sdk and "pytest_cache" not in str(installed.__file__)
 
 
-def test_services_and_countries(desk: Desk) -> None:
+def test_services_and_countries(desk: Sdk) -> None:
     services = {row["code"]: row["name"] for row in desk.client.list_services()}
     assert len(services) == 719
     assert (services["wa"], services["tg"]) == ("WhatsApp", "Telegram")
@@ -137,28 +137,28 @@ def test_services_and_countries(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(("query", "code"), [("telegram", "tg"), ("wa", "wa"), ("discord", "ds")])
-def test_search(desk: Desk, query: str, code: str) -> None:
+def test_search(desk: Sdk, query: str, code: str) -> None:
     assert desk.client.search_services(query)["matches"][0]["code"] == code
 
 
-def test_price_with_the_count_that_the_sdk_knows(desk: Desk) -> None:
+def test_price_with_the_count_that_the_sdk_knows(desk: Sdk) -> None:
     desk.steer("switches", stock_field="count")
     price = {"price_usd": 0.90, "currency": "USD", "available": True}
     assert desk.client.get_price("wa", "GB") == price
     assert desk.client.get_price("ok", "GB")["available"] is False
 
 
-def test_price_with_the_newest_field_seems_unavailable_to_this_sdk(desk: Desk) -> None:
+def test_price_with_the_newest_field_seems_unavailable_to_this_sdk(desk: Sdk) -> None:
     price = {"price_usd": 0.90, "currency": "USD", "available": False}
     assert desk.client.get_price("wa", "GB") == price
 
 
-def test_price_of_what_is_not_offered(desk: Desk) -> None:
+def test_price_of_what_is_not_offered(desk: Sdk) -> None:
     with pytest.raises(desk.sdk.NotFoundError):
         desk.client.get_price("wa", "RU")
 
 
-def test_find_cheapest_with_the_count_that_the_sdk_knows(desk: Desk) -> None:
+def test_find_cheapest_with_the_count_that_the_sdk_knows(desk: Sdk) -> None:
     desk.steer("switches", stock_field="count")
     desk.steer("offer", service="tg", price=3)
     desk.steer("offer", service="tg", country="KE", price=0.05)
@@ -169,12 +169,12 @@ def test_find_cheapest_with_the_count_that_the_sdk_knows(desk: Desk) -> None:
     assert (len(found["cheapest_options"]), found["total_available_countries"]) == (3, 58)
 
 
-def test_find_cheapest_with_the_newest_field_finds_nothing(desk: Desk) -> None:
+def test_find_cheapest_with_the_newest_field_finds_nothing(desk: Sdk) -> None:
     found = desk.client.find_cheapest("tg")
     assert (found["cheapest_options"], found["total_available_countries"]) == ([], 0)
 
 
-def test_order_and_wait(desk: Desk) -> None:
+def test_order_and_wait(desk: Sdk) -> None:
     order = desk.client.create_order("wa", "GB")
     assert (order["status"], order["price"]) == ("waiting", 0.90)
     got = desk.client.wait_for_sms(order["order_id"], timeout_seconds=5, interval_seconds=0.05)
@@ -186,7 +186,7 @@ def test_order_and_wait(desk: Desk) -> None:
     assert (seen["status"], seen["sms_text"]) == ("completed", message["content"])
 
 
-def test_wait_and_sms_give_the_code(desk: Desk) -> None:
+def test_wait_and_sms_give_the_code(desk: Sdk) -> None:
     id = desk.client.create_order("mm", "GB")["order_id"]
     waiting = desk.client.get_sms(id)
     assert waiting["status"] == "waiting" and "code" not in waiting
@@ -196,14 +196,14 @@ def test_wait_and_sms_give_the_code(desk: Desk) -> None:
     assert desk.client.get_sms(id)["code"] == got["code"]
 
 
-def test_wait_for_an_order_that_the_operator_cancels(desk: Desk) -> None:
+def test_wait_for_an_order_that_the_operator_cancels(desk: Sdk) -> None:
     order = desk.client.create_order("vk", "GB")
     desk.steer("cancel", order_id=order["order_id"])
     with pytest.raises(desk.sdk.VirtualSMSError, match="cancelled before SMS"):
         desk.client.wait_for_sms(order["order_id"], timeout_seconds=5)
 
 
-def test_list_and_history(desk: Desk) -> None:
+def test_list_and_history(desk: Sdk) -> None:
     first, second = desk.client.create_order("vk", "GB"), desk.client.create_order("ma", "US")
     rows = desk.client.list_orders()
     assert [row["order_id"] for row in rows] == [second["order_id"], first["order_id"]]
@@ -214,7 +214,7 @@ def test_list_and_history(desk: Desk) -> None:
     assert [row["order_id"] for row in history["orders"]] == [second["order_id"]]
 
 
-def test_list_reads_the_other_shapes_too(desk: Desk) -> None:
+def test_list_reads_the_other_shapes_too(desk: Sdk) -> None:
     order = desk.client.create_order("vk", "GB")
     rows = desk.client.list_orders()
     for wish in ({"orders_row": "order_id"}, {"orders_list": "bare"}):
@@ -223,7 +223,7 @@ def test_list_reads_the_other_shapes_too(desk: Desk) -> None:
     assert rows[0]["order_id"] == order["order_id"]
 
 
-def test_cancel_too_early_is_not_even_asked(desk: Desk) -> None:
+def test_cancel_too_early_is_not_even_asked(desk: Sdk) -> None:
     order = desk.client.create_order("vk", "GB")
     answer = desk.client.cancel_order(order["order_id"])
     assert answer["error"] == "cooldown_active"
@@ -231,7 +231,7 @@ def test_cancel_too_early_is_not_even_asked(desk: Desk) -> None:
     assert desk.calls("cancel") == 0
 
 
-def test_cancel_too_early_and_in_time(late_desk: Desk) -> None:
+def test_cancel_too_early_and_in_time(late_desk: Sdk) -> None:
     order = late_desk.client.create_order("wa", "GB")
     with pytest.raises(late_desk.sdk.ApiError, match=r"Please wait \d+ seconds") as early:
         late_desk.client.cancel_order(order["order_id"])
@@ -245,7 +245,7 @@ def test_cancel_too_early_and_in_time(late_desk: Desk) -> None:
     assert again.value.status_code == 400
 
 
-def test_cancel_after_an_sms(late_desk: Desk) -> None:
+def test_cancel_after_an_sms(late_desk: Sdk) -> None:
     order = late_desk.client.create_order("wa", "GB")
     late_desk.steer("sms", order_id=order["order_id"], text="Code 1234")
     late_desk.steer("clock", seconds=120)
@@ -253,7 +253,7 @@ def test_cancel_after_an_sms(late_desk: Desk) -> None:
         late_desk.client.cancel_order(order["order_id"])
 
 
-def test_cancel_all(late_desk: Desk) -> None:
+def test_cancel_all(late_desk: Sdk) -> None:
     for _ in range(2):
         late_desk.client.create_order("wa", "GB")
     done = late_desk.client.create_order("wa", "GB")
@@ -265,7 +265,7 @@ def test_cancel_all(late_desk: Desk) -> None:
     assert late_desk.client.get_balance() == {"balance_usd": 99.10}
 
 
-def test_swap_too_early_and_in_time(late_desk: Desk) -> None:
+def test_swap_too_early_and_in_time(late_desk: Sdk) -> None:
     order = late_desk.client.create_order("tg", "GB")
     with pytest.raises(late_desk.sdk.ApiError, match="Swap not allowed") as early:
         late_desk.client.swap_number(order["order_id"])
@@ -281,13 +281,13 @@ def test_swap_too_early_and_in_time(late_desk: Desk) -> None:
         late_desk.client.swap_number(order["order_id"])
 
 
-def test_swap_too_early_is_not_even_asked(desk: Desk) -> None:
+def test_swap_too_early_is_not_even_asked(desk: Sdk) -> None:
     order = desk.client.create_order("vk", "GB")
     assert desk.client.swap_number(order["order_id"])["error"] == "cooldown_active"
     assert desk.calls("swap") == 0
 
 
-def test_retry(desk: Desk) -> None:
+def test_retry(desk: Sdk) -> None:
     order = desk.client.create_order("ig", "GB")
     id = order["order_id"]
     desk.client.wait_for_sms(id, timeout_seconds=5, interval_seconds=0.05)
@@ -299,7 +299,7 @@ def test_retry(desk: Desk) -> None:
         desk.client.retry_order(id)
 
 
-def test_balance_profile_transactions_and_stats(desk: Desk) -> None:
+def test_balance_profile_transactions_and_stats(desk: Sdk) -> None:
     desk.client.create_order("wa", "GB")
     assert desk.client.get_balance() == {"balance_usd": 99.10}
     profile = desk.client.get_profile()
@@ -315,7 +315,7 @@ def test_balance_profile_transactions_and_stats(desk: Desk) -> None:
 
 @pytest.mark.parametrize("status", [503, 404, 400, 409])
 @pytest.mark.parametrize("text", ["no_numbers", "out_of_stock"])
-def test_no_stock_in_every_reading_is_known_to_the_sdk(desk: Desk, status: int, text: str) -> None:
+def test_no_stock_in_every_reading_is_known_to_the_sdk(desk: Sdk, status: int, text: str) -> None:
     desk.steer("switches", no_stock=status, no_stock_text=text)
     with pytest.raises(desk.sdk.NoNumbersError) as refused:
         desk.client.create_order("ok", "GB")
@@ -323,19 +323,19 @@ def test_no_stock_in_every_reading_is_known_to_the_sdk(desk: Desk, status: int, 
 
 
 @pytest.mark.parametrize("body", ["merged", "numbers", "message"])
-def test_no_funds_in_every_reading_is_known_to_the_sdk(desk: Desk, body: str) -> None:
+def test_no_funds_in_every_reading_is_known_to_the_sdk(desk: Sdk, body: str) -> None:
     desk.steer("switches", no_funds=body)
     desk.steer("balance", key="alice", balance=0)
     with pytest.raises(desk.sdk.InsufficientBalanceError):
         desk.client.create_order("wa", "GB")
 
 
-def test_a_slug_instead_of_a_code(desk: Desk) -> None:
+def test_a_slug_instead_of_a_code(desk: Sdk) -> None:
     with pytest.raises(desk.sdk.ApiError, match="Unknown service: whatsapp"):
         desk.client.create_order("whatsapp", "GB")
 
 
-def test_a_bad_key_and_an_unknown_order(desk: Desk) -> None:
+def test_a_bad_key_and_an_unknown_order(desk: Sdk) -> None:
     stranger = desk.as_customer("bad")
     with stranger.session, pytest.raises(desk.sdk.BadApiKeyError):
         stranger.get_balance()
@@ -343,14 +343,14 @@ def test_a_bad_key_and_an_unknown_order(desk: Desk) -> None:
         desk.client.get_order("cd613e30-d8f1-4adf-91b7-584a2265b1f5")
 
 
-def test_the_limit(late_desk: Desk) -> None:
+def test_the_limit(late_desk: Sdk) -> None:
     for _ in range(60):
         late_desk.client.get_balance()
     with pytest.raises(late_desk.sdk.RateLimitedError):
         late_desk.client.get_balance()
 
 
-def test_a_purchase_that_fails_after_the_charge_is_found_in_the_list(desk: Desk) -> None:
+def test_a_purchase_that_fails_after_the_charge_is_found_in_the_list(desk: Sdk) -> None:
     desk.steer("faults", call="purchase", kind="status", when="after")
     with pytest.raises(desk.sdk.ServerError) as failed:
         desk.client.create_order("vk", "GB")
@@ -358,7 +358,7 @@ def test_a_purchase_that_fails_after_the_charge_is_found_in_the_list(desk: Desk)
     assert [row["service"] for row in desk.client.list_orders()] == ["vk"]
 
 
-def test_the_seven_calls_of_webhooks(desk: Desk, sent: "SimpleQueue[Any]") -> None:
+def test_the_seven_calls_of_webhooks(desk: Sdk, sent: "SimpleQueue[Any]") -> None:
     made = desk.client.create_webhook("https://example.com/hook", ["sms.received"])["webhook"]
     id = made["id"]
     assert made["secret"].startswith("whsec_")
@@ -375,7 +375,7 @@ def test_the_seven_calls_of_webhooks(desk: Desk, sent: "SimpleQueue[Any]") -> No
     assert desk.client.list_webhooks()["webhooks"] == []
 
 
-def test_a_webhook_tells_what_the_sdk_reads(desk: Desk, sent: "SimpleQueue[Any]") -> None:
+def test_a_webhook_tells_what_the_sdk_reads(desk: Sdk, sent: "SimpleQueue[Any]") -> None:
     desk.client.create_webhook("https://example.com/hook", ["sms.received"])
     order = desk.client.create_order("wa", "GB")
     data = sent.get(timeout=SOON)["data"]
@@ -388,7 +388,7 @@ def test_a_webhook_tells_what_the_sdk_reads(desk: Desk, sent: "SimpleQueue[Any]"
 
 
 def test_a_paused_webhook_cannot_be_tested_until_it_goes_on(
-    desk: Desk, sent: "SimpleQueue[Any]"
+    desk: Sdk, sent: "SimpleQueue[Any]"
 ) -> None:
     id = desk.client.create_webhook("https://example.com/hook", ["sms.received"])["webhook"]["id"]
     assert desk.client.update_webhook(id, paused=True)["webhook"]["paused"] is True
@@ -400,6 +400,6 @@ def test_a_paused_webhook_cannot_be_tested_until_it_goes_on(
 
 
 @pytest.mark.parametrize("url", ["http://example.com/", "https://localhost/"])
-def test_a_webhook_address_that_the_sdk_warns_of_is_refused(desk: Desk, url: str) -> None:
+def test_a_webhook_address_that_the_sdk_warns_of_is_refused(desk: Sdk, url: str) -> None:
     with pytest.raises(desk.sdk.ApiError, match="Unknown url"):
         desk.client.create_webhook(url, ["sms.received"])

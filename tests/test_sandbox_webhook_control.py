@@ -13,8 +13,8 @@ from tests.test_sandbox_api import Bench
 from tests.test_sandbox_webhooks import (
     DOCUMENTED,
     HOOK,
-    Door,
     Letter,
+    Recipient,
     a_moment,
     fire,
     rows,
@@ -35,7 +35,7 @@ door, bench = hooks.door, hooks.bench
 
 @pytest.mark.parametrize("type", [*DOCUMENTED, "balance.low"])
 async def test_a_test_event_has_the_shape_of_a_real_one(
-    bench: Bench, door: Door, type: str
+    bench: Bench, door: Recipient, type: str
 ) -> None:
     webhook = await subscribe(bench, type, threshold=99.5)
     fired = await fire(bench, webhook)
@@ -54,7 +54,9 @@ async def test_a_test_event_has_the_shape_of_a_real_one(
     assert (fired["event_id"], fired["event_type"]) == (door.events[0]["id"], type)
 
 
-async def test_the_control_shows_subscriptions_and_deliveries(bench: Bench, door: Door) -> None:
+async def test_the_control_shows_subscriptions_and_deliveries(
+    bench: Bench, door: Recipient
+) -> None:
     webhook = await subscribe(bench)
     await fire(bench, webhook)
     await a_moment()
@@ -65,7 +67,7 @@ async def test_the_control_shows_subscriptions_and_deliveries(bench: Bench, door
     assert "secret" not in (await bench.get("/customer/webhooks"))["webhooks"][0]
 
 
-async def test_any_event_can_be_sent_rightly_signed(bench: Bench, door: Door) -> None:
+async def test_any_event_can_be_sent_rightly_signed(bench: Bench, door: Recipient) -> None:
     webhook = await subscribe(bench, "order.cancelled")
     event = {"id": "evt_1", "type": "sms.received", "data": {"order_id": "no such"}}
     assert await bench.steer("webhooks", do="send", event=event) == {"queued": 1}
@@ -77,7 +79,7 @@ async def test_any_event_can_be_sent_rightly_signed(bench: Bench, door: Door) ->
     assert (row["event_id"], row["event_type"]) == ("evt_1", "sms.received")
 
 
-async def test_a_body_can_be_sent_that_is_no_json(bench: Bench, door: Door) -> None:
+async def test_a_body_can_be_sent_that_is_no_json(bench: Bench, door: Recipient) -> None:
     webhook = await subscribe(bench)
     await bench.steer("webhooks", do="send", event='{"id":')
     await a_moment()
@@ -87,7 +89,7 @@ async def test_a_body_can_be_sent_that_is_no_json(bench: Bench, door: Door) -> N
 
 
 @pytest.mark.parametrize("event", [{}, {"event": {"type": "sms.received"}}])
-async def test_an_event_can_be_forged(bench: Bench, door: Door, event: Any) -> None:
+async def test_an_event_can_be_forged(bench: Bench, door: Recipient, event: Any) -> None:
     webhook = await subscribe(bench)
     await bench.steer("webhooks", do="forge", **event)
     await a_moment()
@@ -97,7 +99,7 @@ async def test_an_event_can_be_forged(bench: Bench, door: Door, event: Any) -> N
     assert letter.signature != signed(letter, webhook["secret"])
 
 
-async def test_the_last_delivery_can_be_repeated(bench: Bench, door: Door) -> None:
+async def test_the_last_delivery_can_be_repeated(bench: Bench, door: Recipient) -> None:
     await subscribe(bench)
     assert await bench.steer("webhooks", do="repeat") == {"queued": 0}
     await sms(bench, await bench.buy())
@@ -110,7 +112,7 @@ async def test_the_last_delivery_can_be_repeated(bench: Bench, door: Door) -> No
     assert again.headers["X-VirtualSMS-Timestamp"] == "1772366410"
 
 
-async def test_what_is_repeated_is_as_forged_as_before(bench: Bench, door: Door) -> None:
+async def test_what_is_repeated_is_as_forged_as_before(bench: Bench, door: Recipient) -> None:
     await subscribe(bench)
     for do in ("forge", "repeat"):
         await bench.steer("webhooks", do=do)
@@ -119,7 +121,7 @@ async def test_what_is_repeated_is_as_forged_as_before(bench: Bench, door: Door)
     assert first.signature == again.signature
 
 
-async def test_what_has_not_been_sent_is_not_repeated(bench: Bench, door: Door) -> None:
+async def test_what_has_not_been_sent_is_not_repeated(bench: Bench, door: Recipient) -> None:
     webhook = await subscribe(bench)
     door.always = 1.0
     await fire(bench, webhook)
@@ -132,7 +134,7 @@ async def test_what_has_not_been_sent_is_not_repeated(bench: Bench, door: Door) 
 
 
 @pytest.mark.parametrize("do", ["send", "forge", "repeat"])
-async def test_a_timestamp_can_be_old(bench: Bench, door: Door, do: str) -> None:
+async def test_a_timestamp_can_be_old(bench: Bench, door: Recipient, do: str) -> None:
     webhook = await subscribe(bench)
     await fire(bench, webhook)
     await a_moment()
@@ -141,7 +143,7 @@ async def test_a_timestamp_can_be_old(bench: Bench, door: Door, do: str) -> None
     assert door.letters[1].headers["X-VirtualSMS-Timestamp"] == "1772366099"
 
 
-async def test_one_subscription_of_several_is_meant(bench: Bench, door: Door) -> None:
+async def test_one_subscription_of_several_is_meant(bench: Bench, door: Recipient) -> None:
     await subscribe(bench, key="bob")
     meant = await subscribe(bench, url=HOOK + "/meant")
     assert await bench.steer("webhooks", do="send", webhook_id=meant["id"]) == {"queued": 1}
@@ -169,26 +171,26 @@ async def test_a_wrong_wish_is_told_what_is_known(bench: Bench, wish: Any, known
 # Where the sources disagree.
 
 
-async def first(bench: Bench, door: Door, *events: str) -> Letter:
+async def first(bench: Bench, door: Recipient, *events: str) -> Letter:
     await subscribe(bench, *events)
     await sms(bench, await bench.buy())
     await a_moment()
     return door.letters[0]
 
 
-async def timestamp(bench: Bench, door: Door) -> Any:
+async def timestamp(bench: Bench, door: Recipient) -> Any:
     return (await first(bench, door)).headers.get("X-VirtualSMS-Timestamp")
 
 
-async def signature_length(bench: Bench, door: Door) -> Any:
+async def signature_length(bench: Bench, door: Recipient) -> Any:
     return len((await first(bench, door)).signature)
 
 
-async def service(bench: Bench, door: Door) -> Any:
+async def service(bench: Bench, door: Recipient) -> Any:
     return (await first(bench, door)).event["data"]["service"]
 
 
-async def accepted(bench: Bench, door: Door) -> Any:
+async def accepted(bench: Bench, door: Recipient) -> Any:
     """Which names can be subscribed to."""
     names = ["sms.received", "order.sms_received", "order.created", "order.swapped"]
     wishes = [{"url": HOOK, "events": [name]} for name in names]
@@ -198,7 +200,7 @@ async def accepted(bench: Bench, door: Door) -> Any:
     return [answer.status_code for answer in answers], sorted(door.types)
 
 
-async def attempts(bench: Bench, door: Door) -> Any:
+async def attempts(bench: Bench, door: Recipient) -> Any:
     door.always = 500
     await fire(bench, await subscribe(bench))
     await asyncio.sleep(100 * HOUR)
@@ -215,7 +217,7 @@ URLS = (
 NO_URLS = ("", "example.com", "ftp://example.com/", "https://", "http://[", "https:///hook")
 
 
-async def urls(bench: Bench, door: Door) -> Any:
+async def urls(bench: Bench, door: Recipient) -> Any:
     wishes = [{"url": url, "events": ["sms.received"]} for url in (*URLS, *NO_URLS)]
     answers = [await bench.call("POST", "/customer/webhooks", json=wish) for wish in wishes]
     return [answer.status_code for answer in answers]
@@ -247,7 +249,7 @@ CASES = [
     ("name", "position", "look", "seen"), CASES, ids=[f"{case[0]}={case[1]}" for case in CASES]
 )
 async def test_a_switch_set_while_running_is_seen(
-    bench: Bench, door: Door, name: str, position: Any, look: Any, seen: Any
+    bench: Bench, door: Recipient, name: str, position: Any, look: Any, seen: Any
 ) -> None:
     if position != getattr(Switches(), name):
         await bench.steer("switches", **{name: position})
@@ -262,7 +264,7 @@ def test_every_position_of_every_switch_has_a_case() -> None:
     }
 
 
-async def test_the_phone_is_written_as_elsewhere(bench: Bench, door: Door) -> None:
+async def test_the_phone_is_written_as_elsewhere(bench: Bench, door: Recipient) -> None:
     await bench.steer("switches", phone="plus")
     assert (await first(bench, door)).event["data"]["phone_number"].startswith("+44")
 
@@ -272,14 +274,14 @@ async def test_the_phone_is_written_as_elsewhere(bench: Bench, door: Door) -> No
     [("offset", "2026-03-01T20:00:00+08:00"), ("fraction", "2026-03-01T12:00:00.000Z")],
 )
 async def test_times_are_written_as_elsewhere(
-    bench: Bench, door: Door, position: str, stamp: str
+    bench: Bench, door: Recipient, position: str, stamp: str
 ) -> None:
     await bench.steer("switches", timestamps=position)
     event = (await first(bench, door)).event
     assert event["created_at"] == event["data"]["received_at"] == stamp
 
 
-async def test_absent_webhooks_tell_nothing(bench: Bench, door: Door) -> None:
+async def test_absent_webhooks_tell_nothing(bench: Bench, door: Recipient) -> None:
     await subscribe(bench)
     await bench.steer("switches", webhooks="absent")
     await sms(bench, await bench.buy())

@@ -41,7 +41,7 @@ class Letter:
         return self.headers["X-VirtualSMS-Signature"]
 
 
-class Door:
+class Recipient:
     """The other end: `answers` in turn, then `always`; an exception is raised, a float waits."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -70,12 +70,12 @@ class Door:
 
 
 @pytest.fixture
-def door(clock: Callable[[], float]) -> Door:
-    return Door(clock)
+def door(clock: Callable[[], float]) -> Recipient:
+    return Recipient(clock)
 
 
 @asynccontextmanager
-async def a_bench(clock: Callable[[], float], door: Door) -> AsyncIterator[Bench]:
+async def a_bench(clock: Callable[[], float], door: Recipient) -> AsyncIterator[Bench]:
     """No SMS comes of itself; what is sent by webhook goes to the door."""
     bench = Bench(clock, switches=NO_LIMIT, sms_after=NEVER, post=door)
     async with bench.app.router.lifespan_context(bench.app), bench.http:
@@ -83,7 +83,7 @@ async def a_bench(clock: Callable[[], float], door: Door) -> AsyncIterator[Bench
 
 
 @pytest.fixture
-async def bench(clock: Callable[[], float], door: Door) -> AsyncIterator[Bench]:
+async def bench(clock: Callable[[], float], door: Recipient) -> AsyncIterator[Bench]:
     async with a_bench(clock, door) as bench:
         yield bench
 
@@ -117,7 +117,7 @@ def signed(letter: Letter, secret: str) -> str:
 # What is told.
 
 
-async def test_an_sms_is_told_in_an_envelope(bench: Bench, door: Door) -> None:
+async def test_an_sms_is_told_in_an_envelope(bench: Bench, door: Recipient) -> None:
     await subscribe(bench)
     order = await bench.buy()
     await bench.wait(1.5)
@@ -141,7 +141,7 @@ async def test_an_sms_is_told_in_an_envelope(bench: Bench, door: Door) -> None:
     }
 
 
-async def test_an_sms_without_a_code_has_none(bench: Bench, door: Door) -> None:
+async def test_an_sms_without_a_code_has_none(bench: Bench, door: Recipient) -> None:
     await subscribe(bench)
     await sms(bench, await bench.buy(), "Welcome")
     await a_moment()
@@ -195,7 +195,7 @@ REFUND = {"refunded_amount": 0.90, "refund_currency": "USD"}
     ],
 )
 async def test_the_other_events_of_an_order(
-    bench: Bench, door: Door, happen: Any, type: str, more: Any
+    bench: Bench, door: Recipient, happen: Any, type: str, more: Any
 ) -> None:
     await subscribe(bench)
     order = await happen(bench)
@@ -208,7 +208,9 @@ async def test_the_other_events_of_an_order(
     assert data == same | more
 
 
-async def test_an_order_that_expires_is_told_though_nobody_looks(bench: Bench, door: Door) -> None:
+async def test_an_order_that_expires_is_told_though_nobody_looks(
+    bench: Bench, door: Recipient
+) -> None:
     await subscribe(bench)
     await a_moment()
     await bench.buy("vk", "GB")
@@ -218,7 +220,7 @@ async def test_an_order_that_expires_is_told_though_nobody_looks(bench: Bench, d
     ]
 
 
-async def test_an_sms_of_later_is_told_though_nobody_looks(bench: Bench, door: Door) -> None:
+async def test_an_sms_of_later_is_told_though_nobody_looks(bench: Bench, door: Recipient) -> None:
     await subscribe(bench)
     order = await bench.buy()
     await a_moment()
@@ -229,7 +231,7 @@ async def test_an_sms_of_later_is_told_though_nobody_looks(bench: Bench, door: D
     assert door.types == ["sms.received"]
 
 
-async def test_a_low_balance_is_told_once_each_time_it_falls(bench: Bench, door: Door) -> None:
+async def test_a_low_balance_is_told_once_each_time_it_falls(bench: Bench, door: Recipient) -> None:
     await subscribe(bench, "balance.low", threshold=5)
     for dollars in (5, 4.99, 1, 5, 6, 2.5):
         await bench.steer("balance", key="alice", balance=dollars)
@@ -240,7 +242,7 @@ async def test_a_low_balance_is_told_once_each_time_it_falls(bench: Bench, door:
     ]
 
 
-async def test_a_purchase_can_make_the_balance_low(bench: Bench, door: Door) -> None:
+async def test_a_purchase_can_make_the_balance_low(bench: Bench, door: Recipient) -> None:
     await subscribe(bench, "balance.low", threshold=99.5)
     await bench.buy("wa", "GB")
     await a_moment()
@@ -248,7 +250,7 @@ async def test_a_purchase_can_make_the_balance_low(bench: Bench, door: Door) -> 
 
 
 async def test_only_what_was_subscribed_to_is_told_and_only_to_the_account(
-    bench: Bench, door: Door
+    bench: Bench, door: Recipient
 ) -> None:
     await subscribe(bench, "order.cancelled", threshold=99.99)
     await subscribe(bench, "sms.received", key="bob")
@@ -257,7 +259,7 @@ async def test_only_what_was_subscribed_to_is_told_and_only_to_the_account(
     assert door.letters == []
 
 
-async def test_an_sms_that_does_not_arrive_is_not_told(bench: Bench, door: Door) -> None:
+async def test_an_sms_that_does_not_arrive_is_not_told(bench: Bench, door: Recipient) -> None:
     await subscribe(bench)
     order = await bench.buy()
     await bench.steer("cancel", order_id=order["order_id"])
@@ -281,7 +283,7 @@ async def test_webhooks_do_not_change_what_is_drawn(clock: Callable[[], float]) 
 # How it is sent.
 
 
-async def test_a_letter_is_signed_and_dated(bench: Bench, door: Door) -> None:
+async def test_a_letter_is_signed_and_dated(bench: Bench, door: Recipient) -> None:
     webhook = await subscribe(bench)
     await bench.wait(90)
     await sms(bench, await bench.buy())
@@ -299,7 +301,7 @@ async def test_a_letter_is_signed_and_dated(bench: Bench, door: Door) -> None:
     assert UUID4.fullmatch(row["id"])
 
 
-async def test_a_delivery_is_recorded(bench: Bench, door: Door) -> None:
+async def test_a_delivery_is_recorded(bench: Bench, door: Recipient) -> None:
     webhook = await subscribe(bench)
     await sms(bench, await bench.buy())
     await a_moment()
@@ -323,7 +325,7 @@ async def test_a_delivery_is_recorded(bench: Bench, door: Door) -> None:
 
 
 async def test_the_newest_delivery_is_listed_first_and_pages_are_cut(
-    bench: Bench, door: Door
+    bench: Bench, door: Recipient
 ) -> None:
     webhook = await subscribe(bench)
     fired = [(await fire(bench, webhook))["delivery_id"] for _ in range(3)]
@@ -334,7 +336,7 @@ async def test_the_newest_delivery_is_listed_first_and_pages_are_cut(
 
 
 async def test_no_answer_of_the_api_waits_for_a_webhook(
-    bench: Bench, door: Door, clock: Callable[[], float]
+    bench: Bench, door: Recipient, clock: Callable[[], float]
 ) -> None:
     await subscribe(bench)
     door.always = NEVER
@@ -344,7 +346,9 @@ async def test_no_answer_of_the_api_waits_for_a_webhook(
     assert clock() == start
 
 
-async def test_a_subscription_gets_one_letter_at_a_time_in_order(bench: Bench, door: Door) -> None:
+async def test_a_subscription_gets_one_letter_at_a_time_in_order(
+    bench: Bench, door: Recipient
+) -> None:
     slow = await subscribe(bench)
     door.answers.append(3.0)
     for text in ("1111", "2222", "3333"):
@@ -356,7 +360,7 @@ async def test_a_subscription_gets_one_letter_at_a_time_in_order(bench: Bench, d
     assert {row["status"] for row in await rows(bench, slow)} == {"delivered"}
 
 
-async def test_a_slow_subscription_holds_no_other(bench: Bench, door: Door) -> None:
+async def test_a_slow_subscription_holds_no_other(bench: Bench, door: Recipient) -> None:
     door.answers += [4.0, 200]
     await subscribe(bench)
     await subscribe(bench, url=HOOK + "/other")

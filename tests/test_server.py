@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from websockets.sync.client import connect
 
-from proxy.app.http_connection import MAX_HEAD, UNREADABLE, Room
+from proxy.app.http_connection import MAX_HEAD, UNREADABLE, DescriptorLimit
 from tests.bench.idle import AT_ONCE, HALVES
 from tests.crash import until
 from tests.pace import is_quick
@@ -349,7 +349,7 @@ def test_half_a_body_and_half_a_head_do_not_hold_up_the_stop(kind, tmp_path):
 
 def test_a_full_room_is_logged_once_a_minute(caplog):
     now = [0.0]
-    room = Room(10, lambda: now[0])
+    room = DescriptorLimit(10, lambda: now[0])
     assert [room.has(number) for number in (9, 10, 11)] == [True, False, False]
     now[0] = 59.0
     assert not room.has(10)

@@ -12,11 +12,11 @@ import pytest
 from proxy.model import CatalogueAnswer, Key, Order, OrderState, Sms
 from proxy.model.errors import StoreError
 from proxy.store import (
+    ActivationRow,
     Entry,
     Forward,
-    Kept,
-    Owed,
-    OwedKind,
+    OperationKind,
+    PendingOperation,
     Subscription,
     check_store,
     file_of,
@@ -43,8 +43,8 @@ ORDER = Order(
     expires_at=1300.0,
     messages=(Sms("Your code is 1111", 105.5, "WhatsApp"),),
 )
-KEPT = Kept("hash", 7, ORDER, "wa", told=True, finished=True, asked_at=1)
-OWED = Owed("p-1", OwedKind.PURCHASE, Key(SECRET), "wa", "GB", at=99.0)
+KEPT = ActivationRow("hash", 7, ORDER, "wa", told=True, finished=True, asked_at=1)
+OWED = PendingOperation("p-1", OperationKind.PURCHASE, Key(SECRET), "wa", "GB", at=99.0)
 
 
 in_a_file = pytest.mark.parametrize("kind", ["sqlite"])
@@ -100,7 +100,9 @@ async def test_what_was_kept_is_there_after_a_restart(address):
 async def test_a_later_state_is_laid_over_the_earlier_and_unsays_nothing(store):
     await store.keep(KEPT)
     unread = replace(ORDER, messages=(), state=OrderState.CANCELLED)
-    await store.keep(Kept("hash", 7, unread, "wa", told=True, cancelling=True, confirmed=True))
+    await store.keep(
+        ActivationRow("hash", 7, unread, "wa", told=True, cancelling=True, confirmed=True)
+    )
     order = replace(ORDER, state=OrderState.CANCELLED)
     all_said = replace(KEPT, order=order, cancelling=True, confirmed=True)
     assert [row async for row in store.orders("hash")] == [all_said]
@@ -117,7 +119,7 @@ async def test_a_wish_for_a_further_sms_is_not_undone_by_who_has_not_heard_of_it
 @in_a_file
 async def test_a_bought_order_and_what_is_owed_for_it_are_one_commit(store):
     await store.owe(OWED)
-    orphan = Owed("p-1", OwedKind.ORPHAN, Key(SECRET), "wa", "GB", 99.0, "o-1")
+    orphan = PendingOperation("p-1", OperationKind.ORPHAN, Key(SECRET), "wa", "GB", 99.0, "o-1")
     await store.commit(orphan, KEPT, Entry(100.0, "hash", "o-1", "charge", -90))
     assert await store.owed() == [orphan]
     assert [row async for row in store.orders("hash")] == [KEPT]
@@ -129,7 +131,9 @@ async def test_a_key_that_is_no_longer_owed_a_call_is_gone_from_the_bytes(store,
         return b"".join(file.read_bytes() for file in path.parent.iterdir())
 
     for number in range(50):
-        owed = Owed(f"p-{number}", OwedKind.CANCEL, Key(SECRET), "wa", "GB", 1.0, order="o-1")
+        owed = PendingOperation(
+            f"p-{number}", OperationKind.CANCEL, Key(SECRET), "wa", "GB", 1.0, order="o-1"
+        )
         await store.owe(owed)
     assert SECRET.encode() in bytes_of_all_files()
     for number in range(50):
@@ -149,7 +153,10 @@ async def test_the_files_are_for_their_owner_alone(store, path):
 async def test_writes_in_flight_share_a_commit(store, monkeypatch):
     commits, commit = [], store._commit
     monkeypatch.setattr(store, "_commit", lambda batch: commits.append(batch) or commit(batch))
-    owed = [Owed(f"p-{n}", OwedKind.PURCHASE, Key(SECRET), "wa", "GB", 1.0) for n in range(100)]
+    owed = [
+        PendingOperation(f"p-{n}", OperationKind.PURCHASE, Key(SECRET), "wa", "GB", 1.0)
+        for n in range(100)
+    ]
     await asyncio.gather(*(store.owe(row) for row in owed))
     assert len(await store.owed()) == 100
     assert len(commits) <= 2
@@ -168,7 +175,7 @@ async def test_one_write_that_fails_is_told_and_loses_no_later_one(store):
 
 async def test_old_orders_are_forgotten_but_not_those_that_something_is_owed_for(store):
     await store.keep(KEPT)
-    orphan = Owed("p-1", OwedKind.ORPHAN, Key(SECRET), "wa", "GB", 99.0, "o-1")
+    orphan = PendingOperation("p-1", OperationKind.ORPHAN, Key(SECRET), "wa", "GB", 99.0, "o-1")
     await store.owe(orphan)
     await store.book(Entry(100.0, "hash", "o-1", "charge", -90))
     await store.forget(before=1000.0)

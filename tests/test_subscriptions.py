@@ -33,7 +33,7 @@ async def webhooks(world):
 
 async def change(world, **fields):
     (row,) = await webhooks(world)
-    await world.app.state.house.upstream.change_webhook(KEY, row["id"], **fields)
+    await world.app.state.services.upstream.change_webhook(KEY, row["id"], **fields)
 
 
 async def heard(world):
@@ -84,13 +84,13 @@ async def test_a_restart_makes_no_other_and_believes_the_first(clock, tmp_path):
         await a_moment()
         (row,) = await webhooks(world)
         assert (row["id"], row["secret"]) == (first["id"], first["secret"])
-        subscriptions = await world.app.state.house.store.subscriptions()
+        subscriptions = await world.app.state.services.store.subscriptions()
         assert [one.secret for one in subscriptions] == [row["secret"]]
 
 
 async def test_one_whose_secret_is_lost_is_made_anew_and_others_are_left_alone(clock):
     async with a_world(clock) as world:
-        upstream = world.app.state.house.upstream
+        upstream = world.app.state.services.upstream
         lost = await upstream.create_webhook(KEY, url=URL, events=["sms.received"])
         foreign = await upstream.create_webhook(KEY, url=f"{URL}2", events=["sms.received"])
         async with a_proxy(clock, world.sandbox, **wishing()):
@@ -134,7 +134,7 @@ async def test_one_that_was_deleted_is_made_again(clock):
     async with a_subscribed(clock) as world:
         await a_moment()
         (first,) = await webhooks(world)
-        await world.app.state.house.upstream.delete_webhook(KEY, first["id"])
+        await world.app.state.services.upstream.delete_webhook(KEY, first["id"])
         await asyncio.sleep(EVERY_SECONDS)
         (row,) = await webhooks(world)
         assert row["id"] != first["id"]
@@ -184,14 +184,14 @@ async def test_names_of_events_are_those_that_the_upstream_knows(clock):
 
 async def test_a_secret_that_was_told_and_not_kept_is_no_secret(clock):
     async with a_subscribed(clock) as world:
-        db = world.app.state.house.store._db
+        db = world.app.state.services.store._db
         db.execute(
             "create trigger no before insert on subscriptions begin select raise(fail, 'x'); end"
         )
         await a_moment()
         assert len(await webhooks(world)) == 1
         assert await heard(world), "this process knows it"
-        assert await world.app.state.house.store.subscriptions() == []
+        assert await world.app.state.services.store.subscriptions() == []
 
 
 async def test_neither_key_nor_secret_is_logged(clock, caplog):
@@ -207,7 +207,7 @@ async def test_neither_key_nor_secret_is_logged(clock, caplog):
 async def test_a_bug_does_not_end_its_keeping(clock, monkeypatch, caplog):
     async with a_subscribed(clock) as world:
         await a_moment()
-        upstream, bugs = world.app.state.house.upstream, [KeyError("planted")]
+        upstream, bugs = world.app.state.services.upstream, [KeyError("planted")]
         listed = upstream.webhooks
 
         async def bug(key):

@@ -11,7 +11,7 @@ import pytest
 from proxy.app.build import create_app
 from proxy.model import Key
 from proxy.model.errors import Problem, ProblemError
-from proxy.runtime.counters import Tally
+from proxy.runtime.counters import Counters
 from proxy.store import open_store
 from proxy.upstream.budget import Budget
 from proxy.upstream.client import Upstream
@@ -39,7 +39,12 @@ def upstream(answer, **options):
     STORES.append(open_store("sqlite://"))
     budget = Budget(60, STORES[-1], time.time)
     return Upstream(
-        "https://up/api/v1", 12, budget, Tally(), transport=httpx.MockTransport(answer), **options
+        "https://up/api/v1",
+        12,
+        budget,
+        Counters(),
+        transport=httpx.MockTransport(answer),
+        **options,
     )
 
 
@@ -198,7 +203,7 @@ async def test_187_is_there_even_if_nothing_is_sold_in_the_us():
         return httpx.Response(200, json={"countries": [{"id": "GB", "price": 0.5, "count": 9}]})
 
     app = create_app(NOTHING_LEFT, transport=httpx.MockTransport(answer))
-    STORES.append(app.state.house.store)
+    STORES.append(app.state.services.store)
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://p")
     path = "/stubs/handler_api.php?api_key=k&action=getPrices&service=wa"
     assert (await client.get(path)).json().keys() == {"187", "16"}
@@ -214,7 +219,7 @@ async def test_an_id_behind_the_end_of_a_full_list_of_live_orders_is_no_final_wo
         return httpx.Response(200, json={"orders": orders}, headers={"Date": date})
 
     app = create_app(NOTHING_LEFT, transport=httpx.MockTransport(answer))
-    STORES.append(app.state.house.store)
+    STORES.append(app.state.services.store)
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://p")
     path = "/stubs/handler_api.php?api_key=k&action=getStatus&id=4"
     assert (await client.get(path)).text == "ERROR_SQL"
@@ -436,7 +441,7 @@ def test_a_time_out_is_a_doubt_only_once_the_connection_stands(monkeypatch, conn
 
     async def problem(url):
         store = open_store("sqlite://")
-        calls = Upstream(url, 0.4, Budget(60, store, time.time), Tally())
+        calls = Upstream(url, 0.4, Budget(60, store, time.time), Counters())
         try:
             return (await problem_of(calls.cancel(KEY, "o"))).problem
         finally:

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from proxy.commands.main import main
 from proxy.config.secrets import config_secrets
 from proxy.config.settings import Config, ConfigError, keys, load_config
-from proxy.config.yaml_file import SheetError
+from proxy.config.yaml_file import YamlFileError
 from proxy.runtime.urls import shown_host, shown_url, url_fault, url_secrets
 
 
@@ -80,7 +80,7 @@ def test_a_character_that_no_url_has_is_refused_with_file_key_and_reason(tmp_pat
     path = tmp_path / "c.yaml"
     entry = {name: url}
     path.write_text(json.dumps({section: [entry] if section == "forward" else entry}))
-    with pytest.raises(SheetError) as refused:
+    with pytest.raises(YamlFileError) as refused:
         load_config(path, {})
     said = str(refused.value)
     assert said.startswith(f"{path}:1: {key}: the character {bad[0]!a} is not allowed in a URL")

@@ -235,7 +235,7 @@ async def test_an_event_is_known_for_seven_days(world):
 
 async def test_what_could_not_be_taken_in_is_to_come_again(world, caplog):
     id = await bought(world)
-    db = world.app.state.house.store._db
+    db = world.app.state.services.store._db
     db.execute("alter table events rename to gone")
     assert await send(world, await an_event(world)) == 503
     db.execute("alter table gone rename to events")
@@ -381,7 +381,7 @@ async def test_a_number_that_was_swapped_elsewhere_is_the_new_one(world):
 
 
 def the_order(world, id):
-    return world.app.state.house.orders.known(Key("key"), int(id)).order
+    return world.app.state.services.orders.known(Key("key"), int(id)).order
 
 
 async def test_a_low_balance_is_asked_for_anew(world):

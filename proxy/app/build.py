@@ -17,37 +17,37 @@ from proxy.app.lifespan import lifespan
 from proxy.app.readiness import Readiness
 from proxy.config.codes import Codes
 from proxy.config.mappings import load_codes
-from proxy.config.programs import Programs, Strangers, load_programs
+from proxy.config.programs import FailedKeyThrottle, Programs, load_programs
 from proxy.config.secrets import config_secrets
 from proxy.config.settings import Config, ConfigError
 from proxy.endpoint.actions import ACTIONS
-from proxy.endpoint.endpoint import ByHost, Protocol
-from proxy.forwarding.delivery import Forwards
+from proxy.endpoint.endpoint import ByHost, LegacyEndpoint
+from proxy.forwarding.delivery import ForwardDelivery
 from proxy.forwarding.targets import load_targets
 from proxy.legacy.dialects import DIALECTS
 from proxy.model import Key
 from proxy.orders.list_reads import ListReads
 from proxy.orders.orders import Orders
 from proxy.orders.reads import Reads
-from proxy.orders.sockets import Pushes
+from proxy.orders.sockets import OrderSockets
 from proxy.purchases.buying import Purchases
 from proxy.purchases.cancels import Cancels
 from proxy.purchases.journal import Journal
-from proxy.purchases.limits import Ceilings
+from proxy.purchases.limits import LimitChecks
 from proxy.replicas.listener import Replicas
 from proxy.replicas.takeover import Takeover
 from proxy.runtime import disconnect
-from proxy.runtime.counters import Tally
+from proxy.runtime.counters import Counters
 from proxy.runtime.logs import Secrets
 from proxy.runtime.metrics import Metrics
-from proxy.services import House
+from proxy.services import Services
 from proxy.store import open_store
 from proxy.upstream.budget import Budget
 from proxy.upstream.cache import Cache
 from proxy.upstream.catalogue import Catalogue
 from proxy.upstream.client import Upstream
 from proxy.upstream.http import Transport
-from proxy.upstream.order_socket import Connect, Feed
+from proxy.upstream.order_socket import Connect, SocketClient
 from proxy.webhooks.receiver import PATH as WEBHOOKS
 from proxy.webhooks.receiver import Webhooks
 from proxy.webhooks.subscriptions import Subscriptions, given_secrets, load_subscriptions
@@ -92,18 +92,18 @@ def create_app(
     secrets = secrets or Secrets()
     secrets.pin(*config_secrets(config))
     given = given_secrets(config, os.environ)
-    house = build_house(config, clock, transport, connect)
-    readiness = Readiness(house.upstream, house.reads.lists, house.store)
-    forwards = Forwards(house.targets, house.store, house.tally, clock, outward)
-    secrets.pin(*(program.key.secret for program in house.programs))
-    secrets.pin(*(target.secret for target in house.targets))
+    services = build_services(config, clock, transport, connect)
+    readiness = Readiness(services.upstream, services.reads.lists, services.store)
+    forwards = ForwardDelivery(services.targets, services.store, services.counters, clock, outward)
+    secrets.pin(*(program.key.secret for program in services.programs))
+    secrets.pin(*(target.secret for target in services.targets))
     subscriptions = load_subscriptions(
-        config, given, house.upstream, house.store, house.programs, secrets
+        config, given, services.upstream, services.store, services.programs, secrets
     )
-    replicas = _replicas(house, secrets)
-    metrics = Metrics(house.tally, lambda: gauges(house, forwards))
-    legacy = endpoints(_protocols(config, house, metrics, secrets), config.dialect)
-    console = _console(config, house, metrics, secrets, legacy, sandbox)
+    replicas = _replicas(services, secrets)
+    metrics = Metrics(services.counters, lambda: gauges(services, forwards))
+    legacy = endpoints(_protocols(config, services, metrics, secrets), config.dialect)
+    console = _console(config, services, metrics, secrets, legacy, sandbox)
 
     async def show_metrics(request: HttpRequest) -> Response:
         return Response(metrics.page(), media_type="text/plain; version=0.0.4")
@@ -113,11 +113,11 @@ def create_app(
             Route("/livez", livez),
             Route("/readyz", readiness.show),
             Route("/metrics", show_metrics),
-            Route(WEBHOOKS, _webhooks(config, house, subscriptions).serve, methods=["POST"]),
+            Route(WEBHOOKS, _webhooks(config, services, subscriptions).serve, methods=["POST"]),
             *(Route(path, console) for path in CONSOLE_PATHS if console),
         ],
         lifespan=lifespan(
-            house,
+            services,
             replicas,
             subscriptions,
             forwards,
@@ -128,50 +128,54 @@ def create_app(
         endpoints=legacy,
         exception_handlers=disconnect.HANDLERS,
     )
-    app.state.house, app.state.console = house, console
+    app.state.services, app.state.console = services, console
     # A redirect would carry the key in its address.
     app.router.redirect_slashes = False
     return app
 
 
-def _webhooks(config: Config, house: House, subscriptions: Subscriptions) -> Webhooks:
+def _webhooks(config: Config, services: Services, subscriptions: Subscriptions) -> Webhooks:
     return Webhooks(
-        house.orders,
-        house.reads,
-        house.store,
-        house.balances,
-        house.tally,
+        services.orders,
+        services.reads,
+        services.store,
+        services.balances,
+        services.counters,
         lambda: subscriptions.secrets,
-        house.upstream.now,
-        house.upstream.wall_clock,
+        services.upstream.now,
+        services.upstream.wall_clock,
         check_timestamp=config.webhooks.check_timestamp,
     )
 
 
-def _replicas(house: House, secrets: Secrets) -> Replicas:
+def _replicas(services: Services, secrets: Secrets) -> Replicas:
     def renewed(key: Key) -> Key:
         """Of what an earlier run owes: its key is no stranger to the log."""
         secrets.pin(key.secret)
-        return house.programs.renewed(key)
+        return services.programs.renewed(key)
 
-    takeover = Takeover(house.store, house.orders, house.journal, house.cancels, renewed)
-    return Replicas(house.store, house.orders, house.reads, takeover, house.upstream.now)
+    takeover = Takeover(
+        services.store, services.orders, services.journal, services.cancels, renewed
+    )
+    return Replicas(
+        services.store, services.orders, services.reads, takeover, services.upstream.now
+    )
 
 
 def _protocols(
-    config: Config, house: House, metrics: Metrics, secrets: Secrets
-) -> Mapping[str, Protocol]:
+    config: Config, services: Services, metrics: Metrics, secrets: Secrets
+) -> Mapping[str, LegacyEndpoint]:
     """Of each dialect. Wrong keys are counted by address, whatever dialect they come in."""
-    strangers, timeout, sample = Strangers(), config.upstream.timeout, config.log.sample
+    failed_keys, timeout, sample = FailedKeyThrottle(), config.upstream.timeout, config.log.sample
     return {
-        name: Protocol(house, dialect, metrics, strangers, secrets, timeout, sample)
+        name: LegacyEndpoint(services, dialect, metrics, failed_keys, secrets, timeout, sample)
         for name, dialect in DIALECTS.items()
     }
 
 
 def _console(
     config: Config,
-    house: House,
+    services: Services,
     metrics: Metrics,
     secrets: Secrets,
     legacy: Mapping[str, ASGIApp],
@@ -186,7 +190,7 @@ def _console(
         await legacy[scope["path"]](scope, receive, send)
 
     return Console(
-        house,
+        services,
         metrics,
         secrets,
         protocol,
@@ -198,62 +202,62 @@ def _console(
     )
 
 
-def build_house(
+def build_services(
     config: Config,
     clock: Callable[[], float] = time.time,
     transport: Transport | None = None,
     connect: Connect | None = None,
-) -> House:
+) -> Services:
     codes, wanted = codes_of(config), config.upstream
     programs = programs_of(config, codes)
     targets = load_targets(config, os.environ, programs, codes, clock)
     # What may be wrong stands before it: nobody would close it.
     store = open_store(config.store.url, config.store.secret)
     budget = Budget(wanted.requests_per_minute, store, clock)
-    tally = Tally()
-    upstream = Upstream(wanted.url, wanted.timeout, budget, tally, clock, transport)
-    orders = Orders(store, tally, upstream.now, clock, targets)
-    feed = Feed(wanted.sockets_url, connect)
-    pushes = Pushes(
-        feed, orders, store, tally, upstream.now, wanted.push_sockets if wanted.push else 0
+    counters = Counters()
+    upstream = Upstream(wanted.url, wanted.timeout, budget, counters, clock, transport)
+    orders = Orders(store, counters, upstream.now, clock, targets)
+    feed = SocketClient(wanted.sockets_url, connect)
+    sockets = OrderSockets(
+        feed, orders, store, counters, upstream.now, wanted.push_sockets if wanted.push else 0
     )
     patience = wanted.timeout * READ_SHARE
     lists = ListReads(upstream, orders, budget, store)
-    reads = Reads(upstream, orders, lists, pushes, budget, patience=patience)
+    reads = Reads(upstream, orders, lists, sockets, budget, patience=patience)
     catalogue = Catalogue(
         upstream,
         store,
         clock,
-        tally,
+        counters,
         prices_ttl=config.prices.ttl,
         catalog_ttl=config.catalog.ttl,
         per_second=config.catalog.sweep_per_second,
     )
-    balances: Cache[Key, int] = Cache(config.balance.ttl, MAX_KEYS, tally, "balance")
-    cancels = Cancels(upstream, orders, reads, store, tally, balances)
+    balances: Cache[Key, int] = Cache(config.balance.ttl, MAX_KEYS, counters, "balance")
+    cancels = Cancels(upstream, orders, reads, store, counters, balances)
     journal = Journal(
         upstream,
         orders,
         reads,
         cancels,
         store,
-        tally,
+        counters,
         reuse_seconds=config.orphan.reuse_seconds,
     )
-    ceilings = Ceilings(upstream, orders, reads, journal, store)
-    return House(
+    limit_checks = LimitChecks(upstream, orders, reads, journal, store)
+    return Services(
         programs=programs,
-        ceilings=ceilings,
+        limit_checks=limit_checks,
         targets=targets,
-        tally=tally,
+        counters=counters,
         budget=budget,
         upstream=upstream,
         orders=orders,
         reads=reads,
-        pushes=pushes,
+        sockets=sockets,
         store=store,
         purchases=Purchases(
-            upstream, orders, pushes, journal, ceilings, catalogue, balances, codes
+            upstream, orders, sockets, journal, limit_checks, catalogue, balances, codes
         ),
         journal=journal,
         cancels=cancels,
@@ -279,7 +283,7 @@ def codes_of(config: Config) -> Codes:
     return codes
 
 
-def endpoints(protocols: Mapping[str, Protocol], default: str) -> Mapping[str, ASGIApp]:
+def endpoints(protocols: Mapping[str, LegacyEndpoint], default: str) -> Mapping[str, ASGIApp]:
     """The legacy endpoint of each path."""
     hosts = [(DIALECTS[name].host, protocol) for name, protocol in protocols.items()]
     found: dict[str, ASGIApp] = dict.fromkeys(PATHS, ByHost(hosts, protocols[default]))

@@ -40,7 +40,7 @@ TOO_LATE = _REFUSED % b"408 Request Timeout"
 TOO_LONG = _REFUSED % b"413 Content Too Large"
 
 
-class Room:
+class DescriptorLimit:
     """The descriptors below `most` are for clients, the rest for the store and the upstream."""
 
     def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -65,7 +65,7 @@ class Connection(HttpToolsProtocol):
     after each answer. Overrides private members of uvicorn: it is pinned below its next minor.
     """
 
-    room: Room
+    room: DescriptorLimit
     head_seconds: float
     body_seconds: float
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from starlette.applications import Starlette
 
 from proxy.app.readiness import Readiness
-from proxy.forwarding.delivery import Forwards
+from proxy.forwarding.delivery import ForwardDelivery
 from proxy.orders.poller import look_out
 from proxy.orders.retention import forget_old
 from proxy.replicas.listener import Replicas
 from proxy.runtime.tasks import BackgroundTasks
-from proxy.services import House
+from proxy.services import Services
 from proxy.webhooks.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
@@ -42,20 +42,20 @@ class Loops:
 
 
 def lifespan(
-    house: House,
+    services: Services,
     replicas: Replicas,
     subscriptions: Subscriptions,
-    forwards: Forwards,
+    forwards: ForwardDelivery,
     console: "Console | None",
     readiness: Readiness,
     *,
     retention: float,
 ) -> Lifespan:
     """Orders are forgotten after `retention` seconds."""
-    loops = _loops(house, retention)
+    loops = _loops(services, retention)
     starts: tuple[Step, ...] = (
-        house.catalogue.start,
-        house.journal.start,
+        services.catalogue.start,
+        services.journal.start,
         replicas.start,
         subscriptions.start,
         forwards.start,
@@ -69,17 +69,17 @@ def lifespan(
         "loops": loops.close,
         "subscriptions": subscriptions.close,
         "forwards": forwards.close,
-        "purchases": house.purchases.close,
-        "journal": house.journal.close,
+        "purchases": services.purchases.close,
+        "journal": services.journal.close,
         "replicas": replicas.close,
-        "cancels": house.cancels.close,
-        "reads": house.reads.close,
-        "pushes": house.pushes.close,
-        "orders": house.orders.close,
-        "catalogue": house.catalogue.close,
-        "balances": house.balances.close,
-        "upstream": house.upstream.close,
-        "store": house.store.close,
+        "cancels": services.cancels.close,
+        "reads": services.reads.close,
+        "pushes": services.sockets.close,
+        "orders": services.orders.close,
+        "catalogue": services.catalogue.close,
+        "balances": services.balances.close,
+        "upstream": services.upstream.close,
+        "store": services.store.close,
     }
 
     @asynccontextmanager
@@ -95,10 +95,10 @@ def lifespan(
     return life
 
 
-def _loops(house: House, retention: float) -> Loops:
-    forget = partial(forget_old, house.store, house.orders, house.upstream, retention)
-    look = partial(look_out, house.orders, house.reads, house.programs)
-    return Loops({"retention": forget, **({"lookout": look} if house.targets else {})})
+def _loops(services: Services, retention: float) -> Loops:
+    forget = partial(forget_old, services.store, services.orders, services.upstream, retention)
+    look = partial(look_out, services.orders, services.reads, services.programs)
+    return Loops({"retention": forget, **({"lookout": look} if services.targets else {})})
 
 
 async def _carry_out(step: Step) -> None:

@@ -16,7 +16,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from proxy.app import address
-from proxy.app.http_connection import BODY_SECONDS, HEAD_SECONDS, Connection, Room
+from proxy.app.http_connection import BODY_SECONDS, HEAD_SECONDS, Connection, DescriptorLimit
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ def run(
     if hasattr(signal, "SIGHUP"):
         # Until the loop runs, and says so.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    room = Room(_most_descriptors())
+    room = DescriptorLimit(_most_descriptors())
     # Its access log holds the query string, and that the API key.
     config = uvicorn.Config(
         app,
@@ -142,7 +142,7 @@ class _Listener(sockets.socket):
     accept and logs that it cannot, thousands of times a second; uvloop does its own accepting.
     """
 
-    def __init__(self, room: Room, socket: sockets.socket) -> None:
+    def __init__(self, room: DescriptorLimit, socket: sockets.socket) -> None:
         # By the name of its protocol the plain loop knows to switch Nagle's delay off: an answer is
         # written in two parts, and the second waited 40 ms for an acknowledgement of the first.
         super().__init__(socket.family, socket.type, sockets.IPPROTO_TCP, socket.detach())
@@ -176,10 +176,10 @@ def _note_hangup() -> None:
     log.warning("SIGHUP is ignored: a change of the configuration needs a restart")
 
 
-def _protocol(among: Room, head: float, body: float) -> type[asyncio.Protocol]:
-    class Protocol(Connection):
+def _protocol(among: DescriptorLimit, head: float, body: float) -> type[asyncio.Protocol]:
+    class Bounded(Connection):
         room = among
         head_seconds = head
         body_seconds = body
 
-    return Protocol
+    return Bounded

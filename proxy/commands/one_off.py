@@ -4,7 +4,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from proxy.runtime.counters import Tally
+from proxy.runtime.counters import Counters
 from proxy.store import open_store
 from proxy.upstream.budget import Budget
 from proxy.upstream.client import Upstream
@@ -13,7 +13,7 @@ from proxy.upstream.client import Upstream
 @asynccontextmanager
 async def at_hand(url: str, patience: float, per_minute: int) -> AsyncIterator[Upstream]:
     store = open_store("sqlite://")
-    upstream = Upstream(url, patience, Budget(per_minute, store, time.time), Tally())
+    upstream = Upstream(url, patience, Budget(per_minute, store, time.time), Counters())
     try:
         yield upstream
     finally:

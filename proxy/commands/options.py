@@ -36,10 +36,10 @@ def built(build: Callable[[], T]) -> T:
     """What was built, or one line and exit code 1."""
     from proxy.app.server import TlsError
     from proxy.config.settings import ConfigError
-    from proxy.config.yaml_file import SheetError
+    from proxy.config.yaml_file import YamlFileError
     from proxy.model.errors import StoreError
 
     try:
         return build()
-    except (ConfigError, SheetError, StoreError, TlsError) as error:
+    except (ConfigError, YamlFileError, StoreError, TlsError) as error:
         raise failed(error) from error

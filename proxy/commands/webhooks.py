@@ -23,7 +23,7 @@ HEADS = ("id", "state", "failures", "events", "url")
 DELIVERY_HEADS = ("created_at", "event_type", "attempt", "status", "response_status", "event_id")
 
 
-class Desk:
+class CommandContext:
     """What all the commands begin with: whose subscriptions, and in which form they are shown."""
 
     def __init__(self, path: Path | None, name: str | None, as_json: bool) -> None:
@@ -88,7 +88,7 @@ def _at_desk(act: Callable[..., None]) -> Callable[..., None]:
     @json_option
     @wraps(act)
     def command(path: Path | None, name: str | None, as_json: bool, **given: Any) -> None:
-        act(Desk(path, name, as_json), **given)
+        act(CommandContext(path, name, as_json), **given)
 
     return command
 
@@ -105,7 +105,7 @@ _description = click.option("--description")
 
 @webhooks.command("list")
 @_at_desk
-def list_all(desk: Desk) -> None:
+def list_all(desk: CommandContext) -> None:
     """All of the account."""
     rows = desk.ask(lambda upstream, key: upstream.webhooks(key))
     cells = [
@@ -120,7 +120,7 @@ def list_all(desk: Desk) -> None:
 @_threshold
 @_description
 @_at_desk
-def create(desk: Desk, url: str, **fields: Any) -> None:
+def create(desk: CommandContext, url: str, **fields: Any) -> None:
     """Make one, and print its secret: it is told only now."""
     from proxy.upstream.webhooks import EVENTS
 
@@ -133,7 +133,7 @@ def create(desk: Desk, url: str, **fields: Any) -> None:
 @webhooks.command()
 @click.argument("id")
 @_at_desk
-def show(desk: Desk, id: str) -> None:
+def show(desk: CommandContext, id: str) -> None:
     """All that is known of one."""
     row = desk.ask(lambda upstream, key: upstream.webhook(key, id))
     desk.show(row, _fields(row))
@@ -148,7 +148,7 @@ def show(desk: Desk, id: str) -> None:
 @click.option("--active/--inactive", default=None)
 @click.option("--pause/--go-on", "paused", default=None)
 @_at_desk
-def update(desk: Desk, id: str, **fields: Any) -> None:
+def update(desk: CommandContext, id: str, **fields: Any) -> None:
     """Change what is given, and leave the rest."""
     wanted = _given(fields)
     if not wanted:
@@ -160,7 +160,7 @@ def update(desk: Desk, id: str, **fields: Any) -> None:
 @webhooks.command()
 @click.argument("id")
 @_at_desk
-def delete(desk: Desk, id: str) -> None:
+def delete(desk: CommandContext, id: str) -> None:
     """Delete one."""
     desk.ask(lambda upstream, key: upstream.delete_webhook(key, id))
     desk.show({"id": id}, [("deleted", id)])
@@ -169,7 +169,7 @@ def delete(desk: Desk, id: str) -> None:
 @webhooks.command()
 @click.argument("id")
 @_at_desk
-def test(desk: Desk, id: str) -> None:
+def test(desk: CommandContext, id: str) -> None:
     """Have a test event sent."""
     sent = desk.ask(lambda upstream, key: upstream.test_webhook(key, id))
     desk.show(sent, [("queued", sent.event_type, sent.event_id)])
@@ -180,7 +180,7 @@ def test(desk: Desk, id: str) -> None:
 @click.option("--limit", type=click.IntRange(1, 500), default=100, show_default=True)
 @click.option("--offset", type=click.IntRange(0), default=0)
 @_at_desk
-def deliveries(desk: Desk, id: str, limit: int, offset: int) -> None:
+def deliveries(desk: CommandContext, id: str, limit: int, offset: int) -> None:
     """What was sent to one, newest first; without its contents."""
     rows = desk.ask(lambda upstream, key: upstream.deliveries(key, id, limit, offset))
     heads = (*DELIVERY_HEADS, "error_message")

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 from yaml.nodes import Node, ScalarNode, SequenceNode
 
 from proxy.config.codes import ID, Codes, Country, DaisyService
-from proxy.config.yaml_file import Sheet, SheetError, is_null, nearest
+from proxy.config.yaml_file import YamlFile, YamlFileError, is_null, nearest
 
 K = TypeVar("K", int, str)
 T = TypeVar("T")
@@ -59,7 +59,7 @@ def load_codes(overlay: Path | None = None) -> Codes:
     )
 
 
-class _Table(Sheet):
+class _Table(YamlFile):
     """A sheet whose cells are names, codes and fields."""
 
     def text(self, node: Node, what: str) -> str:
@@ -116,7 +116,7 @@ class _Row(Generic[T]):
     sheet: _Table
     node: Node
 
-    def error(self, text: str) -> SheetError:
+    def error(self, text: str) -> YamlFileError:
         return self.sheet.error(self.node, text)
 
 
@@ -137,14 +137,14 @@ def _shipped_folder() -> Path:
 
 def _read_folder(folder: Path) -> _Tables:
     if not folder.is_dir():
-        raise SheetError(f"{folder}: no such folder: make it, or name another as mappings")
+        raise YamlFileError(f"{folder}: no such folder: make it, or name another as mappings")
     tables = _Tables()
     for path in sorted(folder.iterdir()):
         # Names with a dot: what editors, file managers and Kubernetes volumes leave there.
         if path.name.startswith("."):
             continue
         if path.name not in _READERS:
-            raise SheetError(f"{path}: not a table: {nearest(path.name, _READERS)}")
+            raise YamlFileError(f"{path}: not a table: {nearest(path.name, _READERS)}")
         _READERS[path.name](_Table(path), tables)
     return tables
 

@@ -12,16 +12,16 @@ from pathlib import Path
 from cachetools import TTLCache
 
 from proxy.config.codes import Codes
-from proxy.config.settings import CapsConfig, Config, ConfigError, ProgramConfig
+from proxy.config.settings import Config, ConfigError, LimitsConfig, ProgramConfig
 from proxy.config.yaml_file import nearest
-from proxy.model import Caps, Key, is_key
+from proxy.model import Key, Limits, is_key
 from proxy.model.errors import Problem, ProblemError
 from proxy.runtime.clock import monotonic
 
 log = logging.getLogger(__name__)
 
-MAX_STRANGERS = 10_000
-FREE_TRIES, STRANGER_SECONDS = 5, 60.0
+MAX_FAILED_KEYS = 10_000
+FREE_TRIES, FAILED_KEY_SECONDS = 5, 60.0
 """So many wrong keys a minute from one address are answered at once."""
 SLOW_SECONDS = 2.0
 MAX_SLOWED = 200
@@ -34,7 +34,7 @@ class Program:
 
     name: str
     key: Key
-    caps: Caps
+    caps: Limits
 
     def check(self, now: float, action: str) -> None:
         """Whether it may ask for that at all."""
@@ -48,7 +48,9 @@ class Program:
 class Programs:
     """`entries` by the SHA-256 of their client keys; without any, keys are passed through."""
 
-    def __init__(self, entries: Mapping[str, Program], limits: Caps, *, passthrough: bool) -> None:
+    def __init__(
+        self, entries: Mapping[str, Program], limits: Limits, *, passthrough: bool
+    ) -> None:
         self._entries = entries
         self.limits = limits
         self.passthrough = passthrough
@@ -73,11 +75,11 @@ class Programs:
         return program.key if program else key
 
 
-class Strangers:
+class FailedKeyThrottle:
     """Slows down whoever tries one wrong key after the other."""
 
     def __init__(self) -> None:
-        self._tries: TTLCache[str, int] = TTLCache(MAX_STRANGERS, STRANGER_SECONDS, monotonic)
+        self._tries: TTLCache[str, int] = TTLCache(MAX_FAILED_KEYS, FAILED_KEY_SECONDS, monotonic)
         self._slowed = 0
 
     async def wait(self, address: str) -> None:
@@ -159,13 +161,13 @@ def secret_of(text: str, where: str, environ: Mapping[str, str]) -> str:
     return text
 
 
-def _caps(config: CapsConfig, where: str, codes: Codes, actions: Collection[str]) -> Caps:
+def _caps(config: LimitsConfig, where: str, codes: Codes, actions: Collection[str]) -> Limits:
     for action in config.actions or ():
         if action not in actions:
             raise ConfigError(
                 f"{where}: actions: {action} is no action: {nearest(action, actions)}"
             )
-    return Caps(
+    return Limits(
         max_price=_cents(config.max_price),
         active=config.active,
         per_day=_cents(config.spend_per_day),

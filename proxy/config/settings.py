@@ -13,7 +13,7 @@ from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 from yaml.nodes import Node
 
-from proxy.config.yaml_file import Sheet, nearest
+from proxy.config.yaml_file import YamlFile, nearest
 from proxy.runtime.urls import url_fault
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ Dollars = Annotated[float, Meta(ge=0, le=1_000_000)]
 Words = tuple[Text, ...]
 
 
-class CapsConfig(Section, frozen=True, kw_only=True):
+class LimitsConfig(Section, frozen=True, kw_only=True):
     """What a program may do and spend; None is no cap."""
 
     max_price: Dollars | None = None
@@ -74,7 +74,7 @@ class CapsConfig(Section, frozen=True, kw_only=True):
     expires: Text | None = None
 
 
-class ProgramConfig(CapsConfig, frozen=True, kw_only=True):
+class ProgramConfig(LimitsConfig, frozen=True, kw_only=True):
     name: Text
     upstream_key: Text
 
@@ -144,7 +144,7 @@ class Config(Section, frozen=True):
     upstream: UpstreamConfig = field(default_factory=UpstreamConfig)
     keys: dict[str, ProgramConfig] = field(default_factory=dict)
     passthrough: bool = False
-    limits: CapsConfig = field(default_factory=CapsConfig)
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
     store: StoreConfig = field(default_factory=StoreConfig)
     orphan: Orphan = field(default_factory=Orphan)
     prices: Prices = field(default_factory=Prices)
@@ -185,7 +185,7 @@ class ConfigError(ValueError):
 
 def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
     """The file, if any, with the environment over it. Raises ConfigError or SheetError."""
-    values = dict(_from_file(Sheet(path), None, "", Config)) if path else {}
+    values = dict(_from_file(YamlFile(path), None, "", Config)) if path else {}
     values |= _from_environment(environ)
     nested: dict[str, Any] = {}
     for name, value in values.items():
@@ -226,7 +226,7 @@ def _listed(type_: Any) -> type[Section] | None:
 
 
 def _from_file(
-    sheet: Sheet, node: Node | None, prefix: str, kind: type[Section]
+    sheet: YamlFile, node: Node | None, prefix: str, kind: type[Section]
 ) -> Iterator[tuple[str, Any]]:
     types = get_type_hints(kind, include_extras=True)
     rows = sheet.rows(node if prefix else sheet.root, f"{next(iter(types))}: ...")
@@ -245,14 +245,14 @@ def _from_file(
             yield name, _from_node(sheet, value, name, types[key.value])
 
 
-def _programs(sheet: Sheet, node: Node) -> Iterator[tuple[str, dict[str, Any]]]:
+def _programs(sheet: YamlFile, node: Node) -> Iterator[tuple[str, dict[str, Any]]]:
     """The table of client keys. What it says of an entry names its line, never its key."""
     for key, value in sheet.rows(node, "sha256:...: {name: ...}", is_secret=True):
         yield key.value, _entry(sheet, key, value, "keys: ", ProgramConfig)
 
 
 def _entry(
-    sheet: Sheet, where: Node, node: Node, prefix: str, kind: type[Section]
+    sheet: YamlFile, where: Node, node: Node, prefix: str, kind: type[Section]
 ) -> dict[str, Any]:
     """One of many such sections; its names stand behind the prefix."""
     fields = dict(_from_file(sheet, node, prefix, kind))
@@ -263,7 +263,7 @@ def _entry(
     return entry
 
 
-def _from_node(sheet: Sheet, node: Node, name: str, type_: Any) -> Any:
+def _from_node(sheet: YamlFile, node: Node, name: str, type_: Any) -> Any:
     value = sheet.value(node)
     if isinstance(value, date):
         value = value.isoformat()

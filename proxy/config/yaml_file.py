@@ -19,21 +19,21 @@ _FIXES = {errno.EACCES: "mend its rights"}
 _NULL = "tag:yaml.org,2002:null"
 
 
-class SheetError(ValueError):
+class YamlFileError(ValueError):
     """A file is wrong. The text is one line: FILE:LINE: what is wrong: the fix; without the line
     where the file itself could not be read.
     """
 
 
-class Sheet:
+class YamlFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.root = self._compose(self._read())
 
-    def error(self, where: Node | int, text: str) -> SheetError:
+    def error(self, where: Node | int, text: str) -> YamlFileError:
         line = where if isinstance(where, int) else where.start_mark.line + 1
         one_line = "".join(char if char.isprintable() else " " for char in text)
-        return SheetError(f"{self.path}:{line}: {one_line}")
+        return YamlFileError(f"{self.path}:{line}: {one_line}")
 
     def rows(
         self, node: Node | None, shape: str, *, is_secret: bool = False
@@ -76,10 +76,10 @@ class Sheet:
         try:
             raw = self.path.read_bytes()
         except FileNotFoundError as error:
-            raise SheetError(f"{self.path}: not found: name another file") from error
+            raise YamlFileError(f"{self.path}: not found: name another file") from error
         except OSError as error:
             fix = _FIXES.get(error.errno or 0, "name another file")
-            raise SheetError(f"{self.path}: cannot be read: {error.strerror}: {fix}") from error
+            raise YamlFileError(f"{self.path}: cannot be read: {error.strerror}: {fix}") from error
         try:
             text = raw.decode("utf-8")
         except UnicodeDecodeError as error:

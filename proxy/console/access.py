@@ -14,7 +14,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from proxy.config.programs import Strangers
+from proxy.config.programs import FailedKeyThrottle
 from proxy.runtime.origin import is_known_host, is_same_origin
 
 PAGE = "/console"
@@ -35,16 +35,20 @@ HEADERS = MappingProxyType(
 )
 
 
-class Door:
+class AccessMiddleware:
     """Before the console. Without a `token` whoever reaches the port comes in."""
 
     def __init__(
-        self, app: ASGIApp, token: str | None, hosts: Collection[str], strangers: Strangers
+        self,
+        app: ASGIApp,
+        token: str | None,
+        hosts: Collection[str],
+        failed_keys: FailedKeyThrottle,
     ) -> None:
         self._app = app
         self._token = token
         self._hosts = frozenset(host.lower() for host in hosts)
-        self._strangers = strangers
+        self._failed_keys = failed_keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def guarded(message: Message) -> None:
@@ -60,7 +64,7 @@ class Door:
         if not self._is_known(request):
             is_introduced = self._is_introduced(request)
             if not is_introduced:
-                await self._strangers.wait(request.client.host if request.client else "")
+                await self._failed_keys.wait(request.client.host if request.client else "")
                 await Response(status_code=401)(scope, receive, guarded)
                 return
         if not (is_known_host(request.headers, self._hosts) and _is_own_origin(request)):

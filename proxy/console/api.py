@@ -16,7 +16,7 @@ from proxy.console.trial import Trial, tried
 from proxy.legacy.dialects import DIALECTS
 from proxy.model.errors import ProblemError
 from proxy.runtime.logs import Secrets
-from proxy.services import House
+from proxy.services import Services
 from proxy.upstream.fields import UNREADABLE
 
 PREFIX = "/console/api/v1"
@@ -62,7 +62,7 @@ SAMPLES = (
 class Api:
     def __init__(
         self,
-        house: House,
+        services: Services,
         rows: Rows,
         summary: Summary,
         streams: Streams,
@@ -71,7 +71,7 @@ class Api:
         protocol: ASGIApp,
         actions: Collection[str],
     ) -> None:
-        self._house = house
+        self._services = services
         self._rows = rows
         self._summary = summary
         self._streams = streams
@@ -102,10 +102,10 @@ class Api:
         return StreamingResponse(events, headers=headers, media_type="text/event-stream")
 
     async def summary(self, request: Request) -> Response:
-        return _json({"now": self._house.upstream.wall_clock(), **await self._summary.row()})
+        return _json({"now": self._services.upstream.wall_clock(), **await self._summary.row()})
 
     async def activations(self, request: Request) -> Response:
-        return _json({"now": self._house.upstream.wall_clock(), "activations": self._rows.all()})
+        return _json({"now": self._services.upstream.wall_clock(), "activations": self._rows.all()})
 
     async def story(self, request: Request) -> Response:
         found = self._rows.find(request.path_params["row"])
@@ -118,7 +118,7 @@ class Api:
         return _json({"messages": self._rows.messages(found[1])}) if found else _unknown()
 
     async def lists(self, request: Request) -> Response:
-        codes, house = self._house.codes, self._house
+        codes, services = self._services.codes, self._services
         return _json(
             {
                 "actions": {action: FIELDS.get(action, ()) for action in self._actions},
@@ -126,7 +126,7 @@ class Api:
                 "services": [[code, name] for code, name in codes.services.items()],
                 "daisysms": [[code, name] for code, _, name in codes.listed("daisysms")],
                 "countries": [[c.id, c.eng] for c in codes.countries.values() if c.reads_back],
-                "default_country": house.default_country,
+                "default_country": services.default_country,
                 "samples": SAMPLES,
             }
         )
@@ -145,7 +145,7 @@ class Api:
 
     async def hurry(self, request: Request) -> Response:
         """The promised cancel is tried now; the upstream may still find it too early."""
-        promise = self._house.cancels.promises.get(request.path_params["id"])
+        promise = self._services.cancels.promises.get(request.path_params["id"])
         if promise is None:
             return _unknown()
         promise.hurry.set()
@@ -153,7 +153,7 @@ class Api:
 
     async def give_back(self, request: Request) -> Response:
         """The orphan is cancelled as soon as the upstream allows it."""
-        journal, id = self._house.journal, request.path_params["id"]
+        journal, id = self._services.journal, request.path_params["id"]
         orphan = next((p for p in journal.pending if p.owed.id == id and is_orphan(p)), None)
         if orphan is None:
             return _unknown()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from proxy.model import Key
 from proxy.model.errors import ProblemError
 from proxy.runtime.clock import monotonic
-from proxy.services import House
+from proxy.services import Services
 from proxy.upstream.rate_window import Urgency
 
 EVERY_SECONDS = 60.0
@@ -20,8 +20,8 @@ MOST = 5
 class Balances:
     """Works only while `is_watched`."""
 
-    def __init__(self, house: House, is_watched: Callable[[], bool]) -> None:
-        self._house = house
+    def __init__(self, services: Services, is_watched: Callable[[], bool]) -> None:
+        self._services = services
         self._is_watched = is_watched
         self._tried_at: dict[Key, float] = {}
 
@@ -33,25 +33,25 @@ class Balances:
                 await self.refresh()
 
     async def refresh(self, *, at_once: bool = False) -> None:
-        accounts = list(dict.fromkeys(key.upstream for key in self._house.orders.used()))[:MOST]
+        accounts = list(dict.fromkeys(key.upstream for key in self._services.orders.used()))[:MOST]
         self._tried_at = {key: at for key, at in self._tried_at.items() if key in accounts}
         for account in accounts:
             if at_once:
-                self._house.balances.drop(account)
+                self._services.balances.drop(account)
             if at_once or self._is_due(account):
                 self._tried_at[account] = monotonic()
                 await self._read(account)
 
     def _is_due(self, account: Key) -> bool:
-        is_known = self._house.balances.peek(account) is not None
+        is_known = self._services.balances.peek(account) is not None
         wait = EVERY_SECONDS if is_known else AFTER_SECONDS
-        has_room = self._house.budget.has_room(account, Urgency.TURN)
+        has_room = self._services.budget.has_room(account, Urgency.TURN)
         return has_room and monotonic() - self._tried_at.get(account, float("-inf")) >= wait
 
     async def _read(self, account: Key) -> None:
-        upstream = self._house.upstream
+        upstream = self._services.upstream
         try:
-            await self._house.balances.get(account, lambda: upstream.balance(account))
+            await self._services.balances.get(account, lambda: upstream.balance(account))
         except ProblemError:
             # A key that is refused, or a time without an upstream: its programs hear of it.
             return

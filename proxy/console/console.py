@@ -11,20 +11,20 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from proxy.config.programs import Strangers
-from proxy.console.access import PAGE, Door
+from proxy.config.programs import FailedKeyThrottle
+from proxy.console.access import PAGE, AccessMiddleware
 from proxy.console.api import Api
 from proxy.console.balances import Balances
 from proxy.console.history import History
 from proxy.console.rows import Rows
 from proxy.console.stream import Streams
 from proxy.console.summary import Summary
-from proxy.console.warnings import Complaints
+from proxy.console.warnings import Warnings
 from proxy.runtime import disconnect
 from proxy.runtime.logs import Secrets
 from proxy.runtime.metrics import Metrics
 from proxy.runtime.tasks import BackgroundTasks
-from proxy.services import House
+from proxy.services import Services
 
 FOLDER = Path(__file__).parent / "static"
 TYPES = {
@@ -42,7 +42,7 @@ class Console:
 
     def __init__(
         self,
-        house: House,
+        services: Services,
         metrics: Metrics,
         secrets: Secrets,
         protocol: ASGIApp,
@@ -53,25 +53,27 @@ class Console:
         sandbox: bool,
         per_minute: int,
     ) -> None:
-        now = house.upstream.wall_clock
-        rows = Rows(house)
+        now = services.upstream.wall_clock
+        rows = Rows(services)
         self.token = token if token or sandbox else token_urlsafe(24)
         secrets.pin(self.token or "")
-        self.history = History(metrics.words, lambda: house.budget.states["left"], now)
-        self.complaints = Complaints(house.tally, secrets, now)
+        self.history = History(metrics.words, lambda: services.budget.states["left"], now)
+        self.warnings = Warnings(services.counters, secrets, now)
         summary = Summary(
-            house,
+            services,
             rows,
             self.history,
-            self.complaints,
+            self.warnings,
             sandbox=sandbox,
             per_minute=per_minute,
             now=now,
         )
         self.streams = Streams(rows, summary, now)
-        self.balances = Balances(house, lambda: self.streams.has_any)
-        api = Api(house, rows, summary, self.streams, self.balances, secrets, protocol, actions)
-        door = Middleware(Door, token=self.token, hosts=hosts, strangers=Strangers())
+        self.balances = Balances(services, lambda: self.streams.has_any)
+        api = Api(services, rows, summary, self.streams, self.balances, secrets, protocol, actions)
+        door = Middleware(
+            AccessMiddleware, token=self.token, hosts=hosts, failed_keys=FailedKeyThrottle()
+        )
         routes = [*_files(), *api.routes()]
         self._app = Starlette(
             routes=routes, middleware=[door], exception_handlers=disconnect.HANDLERS
@@ -88,12 +90,12 @@ class Console:
         return f"{PAGE}?token={self.token}" if self.token else PAGE
 
     def start(self) -> None:
-        self.complaints.start()
+        self.warnings.start()
         self._tasks.loop(self.history.keep, "history of the console")
         self._tasks.loop(self.balances.keep, "balances of the console")
 
     async def close(self) -> None:
-        self.complaints.stop()
+        self.warnings.stop()
         self.streams.stop()
         await self._tasks.aclose()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from proxy.legacy.activation import Activation, code_of
 from proxy.legacy.status import Phase
 from proxy.model import OVER, Key, OrderState
-from proxy.services import House
+from proxy.services import Services
 
 Place = tuple[Key, int]
 Row = dict[str, object]
@@ -37,7 +37,7 @@ STORY: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class RowState:
     """What is shown of an activation; two are equal while its row is the same."""
 
     order: object
@@ -49,28 +49,28 @@ class Sight:
 
 
 class Rows:
-    def __init__(self, house: House) -> None:
-        self._house = house
-        self._names = {program.key.owner: program.name for program in house.programs}
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._names = {program.key.owner: program.name for program in services.programs}
 
-    def sights(self) -> Iterator[tuple[Place, Activation, Sight]]:
+    def sights(self) -> Iterator[tuple[Place, Activation, RowState]]:
         """Of every activation of the last hour that was bought or asked for here."""
-        now, tally = self._house.upstream.now(), self._house.tally
-        for key, activation in self._house.orders.young():
+        now, counters = self._services.upstream.now(), self._services.counters
+        for key, activation in self._services.orders.young():
             if not (activation.is_worth_keeping or activation.was_asked):
                 continue
-            sight = Sight(
+            sight = RowState(
                 activation.order,
                 activation.said,
                 activation.told,
                 activation.open_at < math.inf,
-                len(tally.story(activation.order.id)),
+                len(counters.story(activation.order.id)),
                 state(activation, now),
             )
             yield (key, activation.id), activation, sight
 
-    def row(self, place: Place, activation: Activation, sight: Sight) -> Row:
-        key, order, clock = place[0], activation.order, self._house.upstream.clock
+    def row(self, place: Place, activation: Activation, sight: RowState) -> Row:
+        key, order, clock = place[0], activation.order, self._services.upstream.clock
         return {
             "row": name(place),
             "id": activation.id,
@@ -93,7 +93,7 @@ class Rows:
     def all(self) -> list[Row]:
         return [self.row(*found) for found in self.sights()]
 
-    def find(self, row: str) -> tuple[Place, Activation, Sight] | None:
+    def find(self, row: str) -> tuple[Place, Activation, RowState] | None:
         return next((found for found in self.sights() if name(found[0]) == row), None)
 
     def program(self, key: Key) -> str:
@@ -101,7 +101,7 @@ class Rows:
 
     def bought(self, service: str, iso: str) -> Row:
         """Both by their legacy code and by name."""
-        codes = self._house.codes
+        codes = self._services.codes
         id = codes.country_id(iso)
         return {
             "service": service,
@@ -114,12 +114,12 @@ class Rows:
         """What happened since the start of the proxy, oldest first."""
         return [
             {"at": part.at, "what": part.what, "text": told(part.what, part.cents)}
-            for part in self._house.tally.story(activation.order.id)
+            for part in self._services.counters.story(activation.order.id)
         ]
 
     def messages(self, activation: Activation) -> list[Row]:
         """The SMS, oldest first: the code is in them, so only who asks for it sees them."""
-        clock = self._house.upstream.clock
+        clock = self._services.upstream.clock
         return [
             {
                 "at": clock.to_wall(sms.received_at),

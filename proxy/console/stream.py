@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
-from proxy.console.rows import Place, Rows, Sight, name
+from proxy.console.rows import Place, Rows, RowState, name
 from proxy.console.summary import Summary
 from proxy.runtime.clock import monotonic
 
@@ -50,7 +50,7 @@ class Streams:
             self._open -= 1
 
     async def _events(self) -> AsyncIterator[bytes]:
-        seen: dict[Place, Sight] = {}
+        seen: dict[Place, RowState] = {}
         before, sent_at = b"", monotonic()
         yield b"retry: 1000\n\n"
         while not self._stopped.is_set():
@@ -70,7 +70,7 @@ class Streams:
             except TimeoutError:
                 continue
 
-    def _look(self, seen: dict[Place, Sight]) -> tuple[list[dict[str, object]], list[str]]:
+    def _look(self, seen: dict[Place, RowState]) -> tuple[list[dict[str, object]], list[str]]:
         """The rows that have changed, and the names of those that are gone."""
         changed, present = [], set()
         for place, activation, sight in self._rows.sights():

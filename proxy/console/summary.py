@@ -7,15 +7,15 @@ from collections.abc import Callable
 from proxy import __version__
 from proxy.console.history import History
 from proxy.console.rows import Row, Rows, name
-from proxy.console.warnings import Complaints
+from proxy.console.warnings import Warnings
 from proxy.legacy.activation import Activation
-from proxy.model import Caps, Key
+from proxy.model import Key, Limits
 from proxy.model.errors import StoreError
 from proxy.purchases.cancels import Promise
 from proxy.purchases.purchase import Purchase
 from proxy.runtime.clock import monotonic
-from proxy.services import House
-from proxy.store import Owed
+from proxy.services import Services
+from proxy.store import PendingOperation
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +26,8 @@ SAVED = ("handed_over", "refunded_orphan", "refunded_promise")
 class Money:
     """What was charged and refunded since midnight UTC by the ledger, and saved since the start."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, services: Services) -> None:
+        self._services = services
         self._sums = {"charged": 0, "refunded": 0}
         self._seen: object = None
         self._read_at = float("-inf")
@@ -35,8 +35,8 @@ class Money:
         self._before: Counter[str] = Counter()
 
     async def row(self) -> Row:
-        since, _ = Caps().since(self._house.upstream.wall_clock())
-        counts, cents = self._house.tally.counts, self._house.tally.cents
+        since, _ = Limits().since(self._services.upstream.wall_clock())
+        counts, cents = self._services.counters.counts, self._services.counters.cents
         if since != self._day:
             # What was saved on another day is no news.
             self._before = Counter(cents) if self._day else Counter()
@@ -50,7 +50,7 @@ class Money:
 
     async def _read(self, since: float, moved: tuple[int, int], now: float) -> None:
         try:
-            entries = await self._house.store.ledger(since)
+            entries = await self._services.store.ledger(since)
         except StoreError as error:
             log.info("the money of the page is old: the store: %s", error)
             return
@@ -64,50 +64,50 @@ class Money:
 class Summary:
     def __init__(
         self,
-        house: House,
+        services: Services,
         rows: Rows,
         history: History,
-        complaints: Complaints,
+        warnings: Warnings,
         *,
         sandbox: bool,
         per_minute: int,
         now: Callable[[], float],
     ) -> None:
-        self._house = house
+        self._services = services
         self._rows = rows
         self._history = history
-        self._complaints = complaints
+        self._warnings = warnings
         self._sandbox = sandbox
         self._per_minute = per_minute
-        self._money = Money(house)
+        self._money = Money(services)
         self._now = now
         self._started_at = now()
 
     async def row(self) -> Row:
-        house = self._house
+        services = self._services
         return {
             "version": __version__,
             "started_at": self._started_at,
             "sandbox": self._sandbox,
             "money": await self._money.row(),
             "balances": self._balances(),
-            "budget": {**house.budget.states, "limit": self._per_minute},
-            "push": house.pushes.states,
-            "purchases": house.journal.pending.states(),
-            "promises": [self._promise(promise) for promise in house.cancels.promises.values()],
-            "orphans": [self._orphan(one) for one in house.journal.pending if is_orphan(one)],
-            "complaints": self._complaints.rows(),
+            "budget": {**services.budget.states, "limit": self._per_minute},
+            "push": services.sockets.states,
+            "purchases": services.journal.pending.states(),
+            "promises": [self._promise(promise) for promise in services.cancels.promises.values()],
+            "orphans": [self._orphan(one) for one in services.journal.pending if is_orphan(one)],
+            "complaints": self._warnings.rows(),
             "minutes": self._history.rows(),
         }
 
     def _balances(self) -> list[Row]:
         """As they were last told, of each account that programs have used."""
         found: dict[Key, set[str]] = {}
-        for key in self._house.orders.used():
+        for key in self._services.orders.used():
             names = found.setdefault(key.upstream, set())
             if key.owner or key.is_sole:
                 names.add(self._rows.program(key))
-        balances = self._house.balances
+        balances = self._services.balances
         return [
             {"programs": sorted(names), "cents": balances.peek(account)}
             for account, names in found.items()
@@ -120,7 +120,7 @@ class Summary:
     def _orphan(self, purchase: Purchase) -> Row:
         return self._owed(purchase.owed, purchase.owned)
 
-    def _owed(self, owed: Owed, activation: Activation, **more: object) -> Row:
+    def _owed(self, owed: PendingOperation, activation: Activation, **more: object) -> Row:
         order = activation.order
         return {
             "id": owed.id,
@@ -128,7 +128,7 @@ class Summary:
             "phone": order.phone,
             "program": self._rows.program(owed.key),
             "cents": order.cents,
-            "since": self._house.upstream.clock.to_wall(owed.at),
+            "since": self._services.upstream.clock.to_wall(owed.at),
             **more,
             **self._rows.bought(order.service, order.country),
         }

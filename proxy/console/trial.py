@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Scope
 
 from proxy.legacy.dialects import DIALECTS
 from proxy.runtime.logs import Secrets
-from proxy.upstream.trace import TRIAL, Noted
+from proxy.upstream.trace import TRACED_CALLS, TracedCall
 
 PATH = "/stubs/handler_api.php"
 LONGEST = 100_000
@@ -31,12 +31,12 @@ class Trial(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 async def tried(app: ASGIApp, trial: Trial, scope: Scope, secrets: Secrets) -> dict[str, object]:
     """The answer of the proxy, and the calls of the upstream that it caused: all without keys."""
-    calls: list[Noted] = []
-    token, begun = TRIAL.set(calls), time.perf_counter()
+    calls: list[TracedCall] = []
+    token, begun = TRACED_CALLS.set(calls), time.perf_counter()
     try:
         start, body = await _asked(app, _scope(trial, scope))
     finally:
-        TRIAL.reset(token)
+        TRACED_CALLS.reset(token)
     headers = {name.decode(): value.decode("latin-1") for name, value in start["headers"]}
     text = body.decode("utf-8", "replace")
     return {
@@ -52,7 +52,7 @@ async def tried(app: ASGIApp, trial: Trial, scope: Scope, secrets: Secrets) -> d
     }
 
 
-def _call(call: Noted, secrets: Secrets) -> dict[str, object]:
+def _call(call: TracedCall, secrets: Secrets) -> dict[str, object]:
     row = call._asdict()
     return row | {"path": secrets.redact(call.path), "body": secrets.redact(call.body)}
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterator
 
 from proxy.console.advice import LOGGED, PROBLEMS, UNKNOWN
-from proxy.runtime.counters import Tally
+from proxy.runtime.counters import Counters
 from proxy.runtime.logs import Secrets
 
 MOST = 50
@@ -14,12 +14,12 @@ LONGEST = 400
 Row = dict[str, object]
 
 
-class Complaints(logging.Handler):
+class Warnings(logging.Handler):
     """One row for each kind of line, with the last one's text. `now` is this machine's clock."""
 
-    def __init__(self, tally: Tally, secrets: Secrets, now: Callable[[], float]) -> None:
+    def __init__(self, counters: Counters, secrets: Secrets, now: Callable[[], float]) -> None:
         super().__init__(logging.WARNING)
-        self._tally = tally
+        self._counters = counters
         self._secrets = secrets
         self._now = now
         self._logged: dict[str, Row] = {}
@@ -56,7 +56,7 @@ class Complaints(logging.Handler):
         return sorted(rows, key=lambda row: float(str(row["at"])), reverse=True)[:MOST]
 
     def _refusals(self) -> Iterator[Row]:
-        for problem, refused in self._tally.refusals.items():
+        for problem, refused in self._counters.refusals.items():
             detail = self._secrets.redact(refused.detail)
             yield {
                 "what": problem,

@@ -12,9 +12,9 @@ from types import MappingProxyType
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from proxy.config.programs import Program, Strangers
+from proxy.config.programs import FailedKeyThrottle, Program
 from proxy.endpoint.actions import ACTIONS, Call, Client
-from proxy.endpoint.response_cache import MAX_BYTES, Repeats, Reply
+from proxy.endpoint.response_cache import MAX_BYTES, Reply, ResponseCache
 from proxy.legacy.answers import Answer
 from proxy.legacy.dialects import DIALECTS, Dialect
 from proxy.legacy.dialects.dialect import written
@@ -23,7 +23,7 @@ from proxy.model.errors import Problem, ProblemError
 from proxy.runtime.clock import monotonic
 from proxy.runtime.logs import REQUEST, Secrets
 from proxy.runtime.metrics import Metrics
-from proxy.services import House
+from proxy.services import Services
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class ByHost:
         await app(scope, receive, send)
 
 
-class Protocol:
+class LegacyEndpoint:
     """The legacy endpoint in one dialect. Whatever happens, it answers with a legal word.
 
     `sample` is the share of requests that get a line in the log.
@@ -60,21 +60,21 @@ class Protocol:
 
     def __init__(
         self,
-        house: House,
+        services: Services,
         dialect: Dialect,
         metrics: Metrics,
-        strangers: Strangers,
+        failed_keys: FailedKeyThrottle,
         secrets: Secrets,
         timeout: float,
         sample: float,
     ) -> None:
-        self._house = house
+        self._services = services
         self._dialect = dialect
         self._metrics = metrics
         self._timeout = timeout
         self._sample = sample
-        self._repeats = Repeats(MAX_BYTES // len(DIALECTS))
-        self._strangers = strangers
+        self._repeats = ResponseCache(MAX_BYTES // len(DIALECTS))
+        self._failed_keys = failed_keys
         self._secrets = secrets
         self._run, self._places = token_hex(4), count(1)
 
@@ -141,8 +141,8 @@ class Protocol:
 
     def _refused(self, error: ProblemError, action: str) -> None:
         known = action if action in ACTIONS else "other"
-        now = self._house.upstream.wall_clock()
-        self._house.tally.refused(error.problem.name, now, known, error.detail)
+        now = self._services.upstream.wall_clock()
+        self._services.counters.refused(error.problem.name, now, known, error.detail)
 
     def _key_of(self, scope: Scope) -> str:
         """The key that came in a header."""
@@ -155,10 +155,10 @@ class Protocol:
 
     async def _program(self, key: str, scope: Scope) -> Program:
         try:
-            program = self._house.programs.of(key)
+            program = self._services.programs.of(key)
         except ProblemError:
             # Such a key goes nowhere, and its sender has as many as he likes.
-            await self._strangers.wait((scope.get("client") or ("", 0))[0])
+            await self._failed_keys.wait((scope.get("client") or ("", 0))[0])
             raise
         if program.name:
             self._secrets.pin(key)
@@ -167,7 +167,7 @@ class Protocol:
         return program
 
     async def _act(self, request: Request, program: Program, method: str, client: Client) -> Answer:
-        program.check(self._house.upstream.wall_clock(), request.action)
+        program.check(self._services.upstream.wall_clock(), request.action)
         refused = self._dialect.refused.get(request.action)
         if refused:
             return written(refused)
@@ -175,7 +175,7 @@ class Protocol:
         # HEAD would lose the answer of what it bought.
         if action is None or method not in ("GET", "POST"):
             raise ProblemError(Problem.BAD_ACTION)
-        return await action(Call(self._house, self._dialect, request, program, client))
+        return await action(Call(self._services, self._dialect, request, program, client))
 
     def _note(self, what: str, seconds: float) -> None:
         if random.random() < self._sample:

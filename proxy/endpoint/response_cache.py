@@ -58,7 +58,7 @@ class Repeat:
     """About so many bytes."""
 
 
-class Repeats:
+class ResponseCache:
     """By query string, at most `most` bytes. `get` forgets what stands no longer; the rest goes by
     itself. Two generations: what is asked again moves into the young one, and when that is full or
     its time is over, it becomes the old one, whose place it takes.

@@ -10,7 +10,7 @@ from functools import partial
 
 from proxy.forwarding.targets import Target, Targets
 from proxy.model.errors import StoreError
-from proxy.runtime.counters import Tally
+from proxy.runtime.counters import Counters
 from proxy.runtime.tasks import BackgroundTasks
 from proxy.store import Forward, Store
 from proxy.upstream.http import Http, HttpError, Transport, trusted
@@ -35,20 +35,20 @@ TROUBLE_SECONDS = 10.0
 """Until the next look into a store that failed."""
 
 
-class Forwards:
+class ForwardDelivery:
     """`clock` is this machine's wall clock; `transport` stands in for the network in tests."""
 
     def __init__(
         self,
         targets: Targets,
         store: Store,
-        tally: Tally,
+        counters: Counters,
         clock: Callable[[], float],
         transport: Transport | None = None,
     ) -> None:
         self._targets = targets
         self._store = store
-        self._tally = tally
+        self._counters = counters
         self._clock = clock
         self._transport = transport
         self._counts: dict[str, tuple[int, int]] = {}
@@ -117,12 +117,12 @@ class Forwards:
         trouble = await self._trouble(target, http, forward)
         if not trouble:
             await self._store.delivered(forward)
-            self._tally.count("forward_attempts", "delivered")
+            self._counters.count("forward_attempts", "delivered")
             return
         again = forward.tries + 1 < len(PAUSES)
         due = self._clock() + PAUSES[forward.tries + 1] if again else None
         await self._store.retry_forward(forward, due)
-        self._tally.count("forward_attempts", "failed" if again else "dead")
+        self._counters.count("forward_attempts", "failed" if again else "dead")
         level = logging.INFO if again else logging.ERROR
         text = "forward %s to %s: attempt %d: %s%s"
         end = "" if again else "; it is given up"
@@ -149,7 +149,7 @@ class Forwards:
         surplus = waiting + dead - MOST
         if surplus > 0:
             await self._store.drop_forwards(target.url, surplus)
-            self._tally.count("forward_attempts", "dropped", by=surplus)
+            self._counters.count("forward_attempts", "dropped", by=surplus)
             log.error("forwards to %s: too many wait, dropped: %d", target.shown, surplus)
 
 

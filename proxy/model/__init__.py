@@ -4,7 +4,7 @@ Money is whole US cents; instants are seconds since the epoch, on the upstream's
 """
 
 from proxy.model.catalogue import CatalogueAnswer, Market, Price, Service
-from proxy.model.key import WINDOW, Caps, Key, is_key, lowest
+from proxy.model.key import WINDOW, Key, Limits, is_key, lowest
 from proxy.model.order import (
     LONGEST_HOLD,
     OVER,
@@ -22,10 +22,10 @@ __all__ = [
     "LONGEST_HOLD",
     "OVER",
     "WINDOW",
-    "Caps",
     "CatalogueAnswer",
     "Frame",
     "Key",
+    "Limits",
     "Market",
     "Order",
     "OrderState",

@@ -171,23 +171,23 @@ class StoreError(Exception):
     """The store cannot be opened, read or written. The text is one line."""
 
 
-class Lost(StoreError):
+class OwnershipLostError(StoreError):
     """Another replica has taken over what is owed: it is no longer this one's to carry out."""
 
 
-class Taken(StoreError):
+class OrderTakenError(StoreError):
     """Another replica has found the order to be its own purchase's."""
 
 
-class Away(StoreError):
+class StoreUnavailableError(StoreError):
     """The store itself is in trouble: nothing can be written at the moment."""
 
 
-class Unwritable(StoreError):
+class InvalidRowError(StoreError):
     """It is what is to be written that is wrong: no later try will do."""
 
 
-class Doubt(StoreError):
+class CommitUncertainError(StoreError):
     """The connection broke in the commit `xid`: it may be written all the same."""
 
     def __init__(self, text: str, xid: str) -> None:

@@ -59,7 +59,7 @@ def is_key(text: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Caps:
+class Limits:
     """What one key may do and spend, in cents; None is no cap. Services are upstream codes,
     countries ISO.
     """
@@ -74,9 +74,9 @@ class Caps:
     paused: bool = False
     expires: float | None = None
 
-    def within(self, other: "Caps") -> "Caps":
+    def within(self, other: "Limits") -> "Limits":
         """The stricter of both."""
-        return Caps(
+        return Limits(
             max_price=lowest(self.max_price, other.max_price),
             active=lowest(self.active, other.active),
             per_day=lowest(self.per_day, other.per_day),

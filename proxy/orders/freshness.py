@@ -55,7 +55,7 @@ Reading = asyncio.Task[None]
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
-class Listing:
+class ListFreshness:
     """What is known of one key's order list. All times are on the monotonic clock."""
 
     tried_at: float = float("-inf")

@@ -11,7 +11,7 @@ from proxy.legacy.activation import Activation, candidates, code_of
 from proxy.legacy.status import Phase
 from proxy.model import Key, Order, Sms, asked_after, last_asked, merge
 from proxy.runtime.clock import monotonic
-from proxy.store import Forward, Kept
+from proxy.store import ActivationRow, Forward
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ EMPTY_SECONDS, IDLE_SECONDS = 60.0, 7200.0
 
 
 @dataclass(slots=True)
-class Account:
+class ActivationIndex:
     """`used_at` is on the monotonic clock; `places`, how many have ever been known."""
 
     by_id: dict[int, Activation] = field(default_factory=dict)
@@ -73,7 +73,7 @@ class Account:
         return itertools.takewhile(lambda one: born(one) >= since, reversed(self.by_age))
 
 
-def idle(accounts: Mapping[Key, Account], owing: Iterable[Key]) -> list[Key]:
+def idle(accounts: Mapping[Key, ActivationIndex], owing: Iterable[Key]) -> list[Key]:
     """Keys that nobody has used for a while, without those that a call is still owed for."""
     pinned = {one for key in owing for one in (key, key.listing)}
     return [key for key, account in accounts.items() if key not in pinned and account.is_idle]
@@ -113,7 +113,7 @@ def _asked_after(known: Activation, messages: Sequence[Sms]) -> int | None:
     return before and asked_after(known.order.messages, before, messages, code_of)
 
 
-def hear(account: Account, row: Kept) -> Activation:
+def hear(account: ActivationIndex, row: ActivationRow) -> Activation:
     """Another replica has written that of an activation."""
     known = account.by_order.get(row.order.id) or account.by_id.get(row.id)
     if known is None:
@@ -151,8 +151,8 @@ def why_refunded(activation: Activation) -> str:
     return "refunded_promise" if activation.cancelling else "refunded"
 
 
-def row_of(key: Key, activation: Activation, forwards: tuple[Forward, ...] = ()) -> Kept:
-    return Kept(
+def row_of(key: Key, activation: Activation, forwards: tuple[Forward, ...] = ()) -> ActivationRow:
+    return ActivationRow(
         key=key.hash,
         id=activation.id,
         order=activation.order,
@@ -167,7 +167,7 @@ def row_of(key: Key, activation: Activation, forwards: tuple[Forward, ...] = ())
     )
 
 
-def activation_of(row: Kept) -> Activation:
+def activation_of(row: ActivationRow) -> Activation:
     return Activation(
         row.id,
         row.order,

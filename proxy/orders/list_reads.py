@@ -13,7 +13,7 @@ from cachetools import LRUCache
 
 from proxy.model import Key, Order
 from proxy.model.errors import Problem, ProblemError, StoreError
-from proxy.orders.freshness import EVENTS_SECONDS, FASTEST, POLL, SLOWEST, Listing, Reading
+from proxy.orders.freshness import EVENTS_SECONDS, FASTEST, POLL, SLOWEST, ListFreshness, Reading
 from proxy.orders.orders import LONGEST_LIFE, Orders
 from proxy.runtime.clock import monotonic
 from proxy.runtime.tasks import BackgroundTasks
@@ -36,23 +36,23 @@ class ListReads:
         self._orders = orders
         self._budget = budget
         self._store = store
-        self._lists: LRUCache[Key, Listing] = LRUCache(MAX_KEYS)
-        self._by_hash: WeakValueDictionary[str, Listing] = WeakValueDictionary()
+        self._lists: LRUCache[Key, ListFreshness] = LRUCache(MAX_KEYS)
+        self._by_hash: WeakValueDictionary[str, ListFreshness] = WeakValueDictionary()
         self._tasks = BackgroundTasks(ProblemError)
 
     async def close(self) -> None:
         await self._tasks.aclose()
 
-    def of(self, key: Key) -> Listing:
+    def of(self, key: Key) -> ListFreshness:
         """Of the account: one read serves all programs that share it."""
         known = self._lists.get(key.upstream)
         if known is None:
-            known = self._lists[key.upstream] = Listing()
+            known = self._lists[key.upstream] = ListFreshness()
             if self._store.is_shared:
                 self._by_hash[key.upstream.hash] = known
         return known
 
-    def share(self, key: Key, known: Listing) -> Reading:
+    def share(self, key: Key, known: ListFreshness) -> Reading:
         """Read what tells of new codes, on one replica for all."""
         if not self._store.is_shared:
             return self._begin_list(key, status=known.status)
@@ -61,7 +61,7 @@ class ListReads:
         )
         return known.sharing
 
-    async def _share_list(self, key: Key, known: Listing) -> None:
+    async def _share_list(self, key: Key, known: ListFreshness) -> None:
         """One replica reads, the others hear of it."""
         try:
             if await self._may_read(key, known):
@@ -73,7 +73,7 @@ class ListReads:
         finally:
             known.sharing = None
 
-    async def _may_read(self, key: Key, known: Listing) -> bool:
+    async def _may_read(self, key: Key, known: ListFreshness) -> bool:
         known.tried_at = monotonic()
         try:
             return await self._store.claim(f"list {key.upstream.hash}", known.pace)
@@ -141,7 +141,9 @@ class ListReads:
             known.heard_at = known.read_at = known.tried_at = monotonic()
             known.heard.set()
 
-    async def _read_list(self, key: Key, known: Listing, urgency: Urgency, status: str) -> None:
+    async def _read_list(
+        self, key: Key, known: ListFreshness, urgency: Urgency, status: str
+    ) -> None:
         try:
             await self._upstream.admit("orders", key, urgency)
             known.tried_at = asked_at = monotonic()
@@ -159,7 +161,7 @@ class ListReads:
         if not (status or known.is_cut_off or known.has_unread):
             self._store.tell(Change("list", key.upstream.hash))
 
-    async def _listed(self, key: Key, known: Listing, status: str) -> Rows[Order]:
+    async def _listed(self, key: Key, known: ListFreshness, status: str) -> Rows[Order]:
         try:
             orders = await self._upstream.orders(key, known.limit, status)
         except ProblemError as error:
@@ -173,7 +175,7 @@ class ListReads:
         known.failures = 0
         return orders
 
-    def _pace(self, key: Key, known: Listing) -> float:
+    def _pace(self, key: Key, known: ListFreshness) -> float:
         # What is left of the budget is for the orders behind the end of the list.
         fastest = POLL if known.is_cut_off else FASTEST
         return min(max(60 / max(self._budget.spare(key), 1.0), fastest), SLOWEST)

@@ -10,7 +10,7 @@ from proxy.legacy.activation import Activation
 from proxy.model import OVER, Key, Order, OrderState, Sms, merge
 from proxy.model.errors import StoreError
 from proxy.orders.index import (
-    Account,
+    ActivationIndex,
     activation_of,
     born,
     hear,
@@ -21,8 +21,8 @@ from proxy.orders.index import (
     why_refunded,
 )
 from proxy.runtime.clock import monotonic
-from proxy.runtime.counters import Tally
-from proxy.store import Entry, Kept, Store, readable
+from proxy.runtime.counters import Counters
+from proxy.store import ActivationRow, Entry, Store, readable
 from proxy.upstream.cache import Cache
 
 log = logging.getLogger(__name__)
@@ -41,19 +41,19 @@ class Orders:
     def __init__(
         self,
         store: Store,
-        tally: Tally,
+        counters: Counters,
         upstream_now: Callable[[], float],
         wall_clock: Callable[[], float],
         targets: Targets | None = None,
     ) -> None:
         self._store = store
-        self._tally = tally
+        self._counters = counters
         self._upstream_now = upstream_now
         self._wall_clock = wall_clock
         self._targets = targets
-        self._accounts: dict[Key, Account] = {}
+        self._accounts: dict[Key, ActivationIndex] = {}
         self._keys: dict[str, Key] = {}
-        self._heard: dict[str, list[Kept]] = {}
+        self._heard: dict[str, list[ActivationRow]] = {}
         """What others write of a key while it is being opened: what is read may be older."""
         self._opened: Cache[Key, None] = Cache(0.0, 1)
         self._pins: list[Callable[[], Iterable[Key]]] = []
@@ -109,7 +109,7 @@ class Orders:
                 found = [activation_of(row) async for row in self._store.orders(key.hash)]
         finally:
             self._heard.pop(key.hash, None)
-        account = Account()
+        account = ActivationIndex()
         for activation in sorted(found, key=born):
             account.add(activation)
         for row in heard:
@@ -132,7 +132,7 @@ class Orders:
         """Of the keys that are open, or being opened."""
         return [*self._keys, *self._heard]
 
-    def hear(self, row: Kept) -> None:
+    def hear(self, row: ActivationRow) -> None:
         """Another replica has written it."""
         self._heard.get(row.key, []).append(row)
         if (key := self._keys.get(row.key)) and key in self._accounts:
@@ -224,7 +224,7 @@ class Orders:
         activation.order = merge(activation.order, read)
         activation.forwarded = max(activation.forwarded, told.forwarded, key=len)
         log.info("order %s: an SMS is pushed", activation.order.id)
-        self._tally.happened(activation.order.id, "sms", self._wall_clock())
+        self._counters.happened(activation.order.id, "sms", self._wall_clock())
         activation.tried_at = monotonic()
         return True
 
@@ -232,14 +232,14 @@ class Orders:
         before = len(known.order.messages)
         is_new = take_in(known, order, asked_at)
         if len(known.order.messages) > before:
-            self._tally.happened(order.id, "sms", self._wall_clock())
+            self._counters.happened(order.id, "sms", self._wall_clock())
         return is_new
 
     async def swapped(self, key: Key, activation: Activation, order: Order) -> None:
         """The order has another number, perhaps another id; it is the same activation."""
         before, activation.order = activation.order.id, merge(activation.order, order)
         activation.changed_at = monotonic()
-        self._tally.happened(order.id, "swapped", self._wall_clock())
+        self._counters.happened(order.id, "swapped", self._wall_clock())
         self._accounts[key].by_order[order.id] = activation
         try:
             await self._store.rename(before, self.kept(key, activation))
@@ -259,12 +259,12 @@ class Orders:
         for one, row in rows:
             self.queued(one, row)
 
-    def kept(self, key: Key, activation: Activation) -> Kept:
+    def kept(self, key: Key, activation: Activation) -> ActivationRow:
         """The row of an activation with what is to be forwarded; once written, it is `queued`."""
         forwards = self._targets.forwards(key.hash, activation) if self._targets else ()
         return row_of(key, activation, forwards)
 
-    def queued(self, activation: Activation, row: Kept) -> None:
+    def queued(self, activation: Activation, row: ActivationRow) -> None:
         """The row is in the store."""
         if self._targets and row.forwards:
             activation.forwarded = row.order.texts
@@ -338,11 +338,11 @@ class Orders:
             return
         activation.is_confirmed = True
         order = activation.order
-        self._tally.happened(order.id, order.state.value, self._wall_clock())
+        self._counters.happened(order.id, order.state.value, self._wall_clock())
         if activation.told is not None and not any(not sms.pushed for sms in order.messages):
             now, cents, why = self._wall_clock(), order.cents or 0, order.state.value
-            self._tally.count("refunded_cents", by=cents)
-            self._tally.happened(order.id, why_refunded(activation), now, cents)
+            self._counters.count("refunded_cents", by=cents)
+            self._counters.happened(order.id, why_refunded(activation), now, cents)
             log.info("order %s: %s, refunded cents: %d", order.id, why, cents)
             try:
                 await self._store.book(Entry(now, key.hash, order.id, "refund", cents, why))

@@ -14,10 +14,10 @@ from proxy.legacy.activation import MAX_ID, Activation
 from proxy.legacy.status import Phase
 from proxy.model import Key
 from proxy.model.errors import Problem, ProblemError
-from proxy.orders.freshness import POLL, PUSHED, Listing, Reading
+from proxy.orders.freshness import POLL, PUSHED, ListFreshness, Reading
 from proxy.orders.list_reads import ListReads
 from proxy.orders.orders import Orders
-from proxy.orders.sockets import Pushes
+from proxy.orders.sockets import OrderSockets
 from proxy.runtime.clock import monotonic
 from proxy.runtime.tasks import BackgroundTasks
 from proxy.upstream.budget import Budget
@@ -45,14 +45,14 @@ class Reads:
         upstream: Upstream,
         orders: Orders,
         lists: ListReads,
-        pushes: Pushes,
+        sockets: OrderSockets,
         budget: Budget,
         *,
         patience: float,
     ) -> None:
         self._upstream = upstream
         self._orders = orders
-        self._pushes = pushes
+        self._sockets = sockets
         self._budget = budget
         self._patience = patience
         self.lists = lists
@@ -82,7 +82,7 @@ class Reads:
         if activation.is_settled and not is_of_use:
             self._confirm(key, activation)
             return
-        self._pushes.watch(key, activation)
+        self._sockets.watch(key, activation)
         activation.is_polled = polled
         try:
             async with asyncio.timeout(self._patience):
@@ -218,7 +218,7 @@ class Reads:
         is_known = known.read_at >= known.tried_at
         return not activation.is_untouched or (is_known and not is_listed)
 
-    async def _is_read(self, reading: Reading, known: Listing) -> bool:
+    async def _is_read(self, reading: Reading, known: ListFreshness) -> bool:
         """Whether the list could be read; what is wrong with more than the list is raised."""
         try:
             await asyncio.shield(reading)
@@ -257,7 +257,7 @@ class Reads:
         if any(self._is_left_out(known, one) for one in self._orders.activations(key)):
             raise ProblemError(Problem.TRY_AGAIN, "the order list lacks a live order")
 
-    def _is_left_out(self, known: Listing, activation: Activation) -> bool:
+    def _is_left_out(self, known: ListFreshness, activation: Activation) -> bool:
         """It was bought here well before the list was read, lives, and is not in it."""
         order, now = activation.order, self._upstream.now()
         if not (activation.told and activation.is_untouched) or order.id in known.ids:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from proxy.model import Caps
+from proxy.model import Limits
 from proxy.model.errors import StoreError
 from proxy.orders.orders import Orders
 from proxy.store import Store
@@ -25,7 +25,7 @@ async def forget_old(store: Store, orders: Orders, upstream: Upstream, seconds: 
         before, orders_before = now - seconds, upstream.clock.earliest() - seconds
         orders.forget(orders_before)
         try:
-            month = Caps().since(now)[1]
+            month = Limits().since(now)[1]
             await store.forget(before, min(before, month), orders_before)
         except StoreError as error:
             log.error("old orders could not be forgotten: %s", error)

@@ -19,10 +19,10 @@ from proxy.model import OVER, Frame, Key
 from proxy.model.errors import StoreError
 from proxy.orders.orders import Orders
 from proxy.runtime.clock import monotonic
-from proxy.runtime.counters import Tally
+from proxy.runtime.counters import Counters
 from proxy.runtime.tasks import BackgroundTasks
 from proxy.store import Store
-from proxy.upstream.order_socket import Feed, FeedError
+from proxy.upstream.order_socket import SocketClient, SocketError
 
 log = logging.getLogger(__name__)
 
@@ -60,22 +60,22 @@ class _Line:
     task: asyncio.Task[None] | None = None
 
 
-class Pushes:
+class OrderSockets:
     """At most `most` sockets; none at all if that is 0. `upstream_now` is the upstream's clock."""
 
     def __init__(
         self,
-        feed: Feed,
+        feed: SocketClient,
         orders: Orders,
         store: Store,
-        tally: Tally,
+        counters: Counters,
         upstream_now: Callable[[], float],
         most: int,
     ) -> None:
         self._store = store
-        self._feed = feed
+        self._client = feed
         self._orders = orders
-        self._tally = tally
+        self._counters = counters
         self._upstream_now = upstream_now
         self._most = most
         self._lines: dict[tuple[Key, int], _Line] = {}
@@ -161,7 +161,7 @@ class Pushes:
                 continue
             try:
                 await self._follow(line)
-            except FeedError as error:
+            except SocketError as error:
                 log.info("order %s: its socket: %s", order, error)
             except Exception:
                 log.exception("order %s: a bug ended its socket", order)
@@ -197,7 +197,7 @@ class Pushes:
     async def _follow(self, line: _Line) -> None:
         """One connection, from its opening to its end."""
         order = line.activation.order.id
-        async with aclosing(self._feed.frames(line.key, order)) as frames:
+        async with aclosing(self._client.frames(line.key, order)) as frames:
             async with self._doors:
                 await asyncio.sleep(self._silent_until - monotonic())
                 await anext(frames)
@@ -211,6 +211,6 @@ class Pushes:
     async def _take(self, line: _Line, frame: Frame) -> None:
         text, activation = frame.text, line.activation
         is_told = bool(text) and await self._orders.pushed(line.key, activation, text)
-        self._tally.count("frames", "sms" if is_told else "hint")
+        self._counters.count("frames", "sms" if is_told else "hint")
         if not is_told:
             activation.hinted_at = monotonic()

@@ -12,13 +12,13 @@ from proxy.legacy.activation import Activation
 from proxy.model import Key, Order
 from proxy.model.errors import Problem, ProblemError
 from proxy.orders.orders import Orders
-from proxy.orders.sockets import Pushes
+from proxy.orders.sockets import OrderSockets
 from proxy.purchases.journal import Journal
-from proxy.purchases.limits import Ceilings
+from proxy.purchases.limits import LimitChecks
 from proxy.purchases.purchase import Pair, Purchase, Wanted
 from proxy.runtime.clock import monotonic
 from proxy.runtime.tasks import BackgroundTasks, child_task
-from proxy.store import Ceiling
+from proxy.store import SpendingLimit
 from proxy.upstream.cache import Cache
 from proxy.upstream.catalogue import Catalogue
 from proxy.upstream.client import Upstream
@@ -45,18 +45,18 @@ class Purchases:
         self,
         upstream: Upstream,
         orders: Orders,
-        pushes: Pushes,
+        sockets: OrderSockets,
         journal: Journal,
-        ceilings: Ceilings,
+        limit_checks: LimitChecks,
         catalogue: Catalogue,
         balances: Cache[Key, int],
         codes: Codes,
     ) -> None:
         self._upstream = upstream
         self._orders = orders
-        self._pushes = pushes
+        self._sockets = sockets
         self._journal = journal
-        self._ceilings = ceilings
+        self._limit_checks = limit_checks
         self._catalogue = catalogue
         self._balances = balances
         self._codes = codes
@@ -90,7 +90,7 @@ class Purchases:
             made = answer(activation)
             if gone.done():
                 raise ProblemError(Problem.TRY_AGAIN, "the client has gone")
-            self._pushes.watch(wanted.key, activation)
+            self._sockets.watch(wanted.key, activation)
             # Once begun, its result counts more than the deadline: what is told is said.
             telling = self._journal.tell(purchase, activation)
             await self._tasks.finish(telling, f"telling of order {activation.order.id}")
@@ -123,8 +123,8 @@ class Purchases:
             if cap is not None or caps.counts_money:
                 quoted = await self._catalogue.price(*pair.what)
                 _check_price(quoted, cap)
-            ceiling = self._ceilings.of(caps)
-            await self._ceilings.check(pair, quoted, ceiling)
+            ceiling = self._limit_checks.of(caps)
+            await self._limit_checks.check(pair, quoted, ceiling)
             await self._admit(wanted.key, gone)
             return await self._begin(wanted, quoted, ceiling)
         except ProblemError as error:
@@ -143,7 +143,9 @@ class Purchases:
                 raise ProblemError(Problem.TRY_AGAIN, "the client has gone")
             turn.result()
 
-    async def _begin(self, wanted: Wanted, quoted: int | None, ceiling: Ceiling | None) -> Purchase:
+    async def _begin(
+        self, wanted: Wanted, quoted: int | None, ceiling: SpendingLimit | None
+    ) -> Purchase:
         purchase = await self._journal.begin(wanted.pair, wanted.wish, quoted, ceiling)
         purchase.cap = wanted.most
         name = f"purchase {purchase.owed.id}"
@@ -224,7 +226,7 @@ class Purchases:
         _check_price(order.cents, cap)
         quoted, caps = purchase.quoted, wanted.caps
         if quoted is not None and order.cents > quoted and caps.counts_money:
-            left = await self._ceilings.left(wanted.key, caps)
+            left = await self._limit_checks.left(wanted.key, caps)
             if order.cents <= -left:
                 log.warning("order %s is not handed out: a ceiling is passed without it", order.id)
                 await self._journal.give_back(purchase)

@@ -8,13 +8,13 @@ from functools import partial
 
 from proxy.legacy.activation import Activation
 from proxy.model import OVER, Key, OrderState
-from proxy.model.errors import Lost, Problem, ProblemError, StoreError
+from proxy.model.errors import OwnershipLostError, Problem, ProblemError, StoreError
 from proxy.orders.orders import Orders
 from proxy.orders.reads import Reads
 from proxy.runtime.clock import monotonic
-from proxy.runtime.counters import Tally
+from proxy.runtime.counters import Counters
 from proxy.runtime.tasks import BackgroundTasks
-from proxy.store import Owed, OwedKind, Store, readable
+from proxy.store import OperationKind, PendingOperation, Store, readable
 from proxy.upstream.cache import Cache
 from proxy.upstream.client import Upstream
 
@@ -36,7 +36,7 @@ TOO_LATE = (Problem.CODE_RECEIVED, Problem.CANNOT_CANCEL, Problem.NO_ACTIVATION)
 class Promise:
     """A cancel that is to be kept."""
 
-    owed: Owed
+    owed: PendingOperation
     activation: Activation
     due: float
     """When it is tried next, on the monotonic clock."""
@@ -55,14 +55,14 @@ class Cancels:
         orders: Orders,
         reads: Reads,
         store: Store,
-        tally: Tally,
+        counters: Counters,
         balances: Cache[Key, int],
     ) -> None:
         self._upstream = upstream
         self._orders = orders
         self._reads = reads
         self._store = store
-        self._tally = tally
+        self._counters = counters
         self._balances = balances
         self.promises: dict[str, Promise] = {}
         """By the id of what is owed."""
@@ -79,14 +79,16 @@ class Cancels:
             if not (defer and may_come_later):
                 raise
             order = activation.order
-            owed = Owed(
-                f"cancel {order.id}", OwedKind.CANCEL, key, order.service, order.country,
+            owed = PendingOperation(
+                f"cancel {order.id}", OperationKind.CANCEL, key, order.service, order.country,
                 self._upstream.now(), order.id,
             )  # fmt: skip
             await self.promise(owed, activation, error.seconds or FIRST_PAUSE)
-            self._tally.happened(order.id, "promised", self._upstream.wall_clock())
+            self._counters.happened(order.id, "promised", self._upstream.wall_clock())
 
-    async def promise(self, owed: Owed, activation: Activation, wait: float | None = None) -> None:
+    async def promise(
+        self, owed: PendingOperation, activation: Activation, wait: float | None = None
+    ) -> None:
         """Cancel when the upstream allows it, whatever comes; kept before this returns. Where
         another replica sees to the order, it does. Once begun, its result counts more than a
         deadline: what the store holds is carried out.
@@ -95,13 +97,15 @@ class Cancels:
         writing = self._promise(owed, activation, wait)
         await self._writing.finish(writing, f"promise to cancel order {order}")
 
-    async def _promise(self, owed: Owed, activation: Activation, wait: float | None) -> None:
-        is_clients = owed.kind is OwedKind.CANCEL
-        owed = replace(owed, kind=OwedKind.CANCEL, order=activation.order.id)
+    async def _promise(
+        self, owed: PendingOperation, activation: Activation, wait: float | None
+    ) -> None:
+        is_clients = owed.kind is OperationKind.CANCEL
+        owed = replace(owed, kind=OperationKind.CANCEL, order=activation.order.id)
         row = self._orders.kept(owed.key, replace(activation, cancelling=True))
         try:
             await self._store.commit(owed, row, is_new=is_clients)
-        except Lost as error:
+        except OwnershipLostError as error:
             # What its client was promised, another replica keeps. An orphan may be that one's by
             # now, and its client's: whether it is cancelled is heard from there.
             activation.cancelling |= is_clients
@@ -110,12 +114,12 @@ class Cancels:
         except StoreError as error:
             log.error("order %s: no promise: the store: %s", activation.order.id, error)
             raise ProblemError(Problem.TRY_AGAIN, "the store cannot be written") from error
-        self._tally.count("promised_cancels", "promised")
+        self._counters.count("promised_cancels", "promised")
         self.resume(owed, activation, wait)
 
     def resume(
         self,
-        owed: Owed,
+        owed: PendingOperation,
         activation: Activation,
         wait: float | None = None,
         *,
@@ -178,8 +182,10 @@ class Cancels:
                     promise.due = monotonic() + min(max(error.seconds or 0.0, pause), LONGEST_WAIT)
                     pause = min(pause * 2, LONGEST_PAUSE)
                     continue
-                self._tally.count("promised_cancels", "too_late")
-                self._tally.happened(activation.order.id, "too_late", self._upstream.wall_clock())
+                self._counters.count("promised_cancels", "too_late")
+                self._counters.happened(
+                    activation.order.id, "too_late", self._upstream.wall_clock()
+                )
                 log.warning("order %s: charged, the promised cancel came too late: %s",
                             activation.order.id, error)  # fmt: skip
             except Exception as bug:
@@ -187,13 +193,13 @@ class Cancels:
                 promise.failed, promise.due = repr(bug), monotonic() + LONGEST_PAUSE
                 continue
             else:
-                self._tally.count("promised_cancels", "kept")
+                self._counters.count("promised_cancels", "kept")
                 log.info("order %s: cancelled as promised", activation.order.id)
             await self._done(owed, activation)
             self.promises.pop(owed.id, None)
             return
 
-    async def _holds(self, owed: Owed) -> bool:
+    async def _holds(self, owed: PendingOperation) -> bool:
         """It is still this replica's to carry out."""
         with readable():
             return await self._store.holds(owed.id)
@@ -206,7 +212,7 @@ class Cancels:
         else:
             await self._cancel(key, activation)
 
-    async def _done(self, owed: Owed, activation: Activation) -> None:
+    async def _done(self, owed: PendingOperation, activation: Activation) -> None:
         try:
             row = self._orders.kept(owed.key, activation)
             await self._store.settle(owed.id, row, surely=True)

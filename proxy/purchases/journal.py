@@ -16,15 +16,21 @@ from uuid import uuid4
 
 from proxy.legacy.activation import Activation
 from proxy.model import Key
-from proxy.model.errors import Lost, Problem, ProblemError, StoreError, Taken
+from proxy.model.errors import (
+    OrderTakenError,
+    OwnershipLostError,
+    Problem,
+    ProblemError,
+    StoreError,
+)
 from proxy.orders.orders import Orders
 from proxy.orders.reads import Reads
 from proxy.purchases.cancels import Cancels
 from proxy.purchases.purchase import Pair, Pending, Purchase
-from proxy.purchases.reconciling import Adoption
-from proxy.runtime.counters import Tally
+from proxy.purchases.reconciling import Reconciliation
+from proxy.runtime.counters import Counters
 from proxy.runtime.tasks import BackgroundTasks
-from proxy.store import Ceiling, Owed, OwedKind, Store, readable
+from proxy.store import OperationKind, PendingOperation, SpendingLimit, Store, readable
 from proxy.upstream.client import Upstream
 
 log = logging.getLogger(__name__)
@@ -43,7 +49,7 @@ class Journal:
         reads: Reads,
         cancels: Cancels,
         store: Store,
-        tally: Tally,
+        counters: Counters,
         *,
         reuse_seconds: float,
     ) -> None:
@@ -52,16 +58,16 @@ class Journal:
         self._reads = reads
         self._cancels = cancels
         self._store = store
-        self._tally = tally
+        self._counters = counters
         self._reuse_seconds = reuse_seconds
         self.pending = Pending()
-        self._adoption = Adoption(upstream, orders, store, self.pending)
+        self._reconciliation = Reconciliation(upstream, orders, store, self.pending)
         self._tasks = BackgroundTasks(ProblemError)
         self._watched: set[Key] = set()
         orders.pin(lambda: (purchase.owed.key for purchase in self.pending))
 
     def start(self) -> None:
-        self._adoption.start()
+        self._reconciliation.start()
 
     def adopt(self, purchase: Purchase) -> Purchase:
         """One that was another run's, or another replica's; perhaps it was this one's before."""
@@ -76,12 +82,14 @@ class Journal:
         await self._tasks.aclose()
 
     async def begin(
-        self, pair: Pair, wish: str, quoted: int | None, ceiling: Ceiling | None
+        self, pair: Pair, wish: str, quoted: int | None, ceiling: SpendingLimit | None
     ) -> Purchase:
         """The intent, in the store. What cannot be recorded, or does not fit, is not bought."""
         key, service, iso = pair
         id, now, cents = str(uuid4()), self._upstream.now(), quoted or 0
-        owed = Owed(id, OwedKind.PURCHASE, key, service, iso, now, wish=wish, cents=cents)
+        owed = PendingOperation(
+            id, OperationKind.PURCHASE, key, service, iso, now, wish=wish, cents=cents
+        )
         purchase = Purchase(owed, self._orders.places(key.listing), has_client=True, quoted=quoted)
         self.pending.add(purchase)
         try:
@@ -134,7 +142,7 @@ class Journal:
     async def _of_others(self, pair: Pair, wish: str) -> list[Purchase]:
         """An orphan of another replica, if there is one; it is this one's now."""
         key, service, iso = pair
-        owed = Owed("", OwedKind.ORPHAN, key, service, iso, 0.0, wish=wish)
+        owed = PendingOperation("", OperationKind.ORPHAN, key, service, iso, 0.0, wish=wish)
         with readable():
             taken = await self._store.take_orphan(owed)
         activation = await self._orders.fetch(key, order=taken.order) if taken else None
@@ -169,25 +177,25 @@ class Journal:
         activation.told = bool(activation.told)
         self._orders.wish(key, activation, purchase.owed.wish)
         purchase.unclear, purchase.activation = False, activation
-        purchase.owed = replace(purchase.owed, kind=OwedKind.ORPHAN, order=order.id)
+        purchase.owed = replace(purchase.owed, kind=OperationKind.ORPHAN, order=order.id)
         entries = purchase.entries(order, self._upstream.wall_clock())
-        self._tally.count("charged_cents", by=order.cents or 0)
+        self._counters.count("charged_cents", by=order.cents or 0)
         self._happened(purchase, "bought", order.cents or 0)
         log.info("bought %s: %s for %s cents, %s", order.id, entries[-1].what, order.cents, key)
         try:
             row = self._orders.kept(key, activation)
             await self._store.commit(purchase.owed, row, *entries, surely=True)
-        except Lost as error:
+        except OwnershipLostError as error:
             # What is written of it as one's own the other could not adopt.
             activation.told = activation.told or None
             self._lose(purchase, error)
             raise ProblemError(Problem.TRY_AGAIN, "another replica sees to it") from error
-        except Taken as error:
+        except OrderTakenError as error:
             # Both had looked at the same list. This one looks on.
             activation.told = activation.told or None
             self._orders.wish(key, activation, "")
             purchase.activation = None
-            purchase.owed = replace(purchase.owed, kind=OwedKind.PURCHASE, order="")
+            purchase.owed = replace(purchase.owed, kind=OperationKind.PURCHASE, order="")
             self._look_on(purchase)
             raise ProblemError(Problem.UNCLEAR, str(error)) from error
         except StoreError as error:
@@ -199,7 +207,7 @@ class Journal:
         row = self._orders.kept(purchase.owed.key, replace(activation, told=True))
         try:
             await self._store.settle(purchase.owed.id, row)
-        except Lost as error:
+        except OwnershipLostError as error:
             self._lose(purchase, error)
             raise ProblemError(Problem.TRY_AGAIN, "another replica sees to it") from error
         except StoreError as error:
@@ -209,11 +217,11 @@ class Journal:
         activation.told = True
         self._orders.queued(activation, row)
         log.info("order %s: told as activation %d", activation.order.id, activation.id)
-        self._tally.count("purchases", "told")
+        self._counters.count("purchases", "told")
         self._happened(purchase, "told")
         self.pending.drop(purchase)
 
-    def _lose(self, purchase: Purchase, error: Lost) -> None:
+    def _lose(self, purchase: Purchase, error: OwnershipLostError) -> None:
         """Another replica took this one for dead, and has its purchase."""
         if purchase in self.pending:
             log.warning("purchase %s is another replica's: %s", purchase.owed.id, error)
@@ -224,7 +232,7 @@ class Journal:
         """Cancel what no client gets."""
         purchase.is_going_back = True
         await self._cancels.promise(purchase.owed, purchase.owned)
-        self._tally.count("purchases", "given_back")
+        self._counters.count("purchases", "given_back")
         self.pending.drop(purchase)
 
     async def return_now(self, orphan: Purchase) -> None:
@@ -237,19 +245,19 @@ class Journal:
 
     async def drop(self, purchase: Purchase, outcome: str = "none") -> None:
         """It made no order, or nobody can tell."""
-        self._tally.count("purchases", outcome)
+        self._counters.count("purchases", outcome)
         purchase.unclear = False
         self.pending.drop(purchase)
         try:
             await self._store.settle(purchase.owed.id, surely=True)
-        except Lost as error:
+        except OwnershipLostError as error:
             log.info("purchase %s: %s", purchase.owed.id, error)
         except StoreError as error:
             log.error("purchase %s is still open in the store: %s", purchase.owed.id, error)
 
     def leave(self, purchase: Purchase) -> None:
         """The outcome is unknown: the order list is looked at until it is known, or too old."""
-        self._tally.count("purchases", "unclear")
+        self._counters.count("purchases", "unclear")
         self._look_on(purchase)
 
     def _look_on(self, purchase: Purchase) -> None:
@@ -264,7 +272,7 @@ class Journal:
         """Other replicas need not wait for its POST any more."""
         try:
             await self._store.doubt(purchase.owed)
-        except Lost as error:
+        except OwnershipLostError as error:
             self._lose(purchase, error)
         except StoreError as error:
             log.warning("other replicas wait for purchase %s: %s", purchase.owed.id, error)
@@ -272,7 +280,7 @@ class Journal:
     async def reconcile(self, key: Key) -> None:
         """Adopt from the order list what only an unclear purchase of ours can have made."""
         await self._reads.lists.refresh_anew(key)
-        findings = await self._adoption.look(key)
+        findings = await self._reconciliation.look(key)
         for purchase, activation in findings.made:
             own = self._orders.adopt(purchase.owed.key, activation.order)
             # Another look at the list may have come first.
@@ -339,4 +347,4 @@ class Journal:
             await asyncio.sleep(RECONCILE_SECONDS)
 
     def _happened(self, purchase: Purchase, what: str, cents: int = 0) -> None:
-        self._tally.happened(purchase.owned.order.id, what, self._upstream.wall_clock(), cents)
+        self._counters.happened(purchase.owned.order.id, what, self._upstream.wall_clock(), cents)

@@ -5,20 +5,20 @@ The last word has the transaction of the intent, see Journal.begin.
 
 import math
 
-from proxy.model import Caps, Key
+from proxy.model import Key, Limits
 from proxy.model.errors import Problem, ProblemError
 from proxy.orders.orders import Orders
 from proxy.orders.reads import Reads
 from proxy.purchases.journal import Journal
 from proxy.purchases.purchase import Pair
-from proxy.store import Ceiling, Store, readable
+from proxy.store import SpendingLimit, Store, readable
 from proxy.upstream.client import Upstream
 
 NEWEST = 50
 """How many of a key's activations are looked through for one that has expired unread."""
 
 
-class Ceilings:
+class LimitChecks:
     def __init__(
         self, upstream: Upstream, orders: Orders, reads: Reads, journal: Journal, store: Store
     ) -> None:
@@ -28,13 +28,13 @@ class Ceilings:
         self._journal = journal
         self._store = store
 
-    def of(self, caps: Caps) -> Ceiling | None:
+    def of(self, caps: Limits) -> SpendingLimit | None:
         if caps.active is None and not caps.counts_money:
             return None
         money = tuple(caps.money(self._upstream.wall_clock()))
-        return Ceiling(self._upstream.clock.earliest(), caps.active, money)
+        return SpendingLimit(self._upstream.clock.earliest(), caps.active, money)
 
-    async def check(self, pair: Pair, quoted: int | None, ceiling: Ceiling | None) -> None:
+    async def check(self, pair: Pair, quoted: int | None, ceiling: SpendingLimit | None) -> None:
         """Refuses what does not fit. What holds a place for nothing is looked for first: purchases
         that said that there is no stock, and numbers that have expired and nobody has read.
         """
@@ -52,7 +52,7 @@ class Ceilings:
         if refused := await self._refusal(pair, quoted, ceiling):
             raise ProblemError(refused, "a ceiling of the key")
 
-    async def left(self, key: Key, caps: Caps) -> int:
+    async def left(self, key: Key, caps: Limits) -> int:
         """The cents that a key may still spend."""
         now = self._upstream.wall_clock()
         with readable():
@@ -60,6 +60,8 @@ class Ceilings:
                 [most - await self._store.spent(key.hash, since) for since, most in caps.money(now)]
             )
 
-    async def _refusal(self, pair: Pair, quoted: int | None, ceiling: Ceiling) -> Problem | None:
+    async def _refusal(
+        self, pair: Pair, quoted: int | None, ceiling: SpendingLimit
+    ) -> Problem | None:
         with readable():
             return await self._store.refusal(pair.key.hash, quoted or 0, ceiling)

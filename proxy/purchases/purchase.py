@@ -9,9 +9,9 @@ from typing import NamedTuple
 from proxy.config.codes import Country
 from proxy.legacy.activation import Activation
 from proxy.legacy.status import Phase
-from proxy.model import OVER, Caps, Key, Order, lowest
+from proxy.model import OVER, Key, Limits, Order, lowest
 from proxy.runtime.clock import monotonic
-from proxy.store import Entry, Owed
+from proxy.store import Entry, PendingOperation
 
 DATE_SLACK = 1.0
 """A Date header and a created_at are whole seconds."""
@@ -38,7 +38,7 @@ class Wanted:
     """What the client calls the upstream's `service`."""
     service: str
     country: Country
-    caps: Caps
+    caps: Limits
     cap: int | None
     """What the client would pay at most, in cents."""
     wish: str
@@ -58,7 +58,7 @@ class Wanted:
 class Purchase:
     """One intended purchase. Its row `owed` changes with it."""
 
-    owed: Owed
+    owed: PendingOperation
     place: int = 0
     """How many activations of its key were known before its POST: none of them can be its own."""
     has_client: bool = False

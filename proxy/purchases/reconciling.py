@@ -10,7 +10,7 @@ from proxy.model import Key
 from proxy.orders.orders import Orders
 from proxy.purchases.purchase import Pending, Purchase, candidates
 from proxy.runtime.clock import monotonic
-from proxy.store import Owed, Store, readable
+from proxy.store import PendingOperation, Store, readable
 from proxy.upstream.client import Upstream
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ class Findings(NamedTuple):
     """Those that have surely made no order."""
 
 
-class Adoption:
+class Reconciliation:
     def __init__(self, upstream: Upstream, orders: Orders, store: Store, pending: Pending) -> None:
         self._upstream = upstream
         self._orders = orders
@@ -56,7 +56,11 @@ class Adoption:
         return findings
 
     async def _look_for(
-        self, key: Key, what: tuple[str, str], others: Sequence[Owed], findings: Findings
+        self,
+        key: Key,
+        what: tuple[str, str],
+        others: Sequence[PendingOperation],
+        findings: Findings,
     ) -> None:
         # Those that somebody waits for come first.
         purchases = sorted(
@@ -86,7 +90,7 @@ class Adoption:
         held = {p.activation.order.id for p in self._pending if p.activation}
         return [one for one in found if one.order.id not in held.union(owners)]
 
-    async def _sees_others(self, key: Key, intents: Sequence[Owed]) -> bool:
+    async def _sees_others(self, key: Key, intents: Sequence[PendingOperation]) -> bool:
         """An order younger than this process that no purchase of ours explains is another's, if it
         stays so: one of a swap that is under way has an id that nobody knows yet.
         """

@@ -11,7 +11,7 @@ from proxy.orders.orders import Orders
 from proxy.purchases.cancels import Cancels
 from proxy.purchases.journal import Journal
 from proxy.purchases.purchase import Purchase
-from proxy.store import Owed, OwedKind, Store
+from proxy.store import OperationKind, PendingOperation, Store
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class Takeover:
         self._journal = journal
         self._cancels = cancels
         self._renewed = renewed
-        self._left: list[Owed] = []
+        self._left: list[PendingOperation] = []
         self._unknown: set[str] = set()
         """At the last look."""
 
@@ -69,11 +69,11 @@ class Takeover:
         self._left += [mine[id] for id in unknown & self._unknown]
         self._unknown = unknown
 
-    async def _take_up(self, owed: Owed) -> None:
-        if owed.kind is OwedKind.PURCHASE:
+    async def _take_up(self, owed: PendingOperation) -> None:
+        if owed.kind is OperationKind.PURCHASE:
             self._journal.leave(self._journal.adopt(Purchase(owed)))
         elif activation := await self._orders.fetch(owed.key, order=owed.order):
-            if owed.kind is OwedKind.CANCEL:
+            if owed.kind is OperationKind.CANCEL:
                 self._cancels.resume(owed, activation, is_taken_up=True)
             else:
                 self._journal.release(self._journal.adopt(Purchase(owed, activation=activation)))

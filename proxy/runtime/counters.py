@@ -14,7 +14,7 @@ MOST_STORIES, LONGEST_STORY = 5000, 50
 """Orders whose story is remembered, the oldest goes first; and the parts of one."""
 
 
-class Part(NamedTuple):
+class StoryEvent(NamedTuple):
     """Of an order's story: what happened, when on this machine's clock, and cents where it was
     about money.
     """
@@ -34,7 +34,7 @@ class Refused:
     detail: str = ""
 
 
-class Tally:
+class Counters:
     """Counts by name and labels; each label has few values. Money is in cents."""
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class Tally:
         """Of all parts of all stories, by what happened."""
         self.refusals: dict[str, Refused] = {}
         """By the problem's name."""
-        self._stories: dict[str, list[Part]] = {}
+        self._stories: dict[str, list[StoryEvent]] = {}
 
     def count(self, *what: str, by: int = 1) -> None:
         self.counts[what] += by
@@ -68,11 +68,11 @@ class Tally:
                 del self._stories[next(iter(self._stories))]
             story = self._stories[order] = []
         if len(story) < LONGEST_STORY:
-            story.append(Part(at, what, cents))
+            story.append(StoryEvent(at, what, cents))
         if cents:
             self.cents[what] += cents
 
-    def story(self, order: str) -> list[Part]:
+    def story(self, order: str) -> list[StoryEvent]:
         return self._stories.get(order, [])
 
     def refused(self, problem: str, at: float, action: str, detail: str) -> None:

@@ -10,7 +10,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from proxy.runtime.counters import DELAYS, Tally
+from proxy.runtime.counters import DELAYS, Counters
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry, Counter
@@ -45,8 +45,8 @@ Gauges = Callable[[], Iterator[tuple[str, str, dict[str, float]]]]
 class Metrics:
     """One set for each app. `gauges` tells what is so at the moment."""
 
-    def __init__(self, tally: Tally, gauges: Gauges) -> None:
-        self._tally = tally
+    def __init__(self, counters: Counters, gauges: Gauges) -> None:
+        self._counters = counters
         self._gauges = gauges
 
     def answers(self, dialect: str, action: str, body: bytes) -> "Counter":
@@ -80,7 +80,7 @@ class Metrics:
 
         for name, labels, text in COUNTS:
             counter = CounterMetricFamily(PREFIX + name, text, labels=labels)
-            for values, count in self._tally.of(name) or ([((), 0)] if not labels else []):
+            for values, count in self._counters.of(name) or ([((), 0)] if not labels else []):
                 counter.add_metric(values, count)
             yield counter
         for name, text, by_label in self._gauges():
@@ -92,8 +92,8 @@ class Metrics:
         text = "Seconds from an SMS to its first reading by a client."
         delays = HistogramMetricFamily(PREFIX + "sms_delay_seconds", text)
         bounds = [*map(str, DELAYS), "+Inf"]
-        sums = accumulate(self._tally.delays)
-        delays.add_metric([], list(zip(bounds, sums, strict=True)), self._tally.delayed)
+        sums = accumulate(self._counters.delays)
+        delays.add_metric([], list(zip(bounds, sums, strict=True)), self._counters.delayed)
         yield delays
 
     @cached_property

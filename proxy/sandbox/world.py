@@ -14,7 +14,7 @@ from proxy.sandbox.state.accounts import OPENING_CENTS, Account, Message, Order,
 from proxy.sandbox.state.catalogue import Catalogue
 from proxy.sandbox.state.ledger import Ledger
 from proxy.sandbox.state.scenarios import scenario_of, written
-from proxy.sandbox.state.schedule import Calendar, Happening
+from proxy.sandbox.state.schedule import Schedule, ScheduledEvent
 from proxy.sandbox.state.switches import Switches
 from proxy.sandbox.wire import events, refusals
 from proxy.sandbox.wire.answers import Json
@@ -41,7 +41,7 @@ class World:
         self.ledger = Ledger()
         self.accounts: dict[str, Account] = {}
         self.orders: dict[str, Order] = {}
-        self.calendar = Calendar()
+        self.calendar = Schedule()
         self.next_phones: deque[str] = deque()
         self.changed: Callable[[Order | None], None] = lambda order: None
         self.told: Callable[[Event], None] = lambda event: None
@@ -210,7 +210,7 @@ class World:
         self.text(order, written(text, name, order.first_id, order.written), name, after)
         order.written += 1
 
-    def _happen(self, it: Happening) -> None:
+    def _happen(self, it: ScheduledEvent) -> None:
         order, same = it.order, it.phone == it.order.phone
         if it.message and same:
             self._arrive(order, it.message)

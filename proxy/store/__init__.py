@@ -1,30 +1,46 @@
 """What must survive a restart: orders, what is owed to the upstream, the money ledger."""
 
 from proxy.model import CatalogueAnswer
-from proxy.model.errors import Away, Doubt, Lost, StoreError, Taken, Unwritable
+from proxy.model.errors import (
+    CommitUncertainError,
+    InvalidRowError,
+    OrderTakenError,
+    OwnershipLostError,
+    StoreError,
+    StoreUnavailableError,
+)
 from proxy.store.files import file_of, refuse_links
 from proxy.store.interface import NO_EXTRA, Store, readable
-from proxy.store.read_only import Glance, glance, is_held, is_on_a_server, read_ledger
-from proxy.store.rows import Ceiling, Change, Entry, Forward, Kept, Owed, OwedKind, Subscription
+from proxy.store.read_only import ReadOnlyStore, glance, is_held, is_on_a_server, read_ledger
+from proxy.store.rows import (
+    ActivationRow,
+    Change,
+    Entry,
+    Forward,
+    OperationKind,
+    PendingOperation,
+    SpendingLimit,
+    Subscription,
+)
 
 __all__ = [
-    "Away",
+    "ActivationRow",
     "CatalogueAnswer",
-    "Ceiling",
     "Change",
-    "Doubt",
+    "CommitUncertainError",
     "Entry",
     "Forward",
-    "Glance",
-    "Kept",
-    "Lost",
-    "Owed",
-    "OwedKind",
+    "InvalidRowError",
+    "OperationKind",
+    "OrderTakenError",
+    "OwnershipLostError",
+    "PendingOperation",
+    "ReadOnlyStore",
+    "SpendingLimit",
     "Store",
     "StoreError",
+    "StoreUnavailableError",
     "Subscription",
-    "Taken",
-    "Unwritable",
     "check_store",
     "file_of",
     "glance",

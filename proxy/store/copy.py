@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from proxy.model.errors import StoreError
 from proxy.store.interface import Store
-from proxy.store.rows import Kept
+from proxy.store.rows import ActivationRow
 
 BATCH = 500
 
@@ -45,8 +45,8 @@ async def _check_idle(*stores: Store) -> None:
             raise StoreError("a proxy runs on one of the stores: stop it first")
 
 
-async def _batches(rows: AsyncIterator[Kept]) -> AsyncIterator[list[Kept]]:
-    batch: list[Kept] = []
+async def _batches(rows: AsyncIterator[ActivationRow]) -> AsyncIterator[list[ActivationRow]]:
+    batch: list[ActivationRow] = []
     async for row in rows:
         batch.append(row)
         if len(batch) == BATCH:

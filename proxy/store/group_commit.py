@@ -7,7 +7,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.model.errors import Away, Doubt, Lost, StoreError, Taken, Unwritable
+from proxy.model.errors import (
+    CommitUncertainError,
+    InvalidRowError,
+    OrderTakenError,
+    OwnershipLostError,
+    StoreError,
+    StoreUnavailableError,
+)
 from proxy.runtime.tasks import BackgroundTasks
 from proxy.store.schema import Database
 
@@ -33,7 +40,7 @@ class Write:
     done: "asyncio.Future[Any]"
 
 
-class Commits:
+class GroupCommit:
     """`commit` carries out a batch, all or nothing, and gives the result of each; or raises what
     one of them raised, StoreError among it.
     """
@@ -89,7 +96,7 @@ class Commits:
         try:
             results = await self._commit(writes)
         except StoreError as error:
-            is_away = isinstance(error, Away | Doubt)
+            is_away = isinstance(error, StoreUnavailableError | CommitUncertainError)
             if len(writes) > 1 and not is_away:
                 # What one of them cannot do must not stop the others: there may be money in them.
                 return await self._carry_out_in_turn(writes, 1)
@@ -99,7 +106,7 @@ class Commits:
             if len(writes) > 1:
                 return await self._carry_out_in_turn(writes, 1)
             log.exception("a bug kept a write from the store")
-            self._fail_all(writes, Unwritable(repr(error)))
+            self._fail_all(writes, InvalidRowError(repr(error)))
             return None
         for write, result in zip(writes, results, strict=True):
             if not write.done.done():
@@ -111,9 +118,9 @@ class Commits:
             self._fail(write, error)
 
     def _fail(self, write: Write, error: StoreError) -> None:
-        if isinstance(error, Unwritable) and write.surely:
+        if isinstance(error, InvalidRowError) and write.surely:
             log.error("this can never be written: %s", error)
-        elif write.surely and not isinstance(error, Lost | Taken):
+        elif write.surely and not isinstance(error, OwnershipLostError | OrderTakenError):
             self._put_off(write)
         if not write.done.done():
             write.done.set_exception(error)

@@ -6,7 +6,15 @@ from typing import Protocol
 
 from proxy.model import CatalogueAnswer
 from proxy.model.errors import Problem, ProblemError, StoreError
-from proxy.store.rows import Ceiling, Change, Entry, Forward, Kept, Owed, Subscription
+from proxy.store.rows import (
+    ActivationRow,
+    Change,
+    Entry,
+    Forward,
+    PendingOperation,
+    SpendingLimit,
+    Subscription,
+)
 
 NO_EXTRA = "store.url: PostgreSQL needs the extra: pip install '.[postgres]' in a checkout"
 
@@ -31,38 +39,42 @@ class Store(Protocol):
     def trouble(self) -> str:
         """What is wrong with it at the moment, in one line; empty if nothing is."""
 
-    def orders(self, key: str, since: float = 0.0) -> AsyncIterator[Kept]:
+    def orders(self, key: str, since: float = 0.0) -> AsyncIterator[ActivationRow]:
         """All orders kept of a key, created since then: there may be very many."""
 
-    def all_orders(self) -> AsyncIterator[Kept]:
+    def all_orders(self) -> AsyncIterator[ActivationRow]:
         """Those of every key."""
 
-    async def order(self, key: str, *, id: int = 0, order: str = "", wish: str = "") -> Kept | None:
+    async def order(
+        self, key: str, *, id: int = 0, order: str = "", wish: str = ""
+    ) -> ActivationRow | None:
         """The one of that key with this activation id, order id, or wish; the newest of several."""
 
     async def owners(self, orders: Sequence[str]) -> dict[str, str]:
         """The hash of the key that has each of these orders; those of nobody are left out."""
 
-    async def owed(self) -> list[Owed]:
+    async def owed(self) -> list[PendingOperation]:
         """Everything that is owed, whoever has to carry it out; oldest first."""
 
-    async def intents(self, key: str) -> list[Owed]:
+    async def intents(self, key: str) -> list[PendingOperation]:
         """The purchases of unknown outcome that other replicas have under way, for the upstream
         key of that hash.
         """
 
-    async def owe(self, owed: Owed, ceiling: Ceiling | None = None) -> Problem | None:
+    async def owe(
+        self, owed: PendingOperation, ceiling: SpendingLimit | None = None
+    ) -> Problem | None:
         """Durable before it returns: nothing that is owed may be forgotten. Where it does not fit
         under the ceiling, or its wish was wished before, why: then nothing is written.
         """
 
-    async def doubt(self, owed: Owed) -> None:
+    async def doubt(self, owed: PendingOperation) -> None:
         """It is written that the outcome of a purchase is unclear. May raise Lost."""
 
     async def commit(
         self,
-        owed: Owed,
-        kept: Kept,
+        owed: PendingOperation,
+        kept: ActivationRow,
         *entries: Entry,
         is_new: bool = False,
         surely: bool = False,
@@ -71,28 +83,28 @@ class Store(Protocol):
         Lost, or Taken. What is owed was owed before, unless it `is_new`. `surely` as above.
         """
 
-    async def settle(self, id: str, *kept: Kept, surely: bool = False) -> None:
+    async def settle(self, id: str, *kept: ActivationRow, surely: bool = False) -> None:
         """What was owed is done: its key is gone. Orders are kept in the same commit; the first is
         the one that it was owed for. May raise Lost. What must be so in the end is written
         `surely`: where it fails, again later.
         """
 
-    def unsettle(self, owed: Owed, error: StoreError) -> None:
+    def unsettle(self, owed: PendingOperation, error: StoreError) -> None:
         """What could not be settled is owed on, even if it was written after all. Nobody waits."""
 
     async def holds(self, id: str) -> bool:
         """What is owed is still this replica's to carry out."""
 
-    async def take_over(self) -> list[Owed]:
+    async def take_over(self) -> list[PendingOperation]:
         """This replica lives; it has to carry out from now on what nobody living does."""
 
-    async def mine(self) -> list[Owed]:
+    async def mine(self) -> list[PendingOperation]:
         """All that this replica has to carry out."""
 
     async def others(self) -> int:
         """How many replicas live beside this one."""
 
-    async def take_orphan(self, owed: Owed) -> Owed | None:
+    async def take_orphan(self, owed: PendingOperation) -> PendingOperation | None:
         """An orphan of another replica, for the same key, service, country and wish."""
 
     async def claim(self, name: str, seconds: float | None = None) -> bool:
@@ -115,12 +127,12 @@ class Store(Protocol):
     def changes(self) -> AsyncGenerator[Change, None]:
         """What other replicas change, for ever."""
 
-    async def keep(self, *kept: Kept) -> None:
+    async def keep(self, *kept: ActivationRow) -> None:
         """Orders as they are now. What is known of them already is not unknown by that. Where it
         fails, it is written later; so are the lines of the ledger.
         """
 
-    async def rename(self, before: str, kept: Kept) -> None:
+    async def rename(self, before: str, kept: ActivationRow) -> None:
         """An order under its new id, and its money with it."""
 
     async def book(self, *entries: Entry) -> None:
@@ -129,7 +141,7 @@ class Store(Protocol):
     async def ledger(self, since: float = 0.0) -> list[Entry]:
         """The lines since then, oldest first."""
 
-    async def refusal(self, key: str, cents: int, ceiling: Ceiling) -> Problem | None:
+    async def refusal(self, key: str, cents: int, ceiling: SpendingLimit) -> Problem | None:
         """Why a purchase would not fit under a ceiling now."""
 
     async def spent(self, key: str, since: float) -> int:
@@ -158,7 +170,7 @@ class Store(Protocol):
         and those that the ledger has a newer line of: that is in this machine's time.
         """
 
-    async def holders(self, order: str) -> list[Kept]:
+    async def holders(self, order: str) -> list[ActivationRow]:
         """The order as each key has it that it is kept for."""
 
     async def forwards(self, target: str, most: int) -> list[Forward]:

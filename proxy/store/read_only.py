@@ -11,7 +11,7 @@ from proxy.model.errors import Problem, StoreError
 from proxy.store import schema
 from proxy.store.files import file_of, opened, refuse_links
 from proxy.store.interface import NO_EXTRA
-from proxy.store.rows import Ceiling, Entry, Owed, OwedKind
+from proxy.store.rows import Entry, OperationKind, PendingOperation, SpendingLimit
 from proxy.store.schema import Database
 from proxy.store.sqlite import BUSY_SECONDS
 
@@ -31,11 +31,11 @@ def is_on_a_server(url: str) -> bool:
 
 
 @contextmanager
-def glance(url: str) -> "Iterator[Glance]":
+def glance(url: str) -> "Iterator[ReadOnlyStore]":
     """StoreError where it cannot be read, also from what is read within."""
     if is_on_a_server(url):
         with _on_a_server(url) as db:
-            yield Glance(db, *OF_A_SERVER)
+            yield ReadOnlyStore(db, *OF_A_SERVER)
         return
     path = file_of(url)
     if path is None:
@@ -44,7 +44,7 @@ def glance(url: str) -> "Iterator[Glance]":
     try:
         address = f"{path.as_uri()}?mode=ro"
         with closing(sqlite3.connect(address, timeout=BUSY_SECONDS, uri=True)) as db:
-            yield Glance(db, *OF_A_FILE)
+            yield ReadOnlyStore(db, *OF_A_FILE)
     except sqlite3.Error as error:
         raise StoreError(f"{path}: {error}: set store.url to the file of the proxy") from error
 
@@ -75,7 +75,7 @@ def is_held(path: Path) -> bool:
     return False
 
 
-class Glance:
+class ReadOnlyStore:
     """What stands there now. Every method may raise the driver's error: an older store has less."""
 
     def __init__(self, db: Database, version: str, requests: str) -> None:
@@ -93,12 +93,12 @@ class Glance:
         ).fetchall()
         return [Entry(*row) for row in rows]
 
-    def owed(self) -> dict[OwedKind, int]:
+    def owed(self) -> dict[OperationKind, int]:
         """How many of each kind."""
         rows = self._db.execute(
             "select kind, count(*) from owed group by kind order by kind"
         ).fetchall()
-        return {OwedKind(kind): count for kind, count in rows}
+        return {OperationKind(kind): count for kind, count in rows}
 
     def forwards(self) -> tuple[int, int]:
         """How many SMS wait for their targets, and how many are given up."""
@@ -129,6 +129,6 @@ class Glance:
         """Cents that a key has spent since then, with purchases under way."""
         return schema.spent(self._db, key, since)
 
-    def refusal(self, owed: Owed, ceiling: Ceiling) -> Problem | None:
+    def refusal(self, owed: PendingOperation, ceiling: SpendingLimit) -> Problem | None:
         """Why a purchase would not fit under a ceiling."""
         return schema.refusal(self._db, owed.key.hash, owed.cents, ceiling)

@@ -35,7 +35,7 @@ class Subscription:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class ActivationRow:
     """An order under its activation id, with what its client has said of it."""
 
     key: str
@@ -54,7 +54,7 @@ class Kept:
     """To be queued in the same transaction; not read back."""
 
 
-class OwedKind(enum.Enum):
+class OperationKind(enum.Enum):
     PURCHASE = "purchase"
     """A purchase was or is being sent, and its outcome is not known."""
     ORPHAN = "orphan"
@@ -64,11 +64,11 @@ class OwedKind(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Owed:
+class PendingOperation:
     """Something that the upstream still has to be asked for; only such a row holds a key."""
 
     id: str
-    kind: OwedKind
+    kind: OperationKind
     key: Key
     service: str
     country: str
@@ -83,7 +83,7 @@ class Owed:
 
 
 @dataclass(frozen=True, slots=True)
-class Ceiling:
+class SpendingLimit:
     """What a purchase must fit under: numbers held at once, and cents spent since two instants."""
 
     earliest: float

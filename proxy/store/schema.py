@@ -7,7 +7,16 @@ from typing import Any, Protocol
 
 from proxy.model import Key, last_asked, merge
 from proxy.model.errors import Problem
-from proxy.store.rows import Ceiling, Entry, Forward, Kept, Owed, OwedKind, packed, unpacked
+from proxy.store.rows import (
+    ActivationRow,
+    Entry,
+    Forward,
+    OperationKind,
+    PendingOperation,
+    SpendingLimit,
+    packed,
+    unpacked,
+)
 
 # One step for each version; a store of an older one takes those that it lacks.
 STEPS = (
@@ -163,7 +172,7 @@ class Database(Protocol):
     def execute(self, sql: str, values: Sequence[Any] = ..., /) -> Row: ...
 
 
-def keep(db: Database, kept: Iterable[Kept], lock: str = "") -> None:
+def keep(db: Database, kept: Iterable[ActivationRow], lock: str = "") -> None:
     """What another replica has seen of an order is kept beside what this one has; and what is to
     be forwarded of it is queued with it, once. `lock` is how a row that is read is kept from other
     writers until the end of the transaction.
@@ -200,7 +209,7 @@ def queue(db: Database, forward: Forward) -> None:
     db.execute("insert into forwards values (?, ?, ?, ?, ?, ?, 0) on conflict do nothing", row)
 
 
-def owe(db: Database, owed: Owed, secret: str, owner: str) -> bool:
+def owe(db: Database, owed: PendingOperation, secret: str, owner: str) -> bool:
     """False where the row has another owner. `secret` is the key as it may be written."""
     row = (owed.id, owed.kind.value, secret, owed.service, owed.country, owed.at)
     rest = (owed.order, owed.wish, owed.key.hash, owed.cents, owner, int(owed.unclear))
@@ -217,20 +226,20 @@ def book(db: Database, entries: Iterable[Entry]) -> bool:
     return is_new
 
 
-def kept(row: Any) -> Kept:
+def kept(row: Any) -> ActivationRow:
     key, id, _, service, body, told, finished, cancelling, confirmed, asked_at, wish, *_ = row
     flags = bool(told), bool(finished), bool(cancelling), bool(confirmed)
-    return Kept(key, id, unpacked(body), service, *flags, asked_at, wish)
+    return ActivationRow(key, id, unpacked(body), service, *flags, asked_at, wish)
 
 
-def owed(row: Any, secret: str) -> Owed:
+def owed(row: Any, secret: str) -> PendingOperation:
     """`secret` is the key in clear."""
     id, kind, _, service, country, at, order, wish, owner, cents, unclear = row
     key = Key(secret)
     if owner not in ("", key.hash):
         key = Key(secret, owner)
     what = (service, country, at, order, wish, cents, bool(unclear))
-    return Owed(id, OwedKind(kind), key, *what)
+    return PendingOperation(id, OperationKind(kind), key, *what)
 
 
 def forget(db: Database, before: float, money_before: float, orders_before: float) -> None:
@@ -252,9 +261,9 @@ def spent(db: Database, key: str, since: float) -> int:
     return int(charged + db.execute(RESERVED, (key,)).fetchone()[0])
 
 
-def repeated(db: Database, owed: Owed) -> Problem | None:
+def repeated(db: Database, owed: PendingOperation) -> Problem | None:
     """Why a purchase is not another one: its wish was wished before."""
-    if owed.kind is not OwedKind.PURCHASE or not owed.wish:
+    if owed.kind is not OperationKind.PURCHASE or not owed.wish:
         return None
     key = owed.key.hash
     if db.execute(WISHED, (key, owed.wish)).fetchone():
@@ -263,7 +272,7 @@ def repeated(db: Database, owed: Owed) -> Problem | None:
     return Problem.UNCLEAR if is_open else None
 
 
-def refusal(db: Database, key: str, cents: int, ceiling: Ceiling) -> Problem | None:
+def refusal(db: Database, key: str, cents: int, ceiling: SpendingLimit) -> Problem | None:
     """Why a purchase does not fit under a ceiling."""
     if ceiling.active is not None:
         held = db.execute(HELD, (key, ceiling.earliest, key)).fetchone()[0]

@@ -7,12 +7,18 @@ from functools import partial
 from typing import Any, TypeVar
 
 from proxy.model import CatalogueAnswer
-from proxy.model.errors import Doubt, Lost, Problem, StoreError, Taken
+from proxy.model.errors import (
+    CommitUncertainError,
+    OrderTakenError,
+    OwnershipLostError,
+    Problem,
+    StoreError,
+)
 from proxy.store import schema
-from proxy.store.group_commit import Commits, Write
-from proxy.store.rows import Ceiling, Entry, Kept, Owed, OwedKind
+from proxy.store.group_commit import GroupCommit, Write
+from proxy.store.rows import ActivationRow, Entry, OperationKind, PendingOperation, SpendingLimit
 from proxy.store.schema import Database
-from proxy.store.webhook_rows import Outbox
+from proxy.store.webhook_rows import WebhookRows
 
 T = TypeVar("T")
 
@@ -28,7 +34,7 @@ on conflict (name) do update set at = excluded.at, body = excluded.body
 """
 
 
-class SqlStore(Outbox):
+class SqlStore(WebhookRows):
     """Works in threads of its own. `replica` is what stands for this process in the rows that it
     owns.
     """
@@ -40,7 +46,7 @@ class SqlStore(Outbox):
     def __init__(self, threads: int, replica: str = "") -> None:
         self._threads = ThreadPoolExecutor(threads, "store")
         self._replica = replica
-        self._commits = Commits(lambda batch: self._run(partial(self._commit, batch)))
+        self._group_commit = GroupCommit(lambda batch: self._run(partial(self._commit, batch)))
 
     def _commit(self, batch: Sequence[Write]) -> list[Any]:
         raise NotImplementedError
@@ -58,7 +64,7 @@ class SqlStore(Outbox):
     def _alone(self, db: Database, key: str) -> None:
         """Until the end of the transaction no other replica checks the ceilings of a key."""
 
-    async def orders(self, key: str, since: float = 0.0) -> AsyncIterator[Kept]:
+    async def orders(self, key: str, since: float = 0.0) -> AsyncIterator[ActivationRow]:
         sql = """
             select * from orders where key = ? and order_id > ? and created_at >= ?
             order by order_id limit 1000
@@ -69,12 +75,14 @@ class SqlStore(Outbox):
                 yield schema.kept(row)
             last = row[2]
 
-    async def all_orders(self) -> AsyncIterator[Kept]:
+    async def all_orders(self) -> AsyncIterator[ActivationRow]:
         for (key,) in await self._read("select distinct key from orders order by key"):
             async for row in self.orders(key):
                 yield row
 
-    async def order(self, key: str, *, id: int = 0, order: str = "", wish: str = "") -> Kept | None:
+    async def order(
+        self, key: str, *, id: int = 0, order: str = "", wish: str = ""
+    ) -> ActivationRow | None:
         sql = """
             select * from orders
             where key = ? and (id = ? or order_id = ? or (wish = ? and wish <> ''))
@@ -88,17 +96,19 @@ class SqlStore(Outbox):
         sql = f"select order_id, key from orders where order_id in ({gaps})"
         return dict(await self._read(sql, *orders))
 
-    async def owed(self) -> list[Owed]:
+    async def owed(self) -> list[PendingOperation]:
         return self._owed(await self._read(f"{schema.OWED} order by at"))
 
-    def _owed(self, rows: Sequence[Any]) -> list[Owed]:
+    def _owed(self, rows: Sequence[Any]) -> list[PendingOperation]:
         return [schema.owed(row, self._unseal(row[2], row[0])) for row in rows]
 
     async def ledger(self, since: float = 0.0) -> list[Entry]:
         rows = await self._read("select * from ledger where at >= ? order by at", since)
         return [Entry(*row) for row in rows]
 
-    async def owe(self, owed: Owed, ceiling: Ceiling | None = None) -> Problem | None:
+    async def owe(
+        self, owed: PendingOperation, ceiling: SpendingLimit | None = None
+    ) -> Problem | None:
         def write(db: Database) -> Problem | None:
             if ceiling or owed.wish:
                 self._alone(db, owed.key.hash)
@@ -111,22 +121,22 @@ class SqlStore(Outbox):
 
         try:
             problem: Problem | None = await self._write(write, durable=True)
-        except Doubt:
+        except CommitUncertainError:
             self._disown(owed)
             raise
         return problem
 
-    def _disown(self, owed: Owed) -> None:
+    def _disown(self, owed: PendingOperation) -> None:
         """What its client was told has failed is not owed, even if it was written."""
         row = (owed.id, self._replica, owed.at)
         sql = "delete from owed where id = ? and owner = ? and at = ?"
-        self._commits.note(lambda db: db.execute(sql, row), surely=True)
+        self._group_commit.note(lambda db: db.execute(sql, row), surely=True)
 
-    def _owe(self, db: Database, owed: Owed) -> None:
+    def _owe(self, db: Database, owed: PendingOperation) -> None:
         if not schema.owe(db, owed, self._seal(owed.key.secret, owed.id), self._replica):
-            raise Lost(f"{owed.id} has another owner")
+            raise OwnershipLostError(f"{owed.id} has another owner")
 
-    async def refusal(self, key: str, cents: int, ceiling: Ceiling) -> Problem | None:
+    async def refusal(self, key: str, cents: int, ceiling: SpendingLimit) -> Problem | None:
         def read(db: Database) -> Problem | None:
             return schema.refusal(db, key, cents, ceiling)
 
@@ -135,7 +145,7 @@ class SqlStore(Outbox):
     async def spent(self, key: str, since: float) -> int:
         return await self._run(lambda: self._look(lambda db: schema.spent(db, key, since)))
 
-    async def doubt(self, owed: Owed) -> None:
+    async def doubt(self, owed: PendingOperation) -> None:
         def write(db: Database) -> None:
             self._check_ours(db, owed.id)
             db.execute("update owed set unclear = 1 where id = ?", (owed.id,))
@@ -154,9 +164,9 @@ class SqlStore(Outbox):
             # Nobody else can have found the order to be its own.
             order = ""
         if db.execute(sql, (id, self._replica, order, order)).rowcount == 0:
-            raise Lost(f"{id} has another owner, or was done by one")
+            raise OwnershipLostError(f"{id} has another owner, or was done by one")
 
-    async def settle(self, id: str, *kept: Kept, surely: bool = False) -> None:
+    async def settle(self, id: str, *kept: ActivationRow, surely: bool = False) -> None:
         def write(db: Database) -> None:
             self._check_ours(db, id, kept[0].order.id if kept else "")
             db.execute("delete from owed where id = ?", (id,))
@@ -164,20 +174,20 @@ class SqlStore(Outbox):
 
         await self._write(write, durable=True, erase=True, surely=surely)
 
-    def unsettle(self, owed: Owed, error: StoreError) -> None:
+    def unsettle(self, owed: PendingOperation, error: StoreError) -> None:
         def write(db: Database) -> None:
-            if isinstance(error, Doubt) and self._was_committed(db, error.xid):
+            if isinstance(error, CommitUncertainError) and self._was_committed(db, error.xid):
                 self._owe(db, owed)
 
-        self._commits.note(write, surely=True)
+        self._group_commit.note(write, surely=True)
 
     def _was_committed(self, db: Database, xid: str) -> bool:
         return False
 
     async def commit(
         self,
-        owed: Owed,
-        kept: Kept,
+        owed: PendingOperation,
+        kept: ActivationRow,
         *entries: Entry,
         is_new: bool = False,
         surely: bool = False,
@@ -185,19 +195,21 @@ class SqlStore(Outbox):
         def write(db: Database) -> None:
             if not is_new:
                 # An orphan was kept before as what its purchase has bought.
-                self._check_ours(db, owed.id, owed.order if owed.kind is OwedKind.CANCEL else "")
+                self._check_ours(
+                    db, owed.id, owed.order if owed.kind is OperationKind.CANCEL else ""
+                )
             self._owe(db, owed)
             schema.keep(db, (kept,), self.lock)
             if not schema.book(db, entries):
-                raise Taken(f"order {kept.order.id} is another purchase's")
+                raise OrderTakenError(f"order {kept.order.id} is another purchase's")
 
         # In doubt, too, it is whole: a promise that was written after all is kept.
         await self._write(write, durable=True, surely=surely)
 
-    async def keep(self, *kept: Kept) -> None:
+    async def keep(self, *kept: ActivationRow) -> None:
         await self._write(lambda db: schema.keep(db, kept, self.lock), surely=True)
 
-    async def rename(self, before: str, kept: Kept) -> None:
+    async def rename(self, before: str, kept: ActivationRow) -> None:
         def write(db: Database) -> None:
             if before != kept.order.id:
                 db.execute(schema.FORGET, (kept.key, before))
@@ -216,7 +228,7 @@ class SqlStore(Outbox):
             db.execute("delete from spent where key = ? and at < ?", (key, at - SPENT_SECONDS))
             db.execute(SPEND, (key, at))
 
-        self._commits.note(write)
+        self._group_commit.note(write)
 
     async def requests(self, key: str, since: float) -> list[float]:
         sql = "select at, requests from spent where key = ? and at > ? order by at"
@@ -225,7 +237,7 @@ class SqlStore(Outbox):
 
     def remember(self, answer: CatalogueAnswer) -> None:
         row = (answer.name, answer.at, answer.body)
-        self._commits.note(lambda db: db.execute(REMEMBER, row))
+        self._group_commit.note(lambda db: db.execute(REMEMBER, row))
 
     async def answers(self) -> list[CatalogueAnswer]:
         return [CatalogueAnswer(*row) for row in await self._read("select * from answers")]
@@ -251,7 +263,7 @@ class SqlStore(Outbox):
         erase: bool = False,
         surely: bool = False,
     ) -> Any:
-        return await self._commits.ask(write, durable=durable, erase=erase, surely=surely)
+        return await self._group_commit.ask(write, durable=durable, erase=erase, surely=surely)
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)

@@ -16,11 +16,11 @@ from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
 from proxy.model import Key
-from proxy.model.errors import Away, StoreError, Unwritable
+from proxy.model.errors import InvalidRowError, StoreError, StoreUnavailableError
 from proxy.store import schema
 from proxy.store.files import opened
 from proxy.store.group_commit import Write
-from proxy.store.rows import Change, Owed
+from proxy.store.rows import Change, PendingOperation
 from proxy.store.schema import Database
 from proxy.store.sql import SqlStore
 
@@ -76,22 +76,22 @@ class SqliteStore(SqlStore):
             self._let_go()
             raise
 
-    async def take_over(self) -> list[Owed]:
+    async def take_over(self) -> list[PendingOperation]:
         return await self.owed()
 
-    async def mine(self) -> list[Owed]:
+    async def mine(self) -> list[PendingOperation]:
         return await self.owed()
 
     async def others(self) -> int:
         return 0
 
-    async def intents(self, key: str) -> list[Owed]:
+    async def intents(self, key: str) -> list[PendingOperation]:
         return []
 
     async def holds(self, id: str) -> bool:
         return True
 
-    async def take_orphan(self, owed: Owed) -> Owed | None:
+    async def take_orphan(self, owed: PendingOperation) -> PendingOperation | None:
         return None
 
     async def claim(self, name: str, seconds: float | None = None) -> bool:
@@ -117,7 +117,7 @@ class SqliteStore(SqlStore):
         async with AsyncExitStack() as closes:
             closes.callback(self._let_go)
             closes.push_async_callback(self._run, self._db.close)
-            await self._commits.close()
+            await self._group_commit.close()
 
     def _let_go(self) -> None:
         self._threads.shutdown()
@@ -135,10 +135,10 @@ class SqliteStore(SqlStore):
             results = self._committed(batch)
         except sqlite3.Error as error:
             if isinstance(error, IN_THE_ROW):
-                raise Unwritable(str(error)) from error
+                raise InvalidRowError(str(error)) from error
             self.trouble = str(error)
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in IN_THE_FILE:
-                raise Away(str(error)) from error
+                raise StoreUnavailableError(str(error)) from error
             raise StoreError(str(error)) from error
         self.trouble = ""
         return results

@@ -5,7 +5,7 @@ and the secrets of subscriptions.
 from typing import Any
 
 from proxy.store import schema
-from proxy.store.rows import Forward, Kept, Subscription
+from proxy.store.rows import ActivationRow, Forward, Subscription
 
 COUNT = "select target, dead, count(*) from forwards group by target, dead"
 NEXT = "select * from forwards where target = ? and dead = 0 order by due, at limit ?"
@@ -20,7 +20,7 @@ on conflict (key) do update set id = excluded.id, secret = excluded.secret
 """
 
 
-class Outbox:
+class WebhookRows:
     """The part of a store that is only reads and writes of whole rows."""
 
     async def _read(self, sql: str, *values: Any) -> list[Any]:
@@ -35,7 +35,7 @@ class Outbox:
     def _unseal(self, sealed: str, id: str) -> str:
         raise NotImplementedError
 
-    async def holders(self, order: str) -> list[Kept]:
+    async def holders(self, order: str) -> list[ActivationRow]:
         """The order as each key has it that it is kept for."""
         rows = await self._read("select * from orders where order_id = ?", order)
         return [schema.kept(row) for row in rows]

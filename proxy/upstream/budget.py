@@ -12,7 +12,7 @@ from typing import Any
 from proxy.model import WINDOW, Key
 from proxy.model.errors import StoreError
 from proxy.runtime.clock import monotonic
-from proxy.upstream.leases import RequestStore, Shares
+from proxy.upstream.leases import Leases, RequestStore
 from proxy.upstream.rate_window import SHARES, Spent, Urgency, Window
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class Budget:
         self._store = store
         self._clock = clock
         self._windows: dict[Key | None, Window] = {None: Window(math.inf)}
-        self._shares = Shares(store, per_minute)
+        self._leases = Leases(store, per_minute)
         self._narrow: dict[tuple[Key | None, str], Window] = {}
         self._swept_at = -math.inf
 
@@ -76,7 +76,7 @@ class Budget:
     def _ask(self, account: Key | None, window: Window, urgency: Urgency, owner: str) -> None:
         """Other replicas may have room to spare."""
         if account and self._store.is_shared and not window.has_room(urgency, owner):
-            self._shares.ask(account)
+            self._leases.ask(account)
 
     def _note(self, account: Key | None) -> None:
         if account and not self._store.is_shared:
@@ -136,7 +136,7 @@ class Budget:
         return {"left": left, "paused": sum(window.is_closed for window in windows)}
 
     async def close(self) -> None:
-        await self._shares.close()
+        await self._leases.close()
         for window in (*self._windows.values(), *self._narrow.values()):
             window.close()
 
@@ -145,14 +145,14 @@ class Budget:
         is_full = len(self._windows) + len(self._narrow) > MAX_WINDOWS
         if is_full and monotonic() - self._swept_at >= SWEEP_SECONDS:
             self._swept_at = monotonic()
-            self._shares.drop(_drop_idle(self._windows))
+            self._leases.drop(_drop_idle(self._windows))
             _drop_idle(self._narrow)
 
     async def _open(self, key: Key | None) -> Window:
         """The window of a key, with what was spent before a restart."""
         self._let_go_of_idle()
         if key and self._store.is_shared:
-            return self._windows.setdefault(key, await self._shares.open(key))
+            return self._windows.setdefault(key, await self._leases.open(key))
         spent: list[Spent] = []
         if key:
             now, wall = monotonic(), self._clock()

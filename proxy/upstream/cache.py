@@ -9,7 +9,7 @@ from cachetools import LRUCache
 
 from proxy.model.errors import ProblemError
 from proxy.runtime.clock import monotonic
-from proxy.runtime.counters import Tally
+from proxy.runtime.counters import Counters
 from proxy.runtime.tasks import BackgroundTasks
 
 HURRY = 2.0
@@ -41,9 +41,11 @@ class Cache(Generic[K, V]):
     where it fails or is slow, the old answer is served.
     """
 
-    def __init__(self, ttl: float, size: int, tally: Tally | None = None, name: str = "") -> None:
+    def __init__(
+        self, ttl: float, size: int, counters: Counters | None = None, name: str = ""
+    ) -> None:
         self._ttl = ttl
-        self._tally = tally
+        self._counters = counters
         self._name = name
         self._kept: LRUCache[K, _Kept[V]] = LRUCache(size)
         self._reads: dict[K, asyncio.Task[V]] = {}
@@ -54,8 +56,8 @@ class Cache(Generic[K, V]):
     ) -> Cached[V]:
         """The answer; the old one where the upstream fails, unless `stale` ones are of no use."""
         cached = await self._get(key, read, stale)
-        if self._tally:
-            self._tally.count("cache_answers", self._name, cached.how)
+        if self._counters:
+            self._counters.count("cache_answers", self._name, cached.how)
         return cached
 
     async def _get(self, key: K, read: Callable[[], Awaitable[V]], stale: bool) -> Cached[V]:

@@ -18,7 +18,7 @@ from msgspec.json import decode, encode
 from proxy.model import CatalogueAnswer, Key, Market, Price, Service
 from proxy.model.errors import Problem, ProblemError, StoreError
 from proxy.runtime.clock import monotonic
-from proxy.runtime.counters import Tally
+from proxy.runtime.counters import Counters
 from proxy.runtime.tasks import BackgroundTasks
 from proxy.upstream.cache import Cache, Cached
 from proxy.upstream.client import Upstream
@@ -65,7 +65,7 @@ class Catalogue:
         upstream: Upstream,
         store: AnswerStore,
         clock: Callable[[], float],
-        tally: Tally,
+        counters: Counters,
         *,
         prices_ttl: float,
         catalog_ttl: float,
@@ -75,11 +75,13 @@ class Catalogue:
         self._store = store
         self._clock = clock
         self._prices: Cache[str, tuple[Price, ...]] = Cache(
-            prices_ttl, MAX_SERVICES, tally, "prices"
+            prices_ttl, MAX_SERVICES, counters, "prices"
         )
-        self._pairs: Cache[tuple[str, str], int] = Cache(prices_ttl, MAX_PAIRS, tally, "price")
-        self._services: Cache[str, tuple[Service, ...]] = Cache(catalog_ttl, 1, tally, "services")
-        self._markets: Cache[str, tuple[Market, ...]] = Cache(catalog_ttl, 1, tally, "countries")
+        self._pairs: Cache[tuple[str, str], int] = Cache(prices_ttl, MAX_PAIRS, counters, "price")
+        self._services: Cache[str, tuple[Service, ...]] = Cache(
+            catalog_ttl, 1, counters, "services"
+        )
+        self._markets: Cache[str, tuple[Market, ...]] = Cache(catalog_ttl, 1, counters, "countries")
         self._per_second = per_second
         self._asked: LRUCache[str, None] = LRUCache(MAX_ASKED)
         self._asked_at = 0.0

@@ -21,14 +21,14 @@ from cachetools import TTLCache
 from proxy.model import Key, Market, Order, Price, Service, Transaction
 from proxy.model.errors import Problem, ProblemError, classify
 from proxy.runtime.clock import monotonic
-from proxy.runtime.counters import Tally
+from proxy.runtime.counters import Counters
 from proxy.upstream import fields, refusals, webhooks, wire
 from proxy.upstream.budget import Budget
 from proxy.upstream.clock import UpstreamClock
 from proxy.upstream.fields import Rows
 from proxy.upstream.http import Http, HttpError, NotSentError, Reply, Transport, trusted
 from proxy.upstream.rate_window import PACED, Urgency
-from proxy.upstream.trace import TRIAL, Noted
+from proxy.upstream.trace import TRACED_CALLS, TracedCall
 from proxy.upstream.webhooks import Delivery, Sent, Webhook
 
 T = TypeVar("T")
@@ -90,12 +90,12 @@ class Upstream:
         url: str,
         timeout: float,
         budget: Budget,
-        tally: Tally,
+        counters: Counters,
         wall_clock: Callable[[], float] = time.time,
         transport: Transport | None = None,
     ) -> None:
         self._budget = budget
-        self._tally = tally
+        self._counters = counters
         self._refused: TTLCache[Key, None] = TTLCache(MAX_REFUSED, REFUSED_SECONDS, monotonic)
         self._url = url
         self._transport = transport
@@ -227,12 +227,12 @@ class Upstream:
         try:
             answer = await self._answer(call, read, key, id, request)
         except ProblemError as error:
-            self._tally.count("upstream_calls", call, error.problem.name.lower())
+            self._counters.count("upstream_calls", call, error.problem.name.lower())
             # Too many requests are one key's trouble, and no news of the upstream.
             if error.problem is not Problem.RATE_LIMITED:
                 self.trouble = " ".join(error.detail.split()) if error.problem.is_doubt else ""
             raise
-        self._tally.count("upstream_calls", call, "ok")
+        self._counters.count("upstream_calls", call, "ok")
         if isinstance(answer, Rows) and answer.unread:
             self._skipped(call, answer)
         self.trouble = ""
@@ -271,7 +271,7 @@ class Upstream:
         return read(_body(call, reply, key))
 
     def _skipped(self, call: str, rows: Rows[Any]) -> None:
-        self._tally.count("unreadable_rows", call, by=rows.unread)
+        self._counters.count("unreadable_rows", call, by=rows.unread)
         if call not in self._warned:
             self._warned.add(call)
             log.warning("%s: rows that cannot be read: %d of %d", call, rows.unread, rows.listed)
@@ -325,7 +325,7 @@ async def _sent(
     http: Http, call: str, path: str, headers: Mapping[str, str], request: Mapping[str, Any]
 ) -> Reply:
     """The answer. Where the client's request is a trial, the call is noted, its key is not."""
-    method, trial, begun, status = ENDPOINTS[call].method, TRIAL.get(), time.monotonic(), 0
+    method, trial, begun, status = ENDPOINTS[call].method, TRACED_CALLS.get(), time.monotonic(), 0
     try:
         reply = await http.request(method, path, headers, **request)
         status = reply.status
@@ -335,4 +335,4 @@ async def _sent(
             address = f"{path}?{urlencode(request.get('params') or {})}".rstrip("?")
             body = msgspec.json.encode(request["json"]).decode() if "json" in request else ""
             seconds = time.monotonic() - begun
-            trial.append(Noted(call, method, address, body, status, seconds))
+            trial.append(TracedCall(call, method, address, body, status, seconds))

@@ -41,7 +41,7 @@ class RequestStore(Protocol):
     async def requests(self, key: str, since: float) -> list[float]: ...
 
 
-class Shares:
+class Leases:
     def __init__(self, store: RequestStore, per_minute: int) -> None:
         self._store = store
         self._per_minute = per_minute

@@ -20,7 +20,7 @@ PING_SECONDS = 20.0
 MAX_FRAME = 65_536
 
 
-class FeedError(Exception):
+class SocketError(Exception):
     """The socket could not be opened, or broke. Its text holds no address: that has the key.
     `status` is what HTTP answered in the place of a socket, if anything.
     """
@@ -30,7 +30,7 @@ class FeedError(Exception):
         self.status = status
 
 
-class Feed:
+class SocketClient:
     """`connect` stands in for the network in tests."""
 
     def __init__(self, url: str, connect: Connect | None = None) -> None:
@@ -51,9 +51,9 @@ class Feed:
                     if frame := wire.frame(raw):
                         yield frame
         except InvalidStatus as error:
-            raise FeedError(type(error).__name__, error.response.status_code) from None
+            raise SocketError(type(error).__name__, error.response.status_code) from None
         except (OSError, WebSocketException) as error:
-            raise FeedError(type(error).__name__) from None
+            raise SocketError(type(error).__name__) from None
 
 
 def _connection(uri: str) -> AbstractAsyncContextManager[AsyncIterable[str | bytes]]:

@@ -4,7 +4,7 @@ from contextvars import ContextVar
 from typing import NamedTuple
 
 
-class Noted(NamedTuple):
+class TracedCall(NamedTuple):
     """A call of the upstream, without its key. `status` is 0 where no answer came."""
 
     call: str
@@ -15,5 +15,5 @@ class Noted(NamedTuple):
     seconds: float
 
 
-TRIAL: ContextVar[list[Noted] | None] = ContextVar("trial", default=None)
+TRACED_CALLS: ContextVar[list[TracedCall] | None] = ContextVar("trial", default=None)
 """Where a request is only tried: the calls of the upstream that it causes."""

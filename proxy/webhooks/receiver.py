@@ -13,7 +13,7 @@ from proxy.model.errors import StoreError
 from proxy.orders.orders import Orders
 from proxy.orders.reads import Reads
 from proxy.runtime.clock import monotonic
-from proxy.runtime.counters import Tally
+from proxy.runtime.counters import Counters
 from proxy.store import Store
 from proxy.upstream import webhooks
 from proxy.upstream.cache import Cache
@@ -41,7 +41,7 @@ class Webhooks:
         reads: Reads,
         store: Store,
         balances: Cache[Key, int],
-        tally: Tally,
+        counters: Counters,
         secrets: Callable[[], Iterable[str]],
         upstream_now: Callable[[], float],
         wall_clock: Callable[[], float],
@@ -52,7 +52,7 @@ class Webhooks:
         self._reads = reads
         self._store = store
         self._balances = balances
-        self._tally = tally
+        self._counters = counters
         self._secrets = secrets
         self._upstream_now = upstream_now
         self._wall_clock = wall_clock
@@ -69,7 +69,7 @@ class Webhooks:
         except StoreError as error:
             log.error("an event is not taken in: the store: %s", error)
             kind, status = "failed", 503
-        self._tally.count("webhook_events", kind)
+        self._counters.count("webhook_events", kind)
         # What is left of a body that is refused unread is not waited for.
         headers = {"Connection": "close"} if status in (401, 413) else None
         return Response(status_code=status, headers=headers)

@@ -10,7 +10,7 @@ from random import Random
 
 from proxy.legacy.activation import candidates
 from proxy.model import Key, Order, OrderState, Sms
-from proxy.store import Kept, open_store
+from proxy.store import ActivationRow, open_store
 from tests.bench.load import KEY
 
 CODE = "654321"
@@ -23,13 +23,13 @@ def fill(folder: Path, count: int, *, texted: bool = False) -> list[int]:
     return [row.id for row in rows]
 
 
-async def _keep(path: Path, rows: list[Kept]) -> None:
+async def _keep(path: Path, rows: list[ActivationRow]) -> None:
     store = open_store(f"sqlite:///{path}")
     await store.keep(*rows)
     await store.close()
 
 
-def _rows(count: int, texted: bool) -> Iterator[Kept]:
+def _rows(count: int, texted: bool) -> Iterator[ActivationRow]:
     draw, now, taken = Random(1), time.time(), set()
     key = Key(KEY).hash
     messages = (Sms(f"Your code is {CODE}", now),) if texted else ()
@@ -40,4 +40,4 @@ def _rows(count: int, texted: bool) -> Iterator[Kept]:
         id = next(id for id in candidates(order_id) if id not in taken)
         taken.add(id)
         order = Order(order_id, f"4474{index:08}", "wa", "GB", state, cents=90, **times)
-        yield Kept(key, id, replace(order, messages=messages), "wa", told=True)
+        yield ActivationRow(key, id, replace(order, messages=messages), "wa", told=True)

@@ -10,7 +10,7 @@ from proxy.commands.doctor.upstream import Probe, accounts
 from proxy.commands.plural import counted
 from proxy.config.programs import Programs
 from proxy.config.settings import Config, ConfigError, load_config
-from proxy.config.yaml_file import SheetError
+from proxy.config.yaml_file import YamlFileError
 
 
 async def examine(
@@ -22,7 +22,7 @@ async def examine(
         config = load_config(path, environ)
         codes = codes_of(config)
         programs = programs_of(config, codes)
-    except (ConfigError, SheetError) as error:
+    except (ConfigError, YamlFileError) as error:
         yield wrong("config", str(error))
         return
     tables = counted(len(codes.countries), "country", "countries")

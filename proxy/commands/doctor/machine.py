@@ -11,13 +11,21 @@ from proxy.commands.health.probe import HealthError, address, ask, reason
 from proxy.commands.plural import counted
 from proxy.config.settings import Config, Listen
 from proxy.model.errors import StoreError
-from proxy.store import Glance, OwedKind, file_of, glance, is_held, is_on_a_server, refuse_links
+from proxy.store import (
+    OperationKind,
+    ReadOnlyStore,
+    file_of,
+    glance,
+    is_held,
+    is_on_a_server,
+    refuse_links,
+)
 from proxy.store.schema import STEPS
 
 OWED = {
-    OwedKind.PURCHASE: ("purchase of unknown outcome", "purchases of unknown outcome"),
-    OwedKind.ORPHAN: ("paid number that was not told", "paid numbers that were not told"),
-    OwedKind.CANCEL: ("promised cancel", "promised cancels"),
+    OperationKind.PURCHASE: ("purchase of unknown outcome", "purchases of unknown outcome"),
+    OperationKind.ORPHAN: ("paid number that was not told", "paid numbers that were not told"),
+    OperationKind.CANCEL: ("promised cancel", "promised cancels"),
 }
 
 
@@ -139,7 +147,7 @@ def forwards(config: Config) -> Finding | None:
     return wrong("forward", f"{says}, {dead} given up after eight attempts: {fix}")
 
 
-def _contents(seen: Glance, path: Path) -> Finding:
+def _contents(seen: ReadOnlyStore, path: Path) -> Finding:
     held, size = is_held(path), path.stat().st_size // 1024
     version, known = seen.version, len(STEPS)
     if version > known:

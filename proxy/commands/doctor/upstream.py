@@ -15,12 +15,12 @@ from proxy.config.settings import Config
 from proxy.legacy.answers import dollars
 from proxy.model import WINDOW, Key, Order
 from proxy.model.errors import Problem, ProblemError, StoreError
-from proxy.runtime.counters import Tally
+from proxy.runtime.counters import Counters
 from proxy.runtime.urls import shown_host
-from proxy.store import OwedKind, file_of, glance, open_store
+from proxy.store import OperationKind, file_of, glance, open_store
 from proxy.upstream.budget import Budget
 from proxy.upstream.client import SHARE, Upstream
-from proxy.upstream.order_socket import Feed, FeedError
+from proxy.upstream.order_socket import SocketClient, SocketError
 from proxy.upstream.rate_window import Urgency
 
 SECONDS = 5.0
@@ -65,7 +65,7 @@ class Probe:
         self._taken: Key | None = None
         self._store = open_store("sqlite://")
         budget = Budget(config.upstream.requests_per_minute, self._store, time.time)
-        self._upstream = Upstream(config.upstream.url, SECONDS / SHARE, budget, Tally())
+        self._upstream = Upstream(config.upstream.url, SECONDS / SHARE, budget, Counters())
 
     async def close(self) -> None:
         await self._upstream.close()
@@ -163,7 +163,7 @@ class Probe:
             with glance(self._config.store.url) as seen:
                 strange = sum(not seen.bought(order.id) for order in recent)
                 # One that is being bought just now may be in the list, and is not here yet.
-                strange -= seen.owed().get(OwedKind.PURCHASE, 0)
+                strange -= seen.owed().get(OperationKind.PURCHASE, 0)
         except StoreError:
             path = file_of(self._config.store.url)
             if path is None or path.exists():
@@ -181,14 +181,14 @@ class Probe:
         if not (wanted.push and wanted.push_sockets):
             return good("push", "off: codes come by asking, some seconds later")
         fix = "let it through, or set upstream.push to false; codes come by asking meanwhile"
-        frames = Feed(wanted.sockets_url).frames(self._taken or Key("none"), str(uuid4()))
+        frames = SocketClient(wanted.sockets_url).frames(self._taken or Key("none"), str(uuid4()))
         where = shown_host(wanted.sockets_url)
         try:
             async with asyncio.timeout(SECONDS):
                 await anext(frames)
         except TimeoutError:
             return wrong("push", f"{where}: no answer in {SECONDS:g} s: {fix}")
-        except FeedError as error:
+        except SocketError as error:
             if error.status is None or not self._is_fine(error.status):
                 what = f"HTTP {error.status}" if error.status else str(error)
                 return wrong("push", f"{where}: {what}: {fix}")

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from proxy.app.build import build_house
+from proxy.app.build import build_services
 from proxy.commands.explain import limits
 from proxy.commands.explain.parameters import Facts, better_country, better_service, parameters
 from proxy.commands.explain.question import Question, QuestionError
@@ -20,7 +20,7 @@ from proxy.legacy.dialects.dialect import written
 from proxy.model import Key, lowest
 from proxy.model.errors import Problem, ProblemError
 from proxy.purchases.buying import CLOSED_SECONDS, SOLD_OUT_SECONDS
-from proxy.services import House
+from proxy.services import Services
 from proxy.upstream.client import SHARE
 
 SECONDS = 4.0
@@ -61,19 +61,21 @@ async def explain(config: Config, question: Question) -> Explanation:
     """QuestionError where it is about something else; and what build_house raises."""
     upstream = replace(config.upstream, timeout=SECONDS / SHARE)
     # The file is the running proxy's; nothing is bought that would have to be kept.
-    house = build_house(replace(config, upstream=upstream, store=StoreConfig(url="sqlite://")))
+    services = build_services(
+        replace(config, upstream=upstream, store=StoreConfig(url="sqlite://"))
+    )
     try:
-        return await _explained(house, question, config.store.url)
+        return await _explained(services, question, config.store.url)
     finally:
-        await house.catalogue.close()
-        await house.upstream.close()
-        await house.store.close()
+        await services.catalogue.close()
+        await services.upstream.close()
+        await services.store.close()
 
 
-async def _explained(house: House, question: Question, store: str) -> Explanation:
-    program, problem = _program(house.programs, question)
+async def _explained(services: Services, question: Question, store: str) -> Explanation:
+    program, problem = _program(services.programs, question)
     dialect, request = question.dialect, question.request
-    call = Call(house, dialect, request, program, Client(_nobody))
+    call = Call(services, dialect, request, program, Client(_nobody))
     said = Explanation(dialect.name, [("dialect", dialect.name), *parameters(call, question)])
     try:
         if problem:
@@ -119,7 +121,7 @@ def _program(programs: Programs, question: Question) -> tuple[Program, ProblemEr
 def _refused_action(call: Call) -> Answer | None:
     """As the endpoint does, before any action begins."""
     action = call.request.action
-    call.program.check(call.house.upstream.wall_clock(), action)
+    call.program.check(call.services.upstream.wall_clock(), action)
     if refused := call.dialect.refused.get(action):
         return written(refused)
     if action not in ACTIONS:
@@ -132,7 +134,7 @@ def _refused_action(call: Call) -> Answer | None:
 async def _buy(call: Call, said: Explanation, store: str, *, is_somebody: bool) -> None:
     """Everything that is asked before a purchase is sent, in the same order."""
     caps, key = call.program.caps, call.program.key if is_somebody else None
-    now = call.house.upstream.wall_clock()
+    now = call.services.upstream.wall_clock()
     said.facts.append(("ceilings", limits.in_words(caps, key, store, now)))
     said.service, country, cap = wished(call)
     said.country = country.iso
@@ -151,7 +153,7 @@ async def _buy(call: Call, said: Explanation, store: str, *, is_somebody: bool) 
 async def _price(call: Call, said: Explanation) -> ProblemError | None:
     """Why there is none. Not raised: the stock is told all the same."""
     try:
-        said.cents = await call.house.catalogue.price(said.service or "", said.country or "")
+        said.cents = await call.services.catalogue.price(said.service or "", said.country or "")
     except ProblemError as error:
         said.facts.append(("price", f"not known: {error.detail}"))
         return error
@@ -161,7 +163,7 @@ async def _price(call: Call, said: Explanation) -> ProblemError | None:
 
 async def _stock(call: Call, said: Explanation) -> str:
     try:
-        rows = (await call.house.catalogue.prices(said.service or "")).value
+        rows = (await call.services.catalogue.prices(said.service or "")).value
     except ProblemError as error:
         return f"not known: {error.detail}"
     said.count = sum(row.count for row in rows if row.country == said.country)

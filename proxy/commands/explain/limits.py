@@ -4,14 +4,22 @@ from collections.abc import Iterator
 
 from proxy.commands.plural import counted
 from proxy.legacy.answers import dollars
-from proxy.model import Caps, Key
+from proxy.model import Key, Limits
 from proxy.model.errors import Problem, ProblemError, StoreError
-from proxy.store import Ceiling, Glance, Owed, OwedKind, file_of, glance, is_on_a_server
+from proxy.store import (
+    OperationKind,
+    PendingOperation,
+    ReadOnlyStore,
+    SpendingLimit,
+    file_of,
+    glance,
+    is_on_a_server,
+)
 
 PERIODS = ("today", "this month")
 
 
-def in_words(caps: Caps, key: Key | None, store: str, now: float) -> str:
+def in_words(caps: Limits, key: Key | None, store: str, now: float) -> str:
     """Each ceiling there is, and how near it is; without a `key`, nobody's in particular."""
     words = list(_fixed(caps))
     try:
@@ -25,13 +33,13 @@ def in_words(caps: Caps, key: Key | None, store: str, now: float) -> str:
     return "; ".join(words) or "none"
 
 
-def check(caps: Caps, key: Key | None, cents: int, store: str, now: float) -> None:
+def check(caps: Limits, key: Key | None, cents: int, store: str, now: float) -> None:
     """ProblemError where a number of that price does not fit under them."""
     counts = caps.active is not None or caps.counts_money
     if key is None or not counts or not _is_there(store):
         return
-    ceiling = Ceiling(now, caps.active, tuple(caps.money(now)))
-    wish = Owed("", OwedKind.PURCHASE, key, "", "", now, cents=cents)
+    ceiling = SpendingLimit(now, caps.active, tuple(caps.money(now)))
+    wish = PendingOperation("", OperationKind.PURCHASE, key, "", "", now, cents=cents)
     try:
         with glance(store) as seen:
             problem = seen.refusal(wish, ceiling)
@@ -52,7 +60,7 @@ def _is_there(store: str) -> bool:
     return path is not None and path.exists()
 
 
-def _fixed(caps: Caps) -> Iterator[str]:
+def _fixed(caps: Limits) -> Iterator[str]:
     if caps.max_price is not None:
         yield f"at most {dollars(caps.max_price)} for one number"
     if caps.services is not None:
@@ -61,7 +69,9 @@ def _fixed(caps: Caps) -> Iterator[str]:
         yield f"countries {', '.join(sorted(caps.countries))} alone"
 
 
-def _counted(caps: Caps, seen: Glance | None, key: Key | None, now: float) -> Iterator[str]:
+def _counted(
+    caps: Limits, seen: ReadOnlyStore | None, key: Key | None, now: float
+) -> Iterator[str]:
     if caps.active is not None:
         held = f"{seen.held(key.hash, now) if seen and key else 0} of " if key else ""
         yield f"{held}{counted(caps.active, 'number')} held at once"

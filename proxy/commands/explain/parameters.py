@@ -43,7 +43,7 @@ def named(country: Country) -> str:
 def _key(call: Call, name: str) -> str:
     if call.program.name:
         return f"the key of {call.program.name}"
-    if not call.house.programs.passthrough:
+    if not call.services.programs.passthrough:
         return "a key of no program"
     return "a key of the upstream, passed through; whether it is good there, doctor says"
 
@@ -53,10 +53,10 @@ def _action(call: Call, name: str) -> str:
 
 
 def _service(call: Call, name: str) -> str:
-    code = call.house.codes.service(call.request.text(name), call.dialect.services)
+    code = call.services.codes.service(call.request.text(name), call.dialect.services)
     if code is None:
         return f"no service of this dialect{better_service(call)}"
-    return f"{call.house.codes.services[code]}, {code} upstream"
+    return f"{call.services.codes.services[code]}, {code} upstream"
 
 
 def _country(call: Call, name: str) -> str:
@@ -113,7 +113,7 @@ READERS: Mapping[str, Callable[[Call, str], str]] = MappingProxyType(
 
 def _better(call: Call, kind: Kind, text: str) -> str:
     """What a wrong word may have been meant for, as the end of a sentence."""
-    row = nearest(call.house.codes, text, kind, call.dialect.name) if text else None
+    row = nearest(call.services.codes, text, kind, call.dialect.name) if text else None
     if row is None:
         return ": find it with lookup" if text else ": none is sent"
     return f": write {row.code} ({row.name})"

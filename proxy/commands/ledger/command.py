@@ -25,7 +25,7 @@ def ledger(path: Path | None, form: str, days: int, account: bool, by: str | Non
     """Print what was charged and refunded, also while the proxy runs."""
     from proxy.app.build import codes_of, programs_of
     from proxy.commands.ledger.report import FORMS, by_key, of_account
-    from proxy.model import Caps
+    from proxy.model import Limits
     from proxy.model.errors import ProblemError
     from proxy.store import read_ledger
 
@@ -33,7 +33,7 @@ def ledger(path: Path | None, form: str, days: int, account: bool, by: str | Non
         raise click.UsageError("--by prints a table only: leave out --format")
     config, since = config_of(path), time.time() - days * 86_400
     if by:
-        since = min(since, Caps().since(time.time())[1])
+        since = min(since, Limits().since(time.time())[1])
     if account:
         try:
             entries = asyncio.run(of_account(config.upstream, since))

@@ -16,7 +16,7 @@ from proxy.legacy.request import Request
 from proxy.model import Key
 from proxy.model.errors import Problem, ProblemError
 from proxy.runtime.tasks import child_task
-from proxy.services import House
+from proxy.services import Services
 
 
 class Client:
@@ -36,7 +36,7 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    house: House
+    services: Services
     dialect: Dialect
     request: Request
     program: Program
@@ -49,13 +49,13 @@ class Call:
     @property
     def defers_cancel(self) -> bool:
         """An early cancel is promised, not refused: as configured, else as the dialect does."""
-        configured = self.house.defers_cancel
+        configured = self.services.defers_cancel
         return self.dialect.defers_cancel if configured is None else configured
 
     def service(self) -> str:
         """The upstream code of the service that is asked for."""
         text = self.request.text("service")
-        service = self.house.codes.service(text, self.dialect.services)
+        service = self.services.codes.service(text, self.dialect.services)
         if service is None:
             raise ProblemError(Problem.BAD_SERVICE, "not in the tables")
         return service
@@ -65,8 +65,8 @@ class Call:
         if self.dialect.country is None and self.request.has("country"):
             text = self.request.text("country")
         else:
-            text = str(self.dialect.country or self.house.default_country)
-        country = self.house.codes.country(text)
+            text = str(self.dialect.country or self.services.default_country)
+        country = self.services.codes.country(text)
         if country is None:
             raise ProblemError(Problem.BAD_COUNTRY, "not in the tables")
         return country
@@ -77,19 +77,19 @@ class Call:
         return self.country() if wished else None
 
     async def activation(self) -> Activation:
-        return await self.house.reads.find(self.key, self.request.text("id", "activationId"))
+        return await self.services.reads.find(self.key, self.request.text("id", "activationId"))
 
     def view(self, activation: Activation) -> View:
-        codes = self.house.codes
+        codes = self.services.codes
         id = codes.country_id(activation.order.country)
-        country = codes.countries[self.house.default_country if id is None else id]
+        country = codes.countries[self.services.default_country if id is None else id]
         return View(
             activation=activation,
             phase=activation.phase,
             country=country.id,
             country_name=country.eng,
             dial=country.dial[0] if country.dial else "",
-            now=self.house.upstream.now(),
+            now=self.services.upstream.now(),
         )
 
 

@@ -9,27 +9,27 @@ from proxy.model.errors import ProblemError
 
 async def get_services(call: Call) -> Answer:
     """Of one country or of all, with the names of the tables."""
-    house = call.house
-    read = await house.catalogue.services(call.key)
+    services = call.services
+    read = await services.catalogue.services(call.key)
     sold = {service.code for service in read.value}
     only = call.only_country()
     if only:
         iso = only.iso
-        markets = (await house.catalogue.markets(call.key)).value
+        markets = (await services.catalogue.markets(call.key)).value
         sold &= {code for market in markets if market.country == iso for code in market.services}
-    listed = house.codes.listed(call.dialect.services)
-    services = [{"code": code, "name": name} for code, buys, name in listed if buys in sold]
-    body = {"status": "success", "services": services}
+    listed = services.codes.listed(call.dialect.services)
+    rows = [{"code": code, "name": name} for code, buys, name in listed if buys in sold]
+    body = {"status": "success", "services": rows}
     return answers.json(body).with_headers({"X-Cache": read.how})
 
 
 async def get_countries(call: Call) -> Answer:
     """Every country of the tables; `visible` says that something is for sale there."""
-    read = await call.house.catalogue.markets(call.key)
+    read = await call.services.catalogue.markets(call.key)
     sold = {market.country for market in read.value}
     rows = (
         CountryRow(c.id, c.eng, c.legacy, c.rus, c.chn, visible=c.iso in sold)
-        for c in call.house.codes.countries.values()
+        for c in call.services.codes.countries.values()
     )
     body = call.dialect.shapes.countries(rows)
     return answers.json(body).with_headers({"X-Cache": read.how})
@@ -37,7 +37,7 @@ async def get_countries(call: Call) -> Answer:
 
 async def get_operators(call: Call) -> Answer:
     """`any` is the truth: the upstream sells numbers of no operator in particular."""
-    codes = call.house.codes
+    codes = call.services.codes
     try:
         only = call.only_country()
     except ProblemError:
@@ -45,7 +45,7 @@ async def get_operators(call: Call) -> Answer:
     if only:
         ids: list[int | None] = [only.id]
     else:
-        markets = (await call.house.catalogue.markets(call.key)).value
+        markets = (await call.services.catalogue.markets(call.key)).value
         ids = [codes.country_id(market.country) for market in markets]
     operators = {str(id): ["any"] for id in ids if id is not None}
     return answers.json({"status": "success", "countryOperators": operators})

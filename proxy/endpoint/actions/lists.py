@@ -30,7 +30,7 @@ async def get_history(call: Call) -> Answer:
     first, last = _time(call, "start"), _time(call, "end")
     end = float("inf") if last is None else last
     begin = 0 if first is None else first
-    upstream = call.house.upstream
+    upstream = call.services.upstream
     if begin > end or (first and min(end, upstream.wall_clock()) - begin > LONGEST):
         raise ProblemError(Problem.BAD_DATE)
     views = await _views(call)
@@ -46,12 +46,12 @@ async def _read(call: Call, views: Sequence[View]) -> list[View]:
     """A program may have no other call for its code than these: what has come is read, some now."""
     unread = [view.activation for view in views if view.activation.is_unread]
     for activation in unread[:MOST_READS]:
-        await call.house.reads.look(call.key, activation)
+        await call.services.reads.look(call.key, activation)
     return [call.view(view.activation) for view in views]
 
 
 async def _views(call: Call) -> list[View]:
-    return [call.view(activation) for activation in await call.house.reads.all(call.key)]
+    return [call.view(activation) for activation in await call.services.reads.all(call.key)]
 
 
 def _page(call: Call, *first: str, most: int) -> tuple[int, int]:

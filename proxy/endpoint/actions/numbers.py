@@ -49,11 +49,11 @@ async def swap_number(call: Call) -> Answer:
         raise ProblemError(Problem.BAD_STATUS, "only a number without an SMS can be swapped")
     before = activation.order.phone
     try:
-        await call.house.purchases.swap(call.key, activation)
+        await call.services.purchases.swap(call.key, activation)
     except ProblemError as error:
         if error.problem is not Problem.UNCLEAR:
             raise
-        await call.house.reads.read_anew(call.key, activation.order.id)
+        await call.services.reads.read_anew(call.key, activation.order.id)
         if activation.order.phone == before:
             raise
     return _handed_out(call, call.view(activation))
@@ -81,7 +81,7 @@ async def _bought(call: Call, handed_out: Callable[[Call, View], Answer]) -> Ans
         wish=_wish(call.request.text("orderId")),
     )
     async with call.client.watched() as gone:
-        return await call.house.purchases.buy(
+        return await call.services.purchases.buy(
             wanted, gone, lambda activation: handed_out(call, call.view(activation))
         )
 

@@ -20,12 +20,14 @@ Stands = Callable[[], bool] | None
 
 async def get_balance(call: Call) -> Answer:
     """The account's, or what the key may still spend, if that is less."""
-    house, caps = call.house, call.program.caps
-    read = await house.balances.get(call.key.upstream, lambda: house.upstream.balance(call.key))
+    services, caps = call.services, call.program.caps
+    read = await services.balances.get(
+        call.key.upstream, lambda: services.upstream.balance(call.key)
+    )
     headers = {"X-Cache": read.how}
     if not caps.counts_money:
         return answers.balance(read.value).with_headers(headers).while_it(read.stands)
-    left = await house.ceilings.left(call.key, caps)
+    left = await services.limit_checks.left(call.key, caps)
     return answers.balance(max(min(read.value, left), 0)).with_headers(headers)
 
 
@@ -57,10 +59,10 @@ async def get_numbers_status(call: Call) -> Answer:
     """
     country = call.country()
     rows, *_ = await _rows(call, country)
-    markets = (await call.house.catalogue.markets(call.key)).value
+    markets = (await call.services.catalogue.markets(call.key)).value
     # Offered there, and its stock not read yet: a program that asks first would never buy.
     offered = {s for market in markets if market.country == country.iso for s in market.services}
-    listed = call.house.codes.listed(call.dialect.services)
+    listed = call.services.codes.listed(call.dialect.services)
     counts = {f"{code}_0": "1" if buys in offered else "0" for code, buys, _ in listed}
     counts |= {f"{code}_1": "0" for code in FORWARDED}
     return answers.json(counts | {f"{row.service}_0": str(row.count) for row in rows})
@@ -93,7 +95,7 @@ def _one(call: Call) -> Country | None:
 
 
 async def _answered(call: Call, shape: Callable[[Rows, int | None], Map]) -> Answer:
-    wish, codes = call.request, call.house.codes
+    wish, codes = call.request, call.services.codes
     if wish.text("service") and codes.service(wish.text("service"), call.dialect.services) is None:
         return answers.json({"status": "false", "msg": "service is incorrect"})
     try:
@@ -109,7 +111,7 @@ async def _rows(call: Call, only: Country | None) -> tuple[Rows, dict[str, str],
     """What is known of the service that is asked for, or of all; headers that say how much; and
     whether that still stands.
     """
-    codes, catalogue = call.house.codes, call.house.catalogue
+    codes, catalogue = call.services.codes, call.services.catalogue
     text = call.request.text("service")
     if not text:
         matrix, services = await catalogue.everything(call.key)
@@ -127,7 +129,7 @@ def _of(
     call: Call, code: str, name: str, prices: Iterable[Price], only: Country | None
 ) -> Iterable[PriceRow]:
     for price in prices:
-        number = call.house.codes.country_id(price.country) if only is None else only.id
+        number = call.services.codes.country_id(price.country) if only is None else only.id
         if number is not None and (only is None or price.country == only.iso):
             yield PriceRow(code, name, number, price.cents, price.count)
 

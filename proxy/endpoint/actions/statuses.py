@@ -16,7 +16,7 @@ async def get_status(call: Call) -> Answer:
     wants_text = call.request.text("text") == "1"
     view = await _looked(call)
     answer = call.dialect.shapes.status(view, wants_text)
-    return answer.while_it(call.house.reads.standing(call.key, view.activation))
+    return answer.while_it(call.services.reads.standing(call.key, view.activation))
 
 
 async def get_status_v2(call: Call) -> Answer:
@@ -35,7 +35,7 @@ async def get_full_sms(call: Call) -> Answer:
 
 async def get_all_sms(call: Call) -> Answer:
     activation = await call.activation()
-    await call.house.reads.look(call.key, activation, at_all=True)
+    await call.services.reads.look(call.key, activation, at_all=True)
     return answers.json(call.dialect.shapes.all_sms(call.view(activation)))
 
 
@@ -56,25 +56,25 @@ async def _looked(call: Call, *, whole: bool = False) -> View:
     if not activation.was_asked:
         activation.was_asked = True
         _happened(call, activation, "asked")
-    await call.house.reads.look(call.key, activation, whole=whole)
+    await call.services.reads.look(call.key, activation, whole=whole)
     view = call.view(activation)
     _note_answer(call, view)
     if view.phase is Phase.RECEIVED and view.sms and not activation.was_read:
         activation.was_read = True
         if view.sms.received_at:
-            call.house.tally.read_after(view.now - view.sms.received_at)
+            call.services.counters.read_after(view.now - view.sms.received_at)
     return view
 
 
 def _note_answer(call: Call, view: View) -> None:
-    story = call.house.tally.story(view.order.id)
+    story = call.services.counters.story(view.order.id)
     is_new = bool(story) and story[-1].what in ("asked", "sms")
     if is_new and view.phase is Phase.RECEIVED:
         _happened(call, view.activation, "answered")
 
 
 def _happened(call: Call, activation: Activation, what: str) -> None:
-    call.house.tally.happened(activation.order.id, what, call.house.upstream.wall_clock())
+    call.services.counters.happened(activation.order.id, what, call.services.upstream.wall_clock())
 
 
 async def _set(call: Call, wish: int | None) -> Step:
@@ -89,7 +89,7 @@ async def _set(call: Call, wish: int | None) -> Step:
 async def _carried_out(call: Call, wish: int | None) -> Step:
     activation = await call.activation()
     if activation.is_unread:
-        await call.house.reads.look(call.key, activation)
+        await call.services.reads.look(call.key, activation)
     step = status.set_status(activation.phase, wish)
     if isinstance(step, Problem):
         raise ProblemError(step, f"status {wish}")
@@ -97,11 +97,11 @@ async def _carried_out(call: Call, wish: int | None) -> Step:
         case Act.FINISH:
             activation.finished = True
             _happened(call, activation, "finished")
-            await call.house.orders.save(call.key, activation)
+            await call.services.orders.save(call.key, activation)
         case Act.RETRY:
             await _ask_again(call, activation)
         case Act.CANCEL:
-            await call.house.cancels.cancel(call.key, activation, defer=call.defers_cancel)
+            await call.services.cancels.cancel(call.key, activation, defer=call.defers_cancel)
         case Act.NOTHING:
             pass
     return step
@@ -113,13 +113,13 @@ async def _ask_again(call: Call, activation: Activation) -> None:
     activation.asked_at = len(activation.order.messages)
     if activation.asked_at != before[0]:
         # Else the wait goes on: what came since it began is new.
-        activation.asked_since, activation.offered = call.house.upstream.now(), None
+        activation.asked_since, activation.offered = call.services.upstream.now(), None
     _happened(call, activation, "asked_again")
     try:
-        await call.house.upstream.retry(call.key, activation.order.id)
+        await call.services.upstream.retry(call.key, activation.order.id)
     except ProblemError as error:
         if error.problem is Problem.BAD_KEY:
             activation.asked_at, activation.asked_since, activation.offered = before
             raise
         log.warning("order %s: the wait for one more SMS stands: %s", activation.order.id, error)
-    await call.house.orders.save(call.key, activation)
+    await call.services.orders.save(call.key, activation)

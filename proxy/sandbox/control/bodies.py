@@ -9,7 +9,7 @@ from proxy.sandbox.state.switches import Seconds
 Dollars = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
 
 
-class Wrong(Exception):
+class InvalidBodyError(Exception):
     """A wrong control call: what is wrong, and what is known instead."""
 
     def __init__(self, text: str, known: Any):
@@ -17,11 +17,11 @@ class Wrong(Exception):
         self.known = known
 
 
-class Wish(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class ControlBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """The body of a control call."""
 
 
-class Which(Wish, kw_only=True):
+class Which(ControlBody, kw_only=True):
     """An order, by its id or by its present number."""
 
     order_id: str | None = None
@@ -36,17 +36,17 @@ class Text(Which, kw_only=True):
     after: Seconds = 0.0
 
 
-class Reset(Wish, kw_only=True):
+class Reset(ControlBody, kw_only=True):
     """With another `seed` order ids and numbers are drawn that were not there before."""
 
     seed: int | None = None
 
 
-class Push(Wish, kw_only=True):
+class Push(ControlBody, kw_only=True):
     seconds: Seconds
 
 
-class OfferWish(Wish, kw_only=True):
+class OfferBody(ControlBody, kw_only=True):
     """Without `country` for all; `charge` is what a purchase really takes, if not the price."""
 
     service: str
@@ -56,16 +56,16 @@ class OfferWish(Wish, kw_only=True):
     charge: Dollars | None = None
 
 
-class Balance(Wish, kw_only=True):
+class Balance(ControlBody, kw_only=True):
     key: str
     balance: Dollars
 
 
-class Phone(Wish, kw_only=True):
+class Phone(ControlBody, kw_only=True):
     phone: Annotated[str, msgspec.Meta(pattern=r"^\+?\d+$")]
 
 
-class SocketWish(Wish, kw_only=True):
+class SocketBody(ControlBody, kw_only=True):
     """Without `order_id` for all; mute covers sockets opened later, too. `frame` is for say."""
 
     do: Literal["drop", "mute", "unmute", "say"]
@@ -73,7 +73,7 @@ class SocketWish(Wish, kw_only=True):
     frame: Any = msgspec.UNSET
 
 
-class WebhookWish(Wish, kw_only=True):
+class WebhookBody(ControlBody, kw_only=True):
     """Without `webhook_id` for all; without `event` a test event. `age` makes timestamps old."""
 
     do: Literal["send", "forge", "repeat"]

@@ -13,15 +13,15 @@ from proxy.sandbox.api.faults import KINDS, Fault
 from proxy.sandbox.api.routes import CALLS, UNREADABLE
 from proxy.sandbox.control.bodies import (
     Balance,
-    OfferWish,
+    InvalidBodyError,
+    OfferBody,
     Phone,
     Push,
     Reset,
-    SocketWish,
+    SocketBody,
     Text,
-    WebhookWish,
+    WebhookBody,
     Which,
-    Wrong,
 )
 from proxy.sandbox.control.webhooks import steer_webhooks, webhooks
 from proxy.sandbox.simulation import Simulation
@@ -73,7 +73,7 @@ def switch(simulation: Simulation, changes: dict[str, Any]) -> Body:
     try:
         simulation.world.switches = switched(simulation.world.switches, changes)
     except msgspec.ValidationError as error:
-        raise Wrong(str(error), known_switches()) from error
+        raise InvalidBodyError(str(error), known_switches()) from error
     return switches(simulation)
 
 
@@ -93,17 +93,17 @@ def expire(simulation: Simulation, wish: Which) -> Body:
 def cancel(simulation: Simulation, wish: Which) -> Body:
     order = _order(simulation, wish)
     if not order.awaits_first_sms:
-        raise Wrong(f"the order is {order.status}", ["waiting", "pending"])
+        raise InvalidBodyError(f"the order is {order.status}", ["waiting", "pending"])
     simulation.world.withdraw(order, simulation.world.now)
     return {"order": _shown(simulation, order)}
 
 
-def offer(simulation: Simulation, wish: OfferWish) -> Body:
+def offer(simulation: Simulation, wish: OfferBody) -> Body:
     catalogue = simulation.world.catalogue
     if wish.service not in catalogue.services:
-        raise Wrong(f"{wish.service} is not on sale", list(catalogue.services))
+        raise InvalidBodyError(f"{wish.service} is not on sale", list(catalogue.services))
     if wish.country not in (None, *catalogue.countries):
-        raise Wrong(f"{wish.country} is not on sale", list(catalogue.countries))
+        raise InvalidBodyError(f"{wish.country} is not on sale", list(catalogue.countries))
     for country in [wish.country] if wish.country else catalogue.countries:
         changes = {"cents": _cents(wish.price), "charge": _cents(wish.charge), "stock": wish.stock}
         catalogue.change(wish.service, country, **changes)
@@ -165,10 +165,10 @@ def sockets(simulation: Simulation) -> Body:
     return {"count": len(rows), "sockets": rows}
 
 
-def steer_sockets(simulation: Simulation, wish: SocketWish) -> Body:
+def steer_sockets(simulation: Simulation, wish: SocketBody) -> Body:
     order = _order(simulation, Which(order_id=wish.order_id)) if wish.order_id else None
     if (wish.do == "say") != (wish.frame is not msgspec.UNSET):
-        raise Wrong("`frame` is what to say", choices(SocketWish))
+        raise InvalidBodyError("`frame` is what to say", choices(SocketBody))
     match wish.do:
         case "drop":
             return {"dropped": simulation.drop(order)}
@@ -185,7 +185,7 @@ def faults(simulation: Simulation) -> Body:
 
 def add_fault(simulation: Simulation, fault: Fault) -> Body:
     if fault.call not in ("*", *CALLS):
-        raise Wrong(f"{fault.call} is no call", ["*", *CALLS])
+        raise InvalidBodyError(f"{fault.call} is no call", ["*", *CALLS])
     simulation.faults.waiting.append(fault)
     return faults(simulation)
 
@@ -217,16 +217,16 @@ CONTROLS = (
     Control("POST", "/sandbox/sms", sms, "send an SMS", Text),
     Control("POST", "/sandbox/expire", expire, "let an order expire now", Which),
     Control("POST", "/sandbox/cancel", cancel, "cancel and refund an order from elsewhere", Which),
-    Control("POST", "/sandbox/offer", offer, "set stock, price and what is charged", OfferWish),
+    Control("POST", "/sandbox/offer", offer, "set stock, price and what is charged", OfferBody),
     Control("POST", "/sandbox/balance", balance, "set the balance of a key, in USD", Balance),
     Control("POST", "/sandbox/phone", phone, "the number that is given out next", Phone),
     Control("GET", "/sandbox/orders", orders, "all orders, or those of ?key=", query=True),
     Control("GET", "/sandbox/ledger", ledger, "all money in cents, or that of ?key=", query=True),
     Control("GET", "/sandbox/requests", requests, "those of ?key=, ?call=, ?since=", query=True),
     Control("GET", "/sandbox/sockets", sockets, "the open sockets"),
-    Control("POST", "/sandbox/sockets", steer_sockets, "drop, mute, unmute, say", SocketWish),
+    Control("POST", "/sandbox/sockets", steer_sockets, "drop, mute, unmute, say", SocketBody),
     Control("GET", "/sandbox/webhooks", webhooks, "the subscriptions, and what was sent to them"),
-    Control("POST", "/sandbox/webhooks", steer_webhooks, "send, forge, repeat", WebhookWish),
+    Control("POST", "/sandbox/webhooks", steer_webhooks, "send, forge, repeat", WebhookBody),
     Control("GET", "/sandbox/faults", faults, "the faults that wait for their calls"),
     Control("POST", "/sandbox/faults", add_fault, "let calls go wrong", Fault),
     Control("DELETE", "/sandbox/faults", clear_faults, "forget all faults"),
@@ -236,7 +236,7 @@ CONTROLS = (
 def control_routes(simulation: Simulation) -> list[BaseRoute]:
     async def unknown(request: Request) -> Response:
         text = f"{request.method} {request.scope['path']} is no control"
-        return _wrong(Wrong(text, [f"{c.method} {c.path}" for c in CONTROLS]))
+        return _wrong(InvalidBodyError(text, [f"{c.method} {c.path}" for c in CONTROLS]))
 
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
     known: list[BaseRoute] = [
@@ -258,13 +258,13 @@ def _served(simulation: Simulation, control: Control) -> Callable[[Request], Any
                 given.append(_wish(await request.body(), control))
             body = msgspec.json.encode(control.act(simulation, *given))
             return Response(body, media_type="application/json")
-        except Wrong as wrong:
+        except InvalidBodyError as wrong:
             return _wrong(wrong)
 
     return serve
 
 
-def _wrong(wrong: Wrong) -> Response:
+def _wrong(wrong: InvalidBodyError) -> Response:
     return JSONResponse({"error": str(wrong), "known": wrong.known}, 400)
 
 
@@ -273,7 +273,7 @@ def _wish(raw: bytes, control: Control) -> Any:
         return msgspec.json.decode(raw or b"{}", type=control.body)
     except UNREADABLE as error:
         known = known_switches() if control.act is switch else choices(control.body)
-        raise Wrong(str(error), known) from error
+        raise InvalidBodyError(str(error), known) from error
 
 
 def _order(simulation: Simulation, which: Which) -> Order:
@@ -283,7 +283,7 @@ def _order(simulation: Simulation, which: Which) -> Order:
     else:
         order = world.order_of_phone(which.phone or "")
     if order is None:
-        raise Wrong("no such order", list(world.orders))
+        raise InvalidBodyError("no such order", list(world.orders))
     return order
 
 
@@ -295,7 +295,9 @@ def _instant(text: str) -> float:
     try:
         return float(text)
     except ValueError as error:
-        raise Wrong(f"{text} is no instant", {"since": "seconds, as `now` of the clock"}) from error
+        raise InvalidBodyError(
+            f"{text} is no instant", {"since": "seconds, as `now` of the clock"}
+        ) from error
 
 
 def _cents(dollars: float | None) -> int | None:

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from proxy.sandbox.api.webhooks import delivery_row, webhook_row
-from proxy.sandbox.control.bodies import WebhookWish, Wrong
+from proxy.sandbox.control.bodies import InvalidBodyError, WebhookBody
 from proxy.sandbox.simulation import Simulation
 from proxy.sandbox.state.accounts import Webhook
 from proxy.sandbox.state.switches import choices
@@ -19,15 +19,15 @@ def webhooks(simulation: Simulation) -> Body:
     return {"count": len(rows), "webhooks": rows}
 
 
-def steer_webhooks(simulation: Simulation, wish: WebhookWish) -> Body:
+def steer_webhooks(simulation: Simulation, wish: WebhookBody) -> Body:
     """Whatever the subscription is for; a paused one gets it when it goes on."""
     if wish.do == "repeat" and wish.event is not msgspec.UNSET:
-        raise Wrong("what is repeated has its `event`", choices(WebhookWish))
+        raise InvalidBodyError("what is repeated has its `event`", choices(WebhookBody))
     queued = [_sent(simulation, webhook, wish) for webhook in _chosen(simulation, wish)]
     return {"queued": sum(queued)}
 
 
-def _sent(simulation: Simulation, webhook: Webhook, wish: WebhookWish) -> bool:
+def _sent(simulation: Simulation, webhook: Webhook, wish: WebhookBody) -> bool:
     deliveries, world = simulation.deliveries, simulation.world
     if wish.do == "repeat":
         return deliveries.repeat(webhook, wish.age)
@@ -39,12 +39,12 @@ def _sent(simulation: Simulation, webhook: Webhook, wish: WebhookWish) -> bool:
     return True
 
 
-def _chosen(simulation: Simulation, wish: WebhookWish) -> list[Webhook]:
+def _chosen(simulation: Simulation, wish: WebhookBody) -> list[Webhook]:
     known = _all(simulation)
     if wish.webhook_id is None:
         return list(known.values())
     if wish.webhook_id not in known:
-        raise Wrong("no such webhook", list(known))
+        raise InvalidBodyError("no such webhook", list(known))
     return [known[wish.webhook_id]]
 
 

@@ -9,7 +9,7 @@ from proxy.sandbox.state.accounts import Message, Order
 
 
 @dataclass(order=True, frozen=True, slots=True)
-class Happening:
+class ScheduledEvent:
     """`phone`: the number it was meant for; a swapped order is spared what its old one was due."""
 
     due: float
@@ -20,11 +20,11 @@ class Happening:
     message: Message | None = field(compare=False)
 
 
-class Calendar:
+class Schedule:
     """Happenings in the order of their times; of equal times, in that of their planning."""
 
     def __init__(self) -> None:
-        self._heap: list[Happening] = []
+        self._heap: list[ScheduledEvent] = []
         self._numbers = count()
 
     def plan(
@@ -35,9 +35,9 @@ class Calendar:
         message: Message | None = None,
     ) -> None:
         number = next(self._numbers)
-        heapq.heappush(self._heap, Happening(due, number, what, order, order.phone, message))
+        heapq.heappush(self._heap, ScheduledEvent(due, number, what, order, order.phone, message))
 
-    def take_due(self, now: float) -> Happening | None:
+    def take_due(self, now: float) -> ScheduledEvent | None:
         return heapq.heappop(self._heap) if self._heap and self._heap[0].due <= now else None
 
     def next_due(self, order: Order | None = None) -> float | None:

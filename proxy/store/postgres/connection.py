@@ -36,7 +36,7 @@ def glanced(url: str) -> Iterator[Database]:
     try:
         with psycopg.connect(url, connect_timeout=3) as db:
             db.read_only = True
-            yield Marks(db)
+            yield QmarkConnection(db)
     except psycopg.Error as error:
         raise StoreError(f"{shown_url(url)}: {line(error)}") from error
 
@@ -60,7 +60,7 @@ def limited(db: "psycopg.Connection[Any]") -> None:
     db.commit()
 
 
-class Marks:
+class QmarkConnection:
     """A connection on which values are marked as SQLite marks them."""
 
     def __init__(self, db: "psycopg.Connection[Any]") -> None:

@@ -14,7 +14,7 @@ PURPOSE = b"virtualsms-proxy store.secret"
 NONCE = 12
 
 
-class Seal:
+class Encryption:
     """What is sealed for one row cannot be opened in another."""
 
     def __init__(self, secret: str) -> None:

@@ -21,7 +21,7 @@ PAUSE = 1.0
 """Seconds before a broken connection is opened again."""
 
 
-class Notices:
+class ChangeListener:
     """What `replica` itself has told is left out."""
 
     def __init__(self, url: str, settings: Mapping[str, Any], replica: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from proxy.model.errors import StoreError
 from proxy.store import schema
-from proxy.store.postgres.encryption import Seal
+from proxy.store.postgres.encryption import Encryption
 
 WORDS = MappingProxyType(
     {"integer": "bigint", "real": "double precision", "blob": "bytea", " without rowid": ""}
@@ -59,7 +59,7 @@ LOCK = 7_463_519
 PROOF = "proof"
 
 
-def set_up(db: Any, seal: Seal) -> None:
+def set_up(db: Any, seal: Encryption) -> None:
     """Brings the tables up to date, one replica at a time. StoreError, or psycopg's."""
     with db.transaction():
         if db.execute("show transaction_read_only").fetchone()[0] == "on":
@@ -68,7 +68,7 @@ def set_up(db: Any, seal: Seal) -> None:
         _upgrade(db, seal)
 
 
-def _upgrade(db: Any, seal: Seal) -> None:
+def _upgrade(db: Any, seal: Encryption) -> None:
     if db.execute("select to_regclass('proxy_version')").fetchone()[0] is None:
         db.execute("create table proxy_version (version bigint not null, proof text not null)")
         db.execute("insert into proxy_version values (0, %s)", (seal.seal(PROOF, PROOF),))

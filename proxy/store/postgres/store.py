@@ -18,15 +18,20 @@ import psycopg
 from psycopg_pool import ConnectionPool
 
 from proxy.model import WINDOW
-from proxy.model.errors import Away, Doubt, StoreError, Unwritable
+from proxy.model.errors import (
+    CommitUncertainError,
+    InvalidRowError,
+    StoreError,
+    StoreUnavailableError,
+)
 from proxy.runtime.urls import shown_url
 from proxy.store import schema
 from proxy.store.group_commit import Write
-from proxy.store.postgres.connection import PATIENT, Marks, limited, line
-from proxy.store.postgres.encryption import Seal
-from proxy.store.postgres.listener import Notices
+from proxy.store.postgres.connection import PATIENT, QmarkConnection, limited, line
+from proxy.store.postgres.encryption import Encryption
+from proxy.store.postgres.listener import ChangeListener
 from proxy.store.postgres.schema import CHANNEL, set_up
-from proxy.store.rows import Change, Owed
+from proxy.store.rows import Change, PendingOperation
 from proxy.store.schema import Database
 from proxy.store.sql import SqlStore
 
@@ -118,7 +123,7 @@ class PostgresStore(SqlStore):
     def __init__(self, url: str, secret: str) -> None:
         super().__init__(THREADS, uuid4().hex[:12])
         self.trouble = ""
-        self._cipher = Seal(secret)
+        self._cipher = Encryption(secret)
         self._down_until = self._beat_at = self._steady_since = float("-inf")
         self._replicas = 1
         settings: dict[str, Any] = {"application_name": self._replica, **PATIENT}
@@ -128,7 +133,7 @@ class PostgresStore(SqlStore):
         except BaseException:
             self._threads.shutdown()
             raise
-        self._notices = Notices(url, settings, self._replica)
+        self._listener = ChangeListener(url, settings, self._replica)
         self._pool: ConnectionPool[psycopg.Connection[Any]] = ConnectionPool(
             url,
             kwargs=settings,
@@ -142,7 +147,7 @@ class PostgresStore(SqlStore):
         # It says with each try that it had no luck; that is said here, once.
         logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
 
-    async def take_over(self) -> list[Owed]:
+    async def take_over(self) -> list[PendingOperation]:
         def write(db: Database) -> list[Any]:
             db.execute(BEAT, (self._replica, LEASE))
             for sql in BURY:
@@ -159,7 +164,7 @@ class PostgresStore(SqlStore):
         self._beat_at = began
         return self._owed(rows)
 
-    async def mine(self) -> list[Owed]:
+    async def mine(self) -> list[PendingOperation]:
         rows = await self._read(f"{schema.OWED} where owner = ? order by at", self._replica)
         return self._owed(rows)
 
@@ -167,7 +172,7 @@ class PostgresStore(SqlStore):
         rows = await self._read(f"{LIVING} and id <> ?", self._replica)
         return len(rows)
 
-    async def take_orphan(self, owed: Owed) -> Owed | None:
+    async def take_orphan(self, owed: PendingOperation) -> PendingOperation | None:
         values = (owed.key.hash, owed.service, owed.country, owed.wish)
         rows = await self._write(
             lambda db: db.execute(TAKE_ORPHAN, (self._replica, self._replica, *values)).fetchall(),
@@ -175,7 +180,7 @@ class PostgresStore(SqlStore):
         )
         return self._owed(rows)[0] if rows else None
 
-    async def intents(self, key: str) -> list[Owed]:
+    async def intents(self, key: str) -> list[PendingOperation]:
         sql = f"{schema.OWED} where owner <> ? and kind = 'purchase' order by at"
         return [o for o in self._owed(await self._read(sql, self._replica))
                 if o.key.upstream.hash == key]  # fmt: skip
@@ -215,18 +220,18 @@ class PostgresStore(SqlStore):
 
     def tell(self, change: Change) -> None:
         told = f"{self._replica} {change.kind} {change.key} {change.order}"
-        self._commits.note(lambda db: db.execute("select pg_notify(?, ?)", (CHANNEL, told)))
+        self._group_commit.note(lambda db: db.execute("select pg_notify(?, ?)", (CHANNEL, told)))
 
     def changes(self) -> AsyncGenerator[Change, None]:
-        return self._notices.changes()
+        return self._listener.changes()
 
     async def close(self) -> None:
         """What was asked for before is written first; the others need not wait for the lease."""
         async with AsyncExitStack() as closes:
             closes.callback(self._threads.shutdown)
             closes.push_async_callback(self._run, partial(self._pool.close, PATIENCE))
-            closes.push_async_callback(self._run, self._notices.close)
-            await self._commits.close()
+            closes.push_async_callback(self._run, self._listener.close)
+            await self._group_commit.close()
             with suppress(StoreError):
                 await self._write(self._leave)
 
@@ -269,7 +274,7 @@ class PostgresStore(SqlStore):
             raise
         except StoreError as error:
             if xid:
-                raise Doubt(str(error), xid) from error
+                raise CommitUncertainError(str(error), xid) from error
             raise
         return results
 
@@ -283,10 +288,10 @@ class PostgresStore(SqlStore):
     def _connection(self) -> Iterator[Database]:
         """One transaction."""
         if time.monotonic() < self._down_until:
-            raise Away(self.trouble)
+            raise StoreUnavailableError(self.trouble)
         try:
             with self._pool.connection(PATIENCE) as db:
-                yield Marks(db)
+                yield QmarkConnection(db)
         except psycopg.Error as error:
             raise self._failure(error) from error
         self.trouble, self._down_until = "", float("-inf")
@@ -294,14 +299,14 @@ class PostgresStore(SqlStore):
     def _failure(self, error: psycopg.Error) -> StoreError:
         text, state = f"PostgreSQL: {line(error)}", error.sqlstate or ""
         if isinstance(error, psycopg.DataError) or state.startswith(IN_THE_ROW):
-            return Unwritable(text)
+            return InvalidRowError(text)
         if state.startswith(TRY_ANEW):
             return _TryAnew(text)
         if state == LOCKED:
-            return Away(text)
+            return StoreUnavailableError(text)
         if not state or state.startswith(ABOUT_ITSELF):
             self.trouble, self._down_until = text, time.monotonic() + DOWN_SECONDS
-            return Away(text)
+            return StoreUnavailableError(text)
         return StoreError(text)
 
 
