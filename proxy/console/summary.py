@@ -8,9 +8,9 @@ from proxy import __version__
 from proxy.console.history import History
 from proxy.console.rows import Row, Rows, name
 from proxy.console.warnings import Warnings
-from proxy.legacy.activation import Activation
 from proxy.model import Key, Limits
 from proxy.model.errors import StoreError
+from proxy.orders.tracked import TrackedActivation
 from proxy.purchases.cancels import Promise
 from proxy.purchases.purchase import Purchase
 from proxy.runtime.clock import monotonic
@@ -120,7 +120,7 @@ class Summary:
     def _orphan(self, purchase: Purchase) -> Row:
         return self._owed(purchase.owed, purchase.owned)
 
-    def _owed(self, owed: PendingOperation, activation: Activation, **more: object) -> Row:
+    def _owed(self, owed: PendingOperation, activation: TrackedActivation, **more: object) -> Row:
         order = activation.order
         return {
             "id": owed.id,

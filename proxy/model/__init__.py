@@ -4,6 +4,7 @@ Money is whole US cents; instants are seconds since the epoch, on the upstream's
 """
 
 from proxy.model.catalogue import CatalogueAnswer, Market, Price, Service
+from proxy.model.flags import FLAGS, ActivationFlags
 from proxy.model.key import WINDOW, Key, Limits, is_key, lowest
 from proxy.model.order import (
     LONGEST_HOLD,
@@ -19,9 +20,11 @@ from proxy.model.order import (
 )
 
 __all__ = [
+    "FLAGS",
     "LONGEST_HOLD",
     "OVER",
     "WINDOW",
+    "ActivationFlags",
     "CatalogueAnswer",
     "Frame",
     "Key",

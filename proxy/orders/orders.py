@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from proxy.forwarding.targets import Targets
-from proxy.legacy.activation import Activation
 from proxy.model import OVER, Key, Order, OrderState, Sms, merge
 from proxy.model.errors import StoreError
 from proxy.orders.index import (
@@ -20,6 +19,7 @@ from proxy.orders.index import (
     take_in,
     why_refunded,
 )
+from proxy.orders.tracked import TrackedActivation
 from proxy.runtime.clock import monotonic
 from proxy.runtime.counters import Counters
 from proxy.store import ActivationRow, Entry, Store, readable
@@ -96,7 +96,7 @@ class Orders:
         """How many of the last hour are in each phase."""
         return states(activation for _, activation in self.young())
 
-    def young(self) -> Iterator[tuple[Key, Activation]]:
+    def young(self) -> Iterator[tuple[Key, TrackedActivation]]:
         """Those of the last hour, of each key the newest first."""
         for key, account in self._accounts.items():
             for activation in account.young(self._upstream_now() - LONGEST_LIFE):
@@ -119,7 +119,7 @@ class Orders:
 
     async def fetch(
         self, key: Key, *, id: int = 0, order: str = "", wish: str = ""
-    ) -> Activation | None:
+    ) -> TrackedActivation | None:
         """An activation of an open key that may be known to another replica only."""
         if not self._store.is_shared:
             return self.get(key, order)
@@ -140,7 +140,7 @@ class Orders:
 
     def learn(
         self, key: Key, *orders: Order, asked_at: float | None = None, own: bool = False
-    ) -> list[Activation]:
+    ) -> list[TrackedActivation]:
         """Take in what the upstream says of these orders of a key, when it was asked at that time.
 
         Returns the activations that have changed. The order created earlier has first claim on an
@@ -155,7 +155,7 @@ class Orders:
             if known is None and not (own or key.is_sole):
                 continue
             if known is None:
-                known = Activation(account.free_id(order.id), order, service=order.service)
+                known = TrackedActivation(account.free_id(order.id), order, service=order.service)
                 account.add(known)
                 changed.append(known)
             elif self._take_in(known, order, asked_at):
@@ -163,7 +163,7 @@ class Orders:
             known.seen_at = max(known.seen_at, said_at if order.is_stated else -math.inf)
         return changed
 
-    def adopt(self, key: Key, order: Order) -> Activation:
+    def adopt(self, key: Key, order: Order) -> TrackedActivation:
         """The order is the key's own, whatever it shares."""
         self.learn(key, order, own=True)
         return self.of(key, order.id)
@@ -172,7 +172,7 @@ class Orders:
         """Rows of the account's order list, which all programs that share it learn from."""
         await self.open(key)
         await self.open(key.listing)
-        strange: list[Activation] = []
+        strange: list[TrackedActivation] = []
         for one in [other for other in self._accounts if other.secret == key.secret]:
             changed = self.learn(one, *orders, asked_at=asked_at)
             await self.save(one, *changed)
@@ -183,7 +183,7 @@ class Orders:
             await self.open(one)
             await self.save(one, *self.learn(one, *orders, asked_at=asked_at))
 
-    async def _owners(self, activations: Sequence[Activation]) -> set[str]:
+    async def _owners(self, activations: Sequence[TrackedActivation]) -> set[str]:
         """The hashes of the keys that have bought them."""
         ids = [one.order.id for one in activations if self._store.is_shared]
         try:
@@ -203,11 +203,11 @@ class Orders:
         if order.state in OVER:
             await self._end(key, activation)
         elif order.messages and activation.read_at >= (order.expires_at or math.inf):
-            activation.is_confirmed = True  # Said by every replica, and after a restart, too.
+            activation.confirmed = True  # Said by every replica, and after a restart, too.
         await self.save(key, activation)
 
     async def pushed(
-        self, key: Key, activation: Activation, text: str, at: float | None = None
+        self, key: Key, activation: TrackedActivation, text: str, at: float | None = None
     ) -> bool:
         """An SMS, as a socket or an event tells it. False where only the order itself can tell.
 
@@ -228,14 +228,14 @@ class Orders:
         activation.tried_at = monotonic()
         return True
 
-    def _take_in(self, known: Activation, order: Order, asked_at: float | None) -> bool:
+    def _take_in(self, known: TrackedActivation, order: Order, asked_at: float | None) -> bool:
         before = len(known.order.messages)
         is_new = take_in(known, order, asked_at)
         if len(known.order.messages) > before:
             self._counters.happened(order.id, "sms", self._wall_clock())
         return is_new
 
-    async def swapped(self, key: Key, activation: Activation, order: Order) -> None:
+    async def swapped(self, key: Key, activation: TrackedActivation, order: Order) -> None:
         """The order has another number, perhaps another id; it is the same activation."""
         before, activation.order = activation.order.id, merge(activation.order, order)
         activation.changed_at = monotonic()
@@ -246,7 +246,7 @@ class Orders:
         except StoreError as error:
             log.error("orders could not be kept: %s", error)
 
-    async def save(self, key: Key, *activations: Activation) -> None:
+    async def save(self, key: Key, *activations: TrackedActivation) -> None:
         """Keep what was bought here or named by its client; in memory where the store fails."""
         rows = [(one, self.kept(key, one)) for one in activations if one.is_worth_keeping]
         if not rows:
@@ -259,12 +259,12 @@ class Orders:
         for one, row in rows:
             self.queued(one, row)
 
-    def kept(self, key: Key, activation: Activation) -> ActivationRow:
+    def kept(self, key: Key, activation: TrackedActivation) -> ActivationRow:
         """The row of an activation with what is to be forwarded; once written, it is `queued`."""
         forwards = self._targets.forwards(key.hash, activation) if self._targets else ()
         return row_of(key, activation, forwards)
 
-    def queued(self, activation: Activation, row: ActivationRow) -> None:
+    def queued(self, activation: TrackedActivation, row: ActivationRow) -> None:
         """The row is in the store."""
         if self._targets and row.forwards:
             activation.forwarded = row.order.texts
@@ -276,7 +276,7 @@ class Orders:
             if self.kept(key, activation).forwards:
                 await self.save(key, activation)
 
-    def expecting(self) -> list[tuple[Key, Activation]]:
+    def expecting(self) -> list[tuple[Key, TrackedActivation]]:
         """Numbers whose client was told of them, and which may get an SMS."""
         now = self._upstream_now()
         return [found for found in self.young() if found[1].told and found[1].is_expecting(now)]
@@ -289,28 +289,28 @@ class Orders:
         """How many activations of an open key have ever been known."""
         return self._accounts[key].places
 
-    def activations(self, key: Key) -> Collection[Activation]:
+    def activations(self, key: Key) -> Collection[TrackedActivation]:
         """Those that are known of an open key."""
         return self._accounts[key].by_id.values()
 
-    def of(self, key: Key, order_id: str) -> Activation:
+    def of(self, key: Key, order_id: str) -> TrackedActivation:
         """The activation of an order that was learned."""
         return self._accounts[key].by_order[order_id]
 
-    def known(self, key: Key, id: int) -> Activation | None:
+    def known(self, key: Key, id: int) -> TrackedActivation | None:
         return self._accounts[key].by_id.get(id)
 
-    def wished(self, key: Key, wish: str) -> Activation | None:
+    def wished(self, key: Key, wish: str) -> TrackedActivation | None:
         """What its client called so; of several, the last."""
         return self._accounts[key].by_wish.get(wish)
 
-    def wish(self, key: Key, activation: Activation, wish: str) -> None:
+    def wish(self, key: Key, activation: TrackedActivation, wish: str) -> None:
         self._accounts[key].wish(activation, wish)
 
-    def get(self, key: Key, order_id: str) -> Activation | None:
+    def get(self, key: Key, order_id: str) -> TrackedActivation | None:
         return self._accounts[key].by_order.get(order_id)
 
-    async def holders(self, order_id: str) -> list[tuple[Key, Activation]]:
+    async def holders(self, order_id: str) -> list[tuple[Key, TrackedActivation]]:
         """Whose an order is, and of which accounts it is known. One that is open in no account is
         the store's, under the hash of its key; such an activation can only be `pushed` to.
         """
@@ -326,17 +326,17 @@ class Orders:
         others = [row for row in rows if row.key not in hashes]
         return known + [(Key("", row.key), activation_of(row)) for row in others]
 
-    async def cancelled(self, key: Key, activation: Activation) -> None:
+    async def cancelled(self, key: Key, activation: TrackedActivation) -> None:
         """The upstream has said that the order is cancelled."""
         activation.order = replace(activation.order, state=OrderState.CANCELLED)
         await self._end(key, activation)
         await self.save(key, activation)
 
-    async def _end(self, key: Key, activation: Activation) -> None:
+    async def _end(self, key: Key, activation: TrackedActivation) -> None:
         """The order itself has said that it is over: unused, it is refunded."""
-        if activation.is_confirmed:
+        if activation.confirmed:
             return
-        activation.is_confirmed = True
+        activation.confirmed = True
         order = activation.order
         self._counters.happened(order.id, order.state.value, self._wall_clock())
         if activation.told is not None and not any(not sms.pushed for sms in order.messages):

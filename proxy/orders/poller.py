@@ -4,11 +4,11 @@ import asyncio
 import logging
 
 from proxy.config.programs import Programs
-from proxy.legacy.activation import Activation
 from proxy.model import Key
 from proxy.model.errors import ProblemError
 from proxy.orders.orders import Orders
 from proxy.orders.reads import Reads
+from proxy.orders.tracked import TrackedActivation
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ async def _opened(orders: Orders, key: Key) -> None:
         log.error("the numbers of %s are not looked after: %s", key, error)
 
 
-async def _look(reads: Reads, key: Key, activation: Activation) -> None:
+async def _look(reads: Reads, key: Key, activation: TrackedActivation) -> None:
     try:
         await reads.look(key, activation, at_all=activation.is_hinted, polled=False)
     except ProblemError as error:

@@ -14,10 +14,10 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 
-from proxy.legacy.activation import Activation
 from proxy.model import OVER, Frame, Key
 from proxy.model.errors import StoreError
 from proxy.orders.orders import Orders
+from proxy.orders.tracked import TrackedActivation
 from proxy.runtime.clock import monotonic
 from proxy.runtime.counters import Counters
 from proxy.runtime.tasks import BackgroundTasks
@@ -56,7 +56,7 @@ class _Line:
     """One order that has a socket, or is to have one."""
 
     key: Key
-    activation: Activation
+    activation: TrackedActivation
     task: asyncio.Task[None] | None = None
 
 
@@ -86,7 +86,7 @@ class OrderSockets:
         self._tasks = BackgroundTasks()
         self._sweep: asyncio.Task[None] | None = None
 
-    def watch(self, key: Key, activation: Activation) -> None:
+    def watch(self, key: Key, activation: TrackedActivation) -> None:
         """Somebody asks about the activation: a socket is opened if one helps and has room."""
         activation.asked_for_at = monotonic()
         is_open = (key, activation.id) in self._lines
@@ -138,7 +138,7 @@ class OrderSockets:
             order = line.activation.order.id
             self._tasks.start(self._release(order), f"release of the socket of order {order}")
 
-    def _is_waiting(self, activation: Activation) -> bool:
+    def _is_waiting(self, activation: TrackedActivation) -> bool:
         """An SMS can still come that would tell its client something."""
         order = activation.order
         is_over = order.state in OVER or (order.expires_at or math.inf) < self._upstream_now()

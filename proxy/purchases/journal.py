@@ -14,7 +14,6 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
-from proxy.legacy.activation import Activation
 from proxy.model import Key
 from proxy.model.errors import (
     OrderTakenError,
@@ -25,6 +24,7 @@ from proxy.model.errors import (
 )
 from proxy.orders.orders import Orders
 from proxy.orders.reads import Reads
+from proxy.orders.tracked import TrackedActivation
 from proxy.purchases.cancels import Cancels
 from proxy.purchases.purchase import Pair, Pending, Purchase
 from proxy.purchases.reconciling import Reconciliation
@@ -171,7 +171,7 @@ class Journal:
             purchase.timer = self._tasks.start(self._expire(purchase), name)
             self._happened(purchase, "orphan")
 
-    async def bought(self, purchase: Purchase, activation: Activation) -> None:
+    async def bought(self, purchase: Purchase, activation: TrackedActivation) -> None:
         """The order is paid: it and its money are kept before anybody hears of it."""
         key, order = purchase.owed.key, activation.order
         activation.told = bool(activation.told)
@@ -202,7 +202,7 @@ class Journal:
             log.error("order %s is paid and could not be kept: %s", order.id, error)
             raise ProblemError(Problem.TRY_AGAIN, "the store cannot be written") from error
 
-    async def tell(self, purchase: Purchase, activation: Activation) -> None:
+    async def tell(self, purchase: Purchase, activation: TrackedActivation) -> None:
         """That the client was told is committed last before the answer."""
         row = self._orders.kept(purchase.owed.key, replace(activation, told=True))
         try:
@@ -296,7 +296,7 @@ class Journal:
             if purchase.unclear and not self._reads.lists.has_unread(key):
                 await self.drop(purchase)
 
-    async def _found(self, purchase: Purchase, activation: Activation) -> None:
+    async def _found(self, purchase: Purchase, activation: TrackedActivation) -> None:
         try:
             await self.bought(purchase, activation)
         finally:

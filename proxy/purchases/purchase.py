@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from proxy.config.codes import Country
-from proxy.legacy.activation import Activation
 from proxy.legacy.status import Phase
 from proxy.model import OVER, Key, Limits, Order, lowest
+from proxy.orders.tracked import TrackedActivation
 from proxy.runtime.clock import monotonic
 from proxy.store import Entry, PendingOperation
 
@@ -72,8 +72,8 @@ class Purchase:
     unclear: bool = False
     is_no_stock: bool = False
     """The upstream said that it has no stock, in a 5xx: one look at the list is enough."""
-    post: asyncio.Task[Activation] | None = None
-    activation: Activation | None = None
+    post: asyncio.Task[TrackedActivation] | None = None
+    activation: TrackedActivation | None = None
     timer: asyncio.Task[None] | None = None
     is_going_back: bool = False
     """Its cancel is being written: nobody gets it any more, even if that fails."""
@@ -99,7 +99,7 @@ class Purchase:
         return "unclear" if self.unclear else "under_way"
 
     @property
-    def owned(self) -> Activation:
+    def owned(self) -> TrackedActivation:
         assert self.activation is not None
         return self.activation
 
@@ -128,7 +128,7 @@ class Purchase:
         what = f"{service}/{country}"
         return [Entry(now, key.hash, order.id, kind, cents or 0, what) for kind, cents in money]
 
-    def explains(self, activation: Activation) -> bool:
+    def explains(self, activation: TrackedActivation) -> bool:
         """The order can be what its POST made."""
         order = activation.order
         is_same = (order.service, order.country) == self.pair.what
@@ -198,9 +198,9 @@ class Pending:
 def candidates(
     what: tuple[str, str],
     purchases: Iterable[Purchase],
-    known: Iterable[Activation],
+    known: Iterable[TrackedActivation],
     under_way: float,
-) -> tuple[list[Activation], bool]:
+) -> tuple[list[TrackedActivation], bool]:
     """The orders that unclear purchases of a service and country can have made, and whether these
     are all.
 

@@ -5,9 +5,9 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from proxy.legacy.activation import Activation
 from proxy.model import Key
 from proxy.orders.orders import Orders
+from proxy.orders.tracked import TrackedActivation
 from proxy.purchases.purchase import Pending, Purchase, candidates
 from proxy.runtime.clock import monotonic
 from proxy.store import PendingOperation, Store, readable
@@ -20,7 +20,7 @@ SURE_SECONDS = 5.0
 
 
 class Findings(NamedTuple):
-    made: list[tuple[Purchase, Activation]]
+    made: list[tuple[Purchase, TrackedActivation]]
     none: list[Purchase]
     """Those that have surely made no order."""
 
@@ -81,7 +81,7 @@ class Reconciliation:
         if is_all and not others:
             findings.none.extend(p for p in purchases[len(found) :] if p.is_no_stock)
 
-    async def _unowned(self, found: list[Activation]) -> list[Activation]:
+    async def _unowned(self, found: list[TrackedActivation]) -> list[TrackedActivation]:
         """Without those that any program has bought."""
         if not found:
             return found
