@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from proxy.legacy.activation import MAX_ID, candidates
 from proxy.legacy.status import Phase
-from proxy.model import Key, Order, OrderState, Sms, merge
+from proxy.model import ClientKey, Order, OrderState, Sms, merge
 from proxy.orders.orders import Orders
 from proxy.orders.tracked import TrackedActivation
 from proxy.runtime.clock import monotonic
 from proxy.runtime.counters import Counters
 from proxy.store import ActivationRow, open_store
 
-KEY = Key("k")
+KEY = ClientKey.of("k")
 
 
 def order(id="a", **fields):

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from proxy.legacy.activation import code_of
 from proxy.legacy.status import Phase
-from proxy.model import OVER, Key, OrderState
+from proxy.model import OVER, ClientKey, OrderState
 from proxy.orders.tracked import TrackedActivation
 from proxy.services import Services
 
-Place = tuple[Key, int]
+Place = tuple[ClientKey, int]
 Row = dict[str, object]
 
 # The parts of a story, in words for people; {} is the money.
@@ -52,7 +52,7 @@ class RowState:
 class Rows:
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._names = {program.key.owner: program.name for program in services.programs}
+        self._names = {program.key.hash: program.name for program in services.programs}
 
     def sights(self) -> Iterator[tuple[Place, TrackedActivation, RowState]]:
         """Of every activation of the last hour that was bought or asked for here."""
@@ -97,8 +97,8 @@ class Rows:
     def find(self, row: str) -> tuple[Place, TrackedActivation, RowState] | None:
         return next((found for found in self.sights() if name(found[0]) == row), None)
 
-    def program(self, key: Key) -> str:
-        return self._names.get(key.owner) or str(key)
+    def program(self, key: ClientKey) -> str:
+        return self._names.get(key.hash) or str(key)
 
     def bought(self, service: str, iso: str) -> Row:
         """Both by their legacy code and by name."""

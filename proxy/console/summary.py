@@ -8,7 +8,7 @@ from proxy import __version__
 from proxy.console.history import History
 from proxy.console.rows import Row, Rows, name
 from proxy.console.warnings import Warnings
-from proxy.model import Key, Limits
+from proxy.model import Limits, UpstreamKey
 from proxy.model.errors import StoreError
 from proxy.orders.tracked import TrackedActivation
 from proxy.purchases.cancels import Promise
@@ -102,10 +102,10 @@ class Summary:
 
     def _balances(self) -> list[Row]:
         """As they were last told, of each account that programs have used."""
-        found: dict[Key, set[str]] = {}
+        found: dict[UpstreamKey, set[str]] = {}
         for key in self._services.orders.used():
             names = found.setdefault(key.upstream, set())
-            if key.owner or key.is_sole:
+            if key.program or key.is_sole:
                 names.add(self._rows.program(key))
         balances = self._services.balances
         return [

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from proxy.legacy.activation import Activation, candidates, code_of
 from proxy.legacy.status import Phase
-from proxy.model import Key, Order, Sms, asked_after, last_asked, merge
+from proxy.model import ClientKey, Order, Sms, asked_after, last_asked, merge
 from proxy.orders.tracked import TrackedActivation
 from proxy.runtime.clock import monotonic
 from proxy.store import ActivationRow, Forward
@@ -74,7 +74,9 @@ class ActivationIndex:
         return itertools.takewhile(lambda one: born(one) >= since, reversed(self.by_age))
 
 
-def idle(accounts: Mapping[Key, ActivationIndex], owing: Iterable[Key]) -> list[Key]:
+def idle(
+    accounts: Mapping[ClientKey, ActivationIndex], owing: Iterable[ClientKey]
+) -> list[ClientKey]:
     """Keys that nobody has used for a while, without those that a call is still owed for."""
     pinned = {one for key in owing for one in (key, key.listing)}
     return [key for key, account in accounts.items() if key not in pinned and account.is_idle]
@@ -149,7 +151,9 @@ def why_refunded(activation: TrackedActivation) -> str:
     return "refunded_promise" if activation.cancelling else "refunded"
 
 
-def row_of(key: Key, activation: Activation, forwards: tuple[Forward, ...] = ()) -> ActivationRow:
+def row_of(
+    key: ClientKey, activation: Activation, forwards: tuple[Forward, ...] = ()
+) -> ActivationRow:
     return ActivationRow(
         key.hash,
         activation.id,

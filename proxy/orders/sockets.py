@@ -14,7 +14,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 
-from proxy.model import OVER, Frame, Key
+from proxy.model import OVER, ClientKey, Frame, UpstreamKey
 from proxy.model.errors import StoreError
 from proxy.orders.orders import Orders
 from proxy.orders.tracked import TrackedActivation
@@ -55,7 +55,7 @@ IDLE_SECONDS = 60.0
 class _Line:
     """One order that has a socket, or is to have one."""
 
-    key: Key
+    key: ClientKey
     activation: TrackedActivation
     task: asyncio.Task[None] | None = None
 
@@ -78,15 +78,15 @@ class OrderSockets:
         self._counters = counters
         self._upstream_now = upstream_now
         self._most = most
-        self._lines: dict[tuple[Key, int], _Line] = {}
-        self._of_key: Counter[Key] = Counter()
+        self._lines: dict[tuple[ClientKey, int], _Line] = {}
+        self._of_key: Counter[UpstreamKey] = Counter()
         self._doors = asyncio.Semaphore(OPENING)
         self._refusals = 0
         self._silent_until = float("-inf")
         self._tasks = BackgroundTasks()
         self._sweep: asyncio.Task[None] | None = None
 
-    def watch(self, key: Key, activation: TrackedActivation) -> None:
+    def watch(self, key: ClientKey, activation: TrackedActivation) -> None:
         """Somebody asks about the activation: a socket is opened if one helps and has room."""
         activation.asked_for_at = monotonic()
         is_open = (key, activation.id) in self._lines
@@ -102,7 +102,7 @@ class OrderSockets:
     async def close(self) -> None:
         await self._tasks.aclose()
 
-    def _has_room(self, key: Key) -> bool:
+    def _has_room(self, key: ClientKey) -> bool:
         if (
             self._of_key[key.upstream] < max(self._most * PER_KEY, 1)
             and len(self._lines) < self._most

@@ -8,7 +8,7 @@ from typing import TypeVar
 from cachetools import TTLCache
 
 from proxy.config.codes import Codes
-from proxy.model import Key, Order
+from proxy.model import ClientKey, Order, UpstreamKey
 from proxy.model.errors import Problem, ProblemError
 from proxy.orders.orders import Orders
 from proxy.orders.sockets import OrderSockets
@@ -49,7 +49,7 @@ class Purchases:
         journal: Journal,
         limit_checks: LimitChecks,
         catalogue: Catalogue,
-        balances: Cache[Key, int],
+        balances: Cache[UpstreamKey, int],
         codes: Codes,
     ) -> None:
         self._upstream = upstream
@@ -99,14 +99,14 @@ class Purchases:
             # Whatever ended this, the deadline included.
             self._journal.release(purchase)
 
-    async def swap(self, key: Key, activation: TrackedActivation) -> None:
+    async def swap(self, key: ClientKey, activation: TrackedActivation) -> None:
         """Another number for the order, perhaps with another id. What was sent may be done: it
         goes on behind the client's deadline.
         """
         name = f"swap of order {activation.order.id}"
         await asyncio.shield(self._tasks.start(self._swap(key, activation), name, of_request=True))
 
-    async def _swap(self, key: Key, activation: TrackedActivation) -> None:
+    async def _swap(self, key: ClientKey, activation: TrackedActivation) -> None:
         order = await self._upstream.swap(key, activation.order.id)
         await self._orders.open(key)
         await self._orders.swapped(key, activation, order)
@@ -132,7 +132,7 @@ class Purchases:
                 self._sold_out[pair, cap] = None
             raise
 
-    async def _admit(self, key: Key, gone: asyncio.Task[None]) -> None:
+    async def _admit(self, key: ClientKey, gone: asyncio.Task[None]) -> None:
         """A turn to buy, unless the client goes while it waits in the queue."""
         if await self._upstream.admit_now("purchase", key, Urgency.PAID):
             return

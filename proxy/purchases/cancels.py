@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from proxy.model import OVER, Key, OrderState
+from proxy.model import OVER, ClientKey, OrderState, UpstreamKey
 from proxy.model.errors import OwnershipLostError, Problem, ProblemError, StoreError
 from proxy.orders.orders import Orders
 from proxy.orders.reads import Reads
@@ -56,7 +56,7 @@ class Cancels:
         reads: Reads,
         store: Store,
         counters: Counters,
-        balances: Cache[Key, int],
+        balances: Cache[UpstreamKey, int],
     ) -> None:
         self._upstream = upstream
         self._orders = orders
@@ -69,7 +69,7 @@ class Cancels:
         self._tasks, self._writing = BackgroundTasks(), BackgroundTasks()
         orders.pin(lambda: (promise.owed.key for promise in self.promises.values()))
 
-    async def cancel(self, key: Key, activation: TrackedActivation, *, defer: bool) -> None:
+    async def cancel(self, key: ClientKey, activation: TrackedActivation, *, defer: bool) -> None:
         """Cancel for a refund. EARLY_CANCEL during the hold, unless it may be deferred."""
         try:
             await self._cancel(key, activation)
@@ -147,7 +147,7 @@ class Cancels:
         await self._writing.aclose(GRACE)
         await self._tasks.aclose()
 
-    async def _cancel(self, key: Key, activation: TrackedActivation) -> None:
+    async def _cancel(self, key: ClientKey, activation: TrackedActivation) -> None:
         try:
             await self._upstream.cancel(key, activation.order.id)
         except ProblemError as error:
@@ -159,7 +159,7 @@ class Cancels:
             self._balances.drop(key.upstream)
         await self._orders.cancelled(key, activation)
 
-    async def _settle(self, key: Key, activation: TrackedActivation) -> None:
+    async def _settle(self, key: ClientKey, activation: TrackedActivation) -> None:
         """Something came before the cancel. Only the end of its time leaves the order unpaid."""
         await self._reads.read_anew(key, activation.order.id)
         if activation.order.messages:
@@ -204,7 +204,9 @@ class Cancels:
         with readable():
             return await self._store.holds(owed.id)
 
-    async def _carry_out(self, key: Key, activation: TrackedActivation, is_taken_up: bool) -> None:
+    async def _carry_out(
+        self, key: ClientKey, activation: TrackedActivation, is_taken_up: bool
+    ) -> None:
         if is_taken_up:
             await self._reads.read_anew(key, activation.order.id)
         if activation.order.state is OrderState.CANCELLED:

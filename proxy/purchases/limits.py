@@ -5,7 +5,7 @@ The last word has the transaction of the intent, see Journal.begin.
 
 import math
 
-from proxy.model import Key, Limits
+from proxy.model import ClientKey, Limits
 from proxy.model.errors import Problem, ProblemError
 from proxy.orders.orders import Orders
 from proxy.orders.reads import Reads
@@ -52,7 +52,7 @@ class LimitChecks:
         if refused := await self._refusal(pair, quoted, ceiling):
             raise ProblemError(refused, "a ceiling of the key")
 
-    async def left(self, key: Key, caps: Limits) -> int:
+    async def left(self, key: ClientKey, caps: Limits) -> int:
         """The cents that a key may still spend."""
         now = self._upstream.wall_clock()
         with readable():

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from proxy.config.codes import Country
 from proxy.legacy.status import Phase
-from proxy.model import OVER, Key, Limits, Order, lowest
+from proxy.model import OVER, ClientKey, Limits, Order, UpstreamKey, lowest
 from proxy.orders.tracked import TrackedActivation
 from proxy.runtime.clock import monotonic
 from proxy.store import Entry, PendingOperation
@@ -20,7 +20,7 @@ DATE_SLACK = 1.0
 class Pair(NamedTuple):
     """Whose, which service, which country."""
 
-    key: Key
+    key: ClientKey
     service: str
     country: str
 
@@ -33,7 +33,7 @@ class Pair(NamedTuple):
 class Wanted:
     """What a client wants to buy."""
 
-    key: Key
+    key: ClientKey
     code: str
     """What the client calls the upstream's `service`."""
     service: str
@@ -150,7 +150,7 @@ class Pending:
 
     def __init__(self) -> None:
         # By account.
-        self._of_key: dict[Key, dict[str, Purchase]] = {}
+        self._of_key: dict[UpstreamKey, dict[str, Purchase]] = {}
 
     def add(self, purchase: Purchase) -> None:
         account = purchase.owed.key.upstream
@@ -167,7 +167,7 @@ class Pending:
         """What is known under its id."""
         return self._of_key.get(purchase.owed.key.upstream, {}).get(purchase.owed.id)
 
-    def of(self, key: Key) -> Collection[Purchase]:
+    def of(self, key: ClientKey) -> Collection[Purchase]:
         """Of all programs that share the account of a key."""
         return self._of_key.get(key.upstream, {}).values()
 
@@ -176,7 +176,7 @@ class Pending:
         same = (p for p in self.of(pair.key) if p.pair == pair and p.owed.wish == wish)
         return [purchase for purchase in same if purchase.is_free]
 
-    def unclear(self, key: Key) -> list[Purchase]:
+    def unclear(self, key: ClientKey) -> list[Purchase]:
         return [purchase for purchase in self.of(key) if purchase.unclear]
 
     @property

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from proxy.model import ActivationFlags, Key, Order
+from proxy.model import ActivationFlags, ClientKey, Order
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class PendingOperation:
 
     id: str
     kind: OperationKind
-    key: Key
+    key: ClientKey
     service: str
     country: str
     at: float

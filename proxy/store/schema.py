@@ -5,7 +5,7 @@ PostgreSQL, as far as it goes.
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
-from proxy.model import FLAGS, Key, last_asked, merge
+from proxy.model import FLAGS, ClientKey, last_asked, merge
 from proxy.model.errors import Problem
 from proxy.store.rows import (
     ActivationRow,
@@ -225,9 +225,9 @@ def kept(row: Any) -> ActivationRow:
 def owed(row: Any, secret: str) -> PendingOperation:
     """`secret` is the key in clear."""
     id, kind, _, service, country, at, order, wish, owner, cents, unclear = row
-    key = Key(secret)
+    key = ClientKey.of(secret)
     if owner not in ("", key.hash):
-        key = Key(secret, owner)
+        key = ClientKey(key.upstream, owner)
     what = (service, country, at, order, wish, cents, bool(unclear))
     return PendingOperation(id, OperationKind(kind), key, *what)
 

@@ -133,7 +133,7 @@ class SqlStore(WebhookRows):
         self._group_commit.note(lambda db: db.execute(sql, row), surely=True)
 
     def _owe(self, db: Database, owed: PendingOperation) -> None:
-        if not schema.owe(db, owed, self._seal(owed.key.secret, owed.id), self._replica):
+        if not schema.owe(db, owed, self._seal(owed.key.upstream.secret, owed.id), self._replica):
             raise OwnershipLostError(f"{owed.id} has another owner")
 
     async def refusal(self, key: str, cents: int, ceiling: SpendingLimit) -> Problem | None:

@@ -13,7 +13,7 @@ from proxy.legacy.activation import View
 from proxy.legacy.answers import Answer
 from proxy.legacy.dialects import Dialect
 from proxy.legacy.request import Request
-from proxy.model import Key
+from proxy.model import ClientKey
 from proxy.model.errors import Problem, ProblemError
 from proxy.orders.tracked import TrackedActivation
 from proxy.runtime.tasks import child_task
@@ -44,7 +44,7 @@ class Call:
     client: "Client"
 
     @property
-    def key(self) -> Key:
+    def key(self) -> ClientKey:
         return self.program.key
 
     @property
