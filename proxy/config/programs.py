@@ -14,7 +14,7 @@ from cachetools import TTLCache
 from proxy.config.codes import Codes
 from proxy.config.settings import Config, ConfigError, LimitsConfig, ProgramConfig
 from proxy.config.yaml_file import nearest
-from proxy.model import ClientKey, Limits, UpstreamKey, is_key
+from proxy.model import ClientKey, Limits, UpstreamKey, is_key, money
 from proxy.model.errors import Problem, ProblemError
 from proxy.runtime.clock import monotonic
 
@@ -201,7 +201,7 @@ def _known(
 
 
 def _cents(dollars: float | None) -> int | None:
-    return None if dollars is None else int(dollars * 100 + 1e-6)
+    return None if dollars is None else money.cents(dollars)
 
 
 def _instant(text: str | None, where: str) -> float | None:

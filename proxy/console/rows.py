@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from proxy.legacy.activation import code_of
 from proxy.legacy.status import Phase
-from proxy.model import OVER, ClientKey, OrderState
+from proxy.model import OVER, ClientKey, OrderState, money
 from proxy.orders.tracked import TrackedActivation
 from proxy.services import Services
 
@@ -138,7 +138,7 @@ def name(place: Place) -> str:
 
 
 def told(what: str, cents: int) -> str:
-    return STORY.get(what, what).format(f"{cents / 100:.2f} USD")
+    return STORY.get(what, what).format(f"{money.dollars(cents)} USD")
 
 
 def state(activation: TrackedActivation, now: float) -> str:

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 
-from proxy.legacy.answers import dollars, safe
+from proxy.legacy.answers import safe
 from proxy.legacy.code import find_code
 from proxy.legacy.status import Phase
-from proxy.model import OVER, ActivationFlags, Order, OrderState, Sms
+from proxy.model import OVER, ActivationFlags, Order, OrderState, Sms, money
 
 MAX_ID = 2**31 - 1
 """The official Java client reads an id with Integer.parseInt."""
@@ -161,12 +161,12 @@ class View:
 
     @property
     def dollars(self) -> str:
-        return dollars(self.order.cents or 0)
+        return money.dollars(self.order.cents or 0)
 
     @property
     def cost(self) -> float:
         """`dollars`, as a number."""
-        return (self.order.cents or 0) / 100
+        return money.as_number(self.order.cents or 0)
 
     @property
     def sms(self) -> Sms | None:

@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from proxy.model import money
+
 TEXT = "text/html; charset=UTF-8"
 JSON = "application/json"
 
@@ -53,12 +55,7 @@ def json(value: Any) -> Answer:
 
 def balance(cents: int) -> Answer:
     """Always two decimals: old clients match `\\d+\\.\\d{2}`."""
-    return text(f"ACCESS_BALANCE:{dollars(cents)}")
-
-
-def dollars(cents: int) -> str:
-    sign = "-" if cents < 0 else ""
-    return f"{sign}{abs(cents) // 100}.{abs(cents) % 100:02d}"
+    return text(f"ACCESS_BALANCE:{money.dollars(cents)}")
 
 
 def header(sms: str) -> str:

@@ -8,7 +8,7 @@ from typing import TypeVar
 from cachetools import TTLCache
 
 from proxy.config.codes import Codes
-from proxy.model import ClientKey, Order, UpstreamKey
+from proxy.model import ClientKey, Order, UpstreamKey, money
 from proxy.model.errors import Problem, ProblemError
 from proxy.orders.orders import Orders
 from proxy.orders.sockets import OrderSockets
@@ -222,7 +222,7 @@ class Purchases:
         if order.cents is None:
             return
         self._catalogue.charged(service, iso, order.cents)
-        if cap is not None and order.cents > cap:
+        if money.is_over(order.cents, cap):
             log.warning("order %s is not handed out: charged over the cap", order.id)
             await self._journal.give_back(purchase)
         _check_price(order.cents, cap)
@@ -236,5 +236,5 @@ class Purchases:
 
 
 def _check_price(cents: int, cap: int | None) -> None:
-    if cap is not None and cents > cap:
+    if money.is_over(cents, cap):
         raise ProblemError(Problem.PRICE_TOO_HIGH, cents=cents)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from proxy.config.codes import Country
 from proxy.legacy.status import Phase
-from proxy.model import OVER, ClientKey, Limits, Order, UpstreamKey, lowest
+from proxy.model import OVER, ClientKey, Limits, Order, UpstreamKey, lowest, money
 from proxy.orders.tracked import TrackedActivation
 from proxy.runtime.clock import monotonic
 from proxy.store import Entry, PendingOperation
@@ -141,7 +141,7 @@ class Purchase:
         if activation is None or activation.phase is not Phase.WAITING:
             return False
         cents = activation.order.cents
-        is_affordable = cap is None or (cents is not None and cents <= cap)
+        is_affordable = cap is None or (cents is not None and not money.is_over(cents, cap))
         return is_affordable and activation.is_untouched
 
 

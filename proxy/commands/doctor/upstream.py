@@ -12,9 +12,9 @@ from proxy.commands.doctor.finding import Finding, good, wrong
 from proxy.commands.plural import counted
 from proxy.config.programs import Programs
 from proxy.config.settings import Config
-from proxy.legacy.answers import dollars
 from proxy.model import WINDOW, ClientKey, Order
 from proxy.model.errors import Problem, ProblemError, StoreError
+from proxy.model.money import dollars
 from proxy.runtime.counters import Counters
 from proxy.runtime.urls import shown_host
 from proxy.store import OperationKind, file_of, glance, open_store

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from proxy.commands.plural import counted
-from proxy.legacy.answers import dollars
 from proxy.model import ClientKey, Limits
 from proxy.model.errors import Problem, ProblemError, StoreError
+from proxy.model.money import dollars
 from proxy.store import (
     OperationKind,
     PendingOperation,

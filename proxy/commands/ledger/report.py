@@ -11,9 +11,9 @@ from proxy.commands.columns import columns
 from proxy.commands.one_off import at_hand
 from proxy.config.programs import Programs
 from proxy.config.settings import UpstreamConfig
-from proxy.legacy.answers import dollars
 from proxy.model import ClientKey
 from proxy.model.errors import Problem, ProblemError
+from proxy.model.money import dollars
 from proxy.runtime.printable import spreadsheet_cell
 from proxy.store import Entry
 
