@@ -15,11 +15,10 @@ from proxy.config.programs import (
     FailedKeyThrottle,
     load_programs,
 )
-from proxy.config.settings import Config, ConfigError, LimitsConfig, ProgramConfig, load_config
-from proxy.config.yaml_file import YamlFileError
+from proxy.config.settings import Config, LimitsConfig, ProgramConfig, load_config
 from proxy.endpoint.actions import ACTIONS
 from proxy.model import ClientKey, Limits, UpstreamKey
-from proxy.model.errors import Problem, ProblemError
+from proxy.model.errors import ConfigError, Problem, ProblemError, YamlFileError
 
 CODES = codes_of(Config())
 CLIENT_KEY, UPSTREAM_KEY = "planted-client-key", "planted-upstream-key"

@@ -19,13 +19,14 @@ from proxy.config.codes import Codes
 from proxy.config.mappings import load_codes
 from proxy.config.programs import FailedKeyThrottle, Programs, load_programs
 from proxy.config.secrets import config_secrets
-from proxy.config.settings import Config, ConfigError
+from proxy.config.settings import Config
 from proxy.endpoint.actions import ACTIONS
 from proxy.endpoint.endpoint import ByHost, LegacyEndpoint
 from proxy.forwarding.delivery import ForwardDelivery
 from proxy.forwarding.targets import load_targets
 from proxy.legacy.dialects import DIALECTS
 from proxy.model import ClientKey, UpstreamKey
+from proxy.model.errors import ConfigError
 from proxy.orders.list_reads import ListReads
 from proxy.orders.orders import Orders
 from proxy.orders.reads import Reads

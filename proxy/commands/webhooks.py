@@ -67,8 +67,8 @@ async def _asked(config: "Config", key: "ClientKey", act: Act[T]) -> T:
 
 def _key(config: "Config", name: str | None) -> "ClientKey":
     from proxy.app.build import codes_of, programs_of
-    from proxy.config.settings import ConfigError
     from proxy.model import ClientKey
+    from proxy.model.errors import ConfigError
 
     if name is None:
         if not config.upstream.api_key:

@@ -12,10 +12,10 @@ from pathlib import Path
 from cachetools import TTLCache
 
 from proxy.config.codes import Codes
-from proxy.config.settings import Config, ConfigError, LimitsConfig, ProgramConfig
+from proxy.config.settings import Config, LimitsConfig, ProgramConfig
 from proxy.config.yaml_file import nearest
 from proxy.model import ClientKey, Limits, UpstreamKey, is_key, money
-from proxy.model.errors import Problem, ProblemError
+from proxy.model.errors import ConfigError, Problem, ProblemError
 from proxy.runtime.clock import monotonic
 
 log = logging.getLogger(__name__)

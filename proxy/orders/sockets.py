@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from proxy.model import OVER, ClientKey, Frame, UpstreamKey
-from proxy.model.errors import StoreError
+from proxy.model.errors import SocketError, StoreError
 from proxy.orders.orders import Orders
 from proxy.orders.tracked import TrackedActivation
 from proxy.runtime.clock import monotonic
 from proxy.runtime.counters import Counters
 from proxy.runtime.tasks import BackgroundTasks
 from proxy.store import Store
-from proxy.upstream.order_socket import SocketClient, SocketError
+from proxy.upstream.order_socket import SocketClient
 
 log = logging.getLogger(__name__)
 

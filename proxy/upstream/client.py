@@ -19,15 +19,16 @@ import msgspec
 from cachetools import TTLCache
 
 from proxy.model import ClientKey, Market, Order, Price, Service, Transaction, UpstreamKey
-from proxy.model.errors import Problem, ProblemError, classify
+from proxy.model.errors import HttpError, NotSentError, Problem, ProblemError
 from proxy.runtime.clock import monotonic
 from proxy.runtime.counters import Counters
 from proxy.upstream import fields, refusals, webhooks, wire
 from proxy.upstream.budget import Budget
 from proxy.upstream.clock import UpstreamClock
 from proxy.upstream.fields import Rows
-from proxy.upstream.http import Http, HttpError, NotSentError, Reply, Transport, trusted
+from proxy.upstream.http import Http, Reply, Transport, trusted
 from proxy.upstream.rate_window import PACED, Urgency
+from proxy.upstream.refusals import classify
 from proxy.upstream.trace import TRACED_CALLS, TracedCall
 from proxy.upstream.webhooks import Delivery, Sent, Webhook
 

@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from urllib.parse import urlencode, urlsplit
 
 from proxy.model import ClientKey, Frame
+from proxy.model.errors import SocketError
 from proxy.upstream import wire
 from proxy.upstream.http import is_here
 
@@ -18,16 +19,6 @@ OPEN_SECONDS = 10.0
 PING_SECONDS = 20.0
 """A connection that does not answer a ping for so long is dead."""
 MAX_FRAME = 65_536
-
-
-class SocketError(Exception):
-    """The socket could not be opened, or broke. Its text holds no address: that has the key.
-    `status` is what HTTP answered in the place of a socket, if anything.
-    """
-
-    def __init__(self, text: str, status: int | None = None) -> None:
-        super().__init__(text)
-        self.status = status
 
 
 class SocketClient:

@@ -13,14 +13,14 @@ from proxy.commands.plural import counted
 from proxy.config.programs import Programs
 from proxy.config.settings import Config
 from proxy.model import WINDOW, ClientKey, Order
-from proxy.model.errors import Problem, ProblemError, StoreError
+from proxy.model.errors import Problem, ProblemError, SocketError, StoreError
 from proxy.model.money import dollars
 from proxy.runtime.counters import Counters
 from proxy.runtime.urls import shown_host
 from proxy.store import OperationKind, file_of, glance, open_store
 from proxy.upstream.budget import Budget
 from proxy.upstream.client import SHARE, Upstream
-from proxy.upstream.order_socket import SocketClient, SocketError
+from proxy.upstream.order_socket import SocketClient
 from proxy.upstream.rate_window import Urgency
 
 SECONDS = 5.0

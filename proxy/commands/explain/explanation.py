@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from proxy.app.build import build_services
 from proxy.commands.explain import limits
 from proxy.commands.explain.parameters import Facts, better_country, better_service, parameters
-from proxy.commands.explain.question import Question, QuestionError
+from proxy.commands.explain.question import Question
 from proxy.config.programs import Program, Programs
 from proxy.config.settings import Config, StoreConfig
 from proxy.config.yaml_file import nearest
@@ -18,7 +18,7 @@ from proxy.endpoint.actions.numbers import wished
 from proxy.legacy.answers import Answer
 from proxy.legacy.dialects.dialect import written
 from proxy.model import ClientKey, lowest, money
-from proxy.model.errors import Problem, ProblemError
+from proxy.model.errors import Problem, ProblemError, QuestionError
 from proxy.model.money import dollars
 from proxy.purchases.buying import CLOSED_SECONDS, SOLD_OUT_SECONDS
 from proxy.services import Services
