@@ -103,8 +103,8 @@ def create_app(
     )
     replicas = _replicas(services, secrets)
     metrics = Metrics(services.counters, lambda: gauges(services, forwards))
-    legacy = endpoints(_protocols(config, services, metrics, secrets), config.dialect)
-    console = _console(config, services, metrics, secrets, legacy, sandbox)
+    legacy = endpoints(_protocols(config, services, secrets), config.dialect)
+    console = _console(config, services, secrets, legacy, sandbox)
 
     async def show_metrics(request: HttpRequest) -> Response:
         return Response(metrics.page(), media_type="text/plain; version=0.0.4")
@@ -164,12 +164,12 @@ def _replicas(services: Services, secrets: Secrets) -> Replicas:
 
 
 def _protocols(
-    config: Config, services: Services, metrics: Metrics, secrets: Secrets
+    config: Config, services: Services, secrets: Secrets
 ) -> Mapping[str, LegacyEndpoint]:
     """Of each dialect. Wrong keys are counted by address, whatever dialect they come in."""
     failed_keys, timeout, sample = FailedKeyThrottle(), config.upstream.timeout, config.log.sample
     return {
-        name: LegacyEndpoint(services, dialect, metrics, failed_keys, secrets, timeout, sample)
+        name: LegacyEndpoint(services, dialect, failed_keys, secrets, timeout, sample)
         for name, dialect in DIALECTS.items()
     }
 
@@ -177,7 +177,6 @@ def _protocols(
 def _console(
     config: Config,
     services: Services,
-    metrics: Metrics,
     secrets: Secrets,
     legacy: Mapping[str, ASGIApp],
     sandbox: bool,
@@ -192,7 +191,6 @@ def _console(
 
     return Console(
         services,
-        metrics,
         secrets,
         protocol,
         ACTIONS,

@@ -17,6 +17,7 @@ TEXT = "text/html; charset=UTF-8"
 JSON = "application/json"
 
 _UNSAFE = re.compile(r"[:\x00-\x1f\x7f-\x9f\u2028\u2029\s]+")
+_WORD = re.compile(rb"[A-Z_]{2,40}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 MAX_TEXT = 480
 MAX_HEADER = 1000
@@ -51,6 +52,12 @@ def text(word: str) -> Answer:
 
 def json(value: Any) -> Answer:
     return Answer(msgspec.json.encode(value), JSON)
+
+
+def first_word(body: bytes) -> str:
+    """What an answer is counted as: its first word; JSON for a body in JSON, TEXT for any other."""
+    found = _WORD.match(body)
+    return found[0].decode() if found else "JSON" if body[:1] in (b"{", b"[") else "TEXT"
 
 
 def balance(cents: int) -> Answer:
