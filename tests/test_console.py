@@ -532,7 +532,7 @@ async def test_it_stays_quick_with_two_thousand_live_numbers(world, console, clo
         for n in range(2000)
     ]  # fmt: skip
     for activation in services.orders.learn(key, *orders):
-        activation.told = True
+        activation.delivered = True
         services.counters.happened(activation.order.id, "bought", now, 90)
     rows, seen = world.app.state.console.streams, {}
     begun = time.thread_time()

@@ -264,7 +264,7 @@ def test_a_page_of_two_thousand_numbers_is_quick(browser):
             for n in range(2000)
         ]  # fmt: skip
         for activation in services.orders.learn(ClientKey.of("key"), *orders):
-            activation.told = True
+            activation.delivered = True
 
     with Stage() as stage:
         stage.do(fill(stage.app.state.services, stage.now()))

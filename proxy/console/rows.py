@@ -63,7 +63,7 @@ class Rows:
             sight = RowState(
                 activation.order,
                 activation.said,
-                activation.told,
+                activation.delivered,
                 activation.open_at < math.inf,
                 len(counters.story(activation.order.id)),
                 state(activation, now),
@@ -147,7 +147,7 @@ def state(activation: TrackedActivation, now: float) -> str:
     is_over = order.state in OVER or activation.confirmed
     if activation.cancelling and not is_over:
         return "cancelling"
-    if activation.told is False and not is_over:
+    if activation.delivered is False and not is_over:
         return "orphan"
     if phase is Phase.CANCELLED:
         return "expired" if order.state is OrderState.EXPIRED else "cancelled"

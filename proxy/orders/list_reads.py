@@ -106,7 +106,7 @@ class ListReads:
         """Read the order list by a request that begins now: money may be in doubt."""
         await asyncio.shield(self._begin_list(key, Urgency.PAID))
 
-    def told(self, key: ClientKey) -> None:
+    def event_came(self, key: ClientKey) -> None:
         """An event of the account has come: its list is read less often for a while."""
         self.of(key).events_until = monotonic() + EVENTS_SECONDS
 
@@ -161,7 +161,7 @@ class ListReads:
             known.read_all(orders, orders.listed, orders.unread, asked_at, young)
         known.pace = self._pace(key, known)
         if not (status or known.is_cut_off or known.has_unread):
-            self._store.tell(Change("list", key.upstream.hash))
+            self._store.publish_change(Change("list", key.upstream.hash))
 
     async def _listed(self, key: ClientKey, known: ListFreshness, status: str) -> Rows[Order]:
         try:

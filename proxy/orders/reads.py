@@ -103,7 +103,7 @@ class Reads:
         """
         ends = activation.order.expires_at or 0.0
         is_unknown = error.problem is Problem.NO_ACTIVATION
-        return is_unknown and activation.told is not None and self._upstream.now() < ends
+        return is_unknown and activation.delivered is not None and self._upstream.now() < ends
 
     def standing(self, key: ClientKey, activation: TrackedActivation) -> Callable[[], bool] | None:
         """Whether what is known of an activation still stands, and is not too old."""
@@ -261,7 +261,7 @@ class Reads:
     def _is_left_out(self, known: ListFreshness, activation: TrackedActivation) -> bool:
         """It was bought here well before the list was read, lives, and is not in it."""
         order, now = activation.order, self._upstream.now()
-        if not (activation.told and activation.is_untouched) or order.id in known.ids:
+        if not (activation.delivered and activation.is_untouched) or order.id in known.ids:
             return False
         return (order.created_at or now) + LISTED_SECONDS < now < (order.expires_at or now)
 

@@ -102,7 +102,7 @@ class Reconciliation:
         young = [
             activation
             for activation in self._orders.activations(key.listing)
-            if activation.told is None and (activation.order.created_at or 0.0) > started
+            if activation.delivered is None and (activation.order.created_at or 0.0) > started
             if not any(purchase.explains(activation) for purchase in ours)
         ]
         now, before = monotonic(), self._strange.pop(key.upstream, {})

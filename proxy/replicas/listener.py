@@ -64,22 +64,22 @@ class Replicas:
         match change.kind:
             case "order" if change.key in self._orders.hashes:
                 if row := await self._store.order(change.key, order=change.order):
-                    self._orders.hear(row)
+                    self._orders.apply_remote(row)
             case "list":
                 self._reads.lists.heard(change.key)
             case "missed":
-                await self._hear_all()
+                await self._apply_all()
 
-    async def _hear_all(self) -> None:
+    async def _apply_all(self) -> None:
         """Others may have written any live order."""
         for hash in self._orders.hashes:
             async for row in self._store.orders(hash, self._upstream_now() - LONGEST_LIFE):
-                self._orders.hear(row)
+                self._orders.apply_remote(row)
 
     async def _catch_up(self) -> None:
         while True:
             await asyncio.sleep(PAUSE)
             try:
-                return await self._hear_all()
+                return await self._apply_all()
             except StoreError:
                 continue

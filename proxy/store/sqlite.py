@@ -106,7 +106,7 @@ class SqliteStore(SqlStore):
     def safe_share(self, most: int) -> int:
         return most
 
-    def tell(self, change: Change) -> None:
+    def publish_change(self, change: Change) -> None:
         pass
 
     async def changes(self) -> AsyncGenerator[Change, None]:

@@ -119,7 +119,7 @@ class Webhooks:
         if kind != "sms":
             activation.hinted_at = monotonic()
         if key.upstream != NO_KEY:
-            self._reads.lists.told(key)
+            self._reads.lists.event_came(key)
             self._reads.judge_offer(key, activation)
         return kind
 
