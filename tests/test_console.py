@@ -21,6 +21,7 @@ from proxy.console.rows import STORY
 from proxy.endpoint.actions import ACTIONS
 from proxy.model import ClientKey, Order
 from proxy.model.errors import Problem
+from proxy.runtime import log_events
 from proxy.runtime.logs import REQUEST
 from proxy.upstream.trace import TRACED_CALLS
 from tests.pace import within
@@ -594,13 +595,15 @@ def calls(*names):
                 yield path, node
 
 
-def test_each_line_of_the_log_that_complains_has_its_advice():
-    told = {
-        node.args[0].value
+def test_each_warning_and_error_of_the_log_is_an_event_whose_code_has_advice():
+    used = {
+        ast.unparse(node.args[0])
         for path, node in calls("warning", "error", "exception")
         if ast.unparse(node.func.value) == "log" and path.name != "settings.py"
     }
-    assert told == set(LOGGED)
+    events = {n: e for n, e in vars(log_events).items() if isinstance(e, log_events.Event)}
+    assert used == {f"log_events.{name}" for name in events}
+    assert {event.code for event in events.values()} == set(LOGGED)
 
 
 def test_each_part_of_a_story_has_words():

@@ -38,98 +38,54 @@ PROBLEMS: Mapping[str, str] = MappingProxyType(
     }
 )
 
-_DISK = "See if the disk is full or not writable: nothing is bought until the store can be written."
-_DATABASE = "See if PostgreSQL can be reached: numbers are sold again when it is back."
-_LATER = "The upstream fails: nothing need be done if it stops soon."
-
-# By the line as it stands in the code.
+# By the code of an event of runtime/log_events.py.
 LOGGED: Mapping[str, str] = MappingProxyType(
     {
-        "%s: allowed to %s in a minute: %d": "The upstream allows less than expected: "
+        "store": "See if the disk is full or not writable: nothing is bought until the store can "
+        "be written.",
+        "database": "See if PostgreSQL can be reached: numbers are sold again when it is back.",
+        "upstream": "The upstream fails: nothing need be done if it stops soon.",
+        "bug": "Report it with the lines of the log.",
+        "bug_retried": "Report it; it is tried again by itself.",
+        "limit_lower": "The upstream allows less than expected: "
         "set upstream.requests_per_minute to it if that lasts.",
-        "%s: the upstream refuses %s: too many requests": "Another program uses the key, too: "
+        "rate_limited": "Another program uses the key, too: "
         "give each its own, or lower upstream.requests_per_minute.",
-        "%s: what was spent is not known: %s": _DISK,
-        "nothing is known of the catalogue: %s": _DISK,
-        "%s: rows that cannot be read: %d of %d": "The others stand. The upstream writes these "
-        "otherwise than is known: report it.",
-        "the store's %s cannot be read: %s": "It is read anew from the upstream.",
-        "no prices yet after %d s": _LATER,
-        "the price sweep pauses: %s": _LATER,
-        "order %s: the upstream is slow, its last state stands": _LATER,
-        "the activations known stand: %s": _LATER,
-        "a bug; the client was told to try again": "Report it with the lines of the log.",
-        "order %s is not handed out: no number of %s": "The upstream sold a number of another "
-        "country; it goes back. The pair is closed for ten minutes.",
-        "order %s is not handed out: charged over the cap": "The upstream charged more than it "
-        "said; the number goes back.",
-        "order %s: the wait for one more SMS stands: %s": "The upstream refused a further SMS; one "
-        "may come all the same.",
-        "order %s: a bug ended its socket": "Report it; the order is polled instead.",
-        "no sockets can be opened: orders are polled for a while": "Codes come seconds later. "
-        "See if upstream.websocket_url can be reached.",
-        "order %s: no promise: the store: %s": _DISK,
-        "order %s: charged, the promised cancel came too late: %s": "An SMS came before the "
-        "cancel: the number is paid for.",
-        "order %s: a bug kept its cancel from being sent": "Report it; it is tried again.",
-        "order %s: its promise is still in the store: %s": _DISK,
-        "not written: %s": _DISK,
-        "all descriptors for clients are taken: %d; more are closed": "See who opens so many "
-        "connections, or raise the limit of open files.",
-        "SIGHUP is ignored: a change of the configuration needs a restart": "A terminal was closed,"
-        " or somebody wanted a reload: restart the proxy.",
-        "old orders could not be forgotten: %s": _DISK,
-        "orders could not be kept: %s": _DISK,
-        "order %s: its refund is not in the ledger: %s": _DISK,
-        "no purchase: the store cannot be written: %s": _DISK,
-        "order %s is paid and could not be kept: %s": _DISK,
-        "order %s is not handed out: the store: %s": _DISK,
-        "purchase %s is still open in the store: %s": _DISK,
-        "no order is adopted: some are another program's: %d": "Another program buys with the "
-        "key: give each its own.",
-        "another program buys with %s: unclear purchases are not adopted": "Give each program a "
-        "key of its own: then a lost purchase can be found again.",
-        "unclear purchases of %s: %s": _LATER,
-        "purchase %s may have made an order: no list to find it": "The upstream gives no list of "
-        "orders: see its own pages; an unused order is refunded when its time is over.",
-        "%s: orders are read one by one: no order list: %s": "Codes come a little later, and what "
-        "a lost purchase made cannot be found. Run doctor; ask the vendor for the order list.",
-        "%s: neither its list nor its orders can be read: %s": "Codes come by sockets and events "
-        "alone. Run doctor.",
-        "purchase %s made no order": "Nothing was charged; the program has been told to try again.",
-        "order %s: nobody was told about it; it is cancelled": "The money comes back. If it is "
-        "frequent, programs give up too early: give them 15 seconds.",
-        "order %s: not cancelled yet: %s": "It is tried again by itself.",
-        "order %s is not handed out: a ceiling is passed without it": "The upstream charged more "
-        "than it said, and the key's ceiling is reached; the number goes back.",
-        "forwards to %s: too many wait, dropped: %d": "See why the target does not answer.",
-        "a bug kept forwards to %s": "Report it; they are tried again.",
-        "forwards to %s: the store: %s": _DISK,
-        "an event is not taken in: the store: %s": _DISK,
-        "a bug ended a look at the waiting numbers": "Report it; the next look comes by itself.",
-        "the numbers of %s are not looked after: %s": _LATER,
-        "no events for %s, its orders are read without: %s": "The upstream has no webhooks for the "
-        "account, or refuses public_url; nothing depends on them.",
-        "webhook %s of %s is made anew: its secret is lost": "Nothing need be done.",
-        "task failed: %s": "Report it with the lines of the log.",
-        "task failed, it starts again in %d s: %s": "Report it; it starts again by itself.",
-        "%s failed to close": "Report it; everything else was closed.",
-        "a bug keeps the replicas from being heard; it is tried again": "Report it; until then "
-        "what another replica does is known when it is asked for.",
-        "a bug kept a write from the store": "Report it with the lines of the log.",
-        "a bug ended a look at what replicas owe": "Report it; the next look comes by itself.",
-        "a bug kept a change of another replica": "Report it; the order is read when asked for.",
-        "what was deleted is still in the write-ahead log: %s": _DISK,
-        "this can never be written: %s": "Report it with the lines of the log.",
-        "too much waits to be written: the oldest of it is lost": _DISK,
-        "the store cannot be written: writes that are lost: %d": _DISK,
-        "what other replicas did is not known yet: %s": _DATABASE,
-        "the orders of other programs are not known: %s": _DATABASE,
-        "what other replicas owe is not known: %s": _DATABASE,
-        "%s: a safe share of its requests is left: %s": _DATABASE,
-        "other replicas wait for purchase %s: %s": _DATABASE,
-        "purchase %s is another replica's: %s": "This replica was away for long enough to be taken "
-        "for dead: see what held it up.",
-        "%s is owed for an order that the store has not": "Report it with the lines of the log.",
+        "rows_unreadable": "The others stand. The upstream writes these otherwise than is known: "
+        "report it.",
+        "cache_unreadable": "It is read anew from the upstream.",
+        "wrong_country": "The upstream sold a number of another country; it goes back. The pair is "
+        "closed for ten minutes.",
+        "charged_over_price": "The upstream charged more than it said; the number goes back.",
+        "charged_over_limit": "The upstream charged more than it said, and the key's limit is "
+        "reached; the number goes back.",
+        "retry_refused": "The upstream refused a further SMS; one may come all the same.",
+        "socket_bug": "Report it; the order is polled instead.",
+        "no_sockets": "Codes come seconds later. See if upstream.websocket_url can be reached.",
+        "cancel_too_late": "An SMS came before the cancel: the number is paid for.",
+        "cancel_retried": "It is tried again by itself.",
+        "unclaimed_cancelled": "The money comes back. If it is frequent, programs give up too "
+        "early: give them 15 seconds.",
+        "descriptors_used_up": "See who opens so many connections, or raise the limit of open "
+        "files.",
+        "sighup_ignored": "A terminal was closed, or somebody wanted a reload: restart the proxy.",
+        "key_shared": "Give each program a key of its own: then a lost purchase can be found "
+        "again.",
+        "order_unfound": "The upstream gives no list of orders: see its own pages; an unused order "
+        "is refunded when its time is over.",
+        "no_order_made": "Nothing was charged; the program has been told to try again.",
+        "no_order_list": "Codes come a little later, and what a lost purchase made cannot be "
+        "found. Run doctor; ask the vendor for the order list.",
+        "no_order_reads": "Codes come by sockets and events alone. Run doctor.",
+        "forwards_dropped": "See why the target does not answer.",
+        "no_webhooks": "The upstream has no webhooks for the account, or refuses public_url; "
+        "nothing depends on them.",
+        "webhook_replaced": "Nothing need be done.",
+        "close_failed": "Report it; everything else was closed.",
+        "listener_bug": "Report it; until then what another replica does is known when it is "
+        "asked for.",
+        "change_bug": "Report it; the order is read when asked for.",
+        "purchase_taken_over": "This replica was away for long enough to be taken for dead: see "
+        "what held it up.",
     }
 )

@@ -47,7 +47,7 @@ class Warnings(logging.Handler):
             "count": (int(str(before["count"])) if before else 0) + 1,
             "at": self._now(),
             "text": self._secrets.redact(text)[:LONGEST],
-            "advice": next((fix for begin, fix in LOGGED.items() if kind == begin), UNKNOWN),
+            "advice": LOGGED.get(getattr(record.msg, "code", ""), UNKNOWN),
         }
 
     def rows(self) -> list[Row]:
