@@ -4,14 +4,13 @@ import logging
 from collections.abc import Callable, Iterator
 
 from proxy.console.advice import LOGGED, PROBLEMS, UNKNOWN
+from proxy.console.rows import Row
 from proxy.runtime.counters import Counters
 from proxy.runtime.logs import Secrets
 
 MAX_ROWS = 50
 MAX_TEXT = 400
 """In characters."""
-
-Row = dict[str, object]
 
 
 class Warnings(logging.Handler):

@@ -21,7 +21,9 @@ from proxy.sandbox.control.control import control_routes
 from proxy.sandbox.guard import Guard
 from proxy.sandbox.http_post import Post
 from proxy.sandbox.simulation import Simulation
+from proxy.sandbox.state.catalogue import Catalogue
 from proxy.sandbox.state.switches import Switches, switched
+from proxy.sandbox.world import World
 
 
 def create_sandbox(
@@ -43,13 +45,10 @@ def create_sandbox(
     lifespan. `hosts` are accepted host names with a dot. Raises msgspec.ValidationError on a wrong
     switch.
     """
+    initial = switched(switches or Switches(), {})
+    names = load_codes().services if services is None else services
     simulation = Simulation(
-        load_codes().services if services is None else services,
-        switched(switches or Switches(), {}),
-        clock,
-        sms_after,
-        seed,
-        post,
+        lambda seed: World(Catalogue(names), initial, clock, sms_after, seed), seed, post
     )
 
     @asynccontextmanager

@@ -3,15 +3,13 @@
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from proxy.sandbox.api.faults import Faults
 from proxy.sandbox.deliveries import Deliveries
 from proxy.sandbox.http_post import Post
 from proxy.sandbox.state.accounts import Order
-from proxy.sandbox.state.catalogue import Catalogue
-from proxy.sandbox.state.switches import Switches
 from proxy.sandbox.wire.frames import frame
 from proxy.sandbox.world import World
 
@@ -54,20 +52,11 @@ class Socket:
 
 
 class Simulation:
-    """Lives as long as the app; `reset` starts everything again."""
+    """Lives as long as the app; `reset` starts everything again. `new_world` takes a seed."""
 
-    def __init__(
-        self,
-        services: Mapping[str, str],
-        switches: Switches,
-        clock: Callable[[], float],
-        sms_after: float,
-        seed: int,
-        post: Post,
-    ) -> None:
+    def __init__(self, new_world: Callable[[int], World], seed: int, post: Post) -> None:
         self.sockets: set[Socket] = set()
-        self._services, self._switches = services, switches
-        self._clock, self._sms_after, self._seed, self._post = clock, sms_after, seed, post
+        self._new_world, self._seed, self._post = new_world, seed, post
         self._start(seed)
 
     def reset(self, seed: int | None = None) -> None:
@@ -75,8 +64,7 @@ class Simulation:
         self._start(self._seed if seed is None else seed)
 
     def _start(self, seed: int) -> None:
-        catalogue = Catalogue(self._services)
-        self.world = World(catalogue, self._switches, self._clock, self._sms_after, seed)
+        self.world = self._new_world(seed)
         self.world.on_change = self._on_change
         self.deliveries = Deliveries(self.world, self._post, random.Random(f"webhooks {seed}"))
         self.faults = Faults(random.Random(seed))

@@ -8,8 +8,10 @@ from itertools import islice
 from typing import Any, Literal
 
 from proxy.sandbox.simulation import Simulation
-from proxy.sandbox.state.accounts import Account, Order, newest_first
+from proxy.sandbox.state.accounts import Account, Order
+from proxy.sandbox.state.switches import Switches
 from proxy.sandbox.wire import answers, refusals
+from proxy.sandbox.world import World
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -26,16 +28,24 @@ class ApiRequest:
     idempotency_key: str | None
 
     @property
+    def world(self) -> World:
+        return self.simulation.world
+
+    @property
+    def switches(self) -> Switches:
+        return self.world.switches
+
+    @property
     def account(self) -> Account:
-        return self.simulation.world.account(self.key)
+        return self.world.account(self.key)
 
     @property
     def order(self) -> Order:
         """The order in the path. Raises Refusal if the account has no such order."""
-        world, id = self.simulation.world, self.path["order_id"]
+        id = self.path["order_id"]
         if not _UUID.fullmatch(id):
-            raise refusals.bad_id(world.switches)
-        order = world.orders.get(id)
+            raise refusals.bad_id(self.switches)
+        order = self.world.orders.get(id)
         if order is None or order.account is not self.account:
             raise refusals.not_found("Order")
         return order
@@ -47,45 +57,45 @@ class ApiRequest:
 
 
 def purchase(request: ApiRequest) -> Any:
-    world, account = request.simulation.world, request.account
+    account = request.account
     wanted = [request.body.get(name) for name in ("service", "country")]
     if not all(isinstance(value, str) and value for value in wanted):
         raise refusals.missing("service", "country")
-    honoured = request.idempotency_key if world.switches.idempotency == "honoured" else None
+    honoured = request.idempotency_key if request.switches.idempotency == "honoured" else None
     order = account.bought_by_idempotency_key.get(honoured) if honoured else None
     if order is None:
-        order = world.buy(account, str(wanted[0]), str(wanted[1]))
+        order = request.world.buy(account, str(wanted[0]), str(wanted[1]))
         if honoured:
             account.bought_by_idempotency_key[honoured] = order
-    return answers.bought(world.switches, order)
+    return answers.bought(request.switches, order)
 
 
 def order(request: ApiRequest) -> Any:
-    return answers.detail(request.simulation.world.switches, request.order)
+    return answers.detail(request.switches, request.order)
 
 
 def orders(request: ApiRequest) -> Any:
-    switches = request.simulation.world.switches
-    limit = request.integer("limit", 50, 1, switches.orders_cap)
-    found = newest_first(request.account.orders, request.query.get("status"))
-    return answers.listed(switches, islice(found, limit))
+    limit = request.integer("limit", 50, 1, request.switches.orders_cap)
+    status, newest_first = request.query.get("status"), reversed(request.account.orders)
+    found = (order for order in newest_first if status in (None, order.status))
+    return answers.listed(request.switches, islice(found, limit))
 
 
 def cancel(request: ApiRequest) -> Any:
     order = request.order
-    request.simulation.world.cancel(order)
+    request.world.cancel(order)
     refund = order.cents / 100
     return {"success": True, "order_id": order.id, "status": "cancelled", "refund_amount": refund}
 
 
 def swap(request: ApiRequest) -> Any:
-    order, world = request.order, request.simulation.world
-    return answers.swapped(world.switches, order, world.swap(order))
+    order = request.order
+    return answers.swapped(request.switches, order, request.world.swap(order))
 
 
 def retry(request: ApiRequest) -> Any:
     order = request.order
-    request.simulation.world.retry(order)
+    request.world.retry(order)
     return {"success": True, "order_id": order.id, "message": "Another SMS has been requested"}
 
 
@@ -122,40 +132,39 @@ def transactions(request: ApiRequest) -> Any:
 
 
 def services(request: ApiRequest) -> Any:
-    world = request.simulation.world
-    return answers.services(world.switches, world.catalogue)
+    return answers.services(request.switches, request.world.catalogue)
 
 
 def countries(request: ApiRequest) -> Any:
-    world = request.simulation.world
-    return answers.countries(world.switches, world.catalogue, request.query.get("service"))
+    service = request.query.get("service")
+    return answers.countries(request.switches, request.world.catalogue, service)
 
 
 def price(request: ApiRequest) -> Any:
-    world, service, country = request.simulation.world, *_required(request, "service", "country")
-    body = answers.price(world.switches, world.catalogue, service, country)
+    service, country = _required(request, "service", "country")
+    body = answers.price(request.switches, request.world.catalogue, service, country)
     if body is None:
-        raise refusals.pair_unavailable(world.switches, service, country)
+        raise refusals.pair_unavailable(request.switches, service, country)
     return body
 
 
 def stock(request: ApiRequest) -> Any:
-    world, (service,) = request.simulation.world, _required(request, "service")
-    return answers.stock(world.switches, world.catalogue, service)
+    (service,) = _required(request, "service")
+    return answers.stock(request.switches, request.world.catalogue, service)
 
 
 def bare_services(request: ApiRequest) -> Any:
-    catalogue = request.simulation.world.catalogue
+    catalogue = request.world.catalogue
     rows = [
         {"id": code, "name": name, "category": "other", "price": answers.min_price(catalogue, code)}
         for code, name in catalogue.services.items()
     ]
-    life = int(request.simulation.world.switches.lifetime)
+    life = int(request.switches.lifetime)
     return {"services": [row | {"timeout_seconds": life} for row in rows]}
 
 
 def bare_countries(request: ApiRequest) -> Any:
-    catalogue, (service,) = request.simulation.world.catalogue, _required(request, "service")
+    catalogue, (service,) = request.world.catalogue, _required(request, "service")
     rows = []
     for iso, offer in catalogue.offers_of(service).items():
         count = max(0, offer.stock)
@@ -173,8 +182,7 @@ def _required(request: ApiRequest, *names: str) -> tuple[str, ...]:
 
 
 def _account_view(request: ApiRequest) -> tuple[Any, Any, Any]:
-    world = request.simulation.world
-    return world.switches, request.account, world.ledger.of(request.account)
+    return request.switches, request.account, request.world.ledger.of(request.account)
 
 
 def _timestamp(text: str | None, default: float) -> float:

@@ -69,16 +69,13 @@ def _account(endpoint: Endpoint, api_request: ApiRequest) -> Account | None:
         return None
     if api_request.key and not api_request.key.startswith("bad"):
         return api_request.account
-    if (
-        endpoint.auth == "switch"
-        and api_request.simulation.world.switches.catalogue_auth == "public"
-    ):
+    if endpoint.auth == "switch" and api_request.switches.catalogue_auth == "public":
         return None
     raise refusals.bad_key()
 
 
 def _answer(endpoint: Endpoint, api_request: ApiRequest) -> Response:
-    api_request.simulation.world.settle()
+    api_request.world.settle()
     try:
         return JSONResponse(endpoint.answer(api_request))
     except Refusal as refusal:

@@ -20,31 +20,29 @@ _LOCAL = re.compile(r"localhost|[\d.]+|.*:.*")
 
 
 def list_all(request: ApiRequest) -> Any:
-    rows = [webhook_row(_switches(request), webhook) for webhook in _all(request).values()]
+    rows = [webhook_row(request.switches, webhook) for webhook in _all(request).values()]
     return {"success": True, "webhooks": rows, "count": len(rows)}
 
 
 def create(request: ApiRequest) -> Any:
     known, deliveries = _all(request), request.simulation.deliveries
-    secret, now = "whsec_" + deliveries.draw_id(), request.simulation.world.now
+    secret, now = "whsec_" + deliveries.draw_id(), request.world.now
     webhook = Webhook(deliveries.draw_id(), request.account, secret, now)
     _change(request, webhook)
     known[webhook.id] = webhook
     deliveries.start(webhook)
-    return {
-        "success": True,
-        "webhook": webhook_row(_switches(request), webhook) | {"secret": secret},
-    }
+    row = webhook_row(request.switches, webhook) | {"secret": secret}
+    return {"success": True, "webhook": row}
 
 
 def show(request: ApiRequest) -> Any:
-    return {"success": True, "webhook": webhook_row(_switches(request), _webhook(request))}
+    return {"success": True, "webhook": webhook_row(request.switches, _webhook(request))}
 
 
 def change(request: ApiRequest) -> Any:
     webhook = _webhook(request)
     _change(request, webhook)
-    return {"success": True, "webhook": webhook_row(_switches(request), webhook)}
+    return {"success": True, "webhook": webhook_row(request.switches, webhook)}
 
 
 def delete(request: ApiRequest) -> Any:
@@ -55,10 +53,10 @@ def delete(request: ApiRequest) -> Any:
 
 
 def test(request: ApiRequest) -> Any:
-    webhook, now = _webhook(request), request.simulation.world.now
+    webhook, now = _webhook(request), request.world.now
     if not webhook.is_on:
         raise Refusal(400, {"error": "Webhook is paused"})
-    event = events.sample(_switches(request), webhook.events[0], webhook.account, now)
+    event = events.sample(request.switches, webhook.events[0], webhook.account, now)
     sent = request.simulation.deliveries.send(webhook, event)
     ids = {"delivery_id": sent.id, "event_id": sent.event_id, "event_type": sent.event_type}
     return {"success": True, "message": "Test event queued", **ids}
@@ -67,7 +65,7 @@ def test(request: ApiRequest) -> Any:
 def deliveries(request: ApiRequest) -> Any:
     limit, offset = request.integer("limit", 100, 1, 500), request.integer("offset", 0, 0, 10**9)
     found = islice(_webhook(request).deliveries, offset, offset + limit)
-    rows = [delivery_row(_switches(request), delivery) for delivery in found]
+    rows = [delivery_row(request.switches, delivery) for delivery in found]
     page = {"count": len(rows), "limit": limit, "offset": offset}
     return {"success": True, "deliveries": rows, **page}
 
@@ -126,12 +124,8 @@ def _payload(body: bytes) -> Any:
         return body.decode()
 
 
-def _switches(request: ApiRequest) -> Switches:
-    return request.simulation.world.switches
-
-
 def _all(request: ApiRequest) -> dict[str, Webhook]:
-    if _switches(request).webhooks == "absent":
+    if request.switches.webhooks == "absent":
         raise Refusal(404, {"error": "Not Found"})
     return request.account.webhooks
 
@@ -146,14 +140,14 @@ def _webhook(request: ApiRequest) -> Webhook:
 def _change(request: ApiRequest, webhook: Webhook) -> None:
     """Sets the fields of the body. Raises Refusal if the documentation forbids one."""
     wanted = {name: request.body.get(name, getattr(webhook, name)) for name in CHANGEABLE}
-    for name, is_right in _checked(_switches(request), wanted).items():
+    for name, is_right in _checked(request.switches, wanted).items():
         if not is_right:
             raise refusals.invalid(name, str(wanted[name]))
     if webhook.paused and not wanted["paused"]:
         webhook.failures = 0  # vendor SDK 2.0.0 client.py, update_webhook
     for name, value in wanted.items():
         setattr(webhook, name, value)
-    webhook.updated_at = request.simulation.world.now
+    webhook.updated_at = request.world.now
     webhook.wake.set()
 
 

@@ -5,7 +5,6 @@ import hashlib
 import heapq
 import uuid
 from collections import defaultdict, deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Literal
@@ -80,10 +79,6 @@ class Order:
         if self.status in ("expired", "cancelled") or now >= self.expires_at:
             return False
         return further or self.status != "completed"
-
-
-def newest_first(orders: list[Order], status: str | None) -> Iterator[Order]:
-    return (order for order in reversed(orders) if status is None or order.status == status)
 
 
 # Seconds between attempts: "5 attempts, 1m, 5m, 30m, 2h, 12h" (vendor's README). The first attempt

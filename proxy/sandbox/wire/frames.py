@@ -11,9 +11,18 @@ _CODE = re.compile(r"\b\d{3}-\d{3}\b|(?<!\d)\d{4,8}(?!\d)")
 
 
 def frame(switches: Switches, order: Order, event: Message | Literal["expired"]) -> str | None:
-    """Returns the text of the frame; None if the upstream sends none."""
-    body = _body(switches, order, event)
-    return None if body is None else encoded(body)
+    """Returns the text of the frame; None if the upstream sends none.
+
+    Field names: vendor's MCP server, tools.ts; it names `order_status` without fields.
+    """
+    if switches.ws_frame == "order_status":
+        return encoded({"type": "order_status", "order_id": order.id, "status": order.status})
+    if event == "expired":
+        return encoded({"type": "expired"}) if switches.ws_expired == "sent" else None
+    found = code_in(event.text)
+    code = {"code": found} if found else {}
+    text = "full_text" if switches.ws_frame == "sms" else "message"
+    return encoded({"type": switches.ws_frame, **code, text: event.text})
 
 
 def encoded(frame: Any) -> str:
@@ -27,17 +36,3 @@ def code_in(text: str) -> str | None:
     """Returns what the upstream takes for the code of an SMS."""
     found = _CODE.search(text)
     return found[0].replace("-", "") if found else None
-
-
-def _body(
-    switches: Switches, order: Order, event: Message | Literal["expired"]
-) -> dict[str, Any] | None:
-    """Field names: vendor's MCP server, tools.ts; it names `order_status` without fields."""
-    if switches.ws_frame == "order_status":
-        return {"type": "order_status", "order_id": order.id, "status": order.status}
-    if event == "expired":
-        return {"type": "expired"} if switches.ws_expired == "sent" else None
-    found = code_in(event.text)
-    code = {"code": found} if found else {}
-    text = "full_text" if switches.ws_frame == "sms" else "message"
-    return {"type": switches.ws_frame, **code, text: event.text}
