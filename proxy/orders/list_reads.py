@@ -15,6 +15,7 @@ from proxy.model import ClientKey, Order, UpstreamKey
 from proxy.model.errors import Problem, ProblemError, StoreError
 from proxy.orders.freshness import EVENTS_SECONDS, FASTEST, POLL, SLOWEST, ListFreshness, Reading
 from proxy.orders.orders import LONGEST_LIFE, Orders
+from proxy.runtime import log_events
 from proxy.runtime.clock import monotonic
 from proxy.runtime.tasks import BackgroundTasks
 from proxy.store import Change, Store
@@ -170,7 +171,7 @@ class ListReads:
             if error.problem.is_doubt and error.problem is not Problem.RATE_LIMITED:
                 known.failed(status)
                 if known.failures == 2 and not status:
-                    log.warning("%s: orders are read one by one: no order list: %s", key, error)
+                    log.warning(log_events.NO_ORDER_LIST, key, error)
             raise
         if known.is_missing:
             log.info("%s: the order list can be read again", key)

@@ -20,6 +20,7 @@ from proxy.orders.index import (
     why_refunded,
 )
 from proxy.orders.tracked import TrackedActivation
+from proxy.runtime import log_events
 from proxy.runtime.clock import monotonic
 from proxy.runtime.counters import Counters
 from proxy.store import ActivationRow, Entry, Store, readable
@@ -189,7 +190,7 @@ class Orders:
         try:
             return set((await self._store.owners(ids)).values()) if ids else set()
         except StoreError as error:
-            log.warning("the orders of other programs are not known: %s", error)
+            log.warning(log_events.FOREIGN_ORDERS_UNKNOWN, error)
             return set()
 
     async def detailed(self, key: ClientKey, order: Order, asked_at: float) -> None:
@@ -244,7 +245,7 @@ class Orders:
         try:
             await self._store.rename(before, self.kept(key, activation))
         except StoreError as error:
-            log.error("orders could not be kept: %s", error)
+            log.error(log_events.ORDERS_NOT_SAVED, error)
 
     async def save(self, key: ClientKey, *activations: TrackedActivation) -> None:
         """Keep what was bought here or named by its client; in memory where the store fails."""
@@ -254,7 +255,7 @@ class Orders:
         try:
             await self._store.keep(*(row for _, row in rows))
         except StoreError as error:
-            log.error("orders could not be kept: %s", error)
+            log.error(log_events.ORDERS_NOT_SAVED, error)
             return
         for one, row in rows:
             self.queued(one, row)
@@ -323,9 +324,8 @@ class Orders:
         ]
         if any(activation.delivered for _, activation in known):
             return known
-        rows = await self._store.holders(order_id)
         hashes = {key.hash for key, _ in known}
-        others = [row for row in rows if row.key not in hashes]
+        others = [row for row in await self._store.holders(order_id) if row.key not in hashes]
         return known + [(ClientKey(NO_KEY, row.key), activation_of(row)) for row in others]
 
     async def cancelled(self, key: ClientKey, activation: TrackedActivation) -> None:
@@ -349,4 +349,4 @@ class Orders:
             try:
                 await self._store.book(Entry(now, key.hash, order.id, "refund", cents, why))
             except StoreError as error:
-                log.error("order %s: its refund is not in the ledger: %s", order.id, error)
+                log.error(log_events.REFUND_NOT_BOOKED, order.id, error)

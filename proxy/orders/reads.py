@@ -19,6 +19,7 @@ from proxy.orders.list_reads import ListReads
 from proxy.orders.orders import Orders
 from proxy.orders.sockets import OrderSockets
 from proxy.orders.tracked import TrackedActivation
+from proxy.runtime import log_events
 from proxy.runtime.clock import monotonic
 from proxy.runtime.tasks import BackgroundTasks
 from proxy.upstream.budget import Budget
@@ -89,9 +90,7 @@ class Reads:
             async with asyncio.timeout(self._patience):
                 await self._refresh(key, activation)
         except TimeoutError:
-            log.warning(
-                "order %s: the upstream is slow, its last state stands", activation.order.id
-            )
+            log.warning(log_events.ORDER_STALE, activation.order.id)
         except ProblemError as error:
             if not (error.problem.is_doubt or self._is_alive(activation, error)):
                 raise
@@ -152,7 +151,7 @@ class Reads:
         except ProblemError as error:
             if not (error.problem.is_doubt and (known or self.lists.of(key).is_missing)):
                 raise
-            log.warning("the activations known stand: %s", error)
+            log.warning(log_events.ACTIVATIONS_STALE, error)
         return sorted(known, key=lambda found: found.order.created_at or 0.0, reverse=True)
 
     def judge_offer(self, key: ClientKey, activation: TrackedActivation) -> None:
@@ -309,7 +308,7 @@ class Reads:
         known.order_failures += 1
         if known.has_no_way and not known.is_said:
             known.is_said = True
-            log.warning("%s: neither its list nor its orders can be read: %s", key, error)
+            log.warning(log_events.NO_ORDER_READS, key, error)
         if offered := activation.offered:
             activation.offered = None
             await self._orders.pushed(key, activation, offered.text, offered.received_at)

@@ -16,6 +16,7 @@ from proxy.orders.tracked import TrackedActivation
 from proxy.purchases.journal import Journal
 from proxy.purchases.limits import LimitChecks
 from proxy.purchases.purchase import Pair, Purchase, PurchaseRequest
+from proxy.runtime import log_events
 from proxy.runtime.clock import monotonic
 from proxy.runtime.tasks import BackgroundTasks, child_task
 from proxy.store import SpendingLimit
@@ -219,21 +220,21 @@ class Purchases:
         order, (service, iso), cap = activation.order, wanted.pair.what, wanted.most
         if not self._codes.dial_fits(wanted.country, order.phone):
             self._closed[service, iso] = None
-            log.warning("order %s is not handed out: no number of %s", order.id, iso)
+            log.warning(log_events.WRONG_COUNTRY, order.id, iso)
             await self._journal.give_back(purchase)
             raise ProblemError(Problem.NO_NUMBERS)
         if order.cents is None:
             return
         self._catalogue.charged(service, iso, order.cents)
         if money.is_over(order.cents, cap):
-            log.warning("order %s is not handed out: charged over the cap", order.id)
+            log.warning(log_events.OVER_MAX_PRICE, order.id)
             await self._journal.give_back(purchase)
         _check_price(order.cents, cap)
         quoted, caps = purchase.quoted, wanted.caps
         if quoted is not None and order.cents > quoted and caps.counts_money:
             left = await self._limit_checks.left(wanted.key, caps)
             if order.cents <= -left:
-                log.warning("order %s is not handed out: a ceiling is passed without it", order.id)
+                log.warning(log_events.OVER_LIMIT, order.id)
                 await self._journal.give_back(purchase)
                 raise ProblemError(Problem.NO_BALANCE, "charged over the quote")
 

@@ -28,6 +28,7 @@ from proxy.orders.tracked import TrackedActivation
 from proxy.purchases.cancels import Cancels
 from proxy.purchases.purchase import Pair, Pending, Purchase
 from proxy.purchases.reconciling import Reconciliation
+from proxy.runtime import log_events
 from proxy.runtime.counters import Counters
 from proxy.runtime.tasks import BackgroundTasks
 from proxy.store import OperationKind, PendingOperation, SpendingLimit, Store, readable
@@ -103,7 +104,7 @@ class Journal:
             refused = await self._store.owe(owed, ceiling)
         except StoreError as error:
             self.pending.drop(purchase)
-            log.error("no purchase: the store cannot be written: %s", error)
+            log.error(log_events.NOTHING_BOUGHT, error)
             raise ProblemError(Problem.TRY_AGAIN, "the store cannot be written") from error
         except asyncio.CancelledError:
             # The deadline passed before the POST: nothing was bought.
@@ -124,10 +125,8 @@ class Journal:
             await self.reconcile(pair.key)
         if reference:
             self._check_reference(pair, reference)
-        for purchase in [
-            *self.pending.unclaimed(pair, reference),
-            *await self._of_others(pair, reference),
-        ]:
+        unclaimed = self.pending.unclaimed(pair, reference)
+        for purchase in [*unclaimed, *await self._of_others(pair, reference)]:
             # While the one before it was looked at, another client may have got this one.
             if purchase in self.pending and purchase.is_free and purchase.fits(cap):
                 purchase.claim()
@@ -214,7 +213,7 @@ class Journal:
             self._look_on(purchase)
             raise ProblemError(Problem.UNCLEAR, str(error)) from error
         except StoreError as error:
-            log.error("order %s is paid and could not be kept: %s", order.id, error)
+            log.error(log_events.ORDER_NOT_SAVED, order.id, error)
             raise ProblemError(Problem.TRY_AGAIN, "the store cannot be written") from error
 
     async def mark_delivered(self, purchase: Purchase, activation: TrackedActivation) -> None:
@@ -227,7 +226,7 @@ class Journal:
             raise ProblemError(Problem.TRY_AGAIN, "another replica sees to it") from error
         except StoreError as error:
             self._store.unsettle(purchase.owed, error)
-            log.error("order %s is not handed out: the store: %s", activation.order.id, error)
+            log.error(log_events.ORDER_WITHHELD, activation.order.id, error)
             raise ProblemError(Problem.TRY_AGAIN, "the store cannot be written") from error
         activation.delivered = True
         self._orders.queued(activation, row)
@@ -239,7 +238,7 @@ class Journal:
     def _lose(self, purchase: Purchase, error: OwnershipLostError) -> None:
         """Another replica took this one for dead, and has its purchase."""
         if purchase in self.pending:
-            log.warning("purchase %s is another replica's: %s", purchase.owed.id, error)
+            log.warning(log_events.PURCHASE_TAKEN_OVER, purchase.owed.id, error)
         purchase.unclear = False
         self.pending.drop(purchase)
 
@@ -268,7 +267,7 @@ class Journal:
         except OwnershipLostError as error:
             log.info("purchase %s: %s", purchase.owed.id, error)
         except StoreError as error:
-            log.error("purchase %s is still open in the store: %s", purchase.owed.id, error)
+            log.error(log_events.PURCHASE_NOT_CLOSED, purchase.owed.id, error)
 
     def leave(self, purchase: Purchase) -> None:
         """The outcome is unknown: the order list is looked at until it is known, or too old."""
@@ -290,7 +289,7 @@ class Journal:
         except OwnershipLostError as error:
             self._lose(purchase, error)
         except StoreError as error:
-            log.warning("other replicas wait for purchase %s: %s", purchase.owed.id, error)
+            log.warning(log_events.PURCHASE_NOT_SHARED, purchase.owed.id, error)
 
     async def reconcile(self, key: ClientKey) -> None:
         """Adopt from the order list what only an unclear purchase of ours can have made."""
@@ -333,7 +332,7 @@ class Journal:
             await work
         except Exception as error:
             is_bug = not isinstance(error, ProblemError)
-            log.warning("unclear purchases of %s: %s", key, error, exc_info=is_bug)
+            log.warning(log_events.PURCHASES_UNCLEAR, key, error, exc_info=is_bug)
 
     async def _drop_old(self, key: ClientKey) -> None:
         for purchase in self.pending.unclear(key):
@@ -343,22 +342,22 @@ class Journal:
     async def _give_up(self, purchase: Purchase) -> None:
         """Too old to be looked for; without a whole list nobody could look."""
         if self._reads.lists.has_read_since(purchase.owed.key, purchase.known_at):
-            log.warning("purchase %s made no order", purchase.owed.id)
+            log.warning(log_events.NO_ORDER_MADE, purchase.owed.id)
             return await self.drop(purchase)
-        log.error("purchase %s may have made an order: no list to find it", purchase.owed.id)
+        log.error(log_events.ORDER_UNFOUND, purchase.owed.id)
         await self.drop(purchase, "unknown")
 
     async def _expire(self, purchase: Purchase) -> None:
         order = purchase.owned.order
         hold = order.hold_left(self._upstream.now())
         await asyncio.sleep(max(hold, self._reuse_seconds - purchase.age))
-        log.warning("order %s: nobody was told about it; it is cancelled", order.id)
+        log.warning(log_events.UNCLAIMED_CANCELLED, order.id)
         while True:
             try:
                 return await self.give_back(purchase)
             except Exception as error:
                 is_bug = not isinstance(error, ProblemError)
-                log.error("order %s: not cancelled yet: %s", order.id, error, exc_info=is_bug)
+                log.error(log_events.CANCEL_FAILED, order.id, error, exc_info=is_bug)
             await asyncio.sleep(RECONCILE_SECONDS)
 
     def _happened(self, purchase: Purchase, what: str, cents: int = 0) -> None:

@@ -9,6 +9,7 @@ from proxy.model.errors import StoreError
 from proxy.orders.orders import LONGEST_LIFE, Orders
 from proxy.orders.reads import Reads
 from proxy.replicas.takeover import Takeover
+from proxy.runtime import log_events
 from proxy.runtime.tasks import BackgroundTasks
 from proxy.store import Change, Store
 
@@ -55,10 +56,10 @@ class Replicas:
         try:
             await self._take_in(change)
         except StoreError as error:
-            log.warning("what other replicas did is not known yet: %s", error)
+            log.warning(log_events.CHANGES_UNKNOWN, error)
             await self._catch_up()
         except Exception:
-            log.exception("a bug kept a change of another replica")
+            log.exception(log_events.CHANGE_BUG)
 
     async def _take_in(self, change: Change) -> None:
         match change.kind:
