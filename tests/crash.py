@@ -1,6 +1,6 @@
 """The crash test: a proxy under load is killed again and again, then its money is counted.
 
-`python -m tests.crash --kills 50` is the long form; tests/test_crash.py runs a short one.
+`python -m tests.crash --kills 50` is the long form; tests/product/test_crash.py runs a short one.
 """
 
 import os
@@ -24,8 +24,8 @@ from typing import Any
 import click
 import httpx
 
-from tests.pace import slowdown
-from tests.process import COMMAND, PATIENCE, a_process
+from tests.support.pace import slowdown
+from tests.support.process import COMMAND, PATIENCE, a_process
 
 PATH = "/stubs/handler_api.php"
 NUMBER = "action=getNumber&service=wa&country=16"

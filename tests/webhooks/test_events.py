@@ -1,0 +1,519 @@
+"""The upstream's events: who is believed, and what is learned of them."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+from contextlib import asynccontextmanager
+
+import pytest
+
+from proxy.config.settings import ProgramConfig, UpstreamConfig, WebhooksConfig
+from proxy.model import Key
+from proxy.orders.freshness import EVENTS_SECONDS, PUSHED
+from proxy.webhooks.receiver import MAX_BODY, PATH, REPEAT_SECONDS
+from tests.conftest import START
+from tests.support.world import BUY, a_proxy, a_world
+
+pytestmark = pytest.mark.anyio
+
+SECRET, OTHER = "whsec_planted_one", "whsec_planted_two"
+WAITING, GOT = "STATUS_WAIT_CODE", "STATUS_OK:1111"
+TEXT = "Your code is 1111"
+
+
+@asynccontextmanager
+async def listening(clock, **config):
+    """A proxy without sockets, that believes two secrets."""
+    webhooks = WebhooksConfig(secrets=(SECRET, OTHER), **config.pop("webhooks", {}))
+    upstream = config.pop("upstream", UpstreamConfig(push=False))
+    async with a_world(clock, webhooks=webhooks, upstream=upstream, **config) as world:
+        yield world
+
+
+@pytest.fixture
+async def world(clock):
+    async with listening(clock) as world:
+        yield world
+
+
+def signature(body, secret=SECRET):
+    return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+
+
+async def send(world, body, **headers):
+    if not isinstance(body, bytes):
+        body = json.dumps(body).encode()
+    headers = {"Signature": f"sha256={signature(body)}"} | headers
+    named = {f"X-VirtualSMS-{name}": value for name, value in headers.items()}
+    return (await world.client.post(PATH, content=body, headers=named)).status_code
+
+
+async def an_event(world, kind="sms.received", id="evt_1", **data):
+    data = {"order_id": await world.newest_order(), "full_text": TEXT} | data
+    return {"id": id, "type": kind, "created_at": "2026-03-01T12:00:00Z", "data": data}
+
+
+async def tell(world, kind="sms.received", id="evt_1", **data):
+    assert await send(world, await an_event(world, kind, id, **data)) == 200
+
+
+async def bought(world, key="key"):
+    return (await world.ask(f"api_key={key}&{BUY}")).split(":")[1]
+
+
+async def status(world, id, key="key"):
+    return await world.ask(f"api_key={key}&action=getStatus&id={id}")
+
+
+async def counted(world):
+    """What came of the events."""
+    page = (await world.client.get("/metrics")).text
+    mark = 'virtualsms_proxy_webhook_events_total{kind="'
+    lines = [line.removeprefix(mark) for line in page.splitlines() if line.startswith(mark)]
+    return {line.split('"')[0]: float(line.split()[-1]) for line in lines}
+
+
+# Who is believed.
+
+
+@pytest.mark.parametrize("secret", [SECRET, OTHER])
+@pytest.mark.parametrize("form", ["sha256={}", "{}", " sha256={} "])
+async def test_an_event_signed_with_any_of_the_secrets_is_believed(world, secret, form):
+    id = await bought(world)
+    body = json.dumps(await an_event(world)).encode()
+    assert await send(world, body, Signature=form.format(signature(body, secret))) == 200
+    assert await status(world, id) == GOT
+    assert await world.requests("orders") == 0, "nothing had to be read"
+    assert await counted(world) == {"sms": 1}
+
+
+@pytest.mark.parametrize("id", ["a\0b", "a\nb", "", "x" * 201, 7, None])
+async def test_an_event_whose_id_no_store_can_keep_is_unreadable(world, id):
+    await bought(world)
+    assert await send(world, await an_event(world, id=id)) == 400
+
+
+@pytest.mark.parametrize("order_id", ["a\0b", "a\nb", 7, None, ["x"]])
+async def test_an_event_of_what_cannot_be_an_order_is_of_an_unknown_one(world, order_id):
+    await bought(world)
+    assert await send(world, await an_event(world, order_id=order_id)) == 200
+    assert await counted(world) == {"unknown": 1}
+
+
+async def test_a_text_with_what_a_store_cannot_keep_is_taken_in_without_it(world):
+    id = await bought(world)
+    await tell(world, full_text="code\0 123456")
+    assert await status(world, id) == "STATUS_OK:123456"
+
+
+@pytest.mark.parametrize(
+    "claimed",
+    [
+        "",
+        "sha256=",
+        "sha256=" + "0" * 64,
+        "sha256=" + signature(b"other"),
+        "sha512={good}",
+        "{good}0",
+        "sha256={forged}",
+        "\xe4\xf6",
+        "{good}, {good}",
+    ],
+)
+async def test_a_wrong_signature_is_refused_and_nothing_is_learned(world, claimed):
+    id = await bought(world)
+    body = json.dumps(await an_event(world)).encode()
+    parts = {"good": signature(body), "forged": signature(body, "whsec_planted_")}
+    sent = claimed.format(**parts).encode("latin-1")
+    assert await send(world, body, Signature=sent) == 401
+    assert await status(world, id) == WAITING
+    assert await counted(world) == {"unsigned": 1}
+    assert await send(world, body) == 200, "its id was not noted as come"
+    assert await status(world, id) == GOT
+
+
+async def test_where_no_secret_is_set_an_event_is_refused_unread(clock):
+    async with a_world(clock) as world:
+        sent = []
+
+        async def never():
+            raise AssertionError("the body was asked for")
+
+        async def send(message):
+            sent.append(message)
+
+        scope = {"type": "http", "method": "POST", "path": PATH, "headers": [], "root_path": "",
+                 "query_string": b""}  # fmt: skip
+        await world.app(scope, never, send)
+        assert sent[0]["status"] == 401
+        assert (b"connection", b"close") in sent[0]["headers"]
+
+
+async def test_without_a_secret_nobody_is_believed(clock):
+    async with a_world(clock) as world:
+        await bought(world)
+        for secret in ("", SECRET):
+            body = json.dumps(await an_event(world)).encode()
+            assert await send(world, body, Signature=signature(body, secret)) == 401
+
+
+async def test_a_missing_signature_is_refused(world):
+    assert (await world.client.post(PATH, content=b"{}")).status_code == 401
+
+
+async def test_what_is_changed_on_its_way_is_refused(world):
+    await bought(world)
+    body = json.dumps(await an_event(world)).encode()
+    changed = body.replace(b"1111", b"2222")
+    assert await send(world, changed, Signature=signature(body)) == 401
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"no json", b"[]", b'"x"', b"null", b"{}", b'{"id":"e"}', b'{"type":"t"}',
+     b'{"id":"","type":"t"}', b'{"id":5,"type":"t"}', b'{"id":"e","type":null}',
+     b'{"id":"e","type":"t","data":[]}', b"\xff\xfe", b"[" * 60_000,
+     b'{"id":"' + b"e" * 201 + b'","type":"t"}'],
+)  # fmt: skip
+async def test_a_signed_body_that_is_no_event_is_a_bad_request(world, body):
+    assert await send(world, body) == 400
+    assert await counted(world) == {"unreadable": 1}
+
+
+async def test_a_body_of_more_than_64_kib_is_too_long_and_one_of_64_is_not(world):
+    id = await bought(world)
+    event = await an_event(world)
+    event["data"]["more"] = "m" * (MAX_BODY - len(json.dumps(event)) - len(', "more": ""'))
+    body = json.dumps(event).encode()
+    assert len(body) == MAX_BODY
+    assert await send(world, body + b" ") == 413
+    assert await status(world, id) == WAITING
+    assert await send(world, body) == 200
+    assert await status(world, id) == GOT
+    assert await counted(world) == {"too_long": 1, "sms": 1}
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+async def test_another_method_is_none(world, method):
+    assert (await world.client.request(method, PATH)).status_code == 405
+
+
+# What comes again.
+
+
+async def test_an_event_is_taken_once_by_the_id_in_its_body(world):
+    await bought(world)
+    for delivery in ("one", "two"):
+        assert await send(world, await an_event(world), Delivery=delivery) == 200
+    assert await counted(world) == {"sms": 1, "repeated": 1}
+
+
+async def test_an_event_that_comes_again_after_a_restart_is_known(clock, tmp_path):
+    store = f"sqlite:///{tmp_path}/store.db"
+    async with listening(clock, store=store) as world:
+        id = await bought(world)
+        event = await an_event(world)
+        assert await send(world, event) == 200
+        sandbox = world.sandbox
+    secrets = WebhooksConfig(secrets=(SECRET,))
+    async with a_proxy(clock, sandbox, store=store, webhooks=secrets) as world:
+        assert await send(world, event) == 200
+        assert await counted(world) == {"repeated": 1}
+        assert await status(world, id) == GOT
+
+
+async def test_an_event_is_known_for_seven_days(world):
+    await bought(world)
+    for n, wait in enumerate((REPEAT_SECONDS - 1, 2)):
+        await tell(world, id="evt_old")
+        await asyncio.sleep(wait)
+        await tell(world, id=f"evt_{n}")
+    await tell(world, id="evt_old")
+    assert (await counted(world))["repeated"] == 1
+
+
+async def test_what_could_not_be_taken_in_is_to_come_again(world, caplog):
+    id = await bought(world)
+    db = world.app.state.services.store._db
+    db.execute("alter table events rename to gone")
+    assert await send(world, await an_event(world)) == 503
+    db.execute("alter table gone rename to events")
+    await tell(world)
+    assert await status(world, id) == GOT
+    assert (await counted(world))["failed"] == 1
+    assert "1111" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("stamp", "status"),
+    [
+        (f"{START:.0f}", 200),
+        (f"{START - 299:.0f}", 200),
+        (f"{START + 299:.0f}", 200),
+        (f"{START - 301:.0f}", 401),
+        (f"{START + 301:.0f}", 401),
+        ("2026-03-01T12:00:00Z", 200),
+        ("2026-03-01T11:54:00Z", 401),
+        ("", 401),
+        ("soon", 401),
+        ("9" * 400, 401),
+    ],
+)
+async def test_a_time_stamp_counts_where_it_is_asked_for(clock, stamp, status):
+    async with listening(clock, webhooks={"check_timestamp": True}) as world:
+        await bought(world)
+        assert await send(world, await an_event(world), Timestamp=stamp) == status
+    async with listening(clock) as world:
+        await bought(world)
+        assert await send(world, await an_event(world), Timestamp=stamp) == 200
+
+
+# What is learned.
+
+
+async def test_a_text_is_the_code_at_once_and_the_time_is_that_of_the_event(world):
+    id = await bought(world)
+    await tell(world, received_at="2026-03-01T11:59:59Z", phone_number="")
+    said = await world.ask(f"action=getStatusV2&id={id}")
+    assert '"dateTime":"2026-03-01 11:59:59","code":"1111"' in said
+
+
+async def test_the_code_survives_a_restart(clock, tmp_path):
+    store = f"sqlite:///{tmp_path}/store.db"
+    async with listening(clock, store=store) as world:
+        id = await bought(world)
+        await tell(world)
+        sandbox = world.sandbox
+    async with a_proxy(clock, sandbox, store=store) as world:
+        assert await status(world, id) == GOT
+
+
+async def test_an_event_finds_the_order_of_a_client_that_has_not_asked_since_the_start(
+    clock, tmp_path
+):
+    store = f"sqlite:///{tmp_path}/store.db"
+    async with listening(clock, store=store) as world:
+        id = await bought(world)
+        sandbox = world.sandbox
+    secrets = WebhooksConfig(secrets=(SECRET,))
+    async with a_proxy(clock, sandbox, store=store, webhooks=secrets) as world:
+        await tell(world)
+        assert await counted(world) == {"sms": 1}
+        await world.steer("switches", {"requests_per_minute": 1})
+        assert await status(world, id) == GOT
+        assert await world.requests("orders") == 0
+
+
+async def test_the_order_itself_has_the_last_word_on_an_sms(world):
+    id = await bought(world)
+    await tell(world)
+    assert await status(world, id) == GOT
+    await world.sms("Your code is 2222")
+    await asyncio.sleep(PUSHED + 1)
+    await status(world, id)
+    await asyncio.sleep(1)
+    assert await status(world, id) == "STATUS_OK:2222"
+
+
+@pytest.mark.parametrize("data", [{"full_text": ""}, {"full_text": None}, {"full_text": 5}])
+async def test_an_sms_without_its_text_is_read(world, data):
+    id = await bought(world)
+    await world.sms(TEXT)
+    assert await status(world, id) == WAITING, "just bought"
+    await tell(world, **data)
+    await asyncio.sleep(2)
+    assert await status(world, id) == GOT
+    assert await counted(world) == {"hint": 1}
+
+
+async def test_after_one_more_was_asked_for_an_event_tells_only_that_something_came(world):
+    id = await bought(world)
+    await tell(world, id="evt_1")
+    assert await world.ask(f"action=setStatus&status=3&id={id}") == "ACCESS_RETRY_GET"
+    await tell(world, id="evt_2", full_text="Your code is 1111")
+    assert await status(world, id) == "STATUS_WAIT_RETRY:1111"
+
+
+async def test_an_sms_to_the_number_before_a_swap_is_no_code(world):
+    await world.steer("switches", {"hold": 0})
+    id = await bought(world)
+    before = (await world.steer("orders"))["orders"][-1]["phone_number"]
+    assert "ACCESS" in await world.ask(f"action=swapNumber&id={id}")
+    await tell(world, phone_number=f"+{before}")
+    assert await status(world, id) == WAITING
+    now = (await world.steer("orders"))["orders"][-1]["phone_number"]
+    await tell(world, id="evt_2", phone_number=f"+{now}")
+    assert await status(world, id) == GOT
+
+
+@pytest.mark.parametrize("end", ["order.cancelled", "order.expired"])
+async def test_an_end_is_believed_once_the_order_itself_says_it(world, end):
+    id = await bought(world)
+    await asyncio.sleep(4)
+    assert await status(world, id) == WAITING
+    await tell(world, end)
+    assert await status(world, id) == WAITING
+    assert await world.requests("order") == 1
+    order = {"order_id": await world.newest_order()}
+    await world.steer("cancel" if end == "order.cancelled" else "expire", order)
+    await asyncio.sleep(4)
+    assert await status(world, id) == "STATUS_CANCEL"
+    assert await counted(world) == {"end": 1}
+
+
+async def test_an_end_does_not_hide_an_sms(world):
+    id = await bought(world)
+    await world.sms(TEXT)
+    await tell(world, "order.expired")
+    assert await status(world, id) == GOT
+
+
+async def test_a_number_that_was_swapped_elsewhere_is_the_new_one(world):
+    id = await bought(world)
+    before = (await world.steer("orders"))["orders"][-1]["phone_number"]
+    await tell(world, "order.swapped", previous_number=f"+{before}", phone_number="+447700900999")
+    assert the_order(world, id).phone == "447700900999"
+    late = {"previous_number": f"+{before}", "phone_number": "+447700900111"}
+    await tell(world, "order.swapped", id="evt_late", **late)
+    assert the_order(world, id).phone == "447700900999"
+    assert await counted(world) == {"swap": 1, "hint": 1}
+
+
+def the_order(world, id):
+    return world.app.state.services.orders.known(Key("key"), int(id)).order
+
+
+async def test_a_low_balance_is_asked_for_anew(world):
+    async def cached():
+        answer = await world.answer("action=getBalance")
+        return answer.headers["x-cache"]
+
+    assert [await cached(), await cached()] == ["MISS", "HIT"]
+    await tell_balance(world)
+    assert await cached() == "MISS"
+    assert await counted(world) == {"balance": 1}
+
+
+async def tell_balance(world):
+    event = {"id": "evt_b", "type": "balance.low", "data": {"balance": 4, "threshold": 5}}
+    assert await send(world, event) == 200
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "counts"),
+    [
+        ("sms.received", {"test": True}, "test"),
+        ("sms.received", {"order_id": "00000000-0000-4000-8000-000000000000"}, "unknown"),
+        ("order.expired", {"order_id": None}, "unknown"),
+        ("rental.created", {}, "other"),
+        ("order.created", {}, "other"),
+    ],
+)
+async def test_what_says_nothing_is_acknowledged_and_counted(world, kind, data, counts):
+    id = await bought(world)
+    await tell(world, kind, **data)
+    assert await counted(world) == {counts: 1}
+    assert await status(world, id) == WAITING
+
+
+@pytest.mark.parametrize("key", ["one", "two"])
+async def test_of_programs_that_share_a_key_the_one_that_bought_it_learns(clock, key):
+    keys = {name: ProgramConfig(name=name, upstream_key="shared") for name in ("one", "two")}
+    async with listening(clock, keys=keys) as world:
+        id = await bought(world, key)
+        await tell(world)
+        assert await status(world, id, key) == GOT
+        other = {"one": "two", "two": "one"}[key]
+        assert await status(world, id, other) == "NO_ACTIVATION"
+
+
+# What an event makes of the reads.
+
+
+async def reads_in(world, seconds, id):
+    before = await world.requests("orders")
+    for _ in range(seconds):
+        await status(world, id)
+        await asyncio.sleep(1)
+    return await world.requests("orders") - before
+
+
+async def test_an_event_makes_the_reads_of_the_accounts_list_rarer_and_never_ends_them(world):
+    await world.steer("balance", {"key": "key", "balance": 1000})
+    first = await bought(world)
+    order = await world.newest_order()
+    second = await bought(world)
+    await asyncio.sleep(4)
+    assert await reads_in(world, 60, first) > 15
+    await tell(world)
+    rare = await reads_in(world, 60, first)
+    assert 4 <= rare <= 7
+    assert await status(world, second) == GOT
+    await world.steer("sms", {"order_id": order, "text": "Your code is 2222"})
+    seconds = 0
+    while await status(world, first) == WAITING and seconds < 60:
+        await asyncio.sleep(1)
+        seconds += 1
+    assert 2 < seconds <= PUSHED + 1
+    assert await status(world, first) == "STATUS_OK:2222"
+
+
+async def test_ten_minutes_after_the_last_event_the_list_is_read_as_before(world):
+    await bought(world)
+    await tell(world)
+    await asyncio.sleep(EVENTS_SECONDS + 1)
+    id = await bought(world)
+    await asyncio.sleep(4)
+    assert await reads_in(world, 60, id) > 15
+
+
+async def test_events_of_one_account_change_nothing_for_another(world):
+    id = await bought(world, "other")
+    await bought(world)
+    await tell(world)
+    await asyncio.sleep(4)
+    assert await reads_in(world, 60, id) > 15
+
+
+# From the sandbox.
+
+
+@pytest.mark.parametrize(
+    "switches",
+    [
+        {},
+        {"webhook_signature": "hex"},
+        {"webhook_timestamp": "absent"},
+        {"webhook_service": "slug", "phone": "plus"},
+        {"webhook_events": "order.sms_received"},
+    ],
+)
+async def test_what_the_sandbox_sends_is_learned(clock, switches):
+    webhooks = WebhooksConfig(public_url="https://proxy.example.com")
+    upstream = UpstreamConfig(push=False, api_key="key")
+    async with a_world(clock, webhooks=webhooks, upstream=upstream) as world:
+        await world.steer("switches", switches)
+        await asyncio.sleep(120)
+        id = await bought(world)
+        await world.sms(TEXT)
+        await asyncio.sleep(0.01)
+        assert await status(world, id) == GOT
+        assert await world.requests("orders") == 0
+        await world.steer("webhooks", {"do": "repeat"})
+        await asyncio.sleep(0.01)
+        await world.steer("webhooks", {"do": "forge"})
+        await world.steer("webhooks", {"do": "send"})
+        await asyncio.sleep(0.01)
+        counts = {"sms": 1, "repeated": 1, "unsigned": 1, "test": 1}
+        assert await counted(world) == counts
+
+
+async def test_neither_secret_nor_text_is_logged(world, caplog):
+    caplog.set_level("DEBUG")
+    await bought(world)
+    await tell(world)
+    await send(world, await an_event(world, id="evt_2"), Signature="0" * 64)
+    assert caplog.text
+    for planted in (SECRET, OTHER, "1111"):
+        assert planted not in caplog.text
