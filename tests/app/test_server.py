@@ -15,9 +15,9 @@ from websockets.sync.client import connect
 
 from proxy.app.http_connection import MAX_HEAD, UNREADABLE, DescriptorLimit
 from tests.bench.idle import AT_ONCE, HALVES
-from tests.crash import until
 from tests.support.pace import is_quick
 from tests.support.process import PATIENCE
+from tests.support.running import until
 from tests.support.server import ENDPOINT, HEAD, KINDS, POST, answer, heard
 from tests.support.server import a_server as a_patient_server
 

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from proxy.commands.main import main
-from tests.sandbox.test_socket import served
+from tests.support.sandbox import served
 
 HOSTILE = "=cmd\n\x1b[2Jhello\r\x9b31m\u202ereversed\u2066\x07"
 SHOWN = r"=cmd\n\x1b[2Jhello\r\x9b31m\u202ereversed\u2066\x07"

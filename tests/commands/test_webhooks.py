@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from proxy.commands.main import main
 from proxy.sandbox import Switches, create_sandbox
 from proxy.upstream.webhooks import EVENTS
-from tests.sandbox.test_socket import served
+from tests.support.sandbox import served
 
 URL = "https://example.com/hook"
 

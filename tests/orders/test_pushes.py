@@ -9,15 +9,13 @@ import pytest
 
 from proxy.config.settings import UpstreamConfig
 from proxy.orders.freshness import FASTEST, POLL, PUSHED
-from tests.orders.test_reads import (
-    BUY,
+from tests.support.polling import (
     WAITING,
     at_once,
     bought,
     fail,
     plenty,
     reads,
-    run,
     seconds_until,
     status,
     statuses,
@@ -25,11 +23,9 @@ from tests.orders.test_reads import (
     times,
 )
 from tests.support.process import PATIENCE, a_process
-from tests.support.world import PATH, a_world
+from tests.support.world import BUY, PATH, a_world
 
 pytestmark = pytest.mark.anyio
-
-__all__ = ["run"]
 
 CODE = "Your code is 1111"
 GOT = "STATUS_OK:1111"

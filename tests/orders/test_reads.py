@@ -7,17 +7,29 @@ from itertools import pairwise
 import httpx
 import pytest
 
-from proxy.config.settings import Config, StoreConfig, UpstreamConfig
-from proxy.legacy.activation import Activation, candidates
+from proxy.config.settings import UpstreamConfig
+from proxy.legacy.activation import Activation
 from proxy.model import Order, OrderState
 from proxy.model.errors import Problem, ProblemError
 from proxy.orders.freshness import FASTEST, SLOWEST, ListFreshness
-from tests.support.sockets import sockets_to
-from tests.support.world import BUY, Wire, a_life, a_world
+from tests.support.polling import (
+    WAITING,
+    at_once,
+    bought,
+    fail,
+    id_of,
+    mend,
+    plenty,
+    reads,
+    seconds_until,
+    status,
+    statuses,
+    text,
+    times,
+)
+from tests.support.world import BUY, Wire, a_world
 
 pytestmark = pytest.mark.anyio
-
-WAITING = "STATUS_WAIT_CODE"
 
 
 def without_push(requests_per_minute=60):
@@ -29,18 +41,6 @@ async def world(clock):
     async with a_world(clock, upstream=without_push()) as world:
         await plenty(world)
         yield world
-
-
-async def plenty(world):
-    """Money and numbers for hundreds."""
-    await world.steer("balance", {"key": "key", "balance": 1000})
-    await world.steer("offer", {"service": "wa", "country": "GB", "stock": 1000})
-
-
-async def bought(world):
-    answer = await world.ask(BUY)
-    assert answer.startswith("ACCESS_NUMBER:"), answer
-    return answer.split(":")[1]
 
 
 async def many(world, count):
@@ -57,60 +57,6 @@ async def many(world, count):
     await asyncio.sleep(61)
     await world.steer("switches", {"requests_per_minute": 60})
     return [id_of(order) for order in orders]
-
-
-def id_of(order):
-    return str(next(candidates(order["order_id"])))
-
-
-async def status(world, id):
-    return await world.ask(f"action=getStatus&id={id}")
-
-
-async def statuses(world, ids):
-    return await asyncio.gather(*(status(world, id) for id in ids))
-
-
-async def at_once(world, query):
-    """The answer, which must not have waited for anything."""
-    loop = asyncio.get_running_loop()
-    before = loop.time()
-    answer = await world.ask(query)
-    assert loop.time() == before, query
-    return answer
-
-
-async def seconds_until(world, id, answer, every=1.0, most=600):
-    """How long a client that polls has to wait for the answer."""
-    loop = asyncio.get_running_loop()
-    begun = loop.time()
-    while (said := await status(world, id)) != answer:
-        assert loop.time() - begun < most, f"{said}, never {answer}"
-        await asyncio.sleep(every)
-    return loop.time() - begun
-
-
-async def text(world, id, text):
-    for order in (await world.steer("orders"))["orders"]:
-        if id_of(order) == id:
-            await world.steer("sms", {"order_id": order["order_id"], "text": text})
-
-
-async def times(world, call):
-    return [line["at"] for line in (await world.steer(f"requests?call={call}"))["requests"]]
-
-
-async def reads(world):
-    return await world.requests("orders"), await world.requests("order")
-
-
-async def fail(world, **fault):
-    await world.steer("faults", {"call": "*", "times": None, **fault})
-
-
-async def mend(world):
-    async with httpx.AsyncClient(transport=Wire(world.sandbox), base_url="http://s") as control:
-        await control.delete("/sandbox/faults")
 
 
 async def test_one_read_answers_for_a_hundred_activations(world):
@@ -446,18 +392,6 @@ async def test_an_end_made_elsewhere_is_seen_within_ten_seconds_and_a_poll(clock
         assert (await world.steer("sockets"))["count"] <= push
         await asyncio.sleep(10)
         assert (await world.steer("sockets"))["count"] == 0
-
-
-@pytest.fixture
-def run(clock, sandbox, tmp_path):
-    """Runs a proxy on the one sandbox and the one store."""
-
-    def run(**upstream):
-        store = StoreConfig(url=f"sqlite:///{tmp_path / 'store.db'}")
-        config = Config(store=store, upstream=UpstreamConfig(**upstream))
-        return a_life(clock, sandbox, config, connect=sockets_to(sandbox))
-
-    return run
 
 
 async def test_a_restart_forgets_neither_ids_nor_codes_nor_what_was_spent(run):

@@ -17,9 +17,8 @@ from proxy.legacy.dialects import DIALECTS
 from proxy.upstream.client import ENDPOINTS
 from tests.any_json import GOOD, ID, NAMES, bodies, property_of, written
 from tests.conftest import START, FakeTimeLoop
-from tests.product.test_any_upstream import well_formed
 from tests.support.examples import examples
-from tests.support.judge import judge
+from tests.support.judge import judge, well_formed
 from tests.support.world import NOTHING_LEFT, PATH
 
 

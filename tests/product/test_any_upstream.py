@@ -13,11 +13,10 @@ from proxy.endpoint.actions import ACTIONS
 from proxy.legacy.dialects import DIALECTS
 from tests.conftest import START, FakeTimeLoop
 from tests.support.examples import examples
-from tests.support.judge import judge
+from tests.support.judge import judge, well_formed
 from tests.support.world import NOTHING_LEFT, PATH
 
 ORDER = "7e44ebb5-9a55-4bd8-a4e9-7f226f9d5ebd"
-
 texts = st.one_of(
     st.text(max_size=60),
     st.sampled_from(["code 1234", "SQL", "MySQL: 12", "a:b:c", "\n\n", "BANNED", "<b>1</b>", "0"]),
@@ -122,12 +121,3 @@ def test_every_answer_is_one_that_the_strictest_client_can_read(dialect, caplog)
 
     ask()
     assert "a bug;" not in caplog.text
-
-
-def well_formed(answer):
-    """What holds in every dialect: a status the dialect has, and a body of the type it says."""
-    assert answer.status_code in (200, 204, 400, 401, 402, 403, 404, 409, 422, 500)
-    if answer.headers.get("content-type") == "application/json":
-        answer.json()
-    else:
-        assert "\n" not in answer.text

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from tests.crash import NEVER, Proxy, Upstream, until
 from tests.support.process import a_process
 from tests.support.receiver import WRONG, a_free_port, a_receiver
+from tests.support.running import NEVER, Proxy, Upstream, until
 
 KEY, SECRET = "planted-key-7a1d", "planted-target-secret"
 CODE = "Your code is 4711"

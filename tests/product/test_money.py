@@ -11,7 +11,7 @@ from typing import NamedTuple
 import httpx
 import pytest
 
-from tests.crash import NUMBER, PAIR, Proxy, an_upstream, until
+from tests.support.running import NUMBER, PAIR, Proxy, an_upstream, until
 
 DEADLINE = 12
 """Of a request, in seconds."""

@@ -18,8 +18,8 @@ from proxy.config.settings import (
 )
 from proxy.endpoint.actions import ACTIONS
 from proxy.runtime import logs
-from tests.crash import PATH, an_upstream, until
 from tests.support.process import a_process
+from tests.support.running import PATH, an_upstream, until
 from tests.support.world import a_life
 
 PLANTED = {

@@ -9,12 +9,13 @@ import httpx
 import pytest
 
 from tests import crash
-from tests.crash import CLIENTS, FAULTS, NUMBER, Client, Load, an_upstream, until
+from tests.crash import CLIENTS, FAULTS, Client, Load
 from tests.support import postgres
 from tests.support.pace import slowdown, within
 from tests.support.process import PATIENCE
 from tests.support.receiver import a_receiver
 from tests.support.replicas import a_pair, bought, status
+from tests.support.running import NUMBER, an_upstream, until
 
 DAISY = "/daisysms"
 HOLD = 8

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from tests.crash import NUMBER, an_upstream, until
 from tests.support.pace import within
 from tests.support.process import PATIENCE
 from tests.support.replicas import a_pair, bought, status
+from tests.support.running import NUMBER, an_upstream, until
 
 
 @pytest.fixture

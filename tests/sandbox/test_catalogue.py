@@ -8,7 +8,7 @@ import pytest
 from proxy.config.codes import Codes
 from proxy.config.mappings import load_codes
 from proxy.sandbox.state.catalogue import SEEN_LIVE
-from tests.sandbox.test_api import NO_LIMIT, Bench, bench_with
+from tests.support.sandbox import NO_LIMIT, Bench, bench_with
 
 pytestmark = pytest.mark.anyio
 

@@ -13,8 +13,7 @@ import websockets
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
 from proxy.sandbox import create_sandbox
-from tests.sandbox.test_api import NEVER, NO_LIMIT
-from tests.sandbox.test_socket import SOON, served
+from tests.support.sandbox import NEVER, NO_LIMIT, SOON, end_of, served
 from tests.support.sockets import sockets_to
 
 NOBODYS = "cd613e30-d8f1-4adf-91b7-584a2265b1f5"
@@ -75,18 +74,6 @@ def in_the_sandbox(way: Any, act: Callable[[Caller], Any]) -> Any:
 
     with way(create_sandbox(NO_LIMIT, sms_after=NEVER)) as open_way:
         return asyncio.run(run(open_way))
-
-
-async def end_of(opened: Any) -> tuple[list[str], Exception | None]:
-    """All frames up to the end, and the error it is if it is one."""
-    frames = []
-    try:
-        async with asyncio.timeout(SOON):
-            async for frame in opened:
-                frames.append(frame)
-    except ConnectionClosedError as error:
-        return frames, error
-    return frames, None
 
 
 @either_way

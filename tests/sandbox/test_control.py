@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from proxy.sandbox.control.control import CONTROLS
-from tests.sandbox.test_api import NEVER, Bench, bench_with
+from tests.support.sandbox import NEVER, Bench, bench_with
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,7 @@ import pytest
 
 from proxy.sandbox import Switches
 from proxy.sandbox.api.faults import KINDS
-from tests.sandbox.test_api import NEVER, Bench, bench_with
+from tests.support.sandbox import NEVER, Bench, bench_with
 
 pytestmark = pytest.mark.anyio
 

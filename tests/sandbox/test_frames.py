@@ -10,8 +10,7 @@ import pytest
 from websockets.exceptions import ConnectionClosedError
 
 from proxy.sandbox import Switches
-from tests.sandbox.test_api import NEVER, NO_LIMIT, Bench, bench_with
-from tests.sandbox.test_connect import end_of
+from tests.support.sandbox import NEVER, NO_LIMIT, Bench, bench_with, end_of
 from tests.support.sockets import sockets_to
 
 pytestmark = pytest.mark.anyio

@@ -11,9 +11,8 @@ from proxy.app.build import create_app
 from proxy.config.settings import Config, ConsoleConfig, load_config
 from proxy.sandbox import create_sandbox
 from proxy.sandbox.mount import beside
-from tests.sandbox.test_api import NEVER
-from tests.sandbox.test_socket import served
 from tests.support.process import a_process
+from tests.support.sandbox import NEVER, served
 from tests.support.world import PATH, Wire, status_of
 
 pytestmark = pytest.mark.anyio

@@ -15,8 +15,7 @@ import pytest
 
 from proxy.sandbox import Switches, create_sandbox
 from proxy.sandbox.http_post import post
-from tests.sandbox.test_api import NEVER
-from tests.sandbox.test_socket import served
+from tests.support.sandbox import NEVER, served
 
 SOON = 60.0
 BODY = '{"name": "Jalapeño"}'.encode()

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from proxy.sandbox import Switches
-from tests.sandbox.test_api import NO_LIMIT, Bench, bench_with
+from tests.support.sandbox import NO_LIMIT, Bench, bench_with
 
 pytestmark = pytest.mark.anyio
 

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from proxy.sandbox.mount import beside
-from tests.sandbox import test_webhooks as hooks
-from tests.sandbox.test_api import NEVER, Bench
-from tests.sandbox.test_webhooks import Recipient, a_moment, fire, rows, sms, subscribe
+from tests.support import letters
+from tests.support.letters import Recipient, a_moment, fire, rows, sms, subscribe
+from tests.support.sandbox import NEVER, Bench
 
 pytestmark = pytest.mark.anyio
 
 HOUR = 3600
 
-door, bench = hooks.door, hooks.bench
+door, bench = letters.door, letters.bench
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from proxy.sandbox.api.routes import CALLS
 from proxy.sandbox.control.control import CONTROLS
 from proxy.sandbox.state.scenarios import SCENARIOS
 from proxy.sandbox.state.switches import known_switches
-from tests.sandbox.test_api import Bench, bench_with
+from tests.support.sandbox import Bench, bench_with
 
 pytestmark = pytest.mark.anyio
 

@@ -14,8 +14,7 @@ import httpx
 import pytest
 
 from proxy.sandbox import create_sandbox
-from tests.sandbox.test_api import NEVER, NO_LIMIT
-from tests.sandbox.test_socket import served
+from tests.support.sandbox import NEVER, NO_LIMIT, served
 
 PINNED = (
     "virtualsms==2.0.0 "

@@ -1,41 +1,19 @@
 """The sandbox behind a real server: its WebSocket, and the faults that need a real connection."""
 
 import json
-import socket
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
-from starlette.applications import Starlette
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from proxy.sandbox import create_sandbox
-from tests.sandbox.test_api import NEVER, NO_LIMIT
+from tests.support.sandbox import NEVER, NO_LIMIT, SOON, served
 
-# Real seconds in which a frame must come, and in which none may.
-SOON, QUIET = 60.0, 0.1
-
-
-@contextmanager
-def served(app: Starlette) -> Iterator[str]:
-    """The app under uvicorn on a free port of this machine; yields its address."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(
-            app, log_level="error", date_header=False, lifespan="off", timeout_graceful_shutdown=1
-        )
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            yield f"127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join()
+QUIET = 0.1
+"""Real seconds in which none may come."""
 
 
 class Wire:

@@ -9,7 +9,7 @@ import pytest
 
 from proxy.sandbox import Switches, create_sandbox
 from proxy.sandbox.state.switches import known_switches
-from tests.sandbox.test_api import NEVER, NO_LIMIT, Bench, bench_with
+from tests.support.sandbox import NEVER, NO_LIMIT, Bench, bench_with
 
 pytestmark = pytest.mark.anyio
 
@@ -312,7 +312,7 @@ async def test_a_switch_set_while_running_is_seen(
 
 
 def test_every_position_of_every_switch_has_a_case() -> None:
-    """Those of the socket and the webhooks have theirs in test_sandbox_socket and _webhooks."""
+    """Those of the socket and the webhooks have theirs in test_socket and test_webhooks."""
     tested = {(name, position) for name, position, *_ in CASES}
     for name, positions in known_switches().items():
         elsewhere = name.startswith(("ws", "webhook_"))

@@ -8,9 +8,8 @@ import pytest
 
 from proxy.sandbox import Switches
 from proxy.sandbox.state.switches import known_switches
-from tests.sandbox import test_webhooks as hooks
-from tests.sandbox.test_api import Bench
-from tests.sandbox.test_webhooks import (
+from tests.support import letters
+from tests.support.letters import (
     DOCUMENTED,
     HOOK,
     Letter,
@@ -22,12 +21,13 @@ from tests.sandbox.test_webhooks import (
     sms,
     subscribe,
 )
+from tests.support.sandbox import Bench
 
 pytestmark = pytest.mark.anyio
 
 HOUR = 3600
 
-door, bench = hooks.door, hooks.bench
+door, bench = letters.door, letters.bench
 
 
 # Test events and control.

@@ -16,11 +16,11 @@ from proxy.model.errors import CommitUncertainError, OwnershipLostError, StoreEr
 from proxy.sandbox import create_sandbox
 from proxy.store import Change, Entry, OperationKind, PendingOperation, open_store, schema
 from proxy.store.postgres.listener import ChangeListener
-from tests.crash import until
-from tests.store.test_store import KEPT, OWED, SECRET
 from tests.support.pace import within
 from tests.support.postgres import PASSWORD, rows
 from tests.support.process import run
+from tests.support.running import until
+from tests.support.stored import KEPT, OWED, SECRET
 from tests.support.world import NEVER, Wire, World
 
 pytestmark = pytest.mark.anyio

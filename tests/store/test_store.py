@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.model import CatalogueAnswer, Key, Order, OrderState, Sms
+from proxy.model import CatalogueAnswer, Key, OrderState, Sms
 from proxy.model.errors import StoreError
 from proxy.store import (
     ActivationRow,
@@ -28,55 +28,10 @@ from proxy.store.copy import copy
 from proxy.store.rows import packed
 from proxy.store.schema import STEPS
 from proxy.store.sqlite import open_sqlite
+from tests.support.stored import KEPT, ORDER, OWED, SECRET, opened
 
 pytestmark = pytest.mark.anyio
-
-SECRET = "vsms_planted_secret"
-ORDER = Order(
-    id="o-1",
-    phone="447700900001",
-    service="wa",
-    country="GB",
-    state=OrderState.COMPLETED,
-    cents=90,
-    created_at=100.0,
-    expires_at=1300.0,
-    messages=(Sms("Your code is 1111", 105.5, "WhatsApp"),),
-)
-KEPT = ActivationRow("hash", 7, ORDER, "wa", told=True, finished=True, asked_at=1)
-OWED = PendingOperation("p-1", OperationKind.PURCHASE, Key(SECRET), "wa", "GB", at=99.0)
-
-
 in_a_file = pytest.mark.parametrize("kind", ["sqlite"])
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "store.db"
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def kind(request):
-    return request.param
-
-
-@pytest.fixture
-def address(kind, path, request):
-    """Of an empty store."""
-    return f"sqlite:///{path}" if kind == "sqlite" else request.getfixturevalue("database")
-
-
-def opened(address):
-    return open_store(address, "the secret of the store")
-
-
-@pytest.fixture
-async def store(address):
-    store = opened(address)
-    # It owns what nobody owns yet.
-    await store.take_over()
-    yield store
-    await store.close()
 
 
 async def reopened(store, address):
@@ -517,6 +472,7 @@ async def test_what_is_there_already_is_not_mixed_with_a_copy(store, tmp_path):
 
 
 # Forwards, events and subscriptions.
+
 
 HOOK = "http://target/hook"
 FORWARD = Forward("f-1", HOOK, b'{"activationId":7}', at=100.0, due=100.0)

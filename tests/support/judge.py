@@ -206,3 +206,12 @@ def is_number(value: Any) -> bool:
 
 def is_time(value: str) -> bool:
     return bool(datetime.strptime(value, "%Y-%m-%d %H:%M:%S"))
+
+
+def well_formed(answer):
+    """What holds in every dialect: a status the dialect has, and a body of the type it says."""
+    assert answer.status_code in (200, 204, 400, 401, 402, 403, 404, 409, 422, 500)
+    if answer.headers.get("content-type") == "application/json":
+        answer.json()
+    else:
+        assert "\n" not in answer.text

@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx
 
-from tests.crash import Proxy, Upstream, until
 from tests.support import postgres
+from tests.support.running import Proxy, Upstream, until
 
 SECRET = "the secret of the store"
 ENDED = ("ACCESS_CANCEL", "ACCESS_ACTIVATION")
