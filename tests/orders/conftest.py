@@ -3,8 +3,11 @@
 import pytest
 
 from proxy.config.settings import Config, StoreConfig, UpstreamConfig
+from tests.support.polling import (
+    plenty,
+)
 from tests.support.sockets import sockets_to
-from tests.support.world import a_life
+from tests.support.world import a_life, a_world
 
 
 @pytest.fixture
@@ -17,3 +20,10 @@ def run(clock, sandbox, tmp_path):
         return a_life(clock, sandbox, config, connect=sockets_to(sandbox))
 
     return run
+
+
+@pytest.fixture
+async def world(clock):
+    async with a_world(clock) as world:
+        await plenty(world)
+        yield world

@@ -1,34 +1,15 @@
 """What survives a restart, a lost store and a neighbour on the same key."""
 
 import asyncio
-from dataclasses import replace
 
 import httpx
 import pytest
 
 from proxy.config.settings import Config, StoreConfig
-from proxy.model import Key
-from proxy.model.errors import OrderTakenError, OwnershipLostError, StoreError
-from proxy.orders import index, orders
-from tests.support.world import BUY, Wire, a_life, an_orphan
+from proxy.model.errors import StoreError
+from tests.support.world import BUY, Wire, a_life, an_orphan, id_of
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def run(clock, sandbox, tmp_path):
-    """Runs a proxy on the one sandbox and the one store."""
-
-    def run(path=tmp_path / "store.db", **config):
-        config = Config(store=StoreConfig(url=f"sqlite:///{path}"), **config)
-        return a_life(clock, sandbox, config)
-
-    return run
-
-
-def id_of(answer):
-    assert answer.startswith("ACCESS_NUMBER:"), answer
-    return answer.split(":")[1]
 
 
 async def balance(world):
@@ -288,80 +269,6 @@ async def test_an_order_that_a_swap_is_just_making_is_no_strangers(run, caplog):
         assert not [line for line in caplog.messages if "another program buys" in line]
 
 
-async def test_a_wish_is_not_taken_for_fulfilled_by_the_order_of_another_replica(run, monkeypatch):
-    async with run() as world:
-        services, wish = world.app.state.services, f"{BUY}&orderId=mine"
-
-        async def taken(owed, kept, *entries, **kinds):
-            theirs = replace(kept, told=True, wish="")
-            services.orders.hear(theirs)
-            raise OrderTakenError("both had looked at the same list")
-
-        monkeypatch.setattr(services.store, "commit", taken)
-        assert await world.ask(wish) == "ERROR_SQL"
-        monkeypatch.undo()
-        assert await world.ask(wish) == "ERROR_SQL"
-        await asyncio.sleep(400)
-        assert id_of(await world.ask(wish))
-
-
-async def test_an_order_lost_to_another_replica_is_not_written_as_ones_own(run, monkeypatch):
-    async with run() as world:
-        store = world.app.state.services.store
-
-        async def lost(owed, kept, *entries, **kinds):
-            raise OwnershipLostError("another's")
-
-        monkeypatch.setattr(store, "commit", lost)
-        assert await world.ask(BUY) == "ERROR_SQL"
-        monkeypatch.undo()
-        await world.sms("Your code is 1111")
-        await world.ask("action=getActiveActivations")
-        assert await store.owners([await world.newest_order()]) == {}
-
-
-async def test_what_one_look_has_found_another_that_began_with_it_does_not_drop(run, monkeypatch):
-    async with run() as world:
-        services = world.app.state.services
-        owners, pauses = services.store.owners, [2.0]
-
-        async def slow(orders):
-            found = await owners(orders)
-            await asyncio.sleep(pauses.pop() if pauses else 0.0)
-            return found
-
-        fault = {"kind": "status", "status": 500, "body": {"error": "no numbers available"}}
-        await world.steer("faults", {**fault, "call": "purchase", "when": "after"})
-        assert await world.ask(BUY) == "NO_NUMBERS"
-        monkeypatch.setattr(services.store, "owners", slow)
-        await asyncio.gather(*(services.journal.reconcile(Key("key")) for _ in range(2)))
-        await asyncio.sleep(320)
-        assert [row["refunded"] for row in (await world.steer("orders"))["orders"]] == [True]
-
-
-async def test_two_looks_that_end_together_keep_what_they_have_found_once(run, monkeypatch, caplog):
-    caplog.set_level("INFO")
-    async with run() as world:
-        services = world.app.state.services
-        owners, both = services.store.owners, asyncio.Barrier(2)
-
-        async def together(orders):
-            found = await owners(orders)
-            await both.wait()
-            return found
-
-        await world.steer("faults", {"kind": "cdn", "call": "purchase", "when": "after"})
-        await world.steer("faults", {"kind": "cdn", "call": "orders"})
-        assert await world.ask(BUY) == "ERROR_SQL"
-        monkeypatch.setattr(services.store, "owners", together)
-        await asyncio.gather(*(services.journal.reconcile(Key("key")) for _ in range(2)))
-        monkeypatch.undo()
-        assert [purchase.state for purchase in services.journal.pending] == ["orphan"]
-        assert len([line for line in caplog.messages if line.startswith("bought")]) == 1
-        await asyncio.sleep(320)
-        assert [row["refunded"] for row in (await world.steer("orders"))["orders"]] == [True]
-
-
 async def test_orders_that_were_forgotten_are_no_strangers(clock, sandbox, caplog):
     config = Config(store=StoreConfig(url="sqlite://", retention=86_400.0))
     async with a_life(clock, sandbox, config) as world:
@@ -484,58 +391,6 @@ async def test_who_claims_an_orphan_that_was_kept_late_has_it_alone(run, monkeyp
         assert await world.requests("cancel") == 0
 
 
-# Keys that nobody uses are let go; a purchase may be under way for one of them.
-
-
-@pytest.fixture
-def few_keys(monkeypatch):
-    """Accounts are let go as soon as they are idle for a second."""
-    monkeypatch.setattr(orders, "MAX_ACCOUNTS", 1)
-    monkeypatch.setattr(index, "EMPTY_SECONDS", 1.0)
-    monkeypatch.setattr(orders, "SWEEP_SECONDS", 0.0)
-
-
-async def bought_while_other_keys_come(world):
-    slow = {"call": "purchase", "kind": "slow", "when": "after", "seconds": 6}
-    await world.steer("faults", slow)
-    buying = asyncio.create_task(world.ask(BUY))
-    await asyncio.sleep(3)
-    await world.ask("api_key=another&action=getActiveActivations")
-    return await buying
-
-
-async def test_the_account_of_a_purchase_under_way_is_not_let_go(run, few_keys, monkeypatch):
-    async with run() as world:
-        store, loaded = world.app.state.services.store, []
-        rows = store.orders
-
-        def noted(key, since=0.0):
-            loaded.append(key)
-            return rows(key, since)
-
-        monkeypatch.setattr(store, "orders", noted)
-        assert id_of(await bought_while_other_keys_come(world))
-        assert loaded == [Key("key").hash, Key("another").hash]
-
-
-async def test_the_account_of_a_promised_cancel_is_not_let_go(run, few_keys, monkeypatch):
-    monkeypatch.setattr(index, "IDLE_SECONDS", 1.0)
-    async with run(early_cancel="defer") as world:
-        id = id_of(await world.ask(BUY))
-        assert await world.ask(f"action=setStatus&status=8&id={id}") == "ACCESS_CANCEL"
-        before = list(world.app.state.services.orders.activations(Key("key")))
-        await asyncio.sleep(30)
-        await world.ask("api_key=another&action=getActiveActivations")
-        assert list(world.app.state.services.orders.activations(Key("key"))) == before
-
-
-async def test_a_paid_order_is_kept_though_its_account_was_let_go(run, few_keys, monkeypatch):
-    monkeypatch.setattr(orders.Orders, "pin", lambda self, keys: None)
-    async with run() as world:
-        assert id_of(await bought_while_other_keys_come(world))
-        assert await world.app.state.services.store.owed() == []
-
-
 async def test_a_paid_order_that_a_bug_kept_from_its_account_is_found_in_the_list(run, monkeypatch):
     async with run() as world:
         services = world.app.state.services
@@ -550,91 +405,3 @@ async def test_a_paid_order_that_a_bug_kept_from_its_account_is_found_in_the_lis
         assert await world.ask(BUY) == "ERROR_SQL"
         assert id_of(await world.ask(BUY))
         assert await world.requests("purchase") == 1
-
-
-async def test_a_bug_does_not_end_the_look_for_lost_purchases(run, monkeypatch):
-    async with run() as world:
-        services = world.app.state.services
-        drop, bugs = services.journal.drop, [KeyError("planted")]
-
-        async def bug(purchase):
-            if bugs:
-                raise bugs.pop()
-            await drop(purchase)
-
-        monkeypatch.setattr(services.journal, "drop", bug)
-        await world.steer("faults", {"kind": "cdn", "call": "purchase"})
-        assert await world.ask(BUY) == "ERROR_SQL"
-        await asyncio.sleep(400)
-        assert (bugs, list(services.journal.pending)) == ([], [])
-
-
-# What was begun is not ended by a cancel, however often it comes.
-
-
-@pytest.mark.parametrize("what", ["tell", "promise"])
-async def test_what_is_being_written_is_written_though_its_client_is_cancelled_three_times(
-    run, monkeypatch, what
-):
-    async with run(early_cancel="defer") as world:
-        services = world.app.state.services
-        id = id_of(await world.ask(BUY)) if what == "promise" else ""
-        name = "settle" if what == "tell" else "commit"
-        write, begun, go = getattr(services.store, name), asyncio.Event(), asyncio.Event()
-
-        async def slow(*rows, **kinds):
-            begun.set()
-            await go.wait()
-            await write(*rows, **kinds)
-
-        monkeypatch.setattr(services.store, name, slow)
-        query = f"action=setStatus&status=8&id={id}" if id else BUY
-        asking = asyncio.create_task(world.ask(query))
-        await begun.wait()
-        for _ in range(3):
-            asking.cancel()
-            await asyncio.sleep(0)
-        go.set()
-        assert (await asking).startswith("ACCESS_")
-        owed = [row.kind.value for row in await services.store.owed()]
-        assert owed == (["cancel"] if id else [])
-        assert len(services.cancels) == len(owed)
-
-
-async def test_a_swap_that_the_end_of_the_process_meets_keeps_its_new_order(run):
-    async with run() as world:
-        await world.steer("switches", {"swap_id": "new"})
-        id = id_of(await world.ask(BUY))
-        await asyncio.sleep(150)
-        slow = {"call": "swap", "kind": "slow", "when": "after", "seconds": 3}
-        await world.steer("faults", slow)
-        swap = asyncio.create_task(world.ask(f"action=swapNumber&id={id}"))
-        await asyncio.sleep(1)
-        # As the server does with what still runs when it stops.
-        swap.cancel()
-        assert await swap == "ERROR_SQL"
-    async with run() as world:
-        newest = await world.newest_order()
-        assert await world.ask(f"action=getStatus&id={id}") == "STATUS_WAIT_CODE"
-        owners = await world.app.state.services.store.owners([newest])
-        assert owners == {newest: Key("key").hash}
-
-
-MISSING = {"kind": "status", "status": 404, "body": {"error": "not found"}}
-HALF = {"kind": "status", "status": 200, "body": {"orders": [{"id": "a"}, {"status": "waiting"}]}}
-
-
-@pytest.mark.parametrize(
-    ("fault", "outcome"), [(MISSING, "unknown"), (HALF, "unknown"), (None, "none")]
-)
-async def test_what_a_lost_purchase_made_is_unknown_where_no_whole_list_was_read(
-    run, fault, outcome
-):
-    async with run() as world:
-        await world.steer("faults", {"kind": "cdn", "call": "purchase"})
-        if fault:
-            await world.steer("faults", {"call": "orders", "times": None, **fault})
-        assert await world.ask(BUY) == "ERROR_SQL"
-        await asyncio.sleep(320)
-        page = (await world.client.get("/metrics")).text
-        assert f'virtualsms_proxy_purchases_total{{outcome="{outcome}"}} 1.0' in page

@@ -1,7 +1,6 @@
 """Programs with keys of their own: no ceiling is passed, and none reaches what another has."""
 
 import asyncio
-import random
 import shutil
 import sqlite3
 from contextlib import asynccontextmanager, closing
@@ -9,114 +8,25 @@ from contextlib import asynccontextmanager, closing
 import httpx
 import pytest
 
-from proxy.config.settings import Config, LimitsConfig, ProgramConfig, StoreConfig, UpstreamConfig
-from proxy.model import WINDOW
-from proxy.model.errors import ProblemError
-from proxy.upstream.rate_window import Spent, Urgency, Window
-from tests.support.world import BUY, PATH, Wire, a_life
+from proxy.config.settings import LimitsConfig
+from tests.support import programs as stage
+from tests.support.programs import (
+    BALANCE,
+    BROKEN,
+    UNLISTED,
+    an_orphan,
+    asks,
+    hang_up,
+    held,
+    programs,
+    refunded,
+    same_account,
+)
+from tests.support.world import BUY, PATH, Wire, id_of
 
 pytestmark = pytest.mark.anyio
 
-BALANCE = "action=getBalance"
-NOON_TO_MIDNIGHT, DAY = 12 * 3600, 86_400
-BROKEN = {"call": "purchase", "kind": "broken", "when": "after"}
-UNLISTED = {"call": "orders", "kind": "cdn"}
-
-
-class Listening(Wire):
-    """Notes which upstream keys are used."""
-
-    def __init__(self, sandbox, used):
-        super().__init__(sandbox)
-        self._used = used
-
-    async def handle_async_request(self, request):
-        if key := request.headers.get("X-API-Key"):
-            self._used.append(key)
-        return await super().handle_async_request(request)
-
-
-@pytest.fixture
-def run(clock, sandbox, tmp_path):
-    """Runs a proxy on the one sandbox and, where no other is named, the one store."""
-
-    @asynccontextmanager
-    async def run(keys=None, path=tmp_path / "store.db", deadline=12, kept=30 * DAY, **config):
-        upstream = UpstreamConfig(push=False, timeout=deadline)
-        store = StoreConfig(url=f"sqlite:///{path}", retention=kept)
-        config = Config(keys=keys or {}, upstream=upstream, store=store, **config)
-        used = []
-        listening = Listening(sandbox, used)
-        async with a_life(clock, sandbox, config, transport=listening) as world:
-            world.used = used
-            yield world
-
-    return run
-
-
-def programs(*names, upstream="up", **caps):
-    """Their names are their client keys."""
-    return {name: ProgramConfig(name=name, upstream_key=upstream, **caps) for name in names}
-
-
-def asks(world, name, dialect=""):
-    """What a program says to the proxy."""
-
-    async def ask(query):
-        answer = await world.client.get(f"{dialect}{PATH}?api_key={name}&{query}")
-        assert answer.status_code == 200
-        return answer.text
-
-    return ask
-
-
-def id_of(answer):
-    assert answer.startswith("ACCESS_NUMBER:"), answer
-    return answer.split(":")[1]
-
-
-async def hang_up(world, name, query=BUY):
-    """A client that is gone a second after it has asked."""
-
-    async def gone():
-        await asyncio.sleep(1)
-        return {"type": "http.disconnect"}
-
-    async def send(message):
-        pass
-
-    text = f"api_key={name}&{query}".encode()
-    scope = {"type": "http", "method": "GET", "path": PATH, "query_string": text, "headers": []}
-    await world.app(scope, gone, send)
-
-
-async def an_orphan(world, name):
-    """Bought for a client that hung up before it could be told."""
-    slow = {"call": "purchase", "kind": "slow", "when": "after", "seconds": 3}
-    await world.steer("faults", slow)
-    await hang_up(world, name)
-    await asyncio.sleep(5)
-
-
-async def held(world):
-    """The orders that are paid and not given back."""
-    return [row for row in (await world.steer("orders"))["orders"] if not row["refunded"]]
-
-
-async def spent(world):
-    return (await world.steer("ledger"))["totals"]["spent"]
-
-
-async def refunded(world):
-    return (await world.steer("ledger"))["totals"]["refunded"]
-
-
-def same_account(sandbox, *keys):
-    """An account of the upstream may have several keys."""
-    accounts = sandbox.user_middleware[0].kwargs["simulation"].world.accounts
-    for key in keys[1:]:
-        accounts[key] = accounts[keys[0]]
-
+run = stage.run
 
 # A key that is none.
 
@@ -166,199 +76,6 @@ async def test_a_wrong_key_is_refused_as_such_where_the_deadline_is_short(run):
         guess = at(world, "192.0.2.1")
         for i in range(7):
             await guess(f"guess{i}")
-
-
-# Ceilings that are run against.
-
-
-@pytest.mark.parametrize(
-    ("caps", "word"),
-    [
-        ({"active": 3}, "CHANNELS_LIMIT"),
-        ({"spend_per_day": 2.7}, "NO_BALANCE"),
-        ({"spend_per_month": 3.59}, "NO_BALANCE"),
-    ],
-)
-async def test_of_fifty_at_once_a_ceiling_for_three_lets_three_through(run, caps, word):
-    async with run(programs("a", **caps)) as world:
-        answers = await asyncio.gather(*(asks(world, "a")(BUY) for _ in range(50)))
-        told = [answer for answer in answers if answer != word]
-        assert len({id_of(answer) for answer in told}) == len(told) == 3
-        assert await world.requests("purchase") == 3
-
-
-TROUBLES = (
-    BROKEN,
-    {**BROKEN, "when": "before"},
-    {"call": "purchase", "kind": "status", "status": 500, "when": "after"},
-    {"call": "purchase", "kind": "status", "status": 503, "body": {"error": "no_numbers"}},
-    {"call": "purchase", "kind": "slow", "when": "after", "seconds": 15},
-    {"call": "purchase", "kind": "truncated", "when": "after"},
-    UNLISTED,
-)
-
-
-@pytest.mark.parametrize("seed", range(4))
-async def test_no_ceiling_is_passed_whatever_goes_wrong_with_purchases(run, seed):
-    chance = random.Random(seed)
-    caps = {"active": 3} if seed % 2 else {"spend_per_day": 2.7}
-    async with run(programs("a", **caps)) as world:
-        bought = set()
-        for _ in range(12):
-            for _ in range(chance.randrange(3)):
-                await world.steer("faults", chance.choice(TROUBLES))
-            clients = [asks(world, "a")(BUY) for _ in range(4)] + [hang_up(world, "a")]
-            await asyncio.gather(*clients)
-            orders = await held(world)
-            assert len(orders) <= 3
-            bought |= {order["order_id"] for order in orders}
-            await asyncio.sleep(chance.choice([1, 15, 60, 400]))
-        assert len(bought) >= 3
-
-
-async def test_what_another_program_spends_and_holds_does_not_count(run):
-    async with run(programs("a", "b", active=1, spend_per_day=1)) as world:
-        for name in ("a", "b"):
-            id_of(await asks(world, name)(BUY))
-            assert await asks(world, name)(BALANCE) == "ACCESS_BALANCE:0.10"
-
-
-async def test_a_ceiling_holds_over_a_restart(run):
-    keys = programs("a", active=2, spend_per_day=2)
-    async with run(keys) as world:
-        id_of(await asks(world, "a")(BUY))
-        await an_orphan(world, "a")
-    async with run(keys) as world:
-        assert await asks(world, "a")(BALANCE) == "ACCESS_BALANCE:0.20"
-        assert await asks(world, "a")(BUY.replace("wa", "tg")) == "CHANNELS_LIMIT"
-
-
-async def test_an_unclear_purchase_counts_until_it_is_known_to_have_bought_nothing(run):
-    async with run(programs("a", active=1)) as world:
-        await world.steer("faults", BROKEN | {"when": "before"})
-        assert await asks(world, "a")(BUY) == "ERROR_SQL"
-        assert await asks(world, "a")(BUY.replace("wa", "tg")) == "CHANNELS_LIMIT"
-        await asyncio.sleep(320)
-        id_of(await asks(world, "a")(BUY.replace("wa", "tg")))
-
-
-async def test_a_purchase_that_a_bug_ended_does_not_count_for_ever(run):
-    async with run(programs("a", active=1)) as world:
-        upstream = world.app.state.services.upstream
-        purchase, upstream.purchase = upstream.purchase, None
-        assert await asks(world, "a")(BUY) == "ERROR_SQL"
-        upstream.purchase = purchase
-        await asyncio.sleep(320)
-        id_of(await asks(world, "a")(BUY))
-
-
-async def test_a_charge_above_the_quote_passes_a_ceiling_by_one_number_at_most(run):
-    async with run(programs("a", spend_per_day=1.5)) as world:
-        offer = {"service": "wa", "country": "GB", "price": 0.5, "charge": 1.4}
-        await world.steer("offer", offer)
-        await asyncio.gather(*(asks(world, "a")(BUY) for _ in range(5)))
-        await asyncio.sleep(130)
-        assert await spent(world) <= 150 + 140
-
-
-async def test_who_runs_against_a_ceiling_uses_up_nobodys_requests(run):
-    async with run(programs("a", active=0) | programs("b")) as world:
-        for _ in range(100):
-            assert await asks(world, "a")(BUY) == "CHANNELS_LIMIT"
-        begun = asyncio.get_running_loop().time()
-        for _ in range(50):
-            id_of(await asks(world, "b")(BUY))
-        assert asyncio.get_running_loop().time() == begun, "none had to wait for its turn"
-
-
-# What is given back.
-
-
-async def cancelled(world, ask):
-    id = id_of(await ask(BUY))
-    await asyncio.sleep(121)
-    assert await ask(f"action=setStatus&status=8&id={id}") == "ACCESS_CANCEL"
-
-
-async def expired(world, ask):
-    id = id_of(await ask(BUY))
-    await asyncio.sleep(1210)
-    assert await ask(f"action=getStatus&id={id}") == "STATUS_CANCEL"
-
-
-async def cancelled_elsewhere(world, ask):
-    id = id_of(await ask(BUY))
-    await world.steer("cancel", {"order_id": await world.newest_order()})
-    await asyncio.sleep(10)
-    assert await ask(f"action=getStatus&id={id}") == "STATUS_CANCEL"
-
-
-async def forgotten(world, ask):
-    id_of(await ask(BUY))
-    await asyncio.sleep(1300)
-
-
-async def orphaned(world, ask):
-    await an_orphan(world, "a")
-    await asyncio.sleep(320)
-
-
-async def of_another_country(world, ask):
-    await world.steer("phone", {"phone": "33612345678"})
-    assert await ask(BUY) == "NO_NUMBERS"
-    await asyncio.sleep(700)
-
-
-@pytest.mark.parametrize(
-    "ends", [cancelled, expired, cancelled_elsewhere, forgotten, orphaned, of_another_country]
-)
-async def test_what_is_refunded_may_be_spent_again(run, ends):
-    async with run(programs("a", active=1, spend_per_day=1)) as world:
-        ask = asks(world, "a")
-        for _ in range(2):
-            await ends(world, ask)
-            assert await refunded(world) > 0
-            assert await spent(world) == 0
-        id_of(await ask(BUY))
-
-
-async def test_what_has_had_its_sms_is_not_refunded(run):
-    async with run(programs("a", spend_per_day=1)) as world:
-        ask = asks(world, "a")
-        id = id_of(await ask(BUY))
-        await world.sms("Your code is 1111")
-        await asyncio.sleep(4)
-        assert await ask(f"action=getStatus&id={id}") == "STATUS_OK:1111"
-        await asyncio.sleep(1300)
-        await ask(f"action=getAllSms&id={id}")
-        assert await ask(BALANCE) == "ACCESS_BALANCE:0.10"
-
-
-@pytest.mark.parametrize(
-    ("cap", "wait"),
-    [("spend_per_day", NOON_TO_MIDNIGHT), ("spend_per_month", 30 * DAY + NOON_TO_MIDNIGHT)],
-)
-async def test_a_charge_of_yesterday_that_is_refunded_today_frees_nothing_today(run, cap, wait):
-    """The fake clock begins at noon of 1 March."""
-    async with run(programs("a", **{cap: 2})) as world:
-        ask = asks(world, "a")
-        await asyncio.sleep(wait - 60)
-        id = id_of(await ask(BUY))
-        assert await ask(BALANCE) == "ACCESS_BALANCE:1.10"
-        await asyncio.sleep(121)
-        assert await ask(BALANCE) == "ACCESS_BALANCE:2.00"
-        id_of(await ask(BUY))
-        assert await ask(f"action=setStatus&status=8&id={id}") == "ACCESS_CANCEL"
-        assert await ask(BALANCE) == "ACCESS_BALANCE:1.10"
-
-
-@pytest.mark.parametrize("kept", [30 * DAY, DAY])
-async def test_the_first_of_a_month_counts_until_its_last_whatever_is_kept(run, kept):
-    async with run(programs("a", spend_per_month=1), kept=kept) as world:
-        id_of(await asks(world, "a")(BUY))
-        await world.sms("Your code is 1111")
-        await asyncio.sleep(30 * DAY + 8 * 3600)
-        assert await asks(world, "a")(BALANCE) == "ACCESS_BALANCE:0.10"
 
 
 # Programs that share an account.
@@ -762,56 +479,3 @@ async def test_a_program_alone_has_nearly_all_of_the_minute(run):
         async with a_busy_program(world, "a", 25):
             await asyncio.sleep(70)
         assert (await world.steer("requests"))["busiest_minute"] >= 57
-
-
-def turns(window, owner, most=100):
-    taken = 0
-    while taken < most and window.take_now(Urgency.PAID, "call", owner):
-        taken += 1
-    return taken
-
-
-async def test_what_a_run_before_has_spent_is_no_other_program():
-    window = Window(60, [Spent(0.0, Urgency.TURN, "")])
-    assert turns(window, "a") == 59
-
-
-async def test_who_has_gone_away_keeps_nothing():
-    window = Window(60)
-    assert window.take_now(Urgency.PAID, "call", "b")
-    assert turns(window, "a") == 45
-    await asyncio.sleep(WINDOW + 1)
-    assert turns(window, "a") == 60
-
-
-async def test_a_passed_through_key_leaves_room_for_the_programs_of_its_account():
-    window = Window(60)
-    assert window.take_now(Urgency.PAID, "call", "a")
-    turns(window, "")
-    assert turns(window, "a") == 14
-
-
-async def test_who_was_refused_has_its_part_of_the_next_minute():
-    window = Window(60)
-    assert turns(window, "a") == 60
-    with pytest.raises(ProblemError, match="RATE_LIMITED"):
-        await window.take(Urgency.PAID, 0.0, 6.0, "call", "b")
-    await asyncio.sleep(WINDOW - 6)
-    assert turns(window, "a") == 45
-    assert turns(window, "b") == 15
-
-
-async def test_of_those_who_wait_the_program_that_has_had_fewest_turns_goes_first():
-    window, come = Window(8), []
-    for owner in "aaaaaabb":
-        assert turns(window, owner, 1) == 1
-        await asyncio.sleep(1)
-
-    async def wait(owner):
-        await window.take(Urgency.PAID, 0.0, 100.0, "call", owner)
-        come.append(owner)
-
-    async with asyncio.TaskGroup() as group:
-        for owner in "aab":
-            group.create_task(wait(owner))
-    assert come == ["b", "a", "a"]

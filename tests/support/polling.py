@@ -74,3 +74,29 @@ async def fail(world, **fault):
 async def mend(world):
     async with httpx.AsyncClient(transport=Wire(world.sandbox), base_url="http://s") as control:
         await control.delete("/sandbox/faults")
+
+
+CODE = "Your code is 1111"
+GOT = "STATUS_OK:1111"
+
+
+async def a_moment():
+    """What is on its way arrives."""
+    await asyncio.sleep(0.05)
+
+
+async def listened(world):
+    """An id whose socket stands since before the last read."""
+    id = await bought(world)
+    await polled(world, id, 4)
+    return id
+
+
+async def polled(world, id, seconds, answer=WAITING, every=1.0):
+    for _ in range(round(seconds / every)):
+        assert await status(world, id) == answer
+        await asyncio.sleep(every)
+
+
+async def sockets(world):
+    return (await world.steer("sockets"))["count"]

@@ -26,3 +26,8 @@ OWED = PendingOperation("p-1", OperationKind.PURCHASE, Key(SECRET), "wa", "GB", 
 
 def opened(address):
     return open_store(address, "the secret of the store")
+
+
+async def reopened(store, address):
+    await store.close()
+    return opened(address)

@@ -176,3 +176,8 @@ def post_to(apps: list[Starlette]) -> Post:
             return (await http.post(url, headers=headers, content=body)).status_code
 
     return post
+
+
+def id_of(answer):
+    assert answer.startswith("ACCESS_NUMBER:"), answer
+    return answer.split(":")[1]

@@ -1,7 +1,6 @@
 """The budget of requests: the sliding minute, whose turn it is, and what a 429 changes."""
 
 import asyncio
-import logging
 import math
 from collections import Counter
 
@@ -9,70 +8,29 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.config.settings import Config, StoreConfig, UpstreamConfig
-from proxy.endpoint.actions import ACTIONS
 from proxy.model import Key
 from proxy.model.errors import Problem, ProblemError
 from proxy.store import open_store
-from proxy.upstream import budget as budget_file
 from proxy.upstream.budget import Budget
 from proxy.upstream.rate_window import PACED, SHARES, UNPACED, Urgency, Window
 from tests.conftest import START, FakeTimeLoop
-from tests.support.judge import judge
-from tests.support.world import PATH, a_life, a_world
+from tests.support.turns import (
+    ALONE,
+    CATALOGUE,
+    KEY,
+    LIST,
+    LONG,
+    ORDER,
+    OTHER,
+    PAID,
+    TURN,
+    filled,
+    now,
+    takes,
+    waiting,
+)
 
 pytestmark = pytest.mark.anyio
-
-KEY, OTHER = Key("a"), Key("b")
-PAID, ORDER, LIST, CATALOGUE, ALONE, TURN = Urgency
-LONG = 1e6
-
-
-def now():
-    return asyncio.get_running_loop().time()
-
-
-@pytest.fixture
-async def store():
-    store = open_store("sqlite://")
-    yield store
-    await store.close()
-
-
-@pytest.fixture
-async def budget(store, clock):
-    budget = Budget(60, store, clock)
-    yield budget
-    await budget.close()
-
-
-async def filled(window, requests, urgency=PAID):
-    for _ in range(requests):
-        await window.take(urgency, 0.0, 0.0, "call")
-
-
-def waiting(window, name, come, urgency=PAID, since=0.0, patience=LONG):
-    """A task that notes its name and the time when its turn has come, or that it gave up."""
-
-    async def wait():
-        try:
-            await window.take(urgency, since, patience, "call")
-            come.append((name, now()))
-        except ProblemError as error:
-            assert error.problem is Problem.RATE_LIMITED
-            come.append((f"{name} gave up", now()))
-
-    return asyncio.create_task(wait())
-
-
-async def takes(budget, key, call="call", urgency=PAID, patience=0.0, most=1000):
-    """How many turns come at once."""
-    for number in range(most):
-        try:
-            await budget.take(key, call, urgency, 0.0, patience)
-        except ProblemError:
-            return number
-    return most
 
 
 # The sliding minute.
@@ -530,343 +488,6 @@ async def test_two_first_requests_of_a_key_open_one_window(store, clock):
     assert [type(result) for result in results] == [type(None), ProblemError]
 
 
-# Its keeping.
-
-
-async def test_a_store_that_fails_stops_no_request(budget, store, caplog):
-    store._db.execute("drop table spent")
-    assert await takes(budget, KEY) == 60
-    await asyncio.sleep(1)
-    assert "what was spent is not known" in caplog.text
-    assert "not written" in caplog.text
-    assert KEY.secret not in {record.getMessage() for record in caplog.records}
-
-
-async def test_windows_of_idle_keys_are_let_go_and_busy_ones_are_kept(budget, monkeypatch):
-    monkeypatch.setattr(budget_file, "MAX_WINDOWS", 3)
-    budget.refused(OTHER, "a key that has no window", 10.0, 5)
-    await budget.take(KEY, "call", PAID, 0.0, 0.0)
-    budget.refused(KEY, "call", 290.0, None)
-    for number in range(50):
-        await budget.take(Key(str(number)), "call", PAID, 0.0, 0.0)
-        await asyncio.sleep(62)
-        if number == 3:
-            assert await takes(budget, KEY) == 0
-    assert len(budget._windows) <= 5
-    assert await takes(budget, KEY) == 60
-    assert await takes(budget, None) == 1000
-
-
-async def test_of_many_keys_that_replicas_share_only_those_in_use_are_renewed(
-    database, clock, monkeypatch
-):
-    monkeypatch.setattr(budget_file, "MAX_WINDOWS", 3)
-    store = open_store(database, "the secret of the store")
-    budget = Budget(60, store, clock)
-    for number in range(8):
-        await budget.take(Key(str(number)), "call", PAID, 0.0, 0.0)
-        await asyncio.sleep(62)
-    assert len(budget._windows) <= 5
-    assert len(budget._leases._windows) <= 4
-    await budget.close()
-    await store.close()
-
-
-async def test_a_window_that_is_closed_or_waited_for_is_not_idle(monkeypatch):
-    window, come = Window(1), []
-    assert window.is_idle
-    await filled(window, 1)
-    assert not window.is_idle
-    window.refused(100.0)
-    await asyncio.sleep(90)
-    assert not window.is_idle
-    await asyncio.sleep(20)
-    assert window.is_idle
-    await filled(window, 1)
-    waiting(window, "w", come)
-    await asyncio.sleep(30)
-    assert not window.is_idle
-
-
-async def test_a_narrow_window_survives_that_idle_ones_are_let_go(budget, monkeypatch):
-    monkeypatch.setattr(budget_file, "MAX_WINDOWS", 0)
-    await budget.take(KEY, "purchase", PAID, 0.0, 0.0)
-    # Its answer, a 429, comes after more than a minute.
-    await asyncio.sleep(62)
-    budget.refused(KEY, "purchase", None, 10)
-    assert await takes(budget, KEY, "purchase") == 0
-
-
-async def test_after_close_no_timer_is_left(store, clock):
-    budget = Budget(2, store, clock)
-    come = []
-    await takes(budget, KEY, "purchase")
-    budget.refused(KEY, "purchase", 30.0, 1)
-
-    class Narrow:
-        take = staticmethod(lambda *rest: budget.take(KEY, "purchase", *rest[:3]))
-
-    class Wide:
-        take = staticmethod(lambda *rest: budget.take(KEY, "call", *rest[:3]))
-
-    tasks = [waiting(Narrow, "narrow", come), waiting(Wide, "wide", come)]
-    await asyncio.sleep(1)
-    await budget.close()
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    handles = [handle for handle in asyncio.get_running_loop()._scheduled if not handle.cancelled()]
-    assert handles == []
-
-
-async def test_what_is_spent_without_waiting_leaves_no_timer():
-    await filled(Window(60), 60)
-    assert asyncio.get_running_loop()._scheduled == []
-
-
-async def test_no_key_is_logged(budget, caplog):
-    caplog.set_level(logging.DEBUG)
-    secret = Key("planted-secret")
-    await takes(budget, secret, "purchase")
-    budget.refused(secret, "purchase", None, None)
-    budget.refused(secret, "purchase", None, 10)
-    assert "purchase: the upstream refuses key " in caplog.text
-    assert "planted-secret" not in caplog.text
-
-
-# The whole proxy, on a sandbox that counts.
-
-NUMBER = "action=getNumber&service=wa&country=16"
-
-
-@pytest.fixture
-async def world(clock):
-    async with a_world(clock) as world:
-        yield world
-
-
-async def statuses(world, call=""):
-    """How often the upstream answered how."""
-    lines = (await world.steer("requests"))["requests"]
-    return Counter(line["status"] for line in lines if call in line["call"])
-
-
-async def bought(world, query=NUMBER):
-    answer = await world.ask(query)
-    assert answer.startswith("ACCESS_NUMBER"), answer
-    return answer.split(":")[1]
-
-
-async def spend_all(world):
-    """The minute of the key, by requests that count as money; one purchase among them."""
-    number = await bought(world)
-    await spend(world, number, 59)
-    return number
-
-
-async def spend(world, number, requests):
-    begun = now()
-    for _ in range(requests):
-        assert await world.ask(f"action=swapNumber&id={number}") == "EARLY_CANCEL_DENIED"
-    assert now() == begun
-
-
-async def hung_up(world, query, seconds):
-    """Asks, and hangs up after that time."""
-    sent = []
-
-    async def receive():
-        await asyncio.sleep(seconds)
-        return {"type": "http.disconnect"}
-
-    async def send(message):
-        sent.append(message)
-
-    scope = {"type": "http", "method": "GET", "path": PATH, "root_path": "", "headers": [],
-             "query_string": f"api_key=key&{query}".encode()}  # fmt: skip
-    await world.app(scope, receive, send)
-    return sent[1]["body"].decode()
-
-
-async def test_status_polls_that_used_their_share_leave_purchases_and_cancels_alone(clock):
-    upstream = UpstreamConfig(push=False)
-    async with a_world(clock, upstream=upstream) as world:
-        numbers = [await bought(world) for _ in range(15)]
-        for order in (await world.steer("orders"))["orders"]:
-            await world.steer("sms", {"order_id": order["order_id"], "text": "Your code is 1111"})
-        await asyncio.sleep(10)
-        for number in numbers:
-            assert await world.ask(f"action=getStatus&id={number}") == "STATUS_OK:1111"
-        await asyncio.sleep(120)
-        for number in numbers[:-1]:
-            assert await world.ask(f"action=setStatus&status=3&id={number}") == "ACCESS_RETRY_GET"
-        polls = [asyncio.create_task(polling(world, number, 100)) for number in numbers]
-        await asyncio.sleep(95)
-        since = START + now() - 60
-        spent = (await world.steer(f"requests?key=key&since={since}"))["count"]
-        assert 10 <= spent <= 45
-        begun = now()
-        last = [await bought(world, NUMBER.replace("wa", "tg")) for _ in range(5)][-1]
-        assert await world.ask(f"action=swapNumber&id={last}") == "EARLY_CANCEL_DENIED"
-        assert now() == begun
-        await asyncio.gather(*polls)
-        assert 429 not in await statuses(world)
-
-
-async def polling(world, number, seconds):
-    for _ in range(seconds // 2):
-        assert (await world.ask(f"action=getStatus&id={number}")).startswith("STATUS_")
-        await asyncio.sleep(2)
-
-
-async def test_a_purchase_whose_turn_does_not_come_says_so_and_is_never_sent(world):
-    await spend_all(world)
-    await asyncio.sleep(30)
-    assert await world.ask(NUMBER) == "ERROR_SQL"
-    assert now() == 36
-    await asyncio.sleep(200)
-    assert await world.requests("purchase") == 1
-
-
-async def test_a_purchase_waits_for_its_turn(world):
-    await spend_all(world)
-    await asyncio.sleep(56)
-    await bought(world)
-    assert now() == 61
-
-
-async def test_a_purchase_that_waits_is_not_sent_when_its_client_hangs_up(world):
-    number = await spend_all(world)
-    await asyncio.sleep(57)
-    assert await hung_up(world, NUMBER, seconds=2) == "ERROR_SQL"
-    assert now() == 59
-    await asyncio.sleep(3)
-    # Nor is its turn used up.
-    await spend(world, number, 60)
-    await asyncio.sleep(200)
-    assert await world.requests("purchase") == 1
-
-
-async def test_nor_when_it_is_the_first_after_a_restart(clock, tmp_path):
-    url = f"sqlite:///{tmp_path}/store.db"
-    async with a_world(clock, store=url) as world:
-        await spend_all(world)
-    await asyncio.sleep(57)
-    async with a_life(clock, world.sandbox, Config(store=StoreConfig(url=url))) as world:
-        assert await hung_up(world, NUMBER, seconds=2) == "ERROR_SQL"
-        await asyncio.sleep(200)
-        assert await world.requests("purchase") == 1
-
-
-async def test_nor_when_it_waits_for_the_narrow_window_of_purchases(world):
-    await world.steer("switches", {"narrow": "purchase", "rate_limit": "x_ratelimit"})
-    for _ in range(11):
-        await world.ask(NUMBER)
-    await asyncio.sleep(2)
-    while (await world.ask(NUMBER)).startswith("ACCESS_NUMBER"):
-        pass
-    posts = await world.requests("purchase")
-    await asyncio.sleep(59 - now())
-    assert await hung_up(world, NUMBER, seconds=1) == "ERROR_SQL"
-    await asyncio.sleep(200)
-    assert await world.requests("purchase") == posts
-
-
-async def test_two_keys_do_not_share_a_minute_end_to_end(world):
-    await spend_all(world)
-    assert await world.ask("action=getBalance") == "ERROR_SQL"
-    assert (await world.ask("api_key=other&action=getBalance")).startswith("ACCESS_BALANCE")
-
-
-async def test_a_restart_does_not_refill_the_minute_end_to_end(clock, tmp_path):
-    url = f"sqlite:///{tmp_path}/store.db"
-    async with a_world(clock, store=url) as world:
-        await spend_all(world)
-    await asyncio.sleep(20)
-    async with a_life(clock, world.sandbox, Config(store=StoreConfig(url=url))) as restarted:
-        assert await restarted.ask(NUMBER) == "ERROR_SQL"
-        await asyncio.sleep(61 - now())
-        await bought(restarted)
-    assert 429 not in await statuses(world)
-
-
-async def client(world, number, until):
-    """A program that buys, polls, asks this and that, and gives up; and knows only legal words."""
-    asks = [
-        "getBalance",
-        "getActiveActivations",
-        "getPrices&service=wa",
-        "getPrices",
-        "getCountries",
-    ]
-    service = ("wa", "tg", "go", "vk")[number % 4]
-    await asyncio.sleep(number % 7)
-    while now() < until:
-        answer = await asked(world, f"getNumber&service={service}&country=16")
-        id = answer.split(":")[1] if answer.startswith("ACCESS_NUMBER") else ""
-        for _ in range(10 if id else 1):
-            await asyncio.sleep(3)
-            await asked(world, f"getStatus&id={id}")
-        await asked(world, asks[number % 5])
-        await asked(world, f"setStatus&status={8 if number % 3 else 3}&id={id}")
-
-
-async def asked(world, query):
-    answer = await world.answer(f"action={query}")
-    assert answer.status_code == 200
-    assert "<html" not in answer.text
-    judge(query.partition("&")[0], answer)
-    return answer.text
-
-
-@pytest.mark.parametrize("push", [True, False])
-async def test_fifty_clients_of_one_key_never_meet_a_429(clock, push):
-    async with a_world(clock, upstream=UpstreamConfig(push=push)) as world:
-        await world.steer("balance", {"key": "key", "balance": 1000})
-        clients = [client(world, number, 180) for number in range(50)]
-        await asyncio.gather(*clients)
-        assert now() >= 180
-        said = await statuses(world)
-        busiest = (await world.steer("requests?key=key"))["busiest_minute"]
-    assert 429 not in said
-    assert 45 <= busiest <= 60
-    assert (await statuses(world, "purchase"))[200] > 50
-
-
-@pytest.mark.parametrize("rate_limit", ["bare", "retry_after", "x_ratelimit"])
-async def test_a_limit_below_the_configured_one_is_found_out_politely(clock, rate_limit):
-    async with a_world(clock) as world:
-        await world.steer("switches", {"requests_per_minute": 30, "rate_limit": rate_limit})
-        await asyncio.gather(*(client(world, number, 90) for number in range(6)))
-        lines = (await world.steer("requests?key=key"))["requests"]
-    said = Counter(line["status"] for line in lines)
-    assert len(lines) - said[429] >= 40
-    assert said[429] <= 30
-
-
-async def test_a_narrow_limit_of_purchases_is_met_a_couple_of_times_and_then_kept(world):
-    await world.steer("switches", {"narrow": "purchase", "rate_limit": "x_ratelimit"})
-
-    async def buying():
-        while now() < 180:
-            await world.ask(NUMBER)
-            await asyncio.sleep(1)
-
-    await asyncio.gather(*(buying() for _ in range(5)))
-    said = await statuses(world, "purchase")
-    assert 25 <= said[200] <= 30
-    assert 1 <= said[429] <= 5 + 2
-
-
-@pytest.mark.parametrize("body", ["<html>429 Too Many Requests</html>", {"error": "rate_limited"}])
-async def test_no_client_ever_sees_a_429(world, body):
-    number = await bought(world)
-    await world.steer("faults", {"kind": "status", "status": 429, "body": body, "times": None})
-    for action in ACTIONS:
-        await asked(world, f"{action}&service=wa&country=16&id={number}&status=8")
-        await asked(world, f"{action}&service=wa&country=16&id=4&status=3&maxPrice=5")
-
-
 async def test_a_turn_that_is_given_back_is_ones_own(budget):
     window = Window(60)
     first = await window.take(PAID, 0.0, 0.0, "first")
@@ -874,32 +495,3 @@ async def test_a_turn_that_is_given_back_is_ones_own(budget):
     await window.take(PAID, 0.0, 0.0, "second")
     window.give_back(first)
     assert [spent.call for spent in window.spent()] == ["second"]
-
-
-class Replicated:
-    """A store of several replicas that gives a part of the requests until it has a bug."""
-
-    is_shared = True
-    has_bug = False
-
-    async def share(self, key, most, spent, wanted):
-        if self.has_bug:
-            raise KeyError("planted")
-        return wanted
-
-    def safe_share(self, most):
-        return 10
-
-
-async def test_a_part_of_the_requests_is_not_used_past_its_lease(clock, caplog):
-    store = Replicated()
-    budget = Budget(60, store, clock)
-    assert await takes(budget, KEY, most=40, patience=5.0) == 40
-    store.has_bug = True
-    await asyncio.sleep(62)
-    assert await takes(budget, KEY) == 10
-    assert "task failed, it starts again in 1 s: leases of requests" in caplog.text
-    store.has_bug = False
-    await asyncio.sleep(300)
-    assert await takes(budget, KEY, most=40, patience=5.0) == 40
-    await budget.close()
