@@ -1,4 +1,7 @@
-"""The house of docs/architecture.md: which room may import which, and how big a file may grow."""
+"""The house of docs/architecture.md: which room may import which, and how big a file may grow.
+
+The tests have rooms of the same names.
+"""
 
 import ast
 from graphlib import TopologicalSorter
@@ -11,6 +14,10 @@ from proxy.legacy.dialects import DIALECTS
 
 PROXY = Path(__file__).parents[2] / "proxy"
 FILES = sorted(PROXY.rglob("*.py"))
+TESTS = PROXY.parent / "tests"
+TEST_FILES = sorted(TESTS.rglob("test_*.py"))
+# Folders of tests that are named after no room.
+OTHERS = {"support", "project", "product", "clients", "bench", "transcripts"}
 
 # From the top down. A room may import what stands on the floors below its own.
 FLOORS = (
@@ -135,3 +142,30 @@ def test_nothing_happens_at_import():
 
 def test_the_configuration_names_the_dialects_that_there_are():
     assert DialectName.__args__ == tuple(DIALECTS)
+
+
+# The tests themselves.
+
+
+def test_no_file_imports_a_test_file():
+    """What several need is in `tests/support/`."""
+    names = {name_of(path) for path in TEST_FILES}
+    found = [
+        (str(path.relative_to(TESTS)), name)
+        for path in TESTS.rglob("*.py")
+        for name in imports(path)
+        if {name, name.rpartition(".")[0]} & names
+    ]
+    assert found == []
+
+
+def test_no_test_file_is_longer_than_500_lines():
+    lines = {path.relative_to(TESTS): path.read_text().count("\n") for path in TEST_FILES}
+    assert {str(path): count for path, count in lines.items() if count > 500} == {}
+
+
+def test_a_test_file_stands_in_the_folder_of_the_room_that_it_tests():
+    folders = {path.relative_to(TESTS).parts[0] for path in TESTS.rglob("*.py")}
+    folders -= {path.name for path in TESTS.glob("*.py")}
+    assert folders - FLOOR.keys() <= OTHERS
+    assert list(TESTS.glob("test_*.py")) == []
