@@ -9,6 +9,7 @@ from proxy.store import (
 )
 
 SECRET = "vsms_planted_secret"
+SEALED_WITH = "the secret of the store"
 ORDER = Order(
     id="o-1",
     phone="447700900001",
@@ -25,7 +26,7 @@ OWED = PendingOperation("p-1", OperationKind.PURCHASE, Key(SECRET), "wa", "GB", 
 
 
 def opened(address):
-    return open_store(address, "the secret of the store")
+    return open_store(address, SEALED_WITH)
 
 
 async def reopened(store, address):
