@@ -199,8 +199,8 @@ def crash(kills: int, seed: int, folder: Path) -> Account:
         try:
             _run(load, kills)
             upstream.no_more_faults()
-            until(lambda: _is_settled(load))
-            return _account(load, kills)
+            until(lambda: is_settled(load))
+            return account_of(load, kills)
         finally:
             proxy.stop()
 
@@ -235,12 +235,12 @@ def _orders_of(load: Load, held: list[Held]) -> set[str]:
     return {by_phone[one.phone] for one in held}
 
 
-def _is_settled(load: Load) -> bool:
+def is_settled(load: Load) -> bool:
     owed = load.proxy.rows("select * from owed where kind != 'purchase'")
     return not owed and load.upstream.spent() == sum(_told(load).values())
 
 
-def _account(load: Load, kills: int) -> Account:
+def account_of(load: Load, kills: int) -> Account:
     charges, refunds = load.upstream.entries("charge"), load.upstream.entries("refund")
     cancelled = [held for held in load.held if held.plan == "cancel"]
     given_up = _orders_of(load, cancelled)

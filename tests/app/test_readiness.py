@@ -65,6 +65,7 @@ async def test_trouble_in_the_store_is_named_until_it_can_be_written_again(world
     def full(batch):
         raise sqlite3.OperationalError("database or disk is full")
 
+    # A full disk cannot be made.
     monkeypatch.setattr(store, "_committed", full)
     assert await world.ask("action=getNumber&service=wa&country=16") == "ERROR_SQL"
     status, said = await ready(world.app)

@@ -105,6 +105,7 @@ def test_what_the_upstream_has_not_is_never_a_success(client):
 
 @pytest.mark.parametrize("client", DIALECTS, indirect=True)
 def test_a_bad_key_is_no_answer_to_anything(client):
+    # Its only way to another key is a client of its own, which is not repointed.
     client._api_key = f"bad-{a_key()}"
     for ask in (client.get_balance, lambda: client.rent_number(Service.TELEGRAM, 9)):
         with pytest.raises(IndexError):

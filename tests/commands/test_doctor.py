@@ -1,5 +1,6 @@
 """`doctor` and `health`: everything that is wrong has its line."""
 
+import asyncio
 import json
 import os
 import pty
@@ -14,6 +15,7 @@ import pytest
 
 from proxy.commands.doctor.machine import certificate
 from proxy.config.settings import Listen
+from proxy.store import open_store
 from tests.support import commands as stage
 from tests.support.commands import AT_HOME, ask, kept_in
 from tests.support.pace import within
@@ -79,10 +81,13 @@ def buy(upstream: str, key: str) -> None:
     assert httpx.post(url, json=wish, headers={"X-API-Key": key}).status_code == 200
 
 
-def a_store_that_owes(path: Path) -> None:
-    from proxy.store.sqlite import _connect
+async def made(path: Path) -> None:
+    await open_store(f"sqlite:///{path}").close()
 
-    db = _connect(str(path))
+
+def a_store_that_owes(path: Path) -> None:
+    asyncio.run(made(path))
+    db = sqlite3.connect(path, isolation_level=None)
     row = ("1", "cancel", "k", "wa", "GB", 1.0, "an-order", "", "k", 0)
     db.execute("insert into owed values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', 0)", row)
     row = ("f", "http://target/planted-path", b"{}", 1.0, 0.0, 8, 1)

@@ -295,6 +295,7 @@ def test_a_country_without_prefixes_takes_every_number(own):
 
 
 def test_the_tables_are_read_the_same_without_libyaml(codes, monkeypatch):
+    # It is chosen at import.
     monkeypatch.setattr(proxy.config.yaml_file, "_Loader", yaml.SafeLoader)
     assert load_codes() == codes
 

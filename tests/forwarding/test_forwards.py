@@ -328,6 +328,7 @@ async def test_what_came_before_there_was_a_target_is_old_news(clock, tmp_path):
 async def test_an_sms_that_could_not_be_kept_is_forwarded_when_the_store_is_back(world):
     id = await bought(world)
     await a_moment()
+    # No call of a store breaks it.
     db = world.app.state.services.store._db
     db.execute("create trigger no before insert on forwards begin select raise(fail, 'x'); end")
     await world.sms(TEXT)
@@ -342,6 +343,7 @@ async def test_an_sms_that_could_not_be_kept_is_forwarded_when_the_store_is_back
 
 
 async def test_a_store_that_fails_stops_no_worker_for_good(world):
+    # No call of a store breaks it.
     db = world.app.state.services.store._db
     db.execute("alter table forwards rename to gone")
     await asyncio.sleep(120)

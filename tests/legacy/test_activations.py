@@ -197,6 +197,7 @@ async def test_a_row_that_another_wrote_before_it_heard_of_a_swap_does_not_undo_
 @pytest.mark.anyio
 async def test_what_a_socket_says_does_not_undo_a_swap_that_ends_meanwhile(known, monkeypatch):
     (one,) = known.learn(KEY, order(created_at=1.0, expires_at=1200.0))
+    # The fixture gives the orders alone; their store is the one that is slow.
     one.told, keep = True, known._store.keep
 
     async def keep_slowly(*rows):

@@ -87,10 +87,10 @@ class Number:
         wish = {"order_id": self.order, "text": form.format(code)}
         order = (await self.world.steer("sms", wish))["order"]
         if "event" in self.ways:
-            await self._tell(order["messages"][-1])
+            await self.tell(order["messages"][-1])
         return await self.until(f"STATUS_OK:{form.format(code).split()[-1]}")
 
-    async def _tell(self, sms):
+    async def tell(self, sms):
         data = {"order_id": self.order, "full_text": sms["content"]}
         data |= {"received_at": sms["received_at"]}
         id = f"evt_{self.order}_{sms['content'][-6:]}"
@@ -218,6 +218,6 @@ async def test_an_event_counts_though_its_client_asked_once_more_before_it_came(
         order = (await world.steer("sms", wish))["order"]
         await asyncio.sleep(3)
         await number.ask_again()
-        await number._tell(order["messages"][-1])
+        await number.tell(order["messages"][-1])
         assert await number.until("STATUS_OK:100022") <= 10
         polling.cancel()

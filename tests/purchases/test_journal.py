@@ -135,6 +135,7 @@ async def test_what_cannot_be_recorded_is_not_bought(run):
     async with run() as world:
         id = id_of(await world.ask(BUY))
         store = world.app.state.services.store
+        # No call of a store breaks it.
         store._db.execute(
             "create trigger t before insert on owed begin select raise(fail, 'x'); end"
         )
@@ -176,6 +177,7 @@ async def test_a_promise_that_the_store_holds_is_seen_by_its_client_after_a_cras
         id = id_of(await world.ask("action=getNumber&service=wa"))
         assert await world.ask(f"action=setStatus&status=8&id={id}") == "ACCESS_CANCEL"
         store = world.app.state.services.store
+        # No call of a store breaks it.
         store._db.execute("update orders set cancelling = 0")
     async with run() as world:
         assert await world.ask(f"action=getStatus&id={id}") == "STATUS_CANCEL"
@@ -193,6 +195,7 @@ async def test_a_number_that_could_not_be_kept_goes_back_though_its_client_has_g
         def away(batch):
             raise StoreError("away")
 
+        # Where every write ends: no call of a store makes all of them fail.
         monkeypatch.setattr(store, "_commit", away)
         await asyncio.sleep(5)
         monkeypatch.undo()
@@ -222,6 +225,7 @@ async def test_what_goes_back_is_handed_to_nobody_though_the_store_could_not_tak
         await world.steer("faults", slow)
         assert await world.ask(BUY) == "ERROR_SQL"
         await asyncio.sleep(280)
+        # Where every write ends: no call of a store makes all of them fail.
         commit = world.app.state.services.store._commit
 
         def away(batch):
@@ -354,6 +358,7 @@ async def test_an_order_that_could_never_be_kept_goes_back(run, monkeypatch):
         def bug(batch):
             raise MemoryError
 
+        # Where every write ends: no call of a store makes all of them fail.
         monkeypatch.setattr(store, "_commit", bug)
         await asyncio.sleep(5)
         monkeypatch.undo()

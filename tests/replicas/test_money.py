@@ -105,8 +105,8 @@ def a_load(pair, upstream):
         client.join(2 * PATIENCE)
     assert was_a_load, "nothing was sold, or nothing cancelled"
     upstream.no_more_faults()
-    is_settled = until(lambda: crash._is_settled(load))
-    account = crash._account(load, 1)
+    is_settled = until(lambda: crash.is_settled(load))
+    account = crash.account_of(load, 1)
     assert account.wrong == (), f"{account}; owed: {pair.rows('select kind from owed')}"
     assert is_settled, pair.rows("select kind, at, owner from owed")
     assert account.charged - account.refunded == account.told

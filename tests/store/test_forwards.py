@@ -27,6 +27,7 @@ async def test_a_forward_is_queued_in_the_transaction_that_keeps_its_sms(path):
     store = await reopened(store, f"sqlite:///{path}")
     assert await store.forwards(HOOK, 10) == [FORWARD]
     assert [row async for row in store.orders("hash")] == [KEPT]
+    # No call of a store breaks it.
     store._db.execute(
         "create trigger no before insert on forwards begin select raise(fail, 'x'); end"
     )

@@ -41,6 +41,7 @@ def dead(database):
 
     def dead(judge):
         rows(database, "update replicas set until = now() - interval '1 second'")
+        # As if it had heard of the database for long enough: waiting would take real seconds.
         judge._steady_since = judge._beat_at - 100
 
     return dead
@@ -153,6 +154,7 @@ def broken(monkeypatch):
     """The next commit of this store is written, and its answer is lost."""
 
     def broken(store):
+        # Between a commit and its answer there is nothing public.
         connection = store._connection
 
         @contextmanager
@@ -253,6 +255,7 @@ async def test_an_order_that_another_found_meanwhile_is_neither_told_nor_cancell
     orphan, charge = OperationKind.ORPHAN, Entry(1.0, "hash", "o-1", "charge", -90)
     for store, owed in zip(pair, (OWED, others), strict=True):
         await store.owe(owed)
+    # Away for this store alone: both are on the one server.
     pair[0]._down_until = float("inf")
     with pytest.raises(StoreError):
         await pair[0].commit(replace(BOUGHT, kind=orphan), row, charge, surely=True)
@@ -347,6 +350,7 @@ async def test_what_others_say_on_the_channel_stops_nobody(pair, database):
 
 
 async def test_a_bug_in_its_thread_does_not_make_a_replica_deaf(pair, monkeypatch, caplog):
+    # It runs in a thread that nothing public reaches.
     follow, bugs = ChangeListener._follow, [KeyError("planted")]
 
     def bug(self, *values):

@@ -101,6 +101,7 @@ async def test_the_files_are_for_their_owner_alone(store, path):
 
 
 async def test_writes_in_flight_share_a_commit(store, monkeypatch):
+    # How many commits there were, nothing else tells.
     commits, commit = [], store._commit
     monkeypatch.setattr(store, "_commit", lambda batch: commits.append(batch) or commit(batch))
     owed = [
@@ -114,6 +115,7 @@ async def test_writes_in_flight_share_a_commit(store, monkeypatch):
 
 @in_a_file
 async def test_one_write_that_fails_is_told_and_loses_no_later_one(store):
+    # No call of a store breaks it.
     store._db.execute(
         "create trigger no before insert on ledger begin select raise(fail, 'x'); end"
     )
@@ -335,6 +337,7 @@ async def test_the_last_answer_of_a_name_is_remembered_with_its_time(address):
 
 @in_a_file
 async def test_nobody_waits_for_a_note_that_cannot_be_written_but_it_is_told(store, caplog):
+    # No call of a store breaks it.
     store._db.executescript("drop table spent; drop table answers;")
     store.spend("hash", 1.0)
     await asyncio.sleep(1)
@@ -349,6 +352,7 @@ async def test_nobody_waits_for_a_note_that_cannot_be_written_but_it_is_told(sto
 
 @in_a_file
 async def test_a_note_that_cannot_be_written_takes_no_money_with_it(store):
+    # No call of a store breaks it.
     store._db.executescript("drop table spent; drop table answers;")
     store.spend("hash", 1.0)
     store.remember(CatalogueAnswer("services", 1.0, b"[]"))
@@ -364,6 +368,7 @@ async def test_what_must_be_so_in_the_end_is_written_once_the_store_is_back(stor
     def away(batch):
         raise StoreError("away")
 
+    # Where every write ends: no call of a store makes all of them fail.
     monkeypatch.setattr(store, "_commit", away)
     for write in (store.settle("p-1", KEPT, surely=True), store.book(refund)):
         with pytest.raises(StoreError, match="away"):
@@ -384,6 +389,7 @@ async def test_what_nobody_was_told_is_not_settled_later(store, monkeypatch):
     def away(batch):
         raise StoreError("away")
 
+    # Where every write ends: no call of a store makes all of them fail.
     monkeypatch.setattr(store, "_commit", away)
     with pytest.raises(StoreError, match="away") as raised:
         await store.settle("p-1", KEPT)
@@ -411,6 +417,7 @@ async def test_what_is_committed_has_not_failed_though_its_traces_cannot_be_eras
         def __getattr__(self, name):
             return getattr(self._db, name)
 
+    # A full disk cannot be made, and what is left to erase is told to nobody.
     db, bought = store._db, replace(OWED, order="o-1")
     await store.owe(bought)
     store._db = Full(db)

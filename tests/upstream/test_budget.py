@@ -86,6 +86,7 @@ async def test_a_window_looks_once_when_a_request_is_a_minute_old(start, monkeyp
     looks = Counter()
     await asyncio.sleep(start)
     window, come = Window(1), []
+    # Only this tells a look that gives no turn from none.
     serve = window._serve
 
     def counted():

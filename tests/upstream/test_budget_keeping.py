@@ -23,6 +23,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_a_store_that_fails_stops_no_request(budget, store, caplog):
+    # No call of a store breaks it.
     store._db.execute("drop table spent")
     assert await takes(budget, KEY) == 60
     await asyncio.sleep(1)
@@ -41,6 +42,7 @@ async def test_windows_of_idle_keys_are_let_go_and_busy_ones_are_kept(budget, mo
         await asyncio.sleep(62)
         if number == 3:
             assert await takes(budget, KEY) == 0
+    # What is let go is seen by nobody but in memory.
     assert len(budget._windows) <= 5
     assert await takes(budget, KEY) == 60
     assert await takes(budget, None) == 1000
@@ -55,6 +57,7 @@ async def test_of_many_keys_that_replicas_share_only_those_in_use_are_renewed(
     for number in range(8):
         await budget.take(Key(str(number)), "call", PAID, 0.0, 0.0)
         await asyncio.sleep(62)
+    # What is let go is seen by nobody but in memory.
     assert len(budget._windows) <= 5
     assert len(budget._leases._windows) <= 4
     await budget.close()
@@ -104,12 +107,14 @@ async def test_after_close_no_timer_is_left(store, clock):
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+    # asyncio shows its timers nowhere else.
     handles = [handle for handle in asyncio.get_running_loop()._scheduled if not handle.cancelled()]
     assert handles == []
 
 
 async def test_what_is_spent_without_waiting_leaves_no_timer():
     await filled(Window(60), 60)
+    # asyncio shows its timers nowhere else.
     assert asyncio.get_running_loop()._scheduled == []
 
 

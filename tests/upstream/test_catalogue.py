@@ -235,6 +235,7 @@ async def test_answers_that_cannot_be_read_are_forgotten_and_the_others_are_kept
 
 async def test_without_its_answers_the_store_still_lets_the_process_start(clock, kept, caplog):
     store = open_store(kept)
+    # No call of a store breaks it.
     store._db.execute("drop table answers")
     await store.close()
     async with a_world(clock, store=kept) as world:

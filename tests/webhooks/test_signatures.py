@@ -185,6 +185,7 @@ async def test_an_event_is_known_for_seven_days(world):
 
 async def test_what_could_not_be_taken_in_is_to_come_again(world, caplog):
     id = await bought(world)
+    # No call of a store breaks it.
     db = world.app.state.services.store._db
     db.execute("alter table events rename to gone")
     assert await send(world, await an_event(world)) == 503

@@ -184,6 +184,7 @@ async def test_names_of_events_are_those_that_the_upstream_knows(clock):
 
 async def test_a_secret_that_was_told_and_not_kept_is_no_secret(clock):
     async with a_subscribed(clock) as world:
+        # No call of a store breaks it.
         db = world.app.state.services.store._db
         db.execute(
             "create trigger no before insert on subscriptions begin select raise(fail, 'x'); end"
