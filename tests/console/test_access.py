@@ -13,7 +13,7 @@ from tests.support.world import a_world, status_of
 
 pytestmark = pytest.mark.anyio
 
-FILES = sorted((Path(__file__).parents[2] / "proxy" / "console").glob("*.*"))
+FILES = sorted((Path(__file__).parents[2] / "proxy" / "console" / "static").iterdir())
 
 
 async def test_elsewhere_than_in_the_sandbox_there_is_none_unless_it_is_wished(clock):
@@ -193,7 +193,7 @@ async def test_the_policy_lets_nothing_foreign_in(console):
     assert answer.headers["referrer-policy"] == "no-referrer"
 
 
-@pytest.mark.parametrize("file", [f for f in FILES if f.suffix != ".py"], ids=lambda f: f.name)
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 async def test_the_page_is_made_of_files_that_need_nobody(console, file):
     if file.name != "page.html":
         assert (await console.get(f"/console/{file.name}")).content == file.read_bytes()
