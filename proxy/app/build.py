@@ -25,7 +25,7 @@ from proxy.endpoint.endpoint import ByHost, LegacyEndpoint
 from proxy.forwarding.delivery import ForwardDelivery
 from proxy.forwarding.targets import load_targets
 from proxy.legacy.dialects import DIALECTS
-from proxy.model import Key
+from proxy.model import ClientKey, UpstreamKey
 from proxy.orders.list_reads import ListReads
 from proxy.orders.orders import Orders
 from proxy.orders.reads import Reads
@@ -95,7 +95,7 @@ def create_app(
     services = build_services(config, clock, transport, connect)
     readiness = Readiness(services.upstream, services.reads.lists, services.store)
     forwards = ForwardDelivery(services.targets, services.store, services.counters, clock, outward)
-    secrets.pin(*(program.key.secret for program in services.programs))
+    secrets.pin(*(program.key.upstream.secret for program in services.programs))
     secrets.pin(*(target.secret for target in services.targets))
     subscriptions = load_subscriptions(
         config, given, services.upstream, services.store, services.programs, secrets
@@ -149,9 +149,9 @@ def _webhooks(config: Config, services: Services, subscriptions: Subscriptions) 
 
 
 def _replicas(services: Services, secrets: Secrets) -> Replicas:
-    def renewed(key: Key) -> Key:
+    def renewed(key: ClientKey) -> ClientKey:
         """Of what an earlier run owes: its key is no stranger to the log."""
-        secrets.pin(key.secret)
+        secrets.pin(key.upstream.secret)
         return services.programs.renewed(key)
 
     takeover = Takeover(
@@ -233,7 +233,7 @@ def build_services(
         catalog_ttl=config.catalog.ttl,
         per_second=config.catalog.sweep_per_second,
     )
-    balances: Cache[Key, int] = Cache(config.balance.ttl, MAX_KEYS, counters, "balance")
+    balances: Cache[UpstreamKey, int] = Cache(config.balance.ttl, MAX_KEYS, counters, "balance")
     cancels = Cancels(upstream, orders, reads, store, counters, balances)
     journal = Journal(
         upstream,

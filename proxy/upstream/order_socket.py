@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from contextlib import AbstractAsyncContextManager
 from urllib.parse import urlencode, urlsplit
 
-from proxy.model import Frame, Key
+from proxy.model import ClientKey, Frame
 from proxy.upstream import wire
 from proxy.upstream.http import is_here
 
@@ -37,13 +37,13 @@ class SocketClient:
         self._url = url
         self._connect = connect or _connection
 
-    async def frames(self, key: Key, order: str) -> AsyncGenerator[Frame | None, None]:
+    async def frames(self, key: ClientKey, order: str) -> AsyncGenerator[Frame | None, None]:
         """One connection: None once it is open, then what it says, until it is closed. FeedError
         where it cannot be opened, or breaks.
         """
         from websockets.exceptions import InvalidStatus, WebSocketException
 
-        query = urlencode({"order_id": order, "api_key": key.secret})
+        query = urlencode({"order_id": order, "api_key": key.upstream.secret})
         try:
             async with self._connect(f"{self._url}?{query}") as socket:
                 yield None

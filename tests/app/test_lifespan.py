@@ -1,6 +1,7 @@
 """The start and the end of the app: whatever fails, nothing is left running or open."""
 
 import asyncio
+import re
 
 import pytest
 
@@ -62,7 +63,8 @@ async def test_one_part_that_fails_to_close_keeps_no_other_open(
     assert await is_closed(url)
     assert asyncio.all_tasks() == before
     (line,) = caplog.records
-    assert line.getMessage() == f"{part.__name__.lower()} failed to close"
+    name = re.sub("(?<!^)(?=[A-Z])", " ", part.__name__).lower()
+    assert line.getMessage() == f"{name} failed to close"
 
 
 async def test_each_part_that_fails_to_close_is_named_once(app, url, monkeypatch, caplog):

@@ -8,10 +8,10 @@ import httpx
 import pytest
 
 from proxy.config.settings import UpstreamConfig
-from proxy.legacy.activation import Activation
 from proxy.model import Order, OrderState
 from proxy.model.errors import Problem, ProblemError
 from proxy.orders.freshness import FASTEST, SLOWEST, ListFreshness
+from proxy.orders.tracked import TrackedActivation
 from tests.support.polling import (
     WAITING,
     at_once,
@@ -254,9 +254,9 @@ async def test_a_completed_row_that_cannot_be_read_may_be_any_order_behind_the_e
     listing, waiting = ListFreshness(is_cut_off=True), Order("w", "447", "wa", "GB")
     rows = [replace(waiting, id="c", state=OrderState.COMPLETED)]
     listing.read_completed(rows, 2, 7.0)
-    assert listing.seen_at(Activation(1, waiting, "wa")) < 7.0
+    assert listing.seen_at(TrackedActivation(1, waiting, "wa")) < 7.0
     listing.read_completed(rows, 1, 8.0)
-    assert listing.seen_at(Activation(1, waiting, "wa")) == 8.0
+    assert listing.seen_at(TrackedActivation(1, waiting, "wa")) == 8.0
 
 
 NULL = {"kind": "status", "status": 200, "body": {"count": 0, "orders": None}}

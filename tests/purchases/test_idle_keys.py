@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from proxy.model import Key
+from proxy.model import ClientKey
 from proxy.orders import index, orders
 from tests.support.world import BUY, id_of
 
@@ -39,7 +39,7 @@ async def test_the_account_of_a_purchase_under_way_is_not_let_go(run, few_keys, 
 
         monkeypatch.setattr(store, "orders", noted)
         assert id_of(await bought_while_other_keys_come(world))
-        assert loaded == [Key("key").hash, Key("another").hash]
+        assert loaded == [ClientKey.of("key").hash, ClientKey.of("another").hash]
 
 
 async def test_the_account_of_a_promised_cancel_is_not_let_go(run, few_keys, monkeypatch):
@@ -47,10 +47,10 @@ async def test_the_account_of_a_promised_cancel_is_not_let_go(run, few_keys, mon
     async with run(early_cancel="defer") as world:
         id = id_of(await world.ask(BUY))
         assert await world.ask(f"action=setStatus&status=8&id={id}") == "ACCESS_CANCEL"
-        before = list(world.app.state.services.orders.activations(Key("key")))
+        before = list(world.app.state.services.orders.activations(ClientKey.of("key")))
         await asyncio.sleep(30)
         await world.ask("api_key=another&action=getActiveActivations")
-        assert list(world.app.state.services.orders.activations(Key("key"))) == before
+        assert list(world.app.state.services.orders.activations(ClientKey.of("key"))) == before
 
 
 async def test_a_paid_order_is_kept_though_its_account_was_let_go(run, few_keys, monkeypatch):

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from proxy.model import Key
+from proxy.model import ClientKey
 from tests.support.world import BUY, id_of
 
 pytestmark = pytest.mark.anyio
@@ -55,4 +55,4 @@ async def test_a_swap_that_the_end_of_the_process_meets_keeps_its_new_order(run)
         newest = await world.newest_order()
         assert await world.ask(f"action=getStatus&id={id}") == "STATUS_WAIT_CODE"
         owners = await world.app.state.services.store.owners([newest])
-        assert owners == {newest: Key("key").hash}
+        assert owners == {newest: ClientKey.of("key").hash}

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.model import Key
+from proxy.model import ClientKey
 from proxy.model.errors import OrderTakenError, OwnershipLostError
 from tests.support.world import BUY, id_of
 
@@ -58,7 +58,7 @@ async def test_what_one_look_has_found_another_that_began_with_it_does_not_drop(
         await world.steer("faults", {**fault, "call": "purchase", "when": "after"})
         assert await world.ask(BUY) == "NO_NUMBERS"
         monkeypatch.setattr(services.store, "owners", slow)
-        await asyncio.gather(*(services.journal.reconcile(Key("key")) for _ in range(2)))
+        await asyncio.gather(*(services.journal.reconcile(ClientKey.of("key")) for _ in range(2)))
         await asyncio.sleep(320)
         assert [row["refunded"] for row in (await world.steer("orders"))["orders"]] == [True]
 
@@ -78,7 +78,7 @@ async def test_two_looks_that_end_together_keep_what_they_have_found_once(run, m
         await world.steer("faults", {"kind": "cdn", "call": "orders"})
         assert await world.ask(BUY) == "ERROR_SQL"
         monkeypatch.setattr(services.store, "owners", together)
-        await asyncio.gather(*(services.journal.reconcile(Key("key")) for _ in range(2)))
+        await asyncio.gather(*(services.journal.reconcile(ClientKey.of("key")) for _ in range(2)))
         monkeypatch.undo()
         assert [purchase.state for purchase in services.journal.pending] == ["orphan"]
         assert len([line for line in caplog.messages if line.startswith("bought")]) == 1

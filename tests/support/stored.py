@@ -1,6 +1,6 @@
 """What the tests of the store keep in it."""
 
-from proxy.model import Key, Order, OrderState, Sms
+from proxy.model import ClientKey, Order, OrderState, Sms
 from proxy.store import (
     ActivationRow,
     OperationKind,
@@ -22,7 +22,7 @@ ORDER = Order(
     messages=(Sms("Your code is 1111", 105.5, "WhatsApp"),),
 )
 KEPT = ActivationRow("hash", 7, ORDER, "wa", told=True, finished=True, asked_at=1)
-OWED = PendingOperation("p-1", OperationKind.PURCHASE, Key(SECRET), "wa", "GB", at=99.0)
+OWED = PendingOperation("p-1", OperationKind.PURCHASE, ClientKey.of(SECRET), "wa", "GB", at=99.0)
 
 
 def opened(address):

@@ -2,11 +2,11 @@
 
 import asyncio
 
-from proxy.model import Key
+from proxy.model import ClientKey
 from proxy.model.errors import Problem, ProblemError
 from proxy.upstream.rate_window import Urgency
 
-KEY, OTHER = Key("a"), Key("b")
+KEY, OTHER = ClientKey.of("a"), ClientKey.of("b")
 PAID, ORDER, LIST, CATALOGUE, ALONE, TURN = Urgency
 LONG = 1e6
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.model import Key
+from proxy.model import ClientKey
 from proxy.model.errors import Problem, ProblemError
 from proxy.store import open_store
 from proxy.upstream.budget import Budget
@@ -61,7 +61,7 @@ async def test_turns_are_spread_once_a_little_of_the_minute_is_used(budget, othe
 async def test_even_the_smallest_limit_lets_everyone_have_a_turn(store, clock, limit):
     budget = Budget(limit, store, clock)
     for key, urgency in zip("abcdef", Urgency, strict=True):
-        assert await takes(budget, Key(key), urgency=urgency) >= 1
+        assert await takes(budget, ClientKey.of(key), urgency=urgency) >= 1
 
 
 async def test_a_turn_comes_back_61_seconds_after_it_was_spent():

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from proxy.model import Key
+from proxy.model import ClientKey
 from proxy.store import open_store
 from proxy.upstream import budget as budget_file
 from proxy.upstream.budget import Budget
@@ -29,7 +29,7 @@ async def test_a_store_that_fails_stops_no_request(budget, store, caplog):
     await asyncio.sleep(1)
     assert "what was spent is not known" in caplog.text
     assert "not written" in caplog.text
-    assert KEY.secret not in {record.getMessage() for record in caplog.records}
+    assert KEY.upstream.secret not in {record.getMessage() for record in caplog.records}
 
 
 async def test_windows_of_idle_keys_are_let_go_and_busy_ones_are_kept(budget, monkeypatch):
@@ -38,7 +38,7 @@ async def test_windows_of_idle_keys_are_let_go_and_busy_ones_are_kept(budget, mo
     await budget.take(KEY, "call", PAID, 0.0, 0.0)
     budget.refused(KEY, "call", 290.0, None)
     for number in range(50):
-        await budget.take(Key(str(number)), "call", PAID, 0.0, 0.0)
+        await budget.take(ClientKey.of(str(number)), "call", PAID, 0.0, 0.0)
         await asyncio.sleep(62)
         if number == 3:
             assert await takes(budget, KEY) == 0
@@ -55,7 +55,7 @@ async def test_of_many_keys_that_replicas_share_only_those_in_use_are_renewed(
     store = open_store(database, "the secret of the store")
     budget = Budget(60, store, clock)
     for number in range(8):
-        await budget.take(Key(str(number)), "call", PAID, 0.0, 0.0)
+        await budget.take(ClientKey.of(str(number)), "call", PAID, 0.0, 0.0)
         await asyncio.sleep(62)
     # What is let go is seen by nobody but in memory.
     assert len(budget._windows) <= 5
@@ -120,7 +120,7 @@ async def test_what_is_spent_without_waiting_leaves_no_timer():
 
 async def test_no_key_is_logged(budget, caplog):
     caplog.set_level(logging.DEBUG)
-    secret = Key("planted-secret")
+    secret = ClientKey.of("planted-secret")
     await takes(budget, secret, "purchase")
     budget.refused(secret, "purchase", None, None)
     budget.refused(secret, "purchase", None, 10)

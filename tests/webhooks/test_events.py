@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from proxy.config.settings import ProgramConfig, UpstreamConfig, WebhooksConfig
-from proxy.model import Key
+from proxy.model import ClientKey
 from proxy.orders.freshness import EVENTS_SECONDS, PUSHED
 from tests.support.events import (
     GOT,
@@ -138,7 +138,7 @@ async def test_a_number_that_was_swapped_elsewhere_is_the_new_one(world):
 
 
 def the_order(world, id):
-    return world.app.state.services.orders.known(Key("key"), int(id)).order
+    return world.app.state.services.orders.known(ClientKey.of("key"), int(id)).order
 
 
 async def test_a_low_balance_is_asked_for_anew(world):

@@ -17,7 +17,7 @@ from proxy.endpoint.actions import ACTIONS, Call, Client
 from proxy.endpoint.actions.numbers import wished
 from proxy.legacy.answers import Answer, dollars
 from proxy.legacy.dialects.dialect import written
-from proxy.model import Key, lowest
+from proxy.model import ClientKey, lowest
 from proxy.model.errors import Problem, ProblemError
 from proxy.purchases.buying import CLOSED_SECONDS, SOLD_OUT_SECONDS
 from proxy.services import Services
@@ -102,7 +102,7 @@ def _is_somebody(question: Question) -> bool:
 
 def _program(programs: Programs, question: Question) -> tuple[Program, ProblemError | None]:
     """Whose question it is: a nameless one under the limits of all, where that is not known."""
-    anybody = Program("", Key(""), programs.limits)
+    anybody = Program("", ClientKey.of(""), programs.limits)
     if question.program:
         known = {program.name: program for program in programs}
         if question.program not in known:
