@@ -487,12 +487,3 @@ async def test_two_first_requests_of_a_key_open_one_window(store, clock):
     both = [budget.take(KEY, "call", PAID, 0.0, 0.0) for _ in range(2)]
     results = await asyncio.gather(*both, return_exceptions=True)
     assert [type(result) for result in results] == [type(None), ProblemError]
-
-
-async def test_a_turn_that_is_given_back_is_ones_own(budget):
-    window = Window(60)
-    first = await window.take(PAID, 0.0, 0.0, "first")
-    await asyncio.sleep(5)
-    await window.take(PAID, 0.0, 0.0, "second")
-    window.give_back(first)
-    assert [spent.call for spent in window.spent()] == ["second"]

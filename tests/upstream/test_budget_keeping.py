@@ -155,3 +155,12 @@ async def test_a_part_of_the_requests_is_not_used_past_its_lease(clock, caplog):
     await asyncio.sleep(300)
     assert await takes(budget, KEY, most=40, patience=5.0) == 40
     await budget.close()
+
+
+async def test_a_turn_that_is_given_back_is_ones_own(budget):
+    window = Window(60)
+    first = await window.take(PAID, 0.0, 0.0, "first")
+    await asyncio.sleep(5)
+    await window.take(PAID, 0.0, 0.0, "second")
+    window.give_back(first)
+    assert [spent.call for spent in window.spent()] == ["second"]
