@@ -21,6 +21,7 @@ from proxy.config.settings import Config, environment_name, keys, load_config
 from proxy.config.yaml_file import YamlFileError
 from proxy.forwarding.delivery import signature
 from proxy.legacy.dialects import DIALECTS
+from tests import picture
 from tests.documents import BLOCKS, PAGES, ROOT, Block
 from tests.world import a_world
 
@@ -258,16 +259,17 @@ def test_every_sql_is_taken_by_postgresql(block, database):
         db.rollback()
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/architecture.md"])
-def test_a_picture_of_the_house_shows_what_is_there(page):
-    [picture] = [block for block in of("text", page)]
-    modules = {"all", *(path.stem for path in (ROOT / "proxy").iterdir())}
-    for line in picture.text.splitlines():
-        if page == "README.md":
-            for name in re.match(r"(?: *[\w/]+(?:\.py|/))+", line)[0].split():
-                assert any((ROOT / folder / name).exists() for folder in ("", "proxy")), name
-        else:
-            assert set(re.findall(r"\w+(?= →)|(?<=→ )\w+", line)) <= modules, line
+def test_the_picture_of_the_rooms_is_what_the_code_says():
+    shown = picture.shown(picture.PAGE.read_text())
+    assert shown == picture.drawn(picture.rooms()), "run python -m tests.picture --write"
+
+
+def test_rooms_that_import_each_other_are_a_circle_on_one_floor():
+    imports = {"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set()}
+    imports = {room: frozenset(below) for room, below in imports.items()}
+    assert picture.circles(imports) == {frozenset("bc")}
+    assert picture.floors(imports) == {"a": 3, "b": 2, "c": 2, "d": 1}
+    assert picture.drawn(imports).endswith("\n4 rooms on 3 floors, 1 circles\ncircle: b c\n")
 
 
 # A table for each message of docs/mappings.md, and its fault in the line that the message names.

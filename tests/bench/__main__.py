@@ -161,7 +161,7 @@ def compare(revision: str, names: Sequence[str], rounds: int, **size: float) -> 
             marks = comparing.compare(
                 revision, names or list(comparing.FIGURES), sized, Path(folder)
             )
-        except comparing.Unknown as error:
+        except comparing.UnknownRevisionError as error:
             raise click.UsageError(f"REVISION: {error}") from error
     click.echo(rows.table(marks))
 

@@ -36,22 +36,22 @@ class Figure:
     """Of HERE, THERE and AGAIN, a value for each round."""
 
 
-class Unknown(ValueError):
+class UnknownRevisionError(ValueError):
     """The text is no revision of this repository."""
 
 
 def check_out(revision: str, folder: Path) -> None:
-    """Raises Unknown."""
+    """Raises UnknownRevisionError."""
     command = ["git", "archive", "--format=tar", revision]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
     if done.returncode:
-        raise Unknown(done.stderr.decode().strip())
+        raise UnknownRevisionError(done.stderr.decode().strip())
     with tarfile.open(fileobj=io.BytesIO(done.stdout)) as files:
         files.extractall(folder, filter="data")
 
 
 def compare(revision: str, names: Sequence[str], size: Size, folder: Path) -> list[Mark]:
-    """Raises Unknown where there is no such revision."""
+    """Raises UnknownRevisionError where there is no such revision."""
     there = folder / "revision"
     check_out(revision, there)
     marks: list[Mark] = []
