@@ -264,6 +264,20 @@ def test_the_picture_of_the_rooms_is_what_the_code_says():
     assert shown == picture.drawn(picture.rooms()), "run python -m tests.picture --write"
 
 
+def test_the_architecture_names_files_and_what_is_in_them():
+    text = picture.PAGE.read_text()
+    for name in re.findall(r"`((?:\w+/)*\w+\.py)`", text):
+        assert any((ROOT / folder / name).exists() for folder in ("", "proxy")), name
+    named = re.findall(r"^\| `([\w/]+\.py)` \| `([\w-]+)` \|", text, re.M)
+    named += [(file, name) for name, file in re.findall(r"`(\w+)` (?:in|of) `([\w/]+\.py)`", text)]
+    assert len(named) > 40
+    for file, name in named:
+        source = next(
+            ROOT / folder / file for folder in ("", "proxy") if (ROOT / folder / file).exists()
+        )
+        assert re.search(rf"\b{name}\b", source.read_text()), f"{file} has no {name}"
+
+
 def test_rooms_that_import_each_other_are_a_circle_on_one_floor():
     imports = {"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set()}
     imports = {room: frozenset(below) for room, below in imports.items()}
