@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from proxy.config.codes import Codes
 from proxy.config.programs import Programs
 from proxy.forwarding.targets import Targets
-from proxy.model import Key
+from proxy.model import UpstreamKey
 from proxy.orders.orders import Orders
 from proxy.orders.reads import Reads
 from proxy.orders.sockets import OrderSockets
@@ -39,7 +39,7 @@ class Services:
     journal: Journal
     cancels: Cancels
     catalogue: Catalogue
-    balances: Cache[Key, int]
+    balances: Cache[UpstreamKey, int]
     codes: Codes
     default_country: int
     defers_cancel: bool | None

@@ -19,7 +19,7 @@ import msgspec
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from proxy.model import Key
+from proxy.model import ClientKey
 from proxy.model.errors import ProblemError
 from proxy.runtime.counters import Counters
 from proxy.upstream import webhooks, wire
@@ -27,7 +27,7 @@ from proxy.upstream.budget import Budget
 from proxy.upstream.client import ENDPOINTS, Upstream
 
 ID = "7e44ebb5-9a55-4bd8-a4e9-7f226f9d5ebd"
-KEY = Key("k")
+KEY = ClientKey.of("k")
 MAX_BODY = 1_000_000
 LONGEST = 2.0
 """Seconds for one answer, on a busy machine."""

@@ -23,11 +23,11 @@ said = json.loads(sys.argv[1])
 sys.modules.update(dict.fromkeys(said["without"]))
 if said["descriptors"]:
     resource.setrlimit(resource.RLIMIT_NOFILE, said["descriptors"])
-from proxy import server
-from proxy.app import create_app
-from proxy.config import load_config
+from proxy.app import server
+from proxy.app.build import create_app
+from proxy.config.settings import load_config
 from proxy.sandbox import create_sandbox
-from proxy.sandbox.beside import beside
+from proxy.sandbox.mount import beside
 opened = server.open_socket("127.0.0.1", 0)
 url = server.url(opened)
 app = create_app(load_config(None, os.environ).for_sandbox(f"{url}/api/v1"))

@@ -8,15 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.legacy.activation import MAX_ID, Activation, candidates
+from proxy.legacy.activation import MAX_ID, candidates
 from proxy.legacy.status import Phase
-from proxy.model import Key, Order, OrderState, Sms, merge
+from proxy.model import ClientKey, Order, OrderState, Sms, merge
 from proxy.orders.orders import Orders
+from proxy.orders.tracked import TrackedActivation
 from proxy.runtime.clock import monotonic
 from proxy.runtime.counters import Counters
 from proxy.store import ActivationRow, open_store
 
-KEY = Key("k")
+KEY = ClientKey.of("k")
 
 
 def order(id="a", **fields):
@@ -173,7 +174,9 @@ async def test_a_read_that_lags_behind_the_socket_does_not_unsee_its_last_code(k
 )
 @pytest.mark.parametrize("received_at", [None, 100.0], ids=["socket", "event"])
 def test_an_old_code_in_other_words_or_of_no_known_time_is_no_new_one(text, may, received_at):
-    one = Activation(1, order(messages=sms("Your code is 1111")), "wa", asked_at=1, failures=1)
+    one = TrackedActivation(
+        1, order(messages=sms("Your code is 1111")), "wa", asked_at=1, failures=1
+    )
     assert one.may_be_told(text, received_at) is may
 
 
@@ -246,7 +249,7 @@ async def test_what_another_replica_writes_while_a_key_is_opened_is_not_lost():
     ],
 )
 def test_the_code_is_the_newest_one_and_after_a_further_wish_a_newer_one(texts, asked_at, code):
-    assert Activation(1, order(messages=sms(*texts)), "wa", asked_at=asked_at).code == code
+    assert TrackedActivation(1, order(messages=sms(*texts)), "wa", asked_at=asked_at).code == code
 
 
 COMPLETED, EXPIRED = OrderState.COMPLETED, OrderState.EXPIRED
@@ -260,7 +263,7 @@ COMPLETED, EXPIRED = OrderState.COMPLETED, OrderState.EXPIRED
         ({"state": COMPLETED, "messages": sms("1")}, {}, Phase.RECEIVED),
         ({"state": OrderState.WAITING, "messages": sms("1")}, {}, Phase.RECEIVED),
         ({"state": EXPIRED, "messages": sms("1")}, {}, Phase.RECEIVED),
-        ({"state": EXPIRED}, {"is_confirmed": True}, Phase.CANCELLED),
+        ({"state": EXPIRED}, {"confirmed": True}, Phase.CANCELLED),
         # A row of the list could hide an SMS.
         ({"state": EXPIRED}, {}, Phase.WAITING),
         ({"messages": sms("1")}, {"asked_at": 1}, Phase.RETRYING),
@@ -281,7 +284,7 @@ COMPLETED, EXPIRED = OrderState.COMPLETED, OrderState.EXPIRED
     ],
 )
 def test_the_phase_follows_from_the_messages_first(fields, said, phase):
-    assert Activation(1, order(**fields), "wa", **said).phase is phase
+    assert TrackedActivation(1, order(**fields), "wa", **said).phase is phase
 
 
 OLD, NEW = Sms("code 1111", 100.0), Sms("code 2222")
@@ -298,7 +301,7 @@ OLD, NEW = Sms("code 1111", 100.0), Sms("code 2222")
     ],
 )
 def test_a_new_message_comes_behind_those_that_are_known_whatever_the_list_says(listed):
-    activation = Activation(1, order(messages=(OLD,)), "wa", asked_at=1)
+    activation = TrackedActivation(1, order(messages=(OLD,)), "wa", asked_at=1)
     activation.order = merge(activation.order, order(messages=listed))
     assert len(activation.order.messages) == 2
     assert activation.code == "2222"

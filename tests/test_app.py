@@ -5,17 +5,10 @@ import asyncio
 import pytest
 
 from proxy.app.build import PATHS, create_app
-from proxy.config.settings import (
-    Config,
-    ConfigError,
-    ForwardConfig,
-    ProgramConfig,
-    StoreConfig,
-    WebhooksConfig,
-)
+from proxy.config.settings import Config, ForwardConfig, ProgramConfig, StoreConfig, WebhooksConfig
 from proxy.legacy.dialects import DIALECTS
 from proxy.legacy.request import MAX_BODY
-from proxy.model.errors import Problem
+from proxy.model.errors import ConfigError, Problem
 from tests.world import NOTHING_LEFT, PATH, a_life, a_world
 
 pytestmark = pytest.mark.anyio

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from proxy.config.settings import Config, StoreConfig, UpstreamConfig
 from proxy.endpoint.actions import ACTIONS
-from proxy.model import Key
+from proxy.model import ClientKey
 from proxy.model.errors import Problem, ProblemError
 from proxy.store import open_store
 from proxy.upstream import budget as budget_file
@@ -23,7 +23,7 @@ from tests.world import PATH, a_life, a_world
 
 pytestmark = pytest.mark.anyio
 
-KEY, OTHER = Key("a"), Key("b")
+KEY, OTHER = ClientKey.of("a"), ClientKey.of("b")
 PAID, ORDER, LIST, CATALOGUE, ALONE, TURN = Urgency
 LONG = 1e6
 
@@ -103,7 +103,7 @@ async def test_turns_are_spread_once_a_little_of_the_minute_is_used(budget, othe
 async def test_even_the_smallest_limit_lets_everyone_have_a_turn(store, clock, limit):
     budget = Budget(limit, store, clock)
     for key, urgency in zip("abcdef", Urgency, strict=True):
-        assert await takes(budget, Key(key), urgency=urgency) >= 1
+        assert await takes(budget, ClientKey.of(key), urgency=urgency) >= 1
 
 
 async def test_a_turn_comes_back_61_seconds_after_it_was_spent():
@@ -539,7 +539,7 @@ async def test_a_store_that_fails_stops_no_request(budget, store, caplog):
     await asyncio.sleep(1)
     assert "what was spent is not known" in caplog.text
     assert "not written" in caplog.text
-    assert KEY.secret not in {record.getMessage() for record in caplog.records}
+    assert KEY.upstream.secret not in {record.getMessage() for record in caplog.records}
 
 
 async def test_windows_of_idle_keys_are_let_go_and_busy_ones_are_kept(budget, monkeypatch):
@@ -548,7 +548,7 @@ async def test_windows_of_idle_keys_are_let_go_and_busy_ones_are_kept(budget, mo
     await budget.take(KEY, "call", PAID, 0.0, 0.0)
     budget.refused(KEY, "call", 290.0, None)
     for number in range(50):
-        await budget.take(Key(str(number)), "call", PAID, 0.0, 0.0)
+        await budget.take(ClientKey.of(str(number)), "call", PAID, 0.0, 0.0)
         await asyncio.sleep(62)
         if number == 3:
             assert await takes(budget, KEY) == 0
@@ -564,7 +564,7 @@ async def test_of_many_keys_that_replicas_share_only_those_in_use_are_renewed(
     store = open_store(database, "the secret of the store")
     budget = Budget(60, store, clock)
     for number in range(8):
-        await budget.take(Key(str(number)), "call", PAID, 0.0, 0.0)
+        await budget.take(ClientKey.of(str(number)), "call", PAID, 0.0, 0.0)
         await asyncio.sleep(62)
     assert len(budget._windows) <= 5
     assert len(budget._leases._windows) <= 4
@@ -626,7 +626,7 @@ async def test_what_is_spent_without_waiting_leaves_no_timer():
 
 async def test_no_key_is_logged(budget, caplog):
     caplog.set_level(logging.DEBUG)
-    secret = Key("planted-secret")
+    secret = ClientKey.of("planted-secret")
     await takes(budget, secret, "purchase")
     budget.refused(secret, "purchase", None, None)
     budget.refused(secret, "purchase", None, 10)

@@ -15,7 +15,7 @@ import proxy.config.mappings
 import proxy.config.yaml_file
 from proxy.config.codes import Codes
 from proxy.config.mappings import load_codes
-from proxy.config.yaml_file import YamlFileError
+from proxy.model.errors import YamlFileError
 
 MAPPINGS = Path(__file__).parent.parent / "mappings"
 

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 import yaml
 
-from proxy.config.settings import Config, ConfigError, environment_name, keys, load_config
-from proxy.config.yaml_file import YamlFileError
+from proxy.config.settings import Config, environment_name, keys, load_config
+from proxy.model.errors import ConfigError, YamlFileError
 
 EXAMPLE = Path(__file__).parent.parent / "config.example.yaml"
 

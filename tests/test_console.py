@@ -19,7 +19,7 @@ from proxy.console.advice import LOGGED, PROBLEMS
 from proxy.console.api import FIELDS
 from proxy.console.rows import STORY
 from proxy.endpoint.actions import ACTIONS
-from proxy.model import Key, Order
+from proxy.model import ClientKey, Order
 from proxy.model.errors import Problem
 from proxy.runtime.logs import REQUEST
 from proxy.upstream.trace import TRACED_CALLS
@@ -268,7 +268,7 @@ async def test_a_number_and_its_story_by_name(world, console):
     (row,) = await activations(console)
     assert (row["id"], row["phone"], row["state"]) == (int(id), phone, "waiting")
     assert (row["service_name"], row["country_name"]) == ("WhatsApp", "United Kingdom")
-    assert row["program"] == f"key {Key('key').fingerprint}"
+    assert row["program"] == f"key {ClientKey.of('key').fingerprint}"
     assert (row["cents"], row["expires_at"] - row["bought_at"]) == (90, 1200)
     await asyncio.sleep(4)
     await world.ask(f"action=getStatus&id={id}")
@@ -523,7 +523,7 @@ async def test_pages_have_room_for_sixteen_and_end_when_the_proxy_does(world, co
 @pytest.mark.slow
 async def test_it_stays_quick_with_two_thousand_live_numbers(world, console, clock):
     services = world.app.state.services
-    key = Key("key")
+    key = ClientKey.of("key")
     await services.orders.open(key)
     now = clock()
     orders = [

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from proxy.model import Key, Order
+from proxy.model import ClientKey, Order
 from tests.axe import NPM, fetched, violations
 from tests.browser import CHROMIUM, DRIVER, Stage, a_browser
 from tests.pace import within
@@ -257,13 +257,13 @@ TAB = {"key": "Tab", "code": "Tab", "windowsVirtualKeyCode": 9}
 @pytest.mark.slow
 def test_a_page_of_two_thousand_numbers_is_quick(browser):
     async def fill(services, now):
-        await services.orders.open(Key("key"))
+        await services.orders.open(ClientKey.of("key"))
         orders = [
             Order(f"order-{n}", f"4477{n:08d}", "wa", "GB", cents=90, created_at=now - n / 10,
                   expires_at=now + 900)
             for n in range(2000)
         ]  # fmt: skip
-        for activation in services.orders.learn(Key("key"), *orders):
+        for activation in services.orders.learn(ClientKey.of("key"), *orders):
             activation.told = True
 
     with Stage() as stage:

@@ -18,9 +18,9 @@ from click.testing import CliRunner
 from proxy.commands.main import main
 from proxy.config.mappings import load_codes
 from proxy.config.settings import Config, environment_name, keys, load_config
-from proxy.config.yaml_file import YamlFileError
 from proxy.forwarding.delivery import signature
 from proxy.legacy.dialects import DIALECTS
+from proxy.model.errors import YamlFileError
 from tests import picture
 from tests.documents import BLOCKS, PAGES, ROOT, Block
 from tests.world import a_world

@@ -5,9 +5,9 @@ import time
 import pytest
 
 from proxy.legacy.dialects import DIALECTS
-from proxy.model.errors import Problem, ProblemError, classify
+from proxy.model.errors import Problem, ProblemError
 from proxy.upstream.client import ENDPOINTS
-from proxy.upstream.refusals import said, wait_seconds
+from proxy.upstream.refusals import classify, said, wait_seconds
 
 CDN = b"<!DOCTYPE html><html><title>Attention Required! | Cloudflare</title>no numbers</html>"
 

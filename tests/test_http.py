@@ -7,7 +7,8 @@ import zlib
 import httpx
 import pytest
 
-from proxy.upstream.http import EncodedError, Http, TooLongError
+from proxy.model.errors import EncodedError, TooLongError
+from proxy.upstream.http import Http
 
 pytestmark = pytest.mark.anyio
 MOST = 10_000

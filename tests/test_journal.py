@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from proxy.config.settings import Config, StoreConfig
-from proxy.model import Key
+from proxy.model import ClientKey
 from proxy.model.errors import OrderTakenError, OwnershipLostError, StoreError
 from proxy.orders import index, orders
 from tests.world import BUY, Wire, a_life, an_orphan
@@ -334,7 +334,7 @@ async def test_what_one_look_has_found_another_that_began_with_it_does_not_drop(
         await world.steer("faults", {**fault, "call": "purchase", "when": "after"})
         assert await world.ask(BUY) == "NO_NUMBERS"
         monkeypatch.setattr(services.store, "owners", slow)
-        await asyncio.gather(*(services.journal.reconcile(Key("key")) for _ in range(2)))
+        await asyncio.gather(*(services.journal.reconcile(ClientKey.of("key")) for _ in range(2)))
         await asyncio.sleep(320)
         assert [row["refunded"] for row in (await world.steer("orders"))["orders"]] == [True]
 
@@ -354,7 +354,7 @@ async def test_two_looks_that_end_together_keep_what_they_have_found_once(run, m
         await world.steer("faults", {"kind": "cdn", "call": "orders"})
         assert await world.ask(BUY) == "ERROR_SQL"
         monkeypatch.setattr(services.store, "owners", together)
-        await asyncio.gather(*(services.journal.reconcile(Key("key")) for _ in range(2)))
+        await asyncio.gather(*(services.journal.reconcile(ClientKey.of("key")) for _ in range(2)))
         monkeypatch.undo()
         assert [purchase.state for purchase in services.journal.pending] == ["orphan"]
         assert len([line for line in caplog.messages if line.startswith("bought")]) == 1
@@ -515,7 +515,10 @@ async def test_the_account_of_a_purchase_under_way_is_not_let_go(run, few_keys, 
 
         monkeypatch.setattr(store, "orders", noted)
         assert id_of(await bought_while_other_keys_come(world))
-        assert loaded == [Key("key").hash, Key("another").hash]
+        assert loaded == [
+            ClientKey.of("key").hash,
+            ClientKey.of("another").hash,
+        ]
 
 
 async def test_the_account_of_a_promised_cancel_is_not_let_go(run, few_keys, monkeypatch):
@@ -523,10 +526,10 @@ async def test_the_account_of_a_promised_cancel_is_not_let_go(run, few_keys, mon
     async with run(early_cancel="defer") as world:
         id = id_of(await world.ask(BUY))
         assert await world.ask(f"action=setStatus&status=8&id={id}") == "ACCESS_CANCEL"
-        before = list(world.app.state.services.orders.activations(Key("key")))
+        before = list(world.app.state.services.orders.activations(ClientKey.of("key")))
         await asyncio.sleep(30)
         await world.ask("api_key=another&action=getActiveActivations")
-        assert list(world.app.state.services.orders.activations(Key("key"))) == before
+        assert list(world.app.state.services.orders.activations(ClientKey.of("key"))) == before
 
 
 async def test_a_paid_order_is_kept_though_its_account_was_let_go(run, few_keys, monkeypatch):
@@ -617,7 +620,7 @@ async def test_a_swap_that_the_end_of_the_process_meets_keeps_its_new_order(run)
         newest = await world.newest_order()
         assert await world.ask(f"action=getStatus&id={id}") == "STATUS_WAIT_CODE"
         owners = await world.app.state.services.store.owners([newest])
-        assert owners == {newest: Key("key").hash}
+        assert owners == {newest: ClientKey.of("key").hash}
 
 
 MISSING = {"kind": "status", "status": 404, "body": {"error": "not found"}}

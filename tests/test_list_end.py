@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from proxy.config.settings import Config, StoreConfig, UpstreamConfig
-from proxy.legacy.activation import Activation
 from proxy.model import Order, OrderState
 from proxy.orders.freshness import FIRST_RETRY, HIGHER_LIMIT, LIMIT, ListFreshness
+from proxy.orders.tracked import TrackedActivation
 from proxy.sandbox import create_sandbox
 from proxy.upstream.fields import Rows
 from tests.world import BUY, NEVER, SERVICES, Wire, a_life
@@ -284,7 +284,7 @@ async def test_a_higher_limit_that_changes_nothing_is_not_asked_for_again(listin
 
 async def test_an_order_is_seen_waiting_where_the_completed_ones_are_without_it(listing):
     read(listing, orders(50))
-    activation = Activation(1, orders(1)[0], "wa")
+    activation = TrackedActivation(1, orders(1)[0], "wa")
     completed = orders(3, first=100, state=OrderState.COMPLETED)
     listing.read_completed(completed, 3, 7.0)
     assert listing.seen_at(activation) == 7.0

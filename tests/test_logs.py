@@ -7,7 +7,7 @@ from time import thread_time
 
 import pytest
 
-from proxy.model import Key
+from proxy.model import ClientKey
 from proxy.runtime import logs
 
 SECRET = "vsms_0123456789abcdef"
@@ -55,9 +55,11 @@ def test_json_is_one_object_a_line(stderr):
 def test_text_is_for_people(stderr):
     logs.set_up("warning", "text")
     logging.getLogger("x").info("not shown")
-    logging.getLogger("x").warning("bought for %s, not %s", Key(SECRET), SECRET)
+    logging.getLogger("x").warning("bought for %s, not %s", ClientKey.of(SECRET), SECRET)
     said = stderr()
-    assert said.endswith(f"Z WARNING bought for key {Key(SECRET).fingerprint}, not [key]\n")
+    assert said.endswith(
+        f"Z WARNING bought for key {ClientKey.of(SECRET).fingerprint}, not [key]\n"
+    )
     assert said.count("\n") == 1
 
 
@@ -69,7 +71,8 @@ def test_libraries_that_log_addresses_are_not_heard(stderr):
 
 
 def test_a_key_shows_itself_as_a_fingerprint_only():
-    assert SECRET not in f"{Key(SECRET)} {Key(SECRET)!r} {[Key(SECRET)]} {Key(SECRET)=}"
+    key = ClientKey.of(SECRET)
+    assert SECRET not in f"{key} {key!r} {[key]} {key=} {key.upstream} {[key.upstream]}"
 
 
 # What the log knows of secrets.

@@ -11,7 +11,7 @@ import pytest
 
 from proxy.app.build import create_app
 from proxy.config.settings import Config, StoreConfig
-from proxy.model import Key
+from proxy.model import ClientKey
 from proxy.model.errors import CommitUncertainError, OwnershipLostError, StoreError
 from proxy.sandbox import create_sandbox
 from proxy.store import Change, Entry, OperationKind, PendingOperation, open_store, schema
@@ -179,7 +179,14 @@ async def test_what_a_living_replica_owes_is_not_taken(pair):
 async def test_what_a_dead_replica_owed_is_taken_by_one_alone(pair, dead):
     for number in range(20):
         await pair[0].owe(
-            PendingOperation(f"p-{number}", OperationKind.CANCEL, Key(SECRET), "wa", "GB", number)
+            PendingOperation(
+                f"p-{number}",
+                OperationKind.CANCEL,
+                ClientKey.of(SECRET),
+                "wa",
+                "GB",
+                number,
+            )
         )
     dead(pair[1])
     assert len(await pair[1].take_over()) == 20
@@ -223,9 +230,11 @@ async def test_who_was_taken_for_dead_writes_nothing_more(pair, dead):
 
 
 async def test_an_orphan_of_another_replica_goes_to_one_who_wishes_the_same(pair):
-    orphan = PendingOperation("p-1", OperationKind.ORPHAN, Key(SECRET), "wa", "GB", 99.0, "o-1")
+    orphan = PendingOperation(
+        "p-1", OperationKind.ORPHAN, ClientKey.of(SECRET), "wa", "GB", 99.0, "o-1"
+    )
     await pair[0].owe(orphan)
-    wish = PendingOperation("p-2", OperationKind.PURCHASE, Key(SECRET), "wa", "US", 99.0)
+    wish = PendingOperation("p-2", OperationKind.PURCHASE, ClientKey.of(SECRET), "wa", "US", 99.0)
     assert await pair[1].take_orphan(wish) is None
     assert await pair[1].take_orphan(OWED) == orphan
     assert not await pair[0].holds("p-1")
@@ -234,7 +243,13 @@ async def test_an_orphan_of_another_replica_goes_to_one_who_wishes_the_same(pair
 async def test_a_wish_is_fulfilled_once_by_all(pair):
     wishes = [
         PendingOperation(
-            f"p-{n}", OperationKind.PURCHASE, Key(SECRET), "wa", "GB", 1.0, wish="mine"
+            f"p-{n}",
+            OperationKind.PURCHASE,
+            ClientKey.of(SECRET),
+            "wa",
+            "GB",
+            1.0,
+            wish="mine",
         )
         for n in range(8)
     ]

@@ -15,11 +15,10 @@ from proxy.config.programs import (
     FailedKeyThrottle,
     load_programs,
 )
-from proxy.config.settings import Config, ConfigError, LimitsConfig, ProgramConfig, load_config
-from proxy.config.yaml_file import YamlFileError
+from proxy.config.settings import Config, LimitsConfig, ProgramConfig, load_config
 from proxy.endpoint.actions import ACTIONS
-from proxy.model import Key, Limits
-from proxy.model.errors import Problem, ProblemError
+from proxy.model import ClientKey, Limits, UpstreamKey
+from proxy.model.errors import ConfigError, Problem, ProblemError, YamlFileError
 
 CODES = codes_of(Config())
 CLIENT_KEY, UPSTREAM_KEY = "planted-client-key", "planted-upstream-key"
@@ -49,7 +48,7 @@ def only(tmp_path, **caps):
 @pytest.mark.parametrize("key", [CLIENT_KEY, f"sha256:{HASH}", f"sha256:{HASH.upper()}"])
 def test_a_client_key_stands_there_or_its_hash(tmp_path, key):
     programs = loaded(tmp_path, "keys:\n" + entry(key))
-    assert programs.of(CLIENT_KEY).key == Key("up", HASH)
+    assert programs.of(CLIENT_KEY).key == ClientKey(UpstreamKey("up"), HASH)
     for wrong in (HASH, f"sha256:{HASH}", "up", CLIENT_KEY.upper()):
         with pytest.raises(ProblemError) as refused:
             programs.of(wrong)
@@ -61,13 +60,13 @@ def test_an_upstream_key_is_in_the_environment_or_in_a_file_or_there_itself(tmp_
     kept.write_text(f"{UPSTREAM_KEY}\n")
     for place in ("env:KEY", f"file:{kept}", UPSTREAM_KEY):
         programs = loaded(tmp_path, "keys:\n" + entry(upstream_key=place), KEY=f" {UPSTREAM_KEY} ")
-        assert programs.of(CLIENT_KEY).key.secret == UPSTREAM_KEY
+        assert programs.of(CLIENT_KEY).key.upstream.secret == UPSTREAM_KEY
 
 
 def test_without_a_table_every_key_is_passed_through_under_the_limits(tmp_path):
     programs = loaded(tmp_path, "limits: {max_price: 0.5}\n")
     program = programs.of("any")
-    assert (program.key, program.caps) == (Key("any"), Limits(max_price=50))
+    assert (program.key, program.caps) == (ClientKey.of("any"), Limits(max_price=50))
 
 
 def test_a_program_is_sole_while_no_other_and_no_passed_through_key_has_its_account(tmp_path):

@@ -8,10 +8,11 @@ import httpx
 import pytest
 
 from proxy.config.settings import Config, StoreConfig, UpstreamConfig
-from proxy.legacy.activation import Activation, candidates
+from proxy.legacy.activation import candidates
 from proxy.model import Order, OrderState
 from proxy.model.errors import Problem, ProblemError
 from proxy.orders.freshness import FASTEST, SLOWEST, ListFreshness
+from proxy.orders.tracked import TrackedActivation
 from tests.sockets import sockets_to
 from tests.world import BUY, Wire, a_life, a_world
 
@@ -308,9 +309,9 @@ async def test_a_completed_row_that_cannot_be_read_may_be_any_order_behind_the_e
     listing, waiting = ListFreshness(is_cut_off=True), Order("w", "447", "wa", "GB")
     rows = [replace(waiting, id="c", state=OrderState.COMPLETED)]
     listing.read_completed(rows, 2, 7.0)
-    assert listing.seen_at(Activation(1, waiting, "wa")) < 7.0
+    assert listing.seen_at(TrackedActivation(1, waiting, "wa")) < 7.0
     listing.read_completed(rows, 1, 8.0)
-    assert listing.seen_at(Activation(1, waiting, "wa")) == 8.0
+    assert listing.seen_at(TrackedActivation(1, waiting, "wa")) == 8.0
 
 
 NULL = {"kind": "status", "status": 200, "body": {"count": 0, "orders": None}}

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.model import CatalogueAnswer, Key, Order, OrderState, Sms
+from proxy.model import CatalogueAnswer, ClientKey, Order, OrderState, Sms
 from proxy.model.errors import StoreError
 from proxy.store import (
     ActivationRow,
@@ -44,7 +44,7 @@ ORDER = Order(
     messages=(Sms("Your code is 1111", 105.5, "WhatsApp"),),
 )
 KEPT = ActivationRow("hash", 7, ORDER, "wa", told=True, finished=True, asked_at=1)
-OWED = PendingOperation("p-1", OperationKind.PURCHASE, Key(SECRET), "wa", "GB", at=99.0)
+OWED = PendingOperation("p-1", OperationKind.PURCHASE, ClientKey.of(SECRET), "wa", "GB", at=99.0)
 
 
 in_a_file = pytest.mark.parametrize("kind", ["sqlite"])
@@ -119,7 +119,9 @@ async def test_a_wish_for_a_further_sms_is_not_undone_by_who_has_not_heard_of_it
 @in_a_file
 async def test_a_bought_order_and_what_is_owed_for_it_are_one_commit(store):
     await store.owe(OWED)
-    orphan = PendingOperation("p-1", OperationKind.ORPHAN, Key(SECRET), "wa", "GB", 99.0, "o-1")
+    orphan = PendingOperation(
+        "p-1", OperationKind.ORPHAN, ClientKey.of(SECRET), "wa", "GB", 99.0, "o-1"
+    )
     await store.commit(orphan, KEPT, Entry(100.0, "hash", "o-1", "charge", -90))
     assert await store.owed() == [orphan]
     assert [row async for row in store.orders("hash")] == [KEPT]
@@ -132,7 +134,13 @@ async def test_a_key_that_is_no_longer_owed_a_call_is_gone_from_the_bytes(store,
 
     for number in range(50):
         owed = PendingOperation(
-            f"p-{number}", OperationKind.CANCEL, Key(SECRET), "wa", "GB", 1.0, order="o-1"
+            f"p-{number}",
+            OperationKind.CANCEL,
+            ClientKey.of(SECRET),
+            "wa",
+            "GB",
+            1.0,
+            order="o-1",
         )
         await store.owe(owed)
     assert SECRET.encode() in bytes_of_all_files()
@@ -154,7 +162,7 @@ async def test_writes_in_flight_share_a_commit(store, monkeypatch):
     commits, commit = [], store._commit
     monkeypatch.setattr(store, "_commit", lambda batch: commits.append(batch) or commit(batch))
     owed = [
-        PendingOperation(f"p-{n}", OperationKind.PURCHASE, Key(SECRET), "wa", "GB", 1.0)
+        PendingOperation(f"p-{n}", OperationKind.PURCHASE, ClientKey.of(SECRET), "wa", "GB", 1.0)
         for n in range(100)
     ]
     await asyncio.gather(*(store.owe(row) for row in owed))
@@ -175,7 +183,9 @@ async def test_one_write_that_fails_is_told_and_loses_no_later_one(store):
 
 async def test_old_orders_are_forgotten_but_not_those_that_something_is_owed_for(store):
     await store.keep(KEPT)
-    orphan = PendingOperation("p-1", OperationKind.ORPHAN, Key(SECRET), "wa", "GB", 99.0, "o-1")
+    orphan = PendingOperation(
+        "p-1", OperationKind.ORPHAN, ClientKey.of(SECRET), "wa", "GB", 99.0, "o-1"
+    )
     await store.owe(orphan)
     await store.book(Entry(100.0, "hash", "o-1", "charge", -90))
     await store.forget(before=1000.0)
@@ -474,10 +484,10 @@ async def test_what_is_committed_has_not_failed_though_its_traces_cannot_be_eras
 
 @in_a_file
 async def test_a_key_is_not_among_what_was_spent(store, path):
-    store.spend(Key(SECRET).hash, 1.0)
+    store.spend(ClientKey.of(SECRET).hash, 1.0)
     await store.keep()
     files = b"".join(file.read_bytes() for file in path.parent.iterdir())
-    assert Key(SECRET).hash.encode() in files
+    assert ClientKey.of(SECRET).hash.encode() in files
     assert SECRET.encode() not in files
 
 

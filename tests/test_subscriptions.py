@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from proxy.config.settings import ProgramConfig, UpstreamConfig, WebhooksConfig
-from proxy.model import Key
+from proxy.model import ClientKey
 from proxy.upstream.webhooks import EVENTS
 from proxy.webhooks.subscriptions import EVERY_SECONDS
 from tests.world import a_proxy, a_world
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 PUBLIC = "https://proxy.example.com"
 URL = f"{PUBLIC}/webhooks/virtualsms"
-KEY = Key("planted-key")
+KEY = ClientKey.of("planted-key")
 TEXT = "Your code is 1111"
 
 
@@ -23,7 +23,7 @@ def a_subscribed(clock, public_url=PUBLIC, **config):
 
 
 def wishing(public_url=PUBLIC):
-    upstream = UpstreamConfig(api_key=KEY.secret, push=False)
+    upstream = UpstreamConfig(api_key=KEY.upstream.secret, push=False)
     return {"webhooks": WebhooksConfig(public_url=public_url), "upstream": upstream}
 
 
@@ -39,10 +39,12 @@ async def change(world, **fields):
 async def heard(world):
     """An SMS is known without a read of orders."""
     before = await world.requests("orders")
-    number = await world.ask(f"api_key={KEY.secret}&action=getNumber&service=wa&country=16")
+    number = await world.ask(
+        f"api_key={KEY.upstream.secret}&action=getNumber&service=wa&country=16"
+    )
     await world.sms(TEXT)
     await asyncio.sleep(0.01)
-    query = f"api_key={KEY.secret}&action=getStatus&id={number.split(':')[1]}"
+    query = f"api_key={KEY.upstream.secret}&action=getStatus&id={number.split(':')[1]}"
     said = await world.ask(query) == "STATUS_OK:1111"
     return said and await world.requests("orders") == before
 
@@ -201,7 +203,7 @@ async def test_neither_key_nor_secret_is_logged(clock, caplog):
         (row,) = await webhooks(world)
         assert "is made" in caplog.text
         assert row["secret"] not in caplog.text
-        assert KEY.secret not in caplog.text
+        assert KEY.upstream.secret not in caplog.text
 
 
 async def test_a_bug_does_not_end_its_keeping(clock, monkeypatch, caplog):

@@ -7,11 +7,12 @@ from herosms import WebhookSMSIncoming
 
 from proxy.config.mappings import load_codes
 from proxy.config.programs import load_programs
-from proxy.config.settings import Config, ConfigError, ForwardConfig, ProgramConfig
+from proxy.config.settings import Config, ForwardConfig, ProgramConfig
 from proxy.forwarding.targets import load_targets
 from proxy.legacy.activation import Activation
 from proxy.legacy.dialects import DIALECTS
 from proxy.model import Order, Sms
+from proxy.model.errors import ConfigError
 
 CODES = load_codes()
 URL = "http://target/sms"

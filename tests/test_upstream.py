@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from proxy.app.build import create_app
-from proxy.model import Key
+from proxy.model import ClientKey
 from proxy.model.errors import Problem, ProblemError
 from proxy.runtime.counters import Counters
 from proxy.store import open_store
@@ -20,7 +20,7 @@ from tests.world import NOTHING_LEFT, a_world
 
 pytestmark = pytest.mark.anyio
 
-KEY = Key("planted-secret")
+KEY = ClientKey.of("planted-secret")
 ORDER = {"order_id": "o", "phone_number": "447700900001"}
 
 
@@ -154,7 +154,7 @@ async def test_a_key_of_one_letter_hides_no_word_of_the_upstream():
     refused = {"error": "No numbers available"}
     calls = upstream(lambda request: httpx.Response(503, json=refused))
     with pytest.raises(ProblemError) as error:
-        await calls.purchase(Key("n"), "wa", "GB")
+        await calls.purchase(ClientKey.of("n"), "wa", "GB")
     assert error.value.problem is Problem.NO_NUMBERS
     assert "No [key]umbers" in error.value.detail
 
@@ -180,7 +180,7 @@ async def test_a_cookie_set_for_one_key_does_not_go_out_with_another():
 
     calls = upstream(answer)
     await calls.balance(KEY)
-    await calls.balance(Key("other"))
+    await calls.balance(ClientKey.of("other"))
     assert cookies == [None, None]
 
 
@@ -407,7 +407,7 @@ async def test_a_refusal_is_classified_before_the_key_is_blanked_out(key):
     def answer(request):
         return httpx.Response(503, json={"error": "no numbers", "message": f"for {key}"})
 
-    refused = await problem_of(upstream(answer).purchase(Key(key), "wa", "GB"))
+    refused = await problem_of(upstream(answer).purchase(ClientKey.of(key), "wa", "GB"))
     assert refused.problem is Problem.NO_NUMBERS
     assert key not in refused.detail.partition("HTTP 503 ")[2].replace("[key]", "")
 

@@ -7,8 +7,8 @@ from click.testing import CliRunner
 
 from proxy.commands.main import main
 from proxy.config.secrets import config_secrets
-from proxy.config.settings import Config, ConfigError, keys, load_config
-from proxy.config.yaml_file import YamlFileError
+from proxy.config.settings import Config, keys, load_config
+from proxy.model.errors import ConfigError, YamlFileError
 from proxy.runtime.urls import shown_host, shown_url, url_fault, url_secrets
 
 

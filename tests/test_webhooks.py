@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from proxy.config.settings import ProgramConfig, UpstreamConfig, WebhooksConfig
-from proxy.model import Key
+from proxy.model import ClientKey
 from proxy.orders.freshness import EVENTS_SECONDS, PUSHED
 from proxy.webhooks.receiver import MAX_BODY, PATH, REPEAT_SECONDS
 from tests.conftest import START
@@ -381,7 +381,7 @@ async def test_a_number_that_was_swapped_elsewhere_is_the_new_one(world):
 
 
 def the_order(world, id):
-    return world.app.state.services.orders.known(Key("key"), int(id)).order
+    return world.app.state.services.orders.known(ClientKey.of("key"), int(id)).order
 
 
 async def test_a_low_balance_is_asked_for_anew(world):

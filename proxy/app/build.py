@@ -19,13 +19,14 @@ from proxy.config.codes import Codes
 from proxy.config.mappings import load_codes
 from proxy.config.programs import FailedKeyThrottle, Programs, load_programs
 from proxy.config.secrets import config_secrets
-from proxy.config.settings import Config, ConfigError
+from proxy.config.settings import Config
 from proxy.endpoint.actions import ACTIONS
 from proxy.endpoint.endpoint import ByHost, LegacyEndpoint
 from proxy.forwarding.delivery import ForwardDelivery
 from proxy.forwarding.targets import load_targets
 from proxy.legacy.dialects import DIALECTS
-from proxy.model import Key
+from proxy.model import ClientKey, UpstreamKey
+from proxy.model.errors import ConfigError
 from proxy.orders.list_reads import ListReads
 from proxy.orders.orders import Orders
 from proxy.orders.reads import Reads
@@ -95,15 +96,15 @@ def create_app(
     services = build_services(config, clock, transport, connect)
     readiness = Readiness(services.upstream, services.reads.lists, services.store)
     forwards = ForwardDelivery(services.targets, services.store, services.counters, clock, outward)
-    secrets.pin(*(program.key.secret for program in services.programs))
+    secrets.pin(*(program.key.upstream.secret for program in services.programs))
     secrets.pin(*(target.secret for target in services.targets))
     subscriptions = load_subscriptions(
         config, given, services.upstream, services.store, services.programs, secrets
     )
     replicas = _replicas(services, secrets)
     metrics = Metrics(services.counters, lambda: gauges(services, forwards))
-    legacy = endpoints(_protocols(config, services, metrics, secrets), config.dialect)
-    console = _console(config, services, metrics, secrets, legacy, sandbox)
+    legacy = endpoints(_protocols(config, services, secrets), config.dialect)
+    console = _console(config, services, secrets, legacy, sandbox)
 
     async def show_metrics(request: HttpRequest) -> Response:
         return Response(metrics.page(), media_type="text/plain; version=0.0.4")
@@ -149,9 +150,9 @@ def _webhooks(config: Config, services: Services, subscriptions: Subscriptions) 
 
 
 def _replicas(services: Services, secrets: Secrets) -> Replicas:
-    def renewed(key: Key) -> Key:
+    def renewed(key: ClientKey) -> ClientKey:
         """Of what an earlier run owes: its key is no stranger to the log."""
-        secrets.pin(key.secret)
+        secrets.pin(key.upstream.secret)
         return services.programs.renewed(key)
 
     takeover = Takeover(
@@ -163,12 +164,12 @@ def _replicas(services: Services, secrets: Secrets) -> Replicas:
 
 
 def _protocols(
-    config: Config, services: Services, metrics: Metrics, secrets: Secrets
+    config: Config, services: Services, secrets: Secrets
 ) -> Mapping[str, LegacyEndpoint]:
     """Of each dialect. Wrong keys are counted by address, whatever dialect they come in."""
     failed_keys, timeout, sample = FailedKeyThrottle(), config.upstream.timeout, config.log.sample
     return {
-        name: LegacyEndpoint(services, dialect, metrics, failed_keys, secrets, timeout, sample)
+        name: LegacyEndpoint(services, dialect, failed_keys, secrets, timeout, sample)
         for name, dialect in DIALECTS.items()
     }
 
@@ -176,7 +177,6 @@ def _protocols(
 def _console(
     config: Config,
     services: Services,
-    metrics: Metrics,
     secrets: Secrets,
     legacy: Mapping[str, ASGIApp],
     sandbox: bool,
@@ -191,7 +191,6 @@ def _console(
 
     return Console(
         services,
-        metrics,
         secrets,
         protocol,
         ACTIONS,
@@ -233,7 +232,7 @@ def build_services(
         catalog_ttl=config.catalog.ttl,
         per_second=config.catalog.sweep_per_second,
     )
-    balances: Cache[Key, int] = Cache(config.balance.ttl, MAX_KEYS, counters, "balance")
+    balances: Cache[UpstreamKey, int] = Cache(config.balance.ttl, MAX_KEYS, counters, "balance")
     cancels = Cancels(upstream, orders, reads, store, counters, balances)
     journal = Journal(
         upstream,

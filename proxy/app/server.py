@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 from proxy.app import address
 from proxy.app.http_connection import BODY_SECONDS, HEAD_SECONDS, Connection, DescriptorLimit
+from proxy.model.errors import TlsError
 
 log = logging.getLogger(__name__)
 
@@ -30,10 +31,6 @@ that takes up a connection while it is being closed loses that request: the long
 
 SPARE = 1024
 """Descriptors kept from clients, for the store, the upstream and 500 push sockets; at most half."""
-
-
-class TlsError(ValueError):
-    """A certificate or key cannot be used. The text is one line."""
 
 
 def tls_context(cert: str | None, key: str | None) -> ssl.SSLContext | None:

@@ -34,10 +34,7 @@ def failed(error: Exception | str) -> click.ClickException:
 
 def built(build: Callable[[], T]) -> T:
     """What was built, or one line and exit code 1."""
-    from proxy.app.server import TlsError
-    from proxy.config.settings import ConfigError
-    from proxy.config.yaml_file import YamlFileError
-    from proxy.model.errors import StoreError
+    from proxy.model.errors import ConfigError, StoreError, TlsError, YamlFileError
 
     try:
         return build()

@@ -12,12 +12,12 @@ from proxy.commands.options import built, config_of, config_option, failed, json
 
 if TYPE_CHECKING:
     from proxy.config.settings import Config
-    from proxy.model import Key
+    from proxy.model import ClientKey
     from proxy.upstream.client import Upstream
     from proxy.upstream.webhooks import Webhook
 
 T = TypeVar("T")
-Act = Callable[["Upstream", "Key"], Awaitable[T]]
+Act = Callable[["Upstream", "ClientKey"], Awaitable[T]]
 
 HEADS = ("id", "state", "failures", "events", "url")
 DELIVERY_HEADS = ("created_at", "event_type", "attempt", "status", "response_status", "event_id")
@@ -57,7 +57,7 @@ class CommandContext:
             click.echo(columns(texts))
 
 
-async def _asked(config: "Config", key: "Key", act: Act[T]) -> T:
+async def _asked(config: "Config", key: "ClientKey", act: Act[T]) -> T:
     from proxy.commands.one_off import at_hand
 
     wanted = config.upstream
@@ -65,18 +65,18 @@ async def _asked(config: "Config", key: "Key", act: Act[T]) -> T:
         return await act(upstream, key)
 
 
-def _key(config: "Config", name: str | None) -> "Key":
+def _key(config: "Config", name: str | None) -> "ClientKey":
     from proxy.app.build import codes_of, programs_of
-    from proxy.config.settings import ConfigError
-    from proxy.model import Key
+    from proxy.model import ClientKey
+    from proxy.model.errors import ConfigError
 
     if name is None:
         if not config.upstream.api_key:
             raise ConfigError("whose? set upstream.api_key, or give --key NAME of `keys`")
-        return Key(config.upstream.api_key)
+        return ClientKey.of(config.upstream.api_key)
     for program in programs_of(config, codes_of(config)):
         if program.name == name:
-            return program.key.upstream
+            return program.key.account
     raise ConfigError(f"--key {name}: none of `keys` is called so")
 
 

@@ -10,7 +10,8 @@ from typing import Any, Generic, TypeVar
 from yaml.nodes import Node, ScalarNode, SequenceNode
 
 from proxy.config.codes import ID, Codes, Country, DaisyService
-from proxy.config.yaml_file import YamlFile, YamlFileError, is_null, nearest
+from proxy.config.yaml_file import YamlFile, is_null, nearest
+from proxy.model.errors import YamlFileError
 
 K = TypeVar("K", int, str)
 T = TypeVar("T")

@@ -12,10 +12,10 @@ from pathlib import Path
 from cachetools import TTLCache
 
 from proxy.config.codes import Codes
-from proxy.config.settings import Config, ConfigError, LimitsConfig, ProgramConfig
+from proxy.config.settings import Config, LimitsConfig, ProgramConfig
 from proxy.config.yaml_file import nearest
-from proxy.model import Key, Limits, is_key
-from proxy.model.errors import Problem, ProblemError
+from proxy.model import ClientKey, Limits, UpstreamKey, is_key, money
+from proxy.model.errors import ConfigError, Problem, ProblemError
 from proxy.runtime.clock import monotonic
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class Program:
     """Who asks. Its `key` names it by `owner`; a key that is passed through has no name."""
 
     name: str
-    key: Key
+    key: ClientKey
     caps: Limits
 
     def check(self, now: float, action: str) -> None:
@@ -54,7 +54,7 @@ class Programs:
         self._entries = entries
         self.limits = limits
         self.passthrough = passthrough
-        self._owners = {program.key.owner: program for program in entries.values()}
+        self._owners = {program.key.hash: program for program in entries.values()}
 
     def __iter__(self) -> Iterator[Program]:
         return iter(self._entries.values())
@@ -63,13 +63,13 @@ class Programs:
         """BAD_KEY for a key that is none of them, without asking the upstream."""
         digest = sha256(client_key)
         program = self._entries.get(digest)
-        if program and hmac.compare_digest(program.key.owner, digest):
+        if program and hmac.compare_digest(program.key.hash, digest):
             return program
         if self.passthrough:
-            return Program("", Key(client_key), self.limits)
+            return Program("", ClientKey.of(client_key), self.limits)
         raise ProblemError(Problem.BAD_KEY, "no program has this key")
 
-    def renewed(self, key: Key) -> Key:
+    def renewed(self, key: ClientKey) -> ClientKey:
         """The same program's key, with the upstream key that it has now."""
         program = self._owners.get(key.hash)
         return program.key if program else key
@@ -112,7 +112,7 @@ def load_programs(
         # Two keys can be of one account: who is not alone has what it bought, and nothing else.
         is_sole = not config.passthrough and len(config.keys) == 1
         caps = _caps(entry, f"keys: {entry.name}", codes, actions).within(limits)
-        entries[digest] = Program(entry.name, Key(secret, digest, is_sole), caps)
+        entries[digest] = Program(entry.name, ClientKey(UpstreamKey(secret), digest, is_sole), caps)
     return Programs(entries, limits, passthrough=config.passthrough or not entries)
 
 
@@ -201,7 +201,7 @@ def _known(
 
 
 def _cents(dollars: float | None) -> int | None:
-    return None if dollars is None else int(dollars * 100 + 1e-6)
+    return None if dollars is None else money.cents(dollars)
 
 
 def _instant(text: str | None, where: str) -> float | None:

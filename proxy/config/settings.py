@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from yaml.nodes import Node
 
 from proxy.config.yaml_file import YamlFile, nearest
+from proxy.model.errors import ConfigError
 from proxy.runtime.urls import url_fault
 
 log = logging.getLogger(__name__)
@@ -177,10 +178,6 @@ class Config(Section, frozen=True):
         upstream = replace(self.upstream, url=url, websocket_url=None)
         console = replace(self.console, enabled=self.console.enabled is not False)
         return replace(self, upstream=upstream, store=StoreConfig(url="sqlite://"), console=console)
-
-
-class ConfigError(ValueError):
-    """The configuration is wrong. The text is one line that says where, what, and the fix."""
 
 
 def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:

@@ -10,6 +10,8 @@ from typing import Any
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from proxy.model.errors import YamlFileError
+
 # libyaml reads the shipped tables about ten times as fast as the loader written in Python.
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -17,12 +19,6 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _FIXES = {errno.EACCES: "mend its rights"}
 _NULL = "tag:yaml.org,2002:null"
-
-
-class YamlFileError(ValueError):
-    """A file is wrong. The text is one line: FILE:LINE: what is wrong: the fix; without the line
-    where the file itself could not be read.
-    """
 
 
 class YamlFile:

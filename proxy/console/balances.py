@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from proxy.model import Key
+from proxy.model import ClientKey, UpstreamKey
 from proxy.model.errors import ProblemError
 from proxy.runtime.clock import monotonic
 from proxy.services import Services
@@ -23,7 +23,7 @@ class Balances:
     def __init__(self, services: Services, is_watched: Callable[[], bool]) -> None:
         self._services = services
         self._is_watched = is_watched
-        self._tried_at: dict[Key, float] = {}
+        self._tried_at: dict[UpstreamKey, float] = {}
 
     async def keep(self) -> None:
         """For ever."""
@@ -33,25 +33,29 @@ class Balances:
                 await self.refresh()
 
     async def refresh(self, *, at_once: bool = False) -> None:
-        accounts = list(dict.fromkeys(key.upstream for key in self._services.orders.used()))[:MOST]
-        self._tried_at = {key: at for key, at in self._tried_at.items() if key in accounts}
+        accounts = list(dict.fromkeys(key.account for key in self._services.orders.used()))[:MOST]
+        keys = {account.upstream for account in accounts}
+        self._tried_at = {key: at for key, at in self._tried_at.items() if key in keys}
         for account in accounts:
             if at_once:
-                self._services.balances.drop(account)
+                self._services.balances.drop(account.upstream)
             if at_once or self._is_due(account):
-                self._tried_at[account] = monotonic()
+                self._tried_at[account.upstream] = monotonic()
                 await self._read(account)
 
-    def _is_due(self, account: Key) -> bool:
-        is_known = self._services.balances.peek(account) is not None
+    def _is_due(self, account: ClientKey) -> bool:
+        is_known = self._services.balances.peek(account.upstream) is not None
         wait = EVERY_SECONDS if is_known else AFTER_SECONDS
         has_room = self._services.budget.has_room(account, Urgency.TURN)
-        return has_room and monotonic() - self._tried_at.get(account, float("-inf")) >= wait
+        return (
+            has_room and monotonic() - self._tried_at.get(account.upstream, float("-inf")) >= wait
+        )
 
-    async def _read(self, account: Key) -> None:
+    async def _read(self, account: ClientKey) -> None:
         upstream = self._services.upstream
         try:
-            await self._services.balances.get(account, lambda: upstream.balance(account))
+            read = self._services.balances.get
+            await read(account.upstream, lambda: upstream.balance(account))
         except ProblemError:
             # A key that is refused, or a time without an upstream: its programs hear of it.
             return

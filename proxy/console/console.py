@@ -22,7 +22,6 @@ from proxy.console.summary import Summary
 from proxy.console.warnings import Warnings
 from proxy.runtime import disconnect
 from proxy.runtime.logs import Secrets
-from proxy.runtime.metrics import Metrics
 from proxy.runtime.tasks import BackgroundTasks
 from proxy.services import Services
 
@@ -43,7 +42,6 @@ class Console:
     def __init__(
         self,
         services: Services,
-        metrics: Metrics,
         secrets: Secrets,
         protocol: ASGIApp,
         actions: Collection[str],
@@ -57,7 +55,7 @@ class Console:
         rows = Rows(services)
         self.token = token if token or sandbox else token_urlsafe(24)
         secrets.pin(self.token or "")
-        self.history = History(metrics.words, lambda: services.budget.states["left"], now)
+        self.history = History(services.counters.words, lambda: services.budget.states["left"], now)
         self.warnings = Warnings(services.counters, secrets, now)
         summary = Summary(
             services,

@@ -4,12 +4,13 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from proxy.legacy.activation import Activation, code_of
+from proxy.legacy.activation import code_of
 from proxy.legacy.status import Phase
-from proxy.model import OVER, Key, OrderState
+from proxy.model import OVER, ClientKey, OrderState, money
+from proxy.orders.tracked import TrackedActivation
 from proxy.services import Services
 
-Place = tuple[Key, int]
+Place = tuple[ClientKey, int]
 Row = dict[str, object]
 
 # The parts of a story, in words for people; {} is the money.
@@ -51,9 +52,9 @@ class RowState:
 class Rows:
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._names = {program.key.owner: program.name for program in services.programs}
+        self._names = {program.key.hash: program.name for program in services.programs}
 
-    def sights(self) -> Iterator[tuple[Place, Activation, RowState]]:
+    def sights(self) -> Iterator[tuple[Place, TrackedActivation, RowState]]:
         """Of every activation of the last hour that was bought or asked for here."""
         now, counters = self._services.upstream.now(), self._services.counters
         for key, activation in self._services.orders.young():
@@ -69,7 +70,7 @@ class Rows:
             )
             yield (key, activation.id), activation, sight
 
-    def row(self, place: Place, activation: Activation, sight: RowState) -> Row:
+    def row(self, place: Place, activation: TrackedActivation, sight: RowState) -> Row:
         key, order, clock = place[0], activation.order, self._services.upstream.clock
         return {
             "row": name(place),
@@ -93,11 +94,11 @@ class Rows:
     def all(self) -> list[Row]:
         return [self.row(*found) for found in self.sights()]
 
-    def find(self, row: str) -> tuple[Place, Activation, RowState] | None:
+    def find(self, row: str) -> tuple[Place, TrackedActivation, RowState] | None:
         return next((found for found in self.sights() if name(found[0]) == row), None)
 
-    def program(self, key: Key) -> str:
-        return self._names.get(key.owner) or str(key)
+    def program(self, key: ClientKey) -> str:
+        return self._names.get(key.hash) or str(key)
 
     def bought(self, service: str, iso: str) -> Row:
         """Both by their legacy code and by name."""
@@ -110,14 +111,14 @@ class Rows:
             "country_name": iso if id is None else codes.countries[id].eng,
         }
 
-    def story(self, activation: Activation) -> list[Row]:
+    def story(self, activation: TrackedActivation) -> list[Row]:
         """What happened since the start of the proxy, oldest first."""
         return [
             {"at": part.at, "what": part.what, "text": told(part.what, part.cents)}
             for part in self._services.counters.story(activation.order.id)
         ]
 
-    def messages(self, activation: Activation) -> list[Row]:
+    def messages(self, activation: TrackedActivation) -> list[Row]:
         """The SMS, oldest first: the code is in them, so only who asks for it sees them."""
         clock = self._services.upstream.clock
         return [
@@ -137,13 +138,13 @@ def name(place: Place) -> str:
 
 
 def told(what: str, cents: int) -> str:
-    return STORY.get(what, what).format(f"{cents / 100:.2f} USD")
+    return STORY.get(what, what).format(f"{money.dollars(cents)} USD")
 
 
-def state(activation: Activation, now: float) -> str:
+def state(activation: TrackedActivation, now: float) -> str:
     """One word for all that is known of it."""
     order, phase = activation.order, activation.phase
-    is_over = order.state in OVER or activation.is_confirmed
+    is_over = order.state in OVER or activation.confirmed
     if activation.cancelling and not is_over:
         return "cancelling"
     if activation.told is False and not is_over:

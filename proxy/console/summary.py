@@ -8,9 +8,9 @@ from proxy import __version__
 from proxy.console.history import History
 from proxy.console.rows import Row, Rows, name
 from proxy.console.warnings import Warnings
-from proxy.legacy.activation import Activation
-from proxy.model import Key, Limits
+from proxy.model import Limits, UpstreamKey
 from proxy.model.errors import StoreError
+from proxy.orders.tracked import TrackedActivation
 from proxy.purchases.cancels import Promise
 from proxy.purchases.purchase import Purchase
 from proxy.runtime.clock import monotonic
@@ -102,10 +102,10 @@ class Summary:
 
     def _balances(self) -> list[Row]:
         """As they were last told, of each account that programs have used."""
-        found: dict[Key, set[str]] = {}
+        found: dict[UpstreamKey, set[str]] = {}
         for key in self._services.orders.used():
             names = found.setdefault(key.upstream, set())
-            if key.owner or key.is_sole:
+            if key.program or key.is_sole:
                 names.add(self._rows.program(key))
         balances = self._services.balances
         return [
@@ -120,7 +120,7 @@ class Summary:
     def _orphan(self, purchase: Purchase) -> Row:
         return self._owed(purchase.owed, purchase.owned)
 
-    def _owed(self, owed: PendingOperation, activation: Activation, **more: object) -> Row:
+    def _owed(self, owed: PendingOperation, activation: TrackedActivation, **more: object) -> Row:
         order = activation.order
         return {
             "id": owed.id,

@@ -15,14 +15,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from proxy.config.programs import FailedKeyThrottle, Program
 from proxy.endpoint.actions import ACTIONS, Call, Client
 from proxy.endpoint.response_cache import MAX_BYTES, Reply, ResponseCache
-from proxy.legacy.answers import Answer
+from proxy.legacy.answers import Answer, first_word
 from proxy.legacy.dialects import DIALECTS, Dialect
 from proxy.legacy.dialects.dialect import written
 from proxy.legacy.request import MAX_BODY, Request, parse
 from proxy.model.errors import Problem, ProblemError
 from proxy.runtime.clock import monotonic
 from proxy.runtime.logs import REQUEST, Secrets
-from proxy.runtime.metrics import Metrics
 from proxy.services import Services
 
 log = logging.getLogger(__name__)
@@ -62,7 +61,6 @@ class LegacyEndpoint:
         self,
         services: Services,
         dialect: Dialect,
-        metrics: Metrics,
         failed_keys: FailedKeyThrottle,
         secrets: Secrets,
         timeout: float,
@@ -70,7 +68,6 @@ class LegacyEndpoint:
     ) -> None:
         self._services = services
         self._dialect = dialect
-        self._metrics = metrics
         self._timeout = timeout
         self._sample = sample
         self._repeats = ResponseCache(MAX_BYTES // len(DIALECTS))
@@ -83,7 +80,7 @@ class LegacyEndpoint:
         request_id = f"{self._run}{next(self._places):08x}"
         repeat = self._repeats.get(scope)
         if repeat:
-            repeat.counter.inc()
+            self._services.counters.count(*repeat.counted)
             await repeat.reply.send(send, request_id.encode())
             if self._sample:
                 REQUEST.set(request_id)
@@ -105,9 +102,9 @@ class LegacyEndpoint:
                 action, answer = await self._answer(scope, body, Client(receive), until)
         await Reply(answer).send(send, request_id.encode())
         known = action if action in ACTIONS else "other"
-        counter = self._metrics.answers(self._dialect.name, known, answer.body)
-        counter.inc()
-        self._repeats.remember(scope, answer, counter)
+        counted = ("answers", self._dialect.name, known, first_word(answer.body))
+        self._services.counters.count(*counted)
+        self._repeats.remember(scope, answer, counted)
         if self._sample:
             self._note(known, time.perf_counter() - begun)
 

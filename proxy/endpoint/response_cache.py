@@ -8,14 +8,10 @@ Only a question that brings its key in the query string is remembered.
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from starlette.types import Scope, Send
 
 from proxy.legacy.answers import Answer
-
-if TYPE_CHECKING:
-    from prometheus_client import Counter
 
 MAX_BYTES = 16 * 1024 * 1024
 """Of all that is remembered, in all dialects together."""
@@ -53,7 +49,8 @@ class Repeat:
 
     stands: Callable[[], bool]
     reply: Reply
-    counter: "Counter"
+    counted: tuple[str, ...]
+    """As what each answer is counted."""
     size: int
     """About so many bytes."""
 
@@ -83,7 +80,7 @@ class ResponseCache:
             self._keep(question, repeat)
         return repeat
 
-    def remember(self, scope: Scope, answer: Answer, counter: "Counter") -> None:
+    def remember(self, scope: Scope, answer: Answer, counted: tuple[str, ...]) -> None:
         """Does nothing with an answer that has to be looked for anew each time."""
         question, stands = scope["query_string"], answer.stands
         if stands is None or scope["method"] != "GET" or len(question) > MAX_QUESTION:
@@ -91,7 +88,7 @@ class ResponseCache:
         if "X-Cache" in answer.headers:
             answer = answer.with_headers({"X-Cache": "HIT"})
         self._forget(question)
-        self._keep(question, Repeat(stands, Reply(answer), counter, _size(question, answer)))
+        self._keep(question, Repeat(stands, Reply(answer), counted, _size(question, answer)))
 
     def __len__(self) -> int:
         return len(self._young.keys() | self._old.keys())

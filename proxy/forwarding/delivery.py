@@ -9,11 +9,11 @@ from contextlib import suppress
 from functools import partial
 
 from proxy.forwarding.targets import Target, Targets
-from proxy.model.errors import StoreError
+from proxy.model.errors import HttpError, StoreError
 from proxy.runtime.counters import Counters
 from proxy.runtime.tasks import BackgroundTasks
 from proxy.store import Forward, Store
-from proxy.upstream.http import Http, HttpError, Transport, trusted
+from proxy.upstream.http import Http, Transport, trusted
 
 log = logging.getLogger(__name__)
 

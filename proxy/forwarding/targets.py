@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 
 from proxy.config.codes import Codes
 from proxy.config.programs import Programs, secret_of
-from proxy.config.settings import Config, ConfigError
+from proxy.config.settings import Config
 from proxy.config.yaml_file import nearest
 from proxy.legacy import answers
 from proxy.legacy.activation import Activation
 from proxy.legacy.dialects import DIALECTS, Dialect
 from proxy.model import Sms
+from proxy.model.errors import ConfigError
 from proxy.runtime.urls import shown_host, shown_url
 from proxy.store import Forward
 

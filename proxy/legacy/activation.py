@@ -5,20 +5,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 
-from proxy.legacy.answers import dollars, safe
+from proxy.legacy.answers import safe
 from proxy.legacy.code import find_code
 from proxy.legacy.status import Phase
-from proxy.model import OVER, Order, OrderState, Sms
+from proxy.model import OVER, ActivationFlags, Order, OrderState, Sms, money
 
 MAX_ID = 2**31 - 1
 """The official Java client reads an id with Integer.parseInt."""
 
-LATE_SECONDS = 60.0
-"""How long after the end of an order its last SMS may be read."""
-
 
 @dataclass(slots=True)
-class Activation:
+class Activation(ActivationFlags):
     """What the client holds: an order under its legacy id, and what the client has said of it."""
 
     id: int
@@ -27,50 +24,19 @@ class Activation:
     """The code that the client bought, else the upstream's."""
     place: int = 0
     """How many of its key were known before it, and itself."""
-    told: bool | None = None
-    """Whether a client heard of the number; None: it was not bought here."""
     wish: str = ""
     """The client's own `orderId` for it."""
-    finished: bool = False
-    cancelling: bool = False
-    """The client was promised a cancel; whatever comes, it sees a cancelled activation."""
     asked_at: int | None = None
     """How many messages were known when the client asked for one more."""
-    changed_at: float = 0.0
-    """When the number was swapped, on the monotonic clock: an older read knows the old number."""
-    seen_at: float = float("-inf")
-    """When the upstream last said anything of the order, on the monotonic clock."""
-    tried_at: float = float("-inf")
-    """When a read of the order itself last ended, on the monotonic clock."""
-    asked_for_at: float = float("-inf")
-    """When its client last asked for it, on the monotonic clock."""
-    open_at: float = float("inf")
-    """Since when it has an open socket, on the monotonic clock."""
-    hinted_at: float = float("-inf")
-    """When its socket last said that something has come, on the monotonic clock."""
-    is_polled: bool = True
-    """A client asked for it last, and not the look-out for forwards."""
-    failures: int = 0
-    """Reads of the order itself that failed in a row."""
-    offered: Sms | None = None
-    """An SMS that a socket or an event told, and that only the order's own list could prove new."""
-    asked_since: float | None = None
-    """When its client asked for one more SMS: upstream's clock; None after a restart, too."""
     read_at: float = 0.0
     """When the order itself, not just its row in the list, was last read: upstream's clock."""
-    was_asked: bool = False
-    """A client has asked what became of it."""
-    was_read: bool = False
-    """A client has been given a code of it."""
     forwarded: tuple[str, ...] = ()
     """The texts of the SMS that are queued for the targets of the configuration, or were."""
-    is_confirmed: bool = False
-    """The end was said by the order itself; a row of the list could hide an SMS."""
 
     @property
     def said(self) -> tuple[object, ...]:
         """What is known beside the order: its client's words, and that its end is certain."""
-        return self.finished, self.cancelling, self.asked_at, self.is_confirmed
+        return self.asked_at, *self.flags().values()
 
     @property
     def phase(self) -> Phase:
@@ -84,47 +50,28 @@ class Activation:
         if messages:
             # The activation was paid for; when its time is over, no further SMS can come.
             return Phase.FINISHED if self._was_read_after_its_end else Phase.RETRYING
-        return Phase.CANCELLED if self.is_confirmed else Phase.WAITING
+        return Phase.CANCELLED if self.confirmed else Phase.WAITING
 
     @property
     def _was_read_after_its_end(self) -> bool:
         expires = self.order.expires_at
-        return self.is_confirmed or (expires is not None and self.read_at >= expires)
+        return self.confirmed or (expires is not None and self.read_at >= expires)
 
     @property
     def is_untouched(self) -> bool:
         """Nothing but waiting is known of it: a row of the order list can tell all."""
         return self.order.state is OrderState.WAITING and not self.order.messages
 
-    def is_pushed_since(self, when: float) -> bool:
-        """Its socket is open since before that time, and has given no hint after it."""
-        return self.open_at < when and self.hinted_at < when
-
     @property
     def is_without_sms(self) -> bool:
         """No SMS is known, and the order is not known to be over."""
         return self.order.state not in OVER and not self.order.messages
 
-    def may_be_told(self, text: str, received_at: float | None) -> bool:
-        """A socket or an event may tell this SMS: the first, or, while the order itself cannot be
-        read, one more that its client waits for and that is none of those known.
-        """
-        if self.is_without_sms:
-            return True
-        if not self.failures or self.phase is not Phase.RETRYING:
-            return False
-        times = [sms.received_at for sms in self.order.messages if sms.received_at is not None]
-        since = max(times, default=None) if self.asked_since is None else self.asked_since
-        if since is None or received_at is None:
-            # Not by its text: a socket may word it otherwise.
-            return code_of(Sms(text)) not in map(code_of, self.order.messages)
-        return received_at > since
-
     @property
     def is_unread(self) -> bool:
         """The list says that something has come of it, and nobody has read what."""
         is_waiting = self.order.state is OrderState.WAITING
-        return not (is_waiting or self.order.messages or self.is_confirmed)
+        return not (is_waiting or self.order.messages or self.confirmed)
 
     @property
     def is_settled(self) -> bool:
@@ -160,17 +107,6 @@ class Activation:
     def name_of(self, sms: Sms) -> str:
         """The same in every process: what is made of it tells one SMS from another."""
         return f"{self.order.id}/{self.nth(sms)}/{code_of(sms)}"
-
-    @property
-    def is_hinted(self) -> bool:
-        """It was told that something has come, and nobody has read what."""
-        return self.hinted_at > self.tried_at
-
-    def is_expecting(self, now: float) -> bool:
-        """A read may show an SMS that nobody knows, also a second one that was not asked for."""
-        if self.finished or self.cancelling or (self.order.expires_at or now) + LATE_SECONDS < now:
-            return False
-        return not self.is_settled or self.is_only_pushed or self.is_hinted
 
     @property
     def is_worth_keeping(self) -> bool:
@@ -225,12 +161,12 @@ class View:
 
     @property
     def dollars(self) -> str:
-        return dollars(self.order.cents or 0)
+        return money.dollars(self.order.cents or 0)
 
     @property
     def cost(self) -> float:
         """`dollars`, as a number."""
-        return (self.order.cents or 0) / 100
+        return money.as_number(self.order.cents or 0)
 
     @property
     def sms(self) -> Sms | None:

@@ -11,10 +11,13 @@ from typing import Any
 
 import msgspec
 
+from proxy.model import money
+
 TEXT = "text/html; charset=UTF-8"
 JSON = "application/json"
 
 _UNSAFE = re.compile(r"[:\x00-\x1f\x7f-\x9f\u2028\u2029\s]+")
+_WORD = re.compile(rb"[A-Z_]{2,40}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 MAX_TEXT = 480
 MAX_HEADER = 1000
@@ -51,14 +54,15 @@ def json(value: Any) -> Answer:
     return Answer(msgspec.json.encode(value), JSON)
 
 
+def first_word(body: bytes) -> str:
+    """What an answer is counted as: its first word; JSON for a body in JSON, TEXT for any other."""
+    found = _WORD.match(body)
+    return found[0].decode() if found else "JSON" if body[:1] in (b"{", b"[") else "TEXT"
+
+
 def balance(cents: int) -> Answer:
     """Always two decimals: old clients match `\\d+\\.\\d{2}`."""
-    return text(f"ACCESS_BALANCE:{dollars(cents)}")
-
-
-def dollars(cents: int) -> str:
-    sign = "-" if cents < 0 else ""
-    return f"{sign}{abs(cents) // 100}.{abs(cents) % 100:02d}"
+    return text(f"ACCESS_BALANCE:{money.dollars(cents)}")
 
 
 def header(sms: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 from proxy.legacy import multipart
-from proxy.model import is_key
+from proxy.model import is_key, money
 from proxy.model.errors import Problem, ProblemError
 
 MAX_BODY = 64 * 1024
@@ -70,8 +70,7 @@ def _cents(text: str) -> int | None:
     match = _PRICE.fullmatch(text)
     if not match:
         raise ProblemError(Problem.BAD_PARAMETER, "a price cap that is no price")
-    dollars, fraction = match.groups(default="")
-    return int(dollars or "0") * 100 + int(fraction[:2].ljust(2, "0"))
+    return money.cents(float(match[0].replace(",", ".")))
 
 
 def parse(query: bytes, body: bytes = b"", content_type: str = "", key: str = "") -> Request:

@@ -15,7 +15,7 @@ from proxy.legacy import answers, status
 from proxy.legacy.activation import Activation, View, code_of
 from proxy.legacy.answers import Answer, without_sql
 from proxy.legacy.status import Phase
-from proxy.model import OVER, Sms
+from proxy.model import OVER, Sms, money
 
 USD = 840
 
@@ -41,7 +41,7 @@ class PriceRow:
 
     @property
     def dollars(self) -> float:
-        return self.cents / 100
+        return money.as_number(self.cents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ class Shapes:
         """By service, then country."""
         found: Map = {}
         for row in rows:
-            price = {"count": row.count, "price": answers.dollars(row.cents)}
+            price = {"count": row.count, "price": money.dollars(row.cents)}
             found.setdefault(row.service, {})[str(row.country)] = price
         return found
 

@@ -4,7 +4,8 @@ Money is whole US cents; instants are seconds since the epoch, on the upstream's
 """
 
 from proxy.model.catalogue import CatalogueAnswer, Market, Price, Service
-from proxy.model.key import WINDOW, Key, Limits, is_key, lowest
+from proxy.model.flags import FLAGS, ActivationFlags
+from proxy.model.key import NO_KEY, WINDOW, ClientKey, Limits, UpstreamKey, is_key, lowest
 from proxy.model.order import (
     LONGEST_HOLD,
     OVER,
@@ -19,12 +20,15 @@ from proxy.model.order import (
 )
 
 __all__ = [
+    "FLAGS",
     "LONGEST_HOLD",
+    "NO_KEY",
     "OVER",
     "WINDOW",
+    "ActivationFlags",
     "CatalogueAnswer",
+    "ClientKey",
     "Frame",
-    "Key",
     "Limits",
     "Market",
     "Order",
@@ -33,6 +37,7 @@ __all__ = [
     "Service",
     "Sms",
     "Transaction",
+    "UpstreamKey",
     "asked_after",
     "is_key",
     "last_asked",

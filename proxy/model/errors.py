@@ -1,11 +1,10 @@
-"""Every failure there is: one enum, one exception, and the table that reads upstream refusals.
+"""Every exception of the proxy, and what went wrong, as one enum. Pure.
 
-Pure: x in, y out. How a dialect words a Problem stands in its own file under legacy/dialects/.
+The table that reads upstream refusals is upstream/refusals.py; the words of each dialect stand in
+legacy/dialects/.
 """
 
 import enum
-import re
-from typing import NamedTuple
 
 
 class Problem(enum.Enum):
@@ -74,99 +73,6 @@ class ProblemError(Exception):
         """The request may have had its effect, even if the upstream spoke of a reason in a 5xx."""
 
 
-class Refusal(NamedTuple):
-    """A row: which call, which HTTP statuses, which words in the body mean which Problem."""
-
-    calls: str
-    statuses: range
-    words: str
-    problem: Problem
-
-
-def _only(status: int) -> range:
-    return range(status, status + 1)
-
-
-ANY = range(200, 600)
-REFUSED = range(400, 500)
-_BELOW_500 = range(200, 500)
-
-_NO_STOCK = r"no.?numbers?\b|out of stock|no stock|no free phones"
-
-_WEBHOOK = "webhook webhook_change webhook_delete webhook_test webhook_deliveries"
-
-# Ordered: the first row that fits wins; no row means UNCLEAR. Sources: facts of the vendor's
-# VERIFICATION.md (2026-05-24), its API introduction, and the vendor SDK 2.0.0. The wording of
-# "no stock" is settled nowhere: SDK 2.0.0 sniffs it in any status, other clients know "no free
-# phones" and "not available". A body in HTML is a CDN speaking, not the upstream: it says nothing,
-# so it fits no row. A body that is no JSON at all may be anybody's.
-REFUSALS = (
-    Refusal("*", _only(401), r".", Problem.BAD_KEY),
-    Refusal("*", _only(429), r"", Problem.RATE_LIMITED),
-    Refusal("purchase", _only(402), r".", Problem.NO_BALANCE),
-    Refusal("purchase", ANY, r"insufficient.?balance", Problem.NO_BALANCE),
-    Refusal("purchase", ANY, _NO_STOCK, Problem.NO_NUMBERS),
-    Refusal("purchase", _BELOW_500, r"not available", Problem.NO_NUMBERS),
-    Refusal("purchase", _only(400), r"(invalid|unknown|no such|missing).{0,9}service|service.{0,12}"
-            r"(invalid|unknown|required|not found)|missing_params", Problem.BAD_SERVICE),
-    # A country of the tables that the upstream does not sell: for the client, no numbers there.
-    Refusal("purchase", _only(400), r"country", Problem.NO_NUMBERS),
-    # A 4xx is an answer, and no order was made.
-    Refusal("purchase", REFUSED, r".", Problem.TRY_AGAIN),
-    Refusal("price", _BELOW_500, r"not available", Problem.NO_NUMBERS),
-    Refusal("price prices", _only(400), r"service", Problem.BAD_SERVICE),
-    Refusal("cancel swap", _only(425), r"", Problem.EARLY_CANCEL),
-    Refusal("cancel", _only(400), r"status: cancelled", Problem.ALREADY_CANCELLED),
-    Refusal("cancel swap", _only(400), r"status: \w", Problem.CANNOT_CANCEL),
-    Refusal("swap", ANY, r"no replacement|" + _NO_STOCK, Problem.NO_NUMBERS),
-    Refusal("order cancel swap", _only(404), r".", Problem.NO_ACTIVATION),
-    Refusal("order cancel", _only(400), r"invalid.*\bid\b", Problem.NO_ACTIVATION),
-    Refusal("retry", REFUSED, r".", Problem.RETRY_REFUSED),
-    # Some accounts have no webhooks at all: the sources disagree.
-    Refusal("webhooks webhook_create", _only(404), r".", Problem.BAD_ACTION),
-    Refusal(_WEBHOOK, _only(404), r".", Problem.NO_ACTIVATION),
-    Refusal(f"webhook_create {_WEBHOOK}", _only(400), r".", Problem.BAD_PARAMETER),
-)  # fmt: skip
-
-
-# What the upstream says in plain text, word for word: its live log quotes errors as bare strings.
-# Whatever else is no JSON is a gateway's word, and a bare status phrase may be: "Not Found",
-# "Unauthorized", "404 page not found", "no available server".
-PLAIN_TEXTS: tuple[tuple[range, str], ...] = (
-    (_only(401), r"(invalid or missing|invalid|missing|unknown|expired|revoked) api.?key"),
-    (_only(402), r"(insufficient.(balance|funds)|balance too low)( for this (order|purchase))?"),
-    (_only(400), r"cannot (cancel|swap|retry) order with status: \w+"),
-    (_only(400), r"(invalid|unknown) (service|country|order.id)( code)?"),
-    (_only(404), r"(order|webhook) (was )?not found|(no such|unknown) order"),
-    (_only(404), r"service/country combination not available|no replacement available"),
-    (range(400, 600), r"no.numbers?( are)?( available)?|out of stock|no stock|no free phones"),
-    (_only(425), r"(cannot cancel|swap not allowed) within .{1,150}"),
-)
-
-
-def is_own_word(status: int, text: str) -> bool:
-    """Whether a plain text is the upstream's own word, as nobody else would say it."""
-    said = text.strip(" .!\r\n").lower()
-    return any(status in statuses and re.fullmatch(words, said) for statuses, words in PLAIN_TEXTS)
-
-
-MAX_SAID = 1000
-"""Characters of a refusal that are looked through: more is no refusal, and would take long."""
-
-
-def classify(call: str, status: int, said: str) -> Problem:
-    """The Problem that an upstream refusal means.
-
-    `call` is the endpoint's name in upstream.client.ENDPOINTS, `said` what the JSON of the body
-    says, empty for a body of anything else.
-    """
-    for row in REFUSALS:
-        fits = (row.calls == "*" or call in row.calls.split()) and status in row.statuses
-        if fits and re.search(row.words, said[:MAX_SAID], re.IGNORECASE | re.DOTALL):
-            return row.problem
-    return Problem.UNCLEAR
-
-
 class StoreError(Exception):
     """The store cannot be opened, read or written. The text is one line."""
 
@@ -193,3 +99,53 @@ class CommitUncertainError(StoreError):
     def __init__(self, text: str, xid: str) -> None:
         super().__init__(text)
         self.xid = xid
+
+
+class ConfigError(ValueError):
+    """The configuration is wrong. The text is one line that says where, what, and the fix."""
+
+
+class YamlFileError(ValueError):
+    """A file is wrong. The text is one line: FILE:LINE: what is wrong: the fix; without the line
+    where the file itself could not be read.
+    """
+
+
+class TlsError(ValueError):
+    """A certificate or key cannot be used. The text is one line."""
+
+
+class HttpError(Exception):
+    """There is no whole answer; the request may have had its effect. The text is one line without
+    an address or a header.
+    """
+
+
+class NotSentError(HttpError):
+    """Nothing of the request left: it had no effect."""
+
+
+class TooLongError(HttpError):
+    """The body of the answer is longer than was allowed."""
+
+
+class EncodedError(HttpError):
+    """The body of the answer is in a coding that was not asked for, or is not what it says."""
+
+
+class SocketError(Exception):
+    """The socket could not be opened, or broke. Its text holds no address: that has the key.
+    `status` is what HTTP answered in the place of a socket, if anything.
+    """
+
+    def __init__(self, text: str, status: int | None = None) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class QuestionError(ValueError):
+    """It cannot be understood. The text repeats no value: it might be a key."""
+
+
+class HealthError(Exception):
+    """Nobody answered, or not in HTTP. The text is one line."""

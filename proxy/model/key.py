@@ -17,38 +17,65 @@ _KEY = re.compile(r"[!-~]{1,256}")
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
-    """A VirtualSMS API key, and whose. It shows itself only as a fingerprint; `secret` goes
+class UpstreamKey:
+    """A VirtualSMS API key, and so an account. It shows itself only as a fingerprint; `secret` goes
     upstream.
     """
 
     secret: str = field(repr=False)
-    owner: str = ""
-    """The hash of the client key that it is used for; none: clients send the key itself."""
-    is_sole: bool = True
-    """No other program uses the secret: every order of the account is this one's."""
 
     @property
     def hash(self) -> str:
-        """What stands for the key, or its owner, where the key itself must not stand."""
-        return self.owner or hashlib.sha256(self.secret.encode()).hexdigest()
+        """What stands for it where the key itself must not stand: SHA-256, in hex."""
+        return hashlib.sha256(self.secret.encode()).hexdigest()
+
+    def __str__(self) -> str:
+        return f"key {self.hash[:8]}"
+
+    __repr__ = __str__
+
+
+NO_KEY = UpstreamKey("")
+"""Of what is known by the hash of its key only."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientKey:
+    """The key of a program, and the upstream key that is used for it."""
+
+    upstream: UpstreamKey
+    hash: str
+    """SHA-256 of the client key, in hex. Where clients send the upstream key itself, that one's."""
+    is_sole: bool = True
+    """No other program uses the upstream key: every order of the account is this program's."""
+
+    @classmethod
+    def of(cls, secret: str) -> "ClientKey":
+        """Of a client that sends the upstream key itself."""
+        upstream = UpstreamKey(secret)
+        return cls(upstream, upstream.hash)
 
     @property
-    def upstream(self) -> "Key":
-        """The account, whoever asks."""
-        return Key(self.secret) if self.owner else self
+    def account(self) -> "ClientKey":
+        """The account's own, whichever program asks."""
+        return ClientKey(self.upstream, self.upstream.hash)
 
     @property
-    def listing(self) -> "Key":
-        """Whose are the orders of the account that nobody has bought here."""
-        return self if self.is_sole else self.upstream
+    def listing(self) -> "ClientKey":
+        """Whose are the orders of the account that no program has bought here."""
+        return self if self.is_sole else self.account
 
     @property
     def fingerprint(self) -> str:
         return self.hash[:8]
 
+    @property
+    def program(self) -> str:
+        """Its hash; empty where clients send the upstream key itself."""
+        return "" if self.hash == self.upstream.hash else self.hash
+
     def __str__(self) -> str:
-        return f"key {self.fingerprint}"
+        return f"key {self.hash[:8]}"
 
     __repr__ = __str__
 

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from proxy.legacy.activation import Activation
 from proxy.model import Order, OrderState
+from proxy.orders.tracked import TrackedActivation
 from proxy.runtime.clock import monotonic
 
 FASTEST, SLOWEST = 2.0, 5.0
@@ -99,7 +99,7 @@ class ListFreshness:
     """The orders of the last list, if it was surely whole."""
     single_at: float = float("-inf")
     """When the last order behind the end was to be read by itself."""
-    longest_unread: Activation | None = None
+    longest_unread: TrackedActivation | None = None
     """Of those behind the end that were asked for since then."""
     _completed: frozenset[str] = frozenset()
     """Those that the last list showed as completed."""
@@ -129,7 +129,7 @@ class ListFreshness:
         """The completed orders are listed by themselves, to the end."""
         return monotonic() - self.completed_at < COMPLETED_SECONDS
 
-    def tells_of(self, activation: Activation, upstream_now: float) -> bool:
+    def tells_of(self, activation: TrackedActivation, upstream_now: float) -> bool:
         """An SMS would show: the order is in the list, or is listed once it is completed, as the
         next list may tell.
         """
@@ -138,7 +138,7 @@ class ListFreshness:
         is_listed_then = self.finds_completed or (self.is_cut_off and self.is_untried)
         return is_listed_then and upstream_now < (activation.order.expires_at or 0.0)
 
-    def is_next_single(self, activation: Activation) -> bool:
+    def is_next_single(self, activation: TrackedActivation) -> bool:
         """It is the turn of this order, which only the lists of the completed ones speak for."""
         longest = self.longest_unread
         if longest is None or activation.seen_at < longest.seen_at or not longest.is_untouched:
@@ -206,17 +206,17 @@ class ListFreshness:
         elif self.is_cut_off and listed == LIMIT and not self.is_limit_final:
             self.limit = HIGHER_LIMIT
 
-    def interval(self, activation: Activation) -> float:
+    def interval(self, activation: TrackedActivation) -> float:
         """How old what it says of an order may be."""
         is_told = monotonic() < self.events_until and activation.hinted_at < self.read_at
         is_pushed = is_told or activation.is_pushed_since(self.read_at)
         return PUSHED if is_pushed else self.pace
 
-    def lacks(self, activation: Activation) -> bool:
+    def lacks(self, activation: TrackedActivation) -> bool:
         """It was read to its end, and the order is not in it."""
         return not self.is_cut_off and self.seen_at(activation) < self.read_at
 
-    def seen_at(self, activation: Activation) -> float:
+    def seen_at(self, activation: TrackedActivation) -> float:
         """When the upstream last said anything of the order, to any replica. What was not bought
         through one of them is known to each by its own reads.
         """

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 
 from proxy.legacy.activation import Activation, candidates, code_of
 from proxy.legacy.status import Phase
-from proxy.model import Key, Order, Sms, asked_after, last_asked, merge
+from proxy.model import ClientKey, Order, Sms, asked_after, last_asked, merge
+from proxy.orders.tracked import TrackedActivation
 from proxy.runtime.clock import monotonic
 from proxy.store import ActivationRow, Forward
 
@@ -23,15 +24,15 @@ EMPTY_SECONDS, IDLE_SECONDS = 60.0, 7200.0
 class ActivationIndex:
     """`used_at` is on the monotonic clock; `places`, how many have ever been known."""
 
-    by_id: dict[int, Activation] = field(default_factory=dict)
-    by_order: dict[str, Activation] = field(default_factory=dict)
-    by_wish: dict[str, Activation] = field(default_factory=dict)
-    by_age: list[Activation] = field(default_factory=list)
+    by_id: dict[int, TrackedActivation] = field(default_factory=dict)
+    by_order: dict[str, TrackedActivation] = field(default_factory=dict)
+    by_wish: dict[str, TrackedActivation] = field(default_factory=dict)
+    by_age: list[TrackedActivation] = field(default_factory=list)
     """The oldest first: they are learned of in any order."""
     places: int = 0
     used_at: float = 0.0
 
-    def add(self, activation: Activation) -> None:
+    def add(self, activation: TrackedActivation) -> None:
         self.by_id[activation.id] = self.by_order[activation.order.id] = activation
         insort(self.by_age, activation, key=born)
         self.places += 1
@@ -42,14 +43,14 @@ class ActivationIndex:
         """The first of an order's ids that no other order has."""
         return next(number for number in candidates(order_id) if number not in self.by_id)
 
-    def wish(self, activation: Activation, wish: str) -> None:
+    def wish(self, activation: TrackedActivation, wish: str) -> None:
         """Its client calls it so; empty: nobody does."""
         self._unwish(activation)
         activation.wish = wish
         if wish:
             self.by_wish[wish] = activation
 
-    def _unwish(self, activation: Activation) -> None:
+    def _unwish(self, activation: TrackedActivation) -> None:
         if self.by_wish.get(activation.wish) is activation:
             del self.by_wish[activation.wish]
 
@@ -68,27 +69,29 @@ class ActivationIndex:
         if gone:
             self.by_age = [one for one in self.by_age if one.id in self.by_id]
 
-    def young(self, since: float) -> Iterator[Activation]:
+    def young(self, since: float) -> Iterator[TrackedActivation]:
         """Those created since then, the newest first."""
         return itertools.takewhile(lambda one: born(one) >= since, reversed(self.by_age))
 
 
-def idle(accounts: Mapping[Key, ActivationIndex], owing: Iterable[Key]) -> list[Key]:
+def idle(
+    accounts: Mapping[ClientKey, ActivationIndex], owing: Iterable[ClientKey]
+) -> list[ClientKey]:
     """Keys that nobody has used for a while, without those that a call is still owed for."""
     pinned = {one for key in owing for one in (key, key.listing)}
     return [key for key, account in accounts.items() if key not in pinned and account.is_idle]
 
 
-def born(activation: Activation) -> float:
+def born(activation: TrackedActivation) -> float:
     return activation.order.created_at or 0.0
 
 
-def states(activations: Iterable[Activation]) -> dict[str, float]:
+def states(activations: Iterable[TrackedActivation]) -> dict[str, float]:
     found = Counter(activation.phase for activation in activations)
     return {phase.name.lower(): float(found[phase]) for phase in Phase}
 
 
-def take_in(known: Activation, order: Order, asked_at: float | None) -> bool:
+def take_in(known: TrackedActivation, order: Order, asked_at: float | None) -> bool:
     """Whether anything is known now that was not before."""
     if order.id != known.order.id:
         # The id that the order had before a swap.
@@ -107,13 +110,13 @@ def take_in(known: Activation, order: Order, asked_at: float | None) -> bool:
     return True
 
 
-def _asked_after(known: Activation, messages: Sequence[Sms]) -> int | None:
+def _asked_after(known: TrackedActivation, messages: Sequence[Sms]) -> int | None:
     """After how many messages a further one was asked for, now that these are known."""
     before = known.asked_at
     return before and asked_after(known.order.messages, before, messages, code_of)
 
 
-def hear(account: ActivationIndex, row: ActivationRow) -> Activation:
+def hear(account: ActivationIndex, row: ActivationRow) -> TrackedActivation:
     """Another replica has written that of an activation."""
     known = account.by_order.get(row.order.id) or account.by_id.get(row.id)
     if known is None:
@@ -133,10 +136,7 @@ def hear(account: ActivationIndex, row: ActivationRow) -> Activation:
     if merged != known.order:
         known.order = merged
         account.by_order[merged.id] = known
-    known.told = bool(known.told or row.told)
-    known.finished |= row.finished
-    known.cancelling |= row.cancelling
-    known.is_confirmed |= row.confirmed
+    known.merge_flags(row)
     known.service = row.service
     # Who wrote it has queued what is to be forwarded of it.
     known.forwarded = row.order.texts
@@ -145,39 +145,35 @@ def hear(account: ActivationIndex, row: ActivationRow) -> Activation:
     return known
 
 
-def why_refunded(activation: Activation) -> str:
+def why_refunded(activation: TrackedActivation) -> str:
     if not activation.told:
         return "refunded_orphan"
     return "refunded_promise" if activation.cancelling else "refunded"
 
 
-def row_of(key: Key, activation: Activation, forwards: tuple[Forward, ...] = ()) -> ActivationRow:
+def row_of(
+    key: ClientKey, activation: Activation, forwards: tuple[Forward, ...] = ()
+) -> ActivationRow:
     return ActivationRow(
-        key=key.hash,
-        id=activation.id,
-        order=activation.order,
-        service=activation.service,
-        told=bool(activation.told),
-        finished=activation.finished,
-        cancelling=activation.cancelling,
-        confirmed=activation.is_confirmed,
+        key.hash,
+        activation.id,
+        activation.order,
+        activation.service,
         asked_at=activation.asked_at,
         wish=activation.wish,
         forwards=forwards,
+        **activation.flags(),
     )
 
 
-def activation_of(row: ActivationRow) -> Activation:
-    return Activation(
+def activation_of(row: ActivationRow) -> TrackedActivation:
+    return TrackedActivation(
         row.id,
         row.order,
         row.service,
-        told=row.told,
-        finished=row.finished,
-        cancelling=row.cancelling,
-        is_confirmed=row.confirmed,
         asked_at=row.asked_at,
         wish=row.wish,
         # What was kept was queued with it; what came before there was a target is old news.
         forwarded=row.order.texts,
+        **row.flags(),
     )

@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from cachetools import LRUCache
 
-from proxy.model import Key, Order
+from proxy.model import ClientKey, Order, UpstreamKey
 from proxy.model.errors import Problem, ProblemError, StoreError
 from proxy.orders.freshness import EVENTS_SECONDS, FASTEST, POLL, SLOWEST, ListFreshness, Reading
 from proxy.orders.orders import LONGEST_LIFE, Orders
@@ -36,14 +36,14 @@ class ListReads:
         self._orders = orders
         self._budget = budget
         self._store = store
-        self._lists: LRUCache[Key, ListFreshness] = LRUCache(MAX_KEYS)
+        self._lists: LRUCache[UpstreamKey, ListFreshness] = LRUCache(MAX_KEYS)
         self._by_hash: WeakValueDictionary[str, ListFreshness] = WeakValueDictionary()
         self._tasks = BackgroundTasks(ProblemError)
 
     async def close(self) -> None:
         await self._tasks.aclose()
 
-    def of(self, key: Key) -> ListFreshness:
+    def of(self, key: ClientKey) -> ListFreshness:
         """Of the account: one read serves all programs that share it."""
         known = self._lists.get(key.upstream)
         if known is None:
@@ -52,7 +52,7 @@ class ListReads:
                 self._by_hash[key.upstream.hash] = known
         return known
 
-    def share(self, key: Key, known: ListFreshness) -> Reading:
+    def share(self, key: ClientKey, known: ListFreshness) -> Reading:
         """Read what tells of new codes, on one replica for all."""
         if not self._store.is_shared:
             return self._begin_list(key, status=known.status)
@@ -61,7 +61,7 @@ class ListReads:
         )
         return known.sharing
 
-    async def _share_list(self, key: Key, known: ListFreshness) -> None:
+    async def _share_list(self, key: ClientKey, known: ListFreshness) -> None:
         """One replica reads, the others hear of it."""
         try:
             if await self._may_read(key, known):
@@ -73,14 +73,16 @@ class ListReads:
         finally:
             known.sharing = None
 
-    async def _may_read(self, key: Key, known: ListFreshness) -> bool:
+    async def _may_read(self, key: ClientKey, known: ListFreshness) -> bool:
         known.tried_at = monotonic()
         try:
             return await self._store.claim(f"list {key.upstream.hash}", known.pace)
         except StoreError:
             return True
 
-    def _begin_list(self, key: Key, urgency: Urgency = Urgency.LIST, status: str = "") -> Reading:
+    def _begin_list(
+        self, key: ClientKey, urgency: Urgency = Urgency.LIST, status: str = ""
+    ) -> Reading:
         known = self.of(key)
         known.tried_at = monotonic()
         known.reading = self._tasks.start(
@@ -88,7 +90,7 @@ class ListReads:
         )
         return known.reading
 
-    async def refresh(self, key: Key) -> None:
+    async def refresh(self, key: ClientKey) -> None:
         """Read the order list, unless that was done a moment ago."""
         known = self.of(key)
         if known.reading and monotonic() - known.own_at >= POLL:
@@ -100,15 +102,15 @@ class ListReads:
             raise ProblemError(Problem.TRY_AGAIN, "the order list cannot be read")
         await asyncio.shield(self._begin_list(key))
 
-    async def refresh_anew(self, key: Key) -> None:
+    async def refresh_anew(self, key: ClientKey) -> None:
         """Read the order list by a request that begins now: money may be in doubt."""
         await asyncio.shield(self._begin_list(key, Urgency.PAID))
 
-    def told(self, key: Key) -> None:
+    def told(self, key: ClientKey) -> None:
         """An event of the account has come: its list is read less often for a while."""
         self.of(key).events_until = monotonic() + EVENTS_SECONDS
 
-    def has_read_since(self, key: Key, when: float) -> bool:
+    def has_read_since(self, key: ClientKey, when: float) -> bool:
         """The order list was read to its last row by a request that began after that time, on the
         monotonic clock.
         """
@@ -131,7 +133,7 @@ class ListReads:
         blind = sum(known.has_no_way for known in broken)
         return {"readable": len(self._lists) - len(broken), "broken": len(broken), "blind": blind}
 
-    def has_unread(self, key: Key) -> bool:
+    def has_unread(self, key: ClientKey) -> bool:
         """An order may stand in a row of the list that could not be read."""
         return self.of(key).has_unread
 
@@ -142,7 +144,7 @@ class ListReads:
             known.heard.set()
 
     async def _read_list(
-        self, key: Key, known: ListFreshness, urgency: Urgency, status: str
+        self, key: ClientKey, known: ListFreshness, urgency: Urgency, status: str
     ) -> None:
         try:
             await self._upstream.admit("orders", key, urgency)
@@ -161,7 +163,7 @@ class ListReads:
         if not (status or known.is_cut_off or known.has_unread):
             self._store.tell(Change("list", key.upstream.hash))
 
-    async def _listed(self, key: Key, known: ListFreshness, status: str) -> Rows[Order]:
+    async def _listed(self, key: ClientKey, known: ListFreshness, status: str) -> Rows[Order]:
         try:
             orders = await self._upstream.orders(key, known.limit, status)
         except ProblemError as error:
@@ -175,7 +177,7 @@ class ListReads:
         known.failures = 0
         return orders
 
-    def _pace(self, key: Key, known: ListFreshness) -> float:
+    def _pace(self, key: ClientKey, known: ListFreshness) -> float:
         # What is left of the budget is for the orders behind the end of the list.
         fastest = POLL if known.is_cut_off else FASTEST
         return min(max(60 / max(self._budget.spare(key), 1.0), fastest), SLOWEST)

@@ -6,8 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from proxy.forwarding.targets import Targets
-from proxy.legacy.activation import Activation
-from proxy.model import OVER, Key, Order, OrderState, Sms, merge
+from proxy.model import NO_KEY, OVER, ClientKey, Order, OrderState, Sms, merge
 from proxy.model.errors import StoreError
 from proxy.orders.index import (
     ActivationIndex,
@@ -20,6 +19,7 @@ from proxy.orders.index import (
     take_in,
     why_refunded,
 )
+from proxy.orders.tracked import TrackedActivation
 from proxy.runtime.clock import monotonic
 from proxy.runtime.counters import Counters
 from proxy.store import ActivationRow, Entry, Store, readable
@@ -51,17 +51,17 @@ class Orders:
         self._upstream_now = upstream_now
         self._wall_clock = wall_clock
         self._targets = targets
-        self._accounts: dict[Key, ActivationIndex] = {}
-        self._keys: dict[str, Key] = {}
+        self._accounts: dict[ClientKey, ActivationIndex] = {}
+        self._keys: dict[str, ClientKey] = {}
         self._heard: dict[str, list[ActivationRow]] = {}
         """What others write of a key while it is being opened: what is read may be older."""
-        self._opened: Cache[Key, None] = Cache(0.0, 1)
-        self._pins: list[Callable[[], Iterable[Key]]] = []
+        self._opened: Cache[ClientKey, None] = Cache(0.0, 1)
+        self._pins: list[Callable[[], Iterable[ClientKey]]] = []
         self._swept_at = float("-inf")
         self.forgotten = float("-inf")
         """What was created before may be unknown, though it was bought here."""
 
-    async def open(self, key: Key) -> None:
+    async def open(self, key: ClientKey) -> None:
         """Bring the key's activations back from the store, once."""
         account = self._accounts.get(key)
         if account is None:
@@ -70,7 +70,7 @@ class Orders:
             account = self._accounts[key]
         account.used_at = monotonic()
 
-    def pin(self, keys: Callable[[], Iterable[Key]]) -> None:
+    def pin(self, keys: Callable[[], Iterable[ClientKey]]) -> None:
         """What is known of these keys is not let go: a call to the upstream is owed for them."""
         self._pins.append(keys)
 
@@ -96,13 +96,13 @@ class Orders:
         """How many of the last hour are in each phase."""
         return states(activation for _, activation in self.young())
 
-    def young(self) -> Iterator[tuple[Key, Activation]]:
+    def young(self) -> Iterator[tuple[ClientKey, TrackedActivation]]:
         """Those of the last hour, of each key the newest first."""
         for key, account in self._accounts.items():
             for activation in account.young(self._upstream_now() - LONGEST_LIFE):
                 yield key, activation
 
-    async def _load(self, key: Key) -> None:
+    async def _load(self, key: ClientKey) -> None:
         heard = self._heard[key.hash] = []
         try:
             with readable():
@@ -118,8 +118,8 @@ class Orders:
         self._keys[key.hash] = key
 
     async def fetch(
-        self, key: Key, *, id: int = 0, order: str = "", wish: str = ""
-    ) -> Activation | None:
+        self, key: ClientKey, *, id: int = 0, order: str = "", wish: str = ""
+    ) -> TrackedActivation | None:
         """An activation of an open key that may be known to another replica only."""
         if not self._store.is_shared:
             return self.get(key, order)
@@ -139,8 +139,8 @@ class Orders:
             hear(self._accounts[key], row)
 
     def learn(
-        self, key: Key, *orders: Order, asked_at: float | None = None, own: bool = False
-    ) -> list[Activation]:
+        self, key: ClientKey, *orders: Order, asked_at: float | None = None, own: bool = False
+    ) -> list[TrackedActivation]:
         """Take in what the upstream says of these orders of a key, when it was asked at that time.
 
         Returns the activations that have changed. The order created earlier has first claim on an
@@ -155,7 +155,7 @@ class Orders:
             if known is None and not (own or key.is_sole):
                 continue
             if known is None:
-                known = Activation(account.free_id(order.id), order, service=order.service)
+                known = TrackedActivation(account.free_id(order.id), order, service=order.service)
                 account.add(known)
                 changed.append(known)
             elif self._take_in(known, order, asked_at):
@@ -163,27 +163,27 @@ class Orders:
             known.seen_at = max(known.seen_at, said_at if order.is_stated else -math.inf)
         return changed
 
-    def adopt(self, key: Key, order: Order) -> Activation:
+    def adopt(self, key: ClientKey, order: Order) -> TrackedActivation:
         """The order is the key's own, whatever it shares."""
         self.learn(key, order, own=True)
         return self.of(key, order.id)
 
-    async def listed(self, key: Key, orders: Sequence[Order], asked_at: float) -> None:
+    async def listed(self, key: ClientKey, orders: Sequence[Order], asked_at: float) -> None:
         """Rows of the account's order list, which all programs that share it learn from."""
         await self.open(key)
         await self.open(key.listing)
-        strange: list[Activation] = []
-        for one in [other for other in self._accounts if other.secret == key.secret]:
+        strange: list[TrackedActivation] = []
+        for one in [other for other in self._accounts if other.upstream == key.upstream]:
             changed = self.learn(one, *orders, asked_at=asked_at)
             await self.save(one, *changed)
             strange += [activation for activation in changed if activation.told is None]
         # Replicas of other programs will hear that the list was read, and must be told of theirs.
         for hash in await self._owners(strange) - self._keys.keys():
-            one = Key(key.secret, hash, is_sole=False)
+            one = ClientKey(key.upstream, hash, is_sole=False)
             await self.open(one)
             await self.save(one, *self.learn(one, *orders, asked_at=asked_at))
 
-    async def _owners(self, activations: Sequence[Activation]) -> set[str]:
+    async def _owners(self, activations: Sequence[TrackedActivation]) -> set[str]:
         """The hashes of the keys that have bought them."""
         ids = [one.order.id for one in activations if self._store.is_shared]
         try:
@@ -192,7 +192,7 @@ class Orders:
             log.warning("the orders of other programs are not known: %s", error)
             return set()
 
-    async def detailed(self, key: Key, order: Order, asked_at: float) -> None:
+    async def detailed(self, key: ClientKey, order: Order, asked_at: float) -> None:
         """The order itself, with its messages: only this ends an order."""
         await self.open(key)
         self.learn(key, order, asked_at=asked_at)
@@ -203,11 +203,11 @@ class Orders:
         if order.state in OVER:
             await self._end(key, activation)
         elif order.messages and activation.read_at >= (order.expires_at or math.inf):
-            activation.is_confirmed = True  # Said by every replica, and after a restart, too.
+            activation.confirmed = True  # Said by every replica, and after a restart, too.
         await self.save(key, activation)
 
     async def pushed(
-        self, key: Key, activation: Activation, text: str, at: float | None = None
+        self, key: ClientKey, activation: TrackedActivation, text: str, at: float | None = None
     ) -> bool:
         """An SMS, as a socket or an event tells it. False where only the order itself can tell.
 
@@ -228,14 +228,14 @@ class Orders:
         activation.tried_at = monotonic()
         return True
 
-    def _take_in(self, known: Activation, order: Order, asked_at: float | None) -> bool:
+    def _take_in(self, known: TrackedActivation, order: Order, asked_at: float | None) -> bool:
         before = len(known.order.messages)
         is_new = take_in(known, order, asked_at)
         if len(known.order.messages) > before:
             self._counters.happened(order.id, "sms", self._wall_clock())
         return is_new
 
-    async def swapped(self, key: Key, activation: Activation, order: Order) -> None:
+    async def swapped(self, key: ClientKey, activation: TrackedActivation, order: Order) -> None:
         """The order has another number, perhaps another id; it is the same activation."""
         before, activation.order = activation.order.id, merge(activation.order, order)
         activation.changed_at = monotonic()
@@ -246,7 +246,7 @@ class Orders:
         except StoreError as error:
             log.error("orders could not be kept: %s", error)
 
-    async def save(self, key: Key, *activations: Activation) -> None:
+    async def save(self, key: ClientKey, *activations: TrackedActivation) -> None:
         """Keep what was bought here or named by its client; in memory where the store fails."""
         rows = [(one, self.kept(key, one)) for one in activations if one.is_worth_keeping]
         if not rows:
@@ -259,12 +259,12 @@ class Orders:
         for one, row in rows:
             self.queued(one, row)
 
-    def kept(self, key: Key, activation: Activation) -> ActivationRow:
+    def kept(self, key: ClientKey, activation: TrackedActivation) -> ActivationRow:
         """The row of an activation with what is to be forwarded; once written, it is `queued`."""
         forwards = self._targets.forwards(key.hash, activation) if self._targets else ()
         return row_of(key, activation, forwards)
 
-    def queued(self, activation: Activation, row: ActivationRow) -> None:
+    def queued(self, activation: TrackedActivation, row: ActivationRow) -> None:
         """The row is in the store."""
         if self._targets and row.forwards:
             activation.forwarded = row.order.texts
@@ -276,41 +276,41 @@ class Orders:
             if self.kept(key, activation).forwards:
                 await self.save(key, activation)
 
-    def expecting(self) -> list[tuple[Key, Activation]]:
+    def expecting(self) -> list[tuple[ClientKey, TrackedActivation]]:
         """Numbers whose client was told of them, and which may get an SMS."""
         now = self._upstream_now()
         return [found for found in self.young() if found[1].told and found[1].is_expecting(now)]
 
-    def used(self) -> Iterator[Key]:
+    def used(self) -> Iterator[ClientKey]:
         """Those that have activations."""
         return (key for key, account in self._accounts.items() if account.by_id)
 
-    def places(self, key: Key) -> int:
+    def places(self, key: ClientKey) -> int:
         """How many activations of an open key have ever been known."""
         return self._accounts[key].places
 
-    def activations(self, key: Key) -> Collection[Activation]:
+    def activations(self, key: ClientKey) -> Collection[TrackedActivation]:
         """Those that are known of an open key."""
         return self._accounts[key].by_id.values()
 
-    def of(self, key: Key, order_id: str) -> Activation:
+    def of(self, key: ClientKey, order_id: str) -> TrackedActivation:
         """The activation of an order that was learned."""
         return self._accounts[key].by_order[order_id]
 
-    def known(self, key: Key, id: int) -> Activation | None:
+    def known(self, key: ClientKey, id: int) -> TrackedActivation | None:
         return self._accounts[key].by_id.get(id)
 
-    def wished(self, key: Key, wish: str) -> Activation | None:
+    def wished(self, key: ClientKey, wish: str) -> TrackedActivation | None:
         """What its client called so; of several, the last."""
         return self._accounts[key].by_wish.get(wish)
 
-    def wish(self, key: Key, activation: Activation, wish: str) -> None:
+    def wish(self, key: ClientKey, activation: TrackedActivation, wish: str) -> None:
         self._accounts[key].wish(activation, wish)
 
-    def get(self, key: Key, order_id: str) -> Activation | None:
+    def get(self, key: ClientKey, order_id: str) -> TrackedActivation | None:
         return self._accounts[key].by_order.get(order_id)
 
-    async def holders(self, order_id: str) -> list[tuple[Key, Activation]]:
+    async def holders(self, order_id: str) -> list[tuple[ClientKey, TrackedActivation]]:
         """Whose an order is, and of which accounts it is known. One that is open in no account is
         the store's, under the hash of its key; such an activation can only be `pushed` to.
         """
@@ -324,19 +324,19 @@ class Orders:
         rows = await self._store.holders(order_id)
         hashes = {key.hash for key, _ in known}
         others = [row for row in rows if row.key not in hashes]
-        return known + [(Key("", row.key), activation_of(row)) for row in others]
+        return known + [(ClientKey(NO_KEY, row.key), activation_of(row)) for row in others]
 
-    async def cancelled(self, key: Key, activation: Activation) -> None:
+    async def cancelled(self, key: ClientKey, activation: TrackedActivation) -> None:
         """The upstream has said that the order is cancelled."""
         activation.order = replace(activation.order, state=OrderState.CANCELLED)
         await self._end(key, activation)
         await self.save(key, activation)
 
-    async def _end(self, key: Key, activation: Activation) -> None:
+    async def _end(self, key: ClientKey, activation: TrackedActivation) -> None:
         """The order itself has said that it is over: unused, it is refunded."""
-        if activation.is_confirmed:
+        if activation.confirmed:
             return
-        activation.is_confirmed = True
+        activation.confirmed = True
         order = activation.order
         self._counters.happened(order.id, order.state.value, self._wall_clock())
         if activation.told is not None and not any(not sms.pushed for sms in order.messages):

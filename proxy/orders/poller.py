@@ -4,11 +4,11 @@ import asyncio
 import logging
 
 from proxy.config.programs import Programs
-from proxy.legacy.activation import Activation
-from proxy.model import Key
+from proxy.model import ClientKey
 from proxy.model.errors import ProblemError
 from proxy.orders.orders import Orders
 from proxy.orders.reads import Reads
+from proxy.orders.tracked import TrackedActivation
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ async def look_out(orders: Orders, reads: Reads, programs: Programs) -> None:
             log.exception("a bug ended a look at the waiting numbers")
 
 
-async def _opened(orders: Orders, key: Key) -> None:
+async def _opened(orders: Orders, key: ClientKey) -> None:
     try:
         await orders.open(key)
         await orders.open(key.listing)
@@ -36,7 +36,7 @@ async def _opened(orders: Orders, key: Key) -> None:
         log.error("the numbers of %s are not looked after: %s", key, error)
 
 
-async def _look(reads: Reads, key: Key, activation: Activation) -> None:
+async def _look(reads: Reads, key: ClientKey, activation: TrackedActivation) -> None:
     try:
         await reads.look(key, activation, at_all=activation.is_hinted, polled=False)
     except ProblemError as error:

@@ -10,14 +10,15 @@ import re
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from proxy.legacy.activation import MAX_ID, Activation
+from proxy.legacy.activation import MAX_ID
 from proxy.legacy.status import Phase
-from proxy.model import Key
+from proxy.model import ClientKey
 from proxy.model.errors import Problem, ProblemError
 from proxy.orders.freshness import POLL, PUSHED, ListFreshness, Reading
 from proxy.orders.list_reads import ListReads
 from proxy.orders.orders import Orders
 from proxy.orders.sockets import OrderSockets
+from proxy.orders.tracked import TrackedActivation
 from proxy.runtime.clock import monotonic
 from proxy.runtime.tasks import BackgroundTasks
 from proxy.upstream.budget import Budget
@@ -56,7 +57,7 @@ class Reads:
         self._budget = budget
         self._patience = patience
         self.lists = lists
-        self._details: dict[tuple[Key, str], tuple[Urgency, Reading]] = {}
+        self._details: dict[tuple[ClientKey, str], tuple[Urgency, Reading]] = {}
         self._tasks = BackgroundTasks(ProblemError)
 
     async def close(self) -> None:
@@ -65,8 +66,8 @@ class Reads:
 
     async def look(
         self,
-        key: Key,
-        activation: Activation,
+        key: ClientKey,
+        activation: TrackedActivation,
         *,
         at_all: bool = False,
         whole: bool = False,
@@ -96,7 +97,7 @@ class Reads:
                 raise
             log.info("order %s: its last state stands: %s", activation.order.id, error)
 
-    def _is_alive(self, activation: Activation, error: ProblemError) -> bool:
+    def _is_alive(self, activation: TrackedActivation, error: ProblemError) -> bool:
         """What was bought here, and has time left, is not unknown because a read says so: a socket
         or an event can still tell its code.
         """
@@ -104,7 +105,7 @@ class Reads:
         is_unknown = error.problem is Problem.NO_ACTIVATION
         return is_unknown and activation.told is not None and self._upstream.now() < ends
 
-    def standing(self, key: Key, activation: Activation) -> Callable[[], bool] | None:
+    def standing(self, key: ClientKey, activation: TrackedActivation) -> Callable[[], bool] | None:
         """Whether what is known of an activation still stands, and is not too old."""
         known, order, said = self.lists.of(key), activation.order, activation.said
         is_settled = activation.is_settled
@@ -121,7 +122,7 @@ class Reads:
 
         return stands
 
-    async def find(self, key: Key, text: str) -> Activation:
+    async def find(self, key: ClientKey, text: str) -> TrackedActivation:
         """The activation that a client means: by its id, or by the upstream's order id.
 
         An id unknown here is looked for in the upstream's list. NO_ACTIVATION is said when that
@@ -141,7 +142,7 @@ class Reads:
             raise ProblemError(Problem.NO_ACTIVATION)
         return known
 
-    async def all(self, key: Key) -> list[Activation]:
+    async def all(self, key: ClientKey) -> list[TrackedActivation]:
         """Every activation of a key, newest first, by one shared read; known ones on a doubt."""
         await self._orders.open(key)
         known = self._orders.activations(key)
@@ -154,23 +155,23 @@ class Reads:
             log.warning("the activations known stand: %s", error)
         return sorted(known, key=lambda found: found.order.created_at or 0.0, reverse=True)
 
-    def judge_offer(self, key: Key, activation: Activation) -> None:
+    def judge_offer(self, key: ClientKey, activation: TrackedActivation) -> None:
         """Read the order for the SMS that an event offered, though perhaps nobody asks for it here:
         its client may ask another replica, which heard no event.
         """
         if activation.offered and activation.phase is Phase.RETRYING:
             self._begin_order(key, activation.order.id, Urgency.ORDER)
 
-    async def read_anew(self, key: Key, order_id: str) -> None:
+    async def read_anew(self, key: ClientKey, order_id: str) -> None:
         """Read one order, with its messages, by a request that begins now."""
         await asyncio.shield(self._begin_order(key, order_id, Urgency.PAID))
 
-    def _confirm(self, key: Key, activation: Activation) -> None:
+    def _confirm(self, key: ClientKey, activation: TrackedActivation) -> None:
         """Whoever goes on asking has no use for the code that a socket told: it may not be true."""
         if activation.is_only_pushed and monotonic() - activation.tried_at >= PUSHED:
             self._begin_order(key, activation.order.id, self._urgency(key, activation))
 
-    async def _refresh(self, key: Key, activation: Activation) -> None:
+    async def _refresh(self, key: ClientKey, activation: TrackedActivation) -> None:
         # The list may say that something has come: then the order itself is read as well.
         is_by_list = activation.is_untouched and not self._is_single(key, activation)
         if is_by_list and not await self._refresh_by_list(key, activation):
@@ -183,19 +184,19 @@ class Reads:
         if reading and self._budget.has_room(key, urgency):
             await asyncio.shield(reading)
 
-    def _gap(self, activation: Activation) -> float:
+    def _gap(self, activation: TrackedActivation) -> float:
         """Seconds between two reads of the order."""
         if activation.is_pushed_since(activation.tried_at):
             return PUSHED
         return FAILING if activation.failures else POLL
 
-    def _is_single(self, key: Key, activation: Activation) -> bool:
+    def _is_single(self, key: ClientKey, activation: TrackedActivation) -> bool:
         """Only lists of the completed orders speak for it, and its turn has come."""
         known = self.lists.of(key)
         is_old = monotonic() - activation.seen_at >= known.interval(activation)
         return is_old and known.finds_completed and known.is_next_single(activation)
 
-    async def _refresh_by_list(self, key: Key, activation: Activation) -> bool:
+    async def _refresh_by_list(self, key: ClientKey, activation: TrackedActivation) -> bool:
         """Whether the order itself has to be read, too."""
         known = self.lists.of(key)
         interval = known.interval(activation)
@@ -228,7 +229,7 @@ class Reads:
             return False
         return True
 
-    def _urgency(self, key: Key, activation: Activation) -> Urgency:
+    def _urgency(self, key: ClientKey, activation: TrackedActivation) -> Urgency:
         if activation.failures > 1:
             # What cannot be read must not take the room of what can.
             return Urgency.ALONE
@@ -239,7 +240,7 @@ class Reads:
         is_alone = known.is_broken or known.lacks(activation) or activation.phase is Phase.RETRYING
         return Urgency.ALONE if is_alone else Urgency.TURN
 
-    async def _find_order(self, key: Key, order_id: str) -> Activation:
+    async def _find_order(self, key: ClientKey, order_id: str) -> TrackedActivation:
         known = self._orders.get(key, order_id) or await self._orders.fetch(key, order=order_id)
         if known is None:
             if not key.is_sole:
@@ -247,7 +248,7 @@ class Reads:
             await asyncio.shield(self._begin_order(key, order_id, Urgency.LIST))
         return self._orders.of(key, order_id)
 
-    async def _read_list_surely(self, key: Key) -> None:
+    async def _read_list_surely(self, key: ClientKey) -> None:
         await self.lists.refresh(key)
         known = self.lists.of(key)
         if known.is_cut_off:
@@ -257,14 +258,14 @@ class Reads:
         if any(self._is_left_out(known, one) for one in self._orders.activations(key)):
             raise ProblemError(Problem.TRY_AGAIN, "the order list lacks a live order")
 
-    def _is_left_out(self, known: ListFreshness, activation: Activation) -> bool:
+    def _is_left_out(self, known: ListFreshness, activation: TrackedActivation) -> bool:
         """It was bought here well before the list was read, lives, and is not in it."""
         order, now = activation.order, self._upstream.now()
         if not (activation.told and activation.is_untouched) or order.id in known.ids:
             return False
         return (order.created_at or now) + LISTED_SECONDS < now < (order.expires_at or now)
 
-    def _begin_order(self, key: Key, order_id: str, urgency: Urgency) -> Reading:
+    def _begin_order(self, key: ClientKey, order_id: str, urgency: Urgency) -> Reading:
         """The read under way, unless this one is more urgent, or must begin now."""
         before = self._details.get((key, order_id))
         if before and before[0] <= urgency and urgency is not Urgency.PAID:
@@ -274,11 +275,11 @@ class Reads:
         self._details[key, order_id] = urgency, reading
         return reading
 
-    def _under_way(self, key: Key, order_id: str) -> Reading | None:
+    def _under_way(self, key: ClientKey, order_id: str) -> Reading | None:
         before = self._details.get((key, order_id))
         return before[1] if before else None
 
-    async def _read_order(self, key: Key, order_id: str, urgency: Urgency) -> None:
+    async def _read_order(self, key: ClientKey, order_id: str, urgency: Urgency) -> None:
         activation = self._orders.get(key, order_id)
         try:
             await self._upstream.admit("order", key, urgency, _turn_of(activation))
@@ -299,7 +300,9 @@ class Reads:
         if activation:
             activation.failures, activation.offered = 0, None
 
-    async def _failed(self, key: Key, activation: Activation, error: ProblemError) -> None:
+    async def _failed(
+        self, key: ClientKey, activation: TrackedActivation, error: ProblemError
+    ) -> None:
         """The order itself cannot be read: what a socket or an event offered is all there is."""
         known = self.lists.of(key)
         activation.failures += 1
@@ -316,7 +319,7 @@ class Reads:
         return self._tasks.start(work, name, of_request=True)
 
 
-def _turn_of(activation: Activation | None) -> float:
+def _turn_of(activation: TrackedActivation | None) -> float:
     """Whose turn it is: of what was read the longest ago, and polled orders before the others."""
     if activation is None:
         return 0.0

@@ -14,15 +14,15 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 
-from proxy.legacy.activation import Activation
-from proxy.model import OVER, Frame, Key
-from proxy.model.errors import StoreError
+from proxy.model import OVER, ClientKey, Frame, UpstreamKey
+from proxy.model.errors import SocketError, StoreError
 from proxy.orders.orders import Orders
+from proxy.orders.tracked import TrackedActivation
 from proxy.runtime.clock import monotonic
 from proxy.runtime.counters import Counters
 from proxy.runtime.tasks import BackgroundTasks
 from proxy.store import Store
-from proxy.upstream.order_socket import SocketClient, SocketError
+from proxy.upstream.order_socket import SocketClient
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +55,8 @@ IDLE_SECONDS = 60.0
 class _Line:
     """One order that has a socket, or is to have one."""
 
-    key: Key
-    activation: Activation
+    key: ClientKey
+    activation: TrackedActivation
     task: asyncio.Task[None] | None = None
 
 
@@ -78,15 +78,15 @@ class OrderSockets:
         self._counters = counters
         self._upstream_now = upstream_now
         self._most = most
-        self._lines: dict[tuple[Key, int], _Line] = {}
-        self._of_key: Counter[Key] = Counter()
+        self._lines: dict[tuple[ClientKey, int], _Line] = {}
+        self._of_key: Counter[UpstreamKey] = Counter()
         self._doors = asyncio.Semaphore(OPENING)
         self._refusals = 0
         self._silent_until = float("-inf")
         self._tasks = BackgroundTasks()
         self._sweep: asyncio.Task[None] | None = None
 
-    def watch(self, key: Key, activation: Activation) -> None:
+    def watch(self, key: ClientKey, activation: TrackedActivation) -> None:
         """Somebody asks about the activation: a socket is opened if one helps and has room."""
         activation.asked_for_at = monotonic()
         is_open = (key, activation.id) in self._lines
@@ -102,7 +102,7 @@ class OrderSockets:
     async def close(self) -> None:
         await self._tasks.aclose()
 
-    def _has_room(self, key: Key) -> bool:
+    def _has_room(self, key: ClientKey) -> bool:
         if (
             self._of_key[key.upstream] < max(self._most * PER_KEY, 1)
             and len(self._lines) < self._most
@@ -138,7 +138,7 @@ class OrderSockets:
             order = line.activation.order.id
             self._tasks.start(self._release(order), f"release of the socket of order {order}")
 
-    def _is_waiting(self, activation: Activation) -> bool:
+    def _is_waiting(self, activation: TrackedActivation) -> bool:
         """An SMS can still come that would tell its client something."""
         order = activation.order
         is_over = order.state in OVER or (order.expires_at or math.inf) < self._upstream_now()

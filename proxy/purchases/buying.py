@@ -8,11 +8,11 @@ from typing import TypeVar
 from cachetools import TTLCache
 
 from proxy.config.codes import Codes
-from proxy.legacy.activation import Activation
-from proxy.model import Key, Order
+from proxy.model import ClientKey, Order, UpstreamKey, money
 from proxy.model.errors import Problem, ProblemError
 from proxy.orders.orders import Orders
 from proxy.orders.sockets import OrderSockets
+from proxy.orders.tracked import TrackedActivation
 from proxy.purchases.journal import Journal
 from proxy.purchases.limits import LimitChecks
 from proxy.purchases.purchase import Pair, Purchase, Wanted
@@ -49,7 +49,7 @@ class Purchases:
         journal: Journal,
         limit_checks: LimitChecks,
         catalogue: Catalogue,
-        balances: Cache[Key, int],
+        balances: Cache[UpstreamKey, int],
         codes: Codes,
     ) -> None:
         self._upstream = upstream
@@ -72,7 +72,7 @@ class Purchases:
         await self._tasks.aclose(GRACE)
 
     async def buy(
-        self, wanted: Wanted, gone: asyncio.Task[None], answer: Callable[[Activation], T]
+        self, wanted: Wanted, gone: asyncio.Task[None], answer: Callable[[TrackedActivation], T]
     ) -> T:
         """The answer with one number, told to the client unless it has `gone` by then. It is made
         before the number counts as told: where it cannot be, the number is nobody's, not lost.
@@ -99,14 +99,14 @@ class Purchases:
             # Whatever ended this, the deadline included.
             self._journal.release(purchase)
 
-    async def swap(self, key: Key, activation: Activation) -> None:
+    async def swap(self, key: ClientKey, activation: TrackedActivation) -> None:
         """Another number for the order, perhaps with another id. What was sent may be done: it
         goes on behind the client's deadline.
         """
         name = f"swap of order {activation.order.id}"
         await asyncio.shield(self._tasks.start(self._swap(key, activation), name, of_request=True))
 
-    async def _swap(self, key: Key, activation: Activation) -> None:
+    async def _swap(self, key: ClientKey, activation: TrackedActivation) -> None:
         order = await self._upstream.swap(key, activation.order.id)
         await self._orders.open(key)
         await self._orders.swapped(key, activation, order)
@@ -132,7 +132,7 @@ class Purchases:
                 self._sold_out[pair, cap] = None
             raise
 
-    async def _admit(self, key: Key, gone: asyncio.Task[None]) -> None:
+    async def _admit(self, key: ClientKey, gone: asyncio.Task[None]) -> None:
         """A turn to buy, unless the client goes while it waits in the queue."""
         if await self._upstream.admit_now("purchase", key, Urgency.PAID):
             return
@@ -152,7 +152,7 @@ class Purchases:
         purchase.post = self._tasks.start(self._post(purchase), name, of_request=True)
         return purchase
 
-    async def _post(self, purchase: Purchase) -> Activation:
+    async def _post(self, purchase: Purchase) -> TrackedActivation:
         """The one POST of a purchase, and what is written of it. It goes on when its client has
         gone.
         """
@@ -193,7 +193,7 @@ class Purchases:
         finally:
             self._balances.drop(key.upstream)
 
-    async def _outcome(self, purchase: Purchase, gone: asyncio.Task[None]) -> Activation:
+    async def _outcome(self, purchase: Purchase, gone: asyncio.Task[None]) -> TrackedActivation:
         if purchase.post:
             # Not cancelled with this: it goes on, and the next who wishes the same waits for it.
             await asyncio.wait({purchase.post, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -209,7 +209,9 @@ class Purchases:
             raise ProblemError(Problem.UNCLEAR, "the order list shows no order of this purchase")
         return purchase.activation
 
-    async def _check(self, purchase: Purchase, activation: Activation, wanted: Wanted) -> None:
+    async def _check(
+        self, purchase: Purchase, activation: TrackedActivation, wanted: Wanted
+    ) -> None:
         """What was bought is not always what was wished; then it is cancelled, not handed out."""
         order, (service, iso), cap = activation.order, wanted.pair.what, wanted.most
         if not self._codes.dial_fits(wanted.country, order.phone):
@@ -220,7 +222,7 @@ class Purchases:
         if order.cents is None:
             return
         self._catalogue.charged(service, iso, order.cents)
-        if cap is not None and order.cents > cap:
+        if money.is_over(order.cents, cap):
             log.warning("order %s is not handed out: charged over the cap", order.id)
             await self._journal.give_back(purchase)
         _check_price(order.cents, cap)
@@ -234,5 +236,5 @@ class Purchases:
 
 
 def _check_price(cents: int, cap: int | None) -> None:
-    if cap is not None and cents > cap:
+    if money.is_over(cents, cap):
         raise ProblemError(Problem.PRICE_TOO_HIGH, cents=cents)

@@ -6,11 +6,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from proxy.legacy.activation import Activation
-from proxy.model import OVER, Key, OrderState
+from proxy.model import OVER, ClientKey, OrderState, UpstreamKey
 from proxy.model.errors import OwnershipLostError, Problem, ProblemError, StoreError
 from proxy.orders.orders import Orders
 from proxy.orders.reads import Reads
+from proxy.orders.tracked import TrackedActivation
 from proxy.runtime.clock import monotonic
 from proxy.runtime.counters import Counters
 from proxy.runtime.tasks import BackgroundTasks
@@ -37,7 +37,7 @@ class Promise:
     """A cancel that is to be kept."""
 
     owed: PendingOperation
-    activation: Activation
+    activation: TrackedActivation
     due: float
     """When it is tried next, on the monotonic clock."""
     is_taken_up: bool = False
@@ -56,7 +56,7 @@ class Cancels:
         reads: Reads,
         store: Store,
         counters: Counters,
-        balances: Cache[Key, int],
+        balances: Cache[UpstreamKey, int],
     ) -> None:
         self._upstream = upstream
         self._orders = orders
@@ -69,7 +69,7 @@ class Cancels:
         self._tasks, self._writing = BackgroundTasks(), BackgroundTasks()
         orders.pin(lambda: (promise.owed.key for promise in self.promises.values()))
 
-    async def cancel(self, key: Key, activation: Activation, *, defer: bool) -> None:
+    async def cancel(self, key: ClientKey, activation: TrackedActivation, *, defer: bool) -> None:
         """Cancel for a refund. EARLY_CANCEL during the hold, unless it may be deferred."""
         try:
             await self._cancel(key, activation)
@@ -87,7 +87,7 @@ class Cancels:
             self._counters.happened(order.id, "promised", self._upstream.wall_clock())
 
     async def promise(
-        self, owed: PendingOperation, activation: Activation, wait: float | None = None
+        self, owed: PendingOperation, activation: TrackedActivation, wait: float | None = None
     ) -> None:
         """Cancel when the upstream allows it, whatever comes; kept before this returns. Where
         another replica sees to the order, it does. Once begun, its result counts more than a
@@ -98,7 +98,7 @@ class Cancels:
         await self._writing.finish(writing, f"promise to cancel order {order}")
 
     async def _promise(
-        self, owed: PendingOperation, activation: Activation, wait: float | None
+        self, owed: PendingOperation, activation: TrackedActivation, wait: float | None
     ) -> None:
         is_clients = owed.kind is OperationKind.CANCEL
         owed = replace(owed, kind=OperationKind.CANCEL, order=activation.order.id)
@@ -120,7 +120,7 @@ class Cancels:
     def resume(
         self,
         owed: PendingOperation,
-        activation: Activation,
+        activation: TrackedActivation,
         wait: float | None = None,
         *,
         is_taken_up: bool = False,
@@ -147,7 +147,7 @@ class Cancels:
         await self._writing.aclose(GRACE)
         await self._tasks.aclose()
 
-    async def _cancel(self, key: Key, activation: Activation) -> None:
+    async def _cancel(self, key: ClientKey, activation: TrackedActivation) -> None:
         try:
             await self._upstream.cancel(key, activation.order.id)
         except ProblemError as error:
@@ -159,7 +159,7 @@ class Cancels:
             self._balances.drop(key.upstream)
         await self._orders.cancelled(key, activation)
 
-    async def _settle(self, key: Key, activation: Activation) -> None:
+    async def _settle(self, key: ClientKey, activation: TrackedActivation) -> None:
         """Something came before the cancel. Only the end of its time leaves the order unpaid."""
         await self._reads.read_anew(key, activation.order.id)
         if activation.order.messages:
@@ -204,7 +204,9 @@ class Cancels:
         with readable():
             return await self._store.holds(owed.id)
 
-    async def _carry_out(self, key: Key, activation: Activation, is_taken_up: bool) -> None:
+    async def _carry_out(
+        self, key: ClientKey, activation: TrackedActivation, is_taken_up: bool
+    ) -> None:
         if is_taken_up:
             await self._reads.read_anew(key, activation.order.id)
         if activation.order.state is OrderState.CANCELLED:
@@ -212,7 +214,7 @@ class Cancels:
         else:
             await self._cancel(key, activation)
 
-    async def _done(self, owed: PendingOperation, activation: Activation) -> None:
+    async def _done(self, owed: PendingOperation, activation: TrackedActivation) -> None:
         try:
             row = self._orders.kept(owed.key, activation)
             await self._store.settle(owed.id, row, surely=True)

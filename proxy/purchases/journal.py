@@ -14,8 +14,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
-from proxy.legacy.activation import Activation
-from proxy.model import Key
+from proxy.model import ClientKey, UpstreamKey
 from proxy.model.errors import (
     OrderTakenError,
     OwnershipLostError,
@@ -25,6 +24,7 @@ from proxy.model.errors import (
 )
 from proxy.orders.orders import Orders
 from proxy.orders.reads import Reads
+from proxy.orders.tracked import TrackedActivation
 from proxy.purchases.cancels import Cancels
 from proxy.purchases.purchase import Pair, Pending, Purchase
 from proxy.purchases.reconciling import Reconciliation
@@ -63,7 +63,7 @@ class Journal:
         self.pending = Pending()
         self._reconciliation = Reconciliation(upstream, orders, store, self.pending)
         self._tasks = BackgroundTasks(ProblemError)
-        self._watched: set[Key] = set()
+        self._watched: set[UpstreamKey] = set()
         orders.pin(lambda: (purchase.owed.key for purchase in self.pending))
 
     def start(self) -> None:
@@ -171,7 +171,7 @@ class Journal:
             purchase.timer = self._tasks.start(self._expire(purchase), name)
             self._happened(purchase, "orphan")
 
-    async def bought(self, purchase: Purchase, activation: Activation) -> None:
+    async def bought(self, purchase: Purchase, activation: TrackedActivation) -> None:
         """The order is paid: it and its money are kept before anybody hears of it."""
         key, order = purchase.owed.key, activation.order
         activation.told = bool(activation.told)
@@ -202,7 +202,7 @@ class Journal:
             log.error("order %s is paid and could not be kept: %s", order.id, error)
             raise ProblemError(Problem.TRY_AGAIN, "the store cannot be written") from error
 
-    async def tell(self, purchase: Purchase, activation: Activation) -> None:
+    async def tell(self, purchase: Purchase, activation: TrackedActivation) -> None:
         """That the client was told is committed last before the answer."""
         row = self._orders.kept(purchase.owed.key, replace(activation, told=True))
         try:
@@ -277,7 +277,7 @@ class Journal:
         except StoreError as error:
             log.warning("other replicas wait for purchase %s: %s", purchase.owed.id, error)
 
-    async def reconcile(self, key: Key) -> None:
+    async def reconcile(self, key: ClientKey) -> None:
         """Adopt from the order list what only an unclear purchase of ours can have made."""
         await self._reads.lists.refresh_anew(key)
         findings = await self._reconciliation.look(key)
@@ -296,7 +296,7 @@ class Journal:
             if purchase.unclear and not self._reads.lists.has_unread(key):
                 await self.drop(purchase)
 
-    async def _found(self, purchase: Purchase, activation: Activation) -> None:
+    async def _found(self, purchase: Purchase, activation: TrackedActivation) -> None:
         try:
             await self.bought(purchase, activation)
         finally:
@@ -304,7 +304,7 @@ class Journal:
             if not purchase.has_client:
                 self.release(purchase)
 
-    async def _watch(self, key: Key) -> None:
+    async def _watch(self, key: ClientKey) -> None:
         try:
             while self.pending.unclear(key):
                 await asyncio.sleep(RECONCILE_SECONDS)
@@ -313,14 +313,14 @@ class Journal:
         finally:
             self._watched.discard(key.upstream)
 
-    async def _tried(self, work: Coroutine[Any, Any, None], key: Key) -> None:
+    async def _tried(self, work: Coroutine[Any, Any, None], key: ClientKey) -> None:
         try:
             await work
         except Exception as error:
             is_bug = not isinstance(error, ProblemError)
             log.warning("unclear purchases of %s: %s", key, error, exc_info=is_bug)
 
-    async def _drop_old(self, key: Key) -> None:
+    async def _drop_old(self, key: ClientKey) -> None:
         for purchase in self.pending.unclear(key):
             if purchase.unclear and purchase.age > OPEN_SECONDS:
                 await self._give_up(purchase)

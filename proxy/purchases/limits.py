@@ -5,7 +5,7 @@ The last word has the transaction of the intent, see Journal.begin.
 
 import math
 
-from proxy.model import Key, Limits
+from proxy.model import ClientKey, Limits
 from proxy.model.errors import Problem, ProblemError
 from proxy.orders.orders import Orders
 from proxy.orders.reads import Reads
@@ -47,12 +47,12 @@ class LimitChecks:
         latest = self._upstream.clock.latest()
         for one in list(self._orders.activations(key))[-NEWEST:]:
             ends = one.order.expires_at or math.inf
-            if one.told and not one.is_confirmed and not one.order.messages and ends < latest:
+            if one.told and not one.confirmed and not one.order.messages and ends < latest:
                 await self._reads.read_anew(key, one.order.id)
         if refused := await self._refusal(pair, quoted, ceiling):
             raise ProblemError(refused, "a ceiling of the key")
 
-    async def left(self, key: Key, caps: Limits) -> int:
+    async def left(self, key: ClientKey, caps: Limits) -> int:
         """The cents that a key may still spend."""
         now = self._upstream.wall_clock()
         with readable():

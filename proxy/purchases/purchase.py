@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from proxy.config.codes import Country
-from proxy.legacy.activation import Activation
 from proxy.legacy.status import Phase
-from proxy.model import OVER, Key, Limits, Order, lowest
+from proxy.model import OVER, ClientKey, Limits, Order, UpstreamKey, lowest, money
+from proxy.orders.tracked import TrackedActivation
 from proxy.runtime.clock import monotonic
 from proxy.store import Entry, PendingOperation
 
@@ -20,7 +20,7 @@ DATE_SLACK = 1.0
 class Pair(NamedTuple):
     """Whose, which service, which country."""
 
-    key: Key
+    key: ClientKey
     service: str
     country: str
 
@@ -33,7 +33,7 @@ class Pair(NamedTuple):
 class Wanted:
     """What a client wants to buy."""
 
-    key: Key
+    key: ClientKey
     code: str
     """What the client calls the upstream's `service`."""
     service: str
@@ -72,8 +72,8 @@ class Purchase:
     unclear: bool = False
     is_no_stock: bool = False
     """The upstream said that it has no stock, in a 5xx: one look at the list is enough."""
-    post: asyncio.Task[Activation] | None = None
-    activation: Activation | None = None
+    post: asyncio.Task[TrackedActivation] | None = None
+    activation: TrackedActivation | None = None
     timer: asyncio.Task[None] | None = None
     is_going_back: bool = False
     """Its cancel is being written: nobody gets it any more, even if that fails."""
@@ -99,7 +99,7 @@ class Purchase:
         return "unclear" if self.unclear else "under_way"
 
     @property
-    def owned(self) -> Activation:
+    def owned(self) -> TrackedActivation:
         assert self.activation is not None
         return self.activation
 
@@ -128,7 +128,7 @@ class Purchase:
         what = f"{service}/{country}"
         return [Entry(now, key.hash, order.id, kind, cents or 0, what) for kind, cents in money]
 
-    def explains(self, activation: Activation) -> bool:
+    def explains(self, activation: TrackedActivation) -> bool:
         """The order can be what its POST made."""
         order = activation.order
         is_same = (order.service, order.country) == self.pair.what
@@ -141,7 +141,7 @@ class Purchase:
         if activation is None or activation.phase is not Phase.WAITING:
             return False
         cents = activation.order.cents
-        is_affordable = cap is None or (cents is not None and cents <= cap)
+        is_affordable = cap is None or (cents is not None and not money.is_over(cents, cap))
         return is_affordable and activation.is_untouched
 
 
@@ -150,7 +150,7 @@ class Pending:
 
     def __init__(self) -> None:
         # By account.
-        self._of_key: dict[Key, dict[str, Purchase]] = {}
+        self._of_key: dict[UpstreamKey, dict[str, Purchase]] = {}
 
     def add(self, purchase: Purchase) -> None:
         account = purchase.owed.key.upstream
@@ -167,7 +167,7 @@ class Pending:
         """What is known under its id."""
         return self._of_key.get(purchase.owed.key.upstream, {}).get(purchase.owed.id)
 
-    def of(self, key: Key) -> Collection[Purchase]:
+    def of(self, key: ClientKey) -> Collection[Purchase]:
         """Of all programs that share the account of a key."""
         return self._of_key.get(key.upstream, {}).values()
 
@@ -176,7 +176,7 @@ class Pending:
         same = (p for p in self.of(pair.key) if p.pair == pair and p.owed.wish == wish)
         return [purchase for purchase in same if purchase.is_free]
 
-    def unclear(self, key: Key) -> list[Purchase]:
+    def unclear(self, key: ClientKey) -> list[Purchase]:
         return [purchase for purchase in self.of(key) if purchase.unclear]
 
     @property
@@ -198,9 +198,9 @@ class Pending:
 def candidates(
     what: tuple[str, str],
     purchases: Iterable[Purchase],
-    known: Iterable[Activation],
+    known: Iterable[TrackedActivation],
     under_way: float,
-) -> tuple[list[Activation], bool]:
+) -> tuple[list[TrackedActivation], bool]:
     """The orders that unclear purchases of a service and country can have made, and whether these
     are all.
 

@@ -5,9 +5,9 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from proxy.legacy.activation import Activation
-from proxy.model import Key
+from proxy.model import ClientKey, UpstreamKey
 from proxy.orders.orders import Orders
+from proxy.orders.tracked import TrackedActivation
 from proxy.purchases.purchase import Pending, Purchase, candidates
 from proxy.runtime.clock import monotonic
 from proxy.store import PendingOperation, Store, readable
@@ -20,7 +20,7 @@ SURE_SECONDS = 5.0
 
 
 class Findings(NamedTuple):
-    made: list[tuple[Purchase, Activation]]
+    made: list[tuple[Purchase, TrackedActivation]]
     none: list[Purchase]
     """Those that have surely made no order."""
 
@@ -32,14 +32,14 @@ class Reconciliation:
         self._store = store
         self._pending = pending
         self._started = 0.0
-        self._shared: set[Key] = set()
-        self._strange: dict[Key, dict[str, float]] = {}
+        self._shared: set[UpstreamKey] = set()
+        self._strange: dict[UpstreamKey, dict[str, float]] = {}
         """Orders that nothing explains, and since when."""
 
     def start(self) -> None:
         self._started = monotonic()
 
-    async def look(self, key: Key) -> Findings:
+    async def look(self, key: ClientKey) -> Findings:
         """What the list says, which was read just before; TRY_AGAIN if the store cannot be read."""
         findings = Findings([], [])
         if key.upstream in self._shared:
@@ -57,7 +57,7 @@ class Reconciliation:
 
     async def _look_for(
         self,
-        key: Key,
+        key: ClientKey,
         what: tuple[str, str],
         others: Sequence[PendingOperation],
         findings: Findings,
@@ -81,7 +81,7 @@ class Reconciliation:
         if is_all and not others:
             findings.none.extend(p for p in purchases[len(found) :] if p.is_no_stock)
 
-    async def _unowned(self, found: list[Activation]) -> list[Activation]:
+    async def _unowned(self, found: list[TrackedActivation]) -> list[TrackedActivation]:
         """Without those that any program has bought."""
         if not found:
             return found
@@ -90,7 +90,7 @@ class Reconciliation:
         held = {p.activation.order.id for p in self._pending if p.activation}
         return [one for one in found if one.order.id not in held.union(owners)]
 
-    async def _sees_others(self, key: Key, intents: Sequence[PendingOperation]) -> bool:
+    async def _sees_others(self, key: ClientKey, intents: Sequence[PendingOperation]) -> bool:
         """An order younger than this process that no purchase of ours explains is another's, if it
         stays so: one of a swap that is under way has an id that nobody knows yet.
         """

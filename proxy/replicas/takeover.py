@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
-from proxy.model import Key
+from proxy.model import ClientKey
 from proxy.model.errors import ProblemError, StoreError
 from proxy.orders.orders import Orders
 from proxy.purchases.cancels import Cancels
@@ -28,7 +28,7 @@ class Takeover:
         orders: Orders,
         journal: Journal,
         cancels: Cancels,
-        renewed: Callable[[Key], Key],
+        renewed: Callable[[ClientKey], ClientKey],
     ) -> None:
         self._store = store
         self._orders = orders

@@ -60,6 +60,13 @@ class Counters:
         """The labels and the count of each."""
         return [(what[1:], n) for what, n in sorted(self.counts.items()) if what[0] == name]
 
+    def words(self) -> Counter[str]:
+        """How often each word was answered."""
+        found: Counter[str] = Counter()
+        for labels, count in self.of("answers"):
+            found[labels[-1]] += count
+        return found
+
     def happened(self, order: str, what: str, at: float, cents: int = 0) -> None:
         """The next part of an order's story. `what` is one of few words."""
         story = self._stories.get(order)

@@ -3,8 +3,6 @@
 The library is loaded for the first answer, not for the start.
 """
 
-import re
-from collections import Counter as TallyOf
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from itertools import accumulate
@@ -13,15 +11,18 @@ from typing import TYPE_CHECKING
 from proxy.runtime.counters import DELAYS, Counters
 
 if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry, Counter
+    from prometheus_client import CollectorRegistry
     from prometheus_client.metrics_core import Metric
 
 PREFIX = "virtualsms_proxy_"
 
-_WORD = re.compile(rb"[A-Z_]{2,40}")
-
-# The counts of the tally: name, labels, what it is.
+# The names of Counters.counts: labels, and what it is.
 COUNTS = (
+    (
+        "answers",
+        ("dialect", "action", "word"),
+        "Answers to clients by dialect, action and first word; JSON for a body in JSON.",
+    ),
     ("upstream_calls", ("call", "result"), "Calls of the upstream: ok, or the problem."),
     ("unreadable_rows", ("call",), "Rows of the upstream's lists that could not be read."),
     ("cache_answers", ("cache", "how"), "Answers of the caches: HIT, MISS or STALE."),
@@ -49,29 +50,12 @@ class Metrics:
         self._counters = counters
         self._gauges = gauges
 
-    def answers(self, dialect: str, action: str, body: bytes) -> "Counter":
-        """The counter of such answers. `action` is one of the registry, or `other`."""
-        found = _WORD.match(body)
-        word = found[0].decode() if found else "JSON" if body[:1] in (b"{", b"[") else "TEXT"
-        return self._answers.labels(dialect, action, word)
-
-    def words(self) -> TallyOf[str]:
-        """How often each word was answered."""
-        found: TallyOf[str] = TallyOf()
-        for metric in self._answers.collect():
-            for sample in metric.samples:
-                if sample.name.endswith("_total"):
-                    found[sample.labels["word"]] += int(sample.value)
-        return found
-
     def page(self) -> bytes:
         from prometheus_client import generate_latest
 
-        assert self._answers, "it stands on the page from the beginning"
         return generate_latest(self._registry)
 
     def collect(self) -> "Iterator[Metric]":
-        """Everything but the answers, which are counted where they are given."""
         from prometheus_client.metrics_core import (
             CounterMetricFamily,
             GaugeMetricFamily,
@@ -103,11 +87,3 @@ class Metrics:
         registry = CollectorRegistry()
         registry.register(self)
         return registry
-
-    @cached_property
-    def _answers(self) -> "Counter":
-        from prometheus_client import Counter
-
-        text = "Answers to clients by dialect, action and first word; JSON for a body in JSON."
-        labels = ["dialect", "action", "word"]
-        return Counter(PREFIX + "answers", text, labels, registry=self._registry)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from proxy.model import Key, Order
+from proxy.model import ActivationFlags, ClientKey, Order
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,8 @@ class Subscription:
     secret: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class ActivationRow:
+@dataclass(slots=True)
+class ActivationRow(ActivationFlags):
     """An order under its activation id, with what its client has said of it."""
 
     key: str
@@ -43,10 +43,6 @@ class ActivationRow:
     id: int
     order: Order
     service: str
-    told: bool
-    finished: bool = False
-    cancelling: bool = False
-    confirmed: bool = False
     asked_at: int | None = None
     wish: str = ""
     """getNumberV2's `orderId`: the client's own name for what it wished."""
@@ -69,7 +65,7 @@ class PendingOperation:
 
     id: str
     kind: OperationKind
-    key: Key
+    key: ClientKey
     service: str
     country: str
     at: float

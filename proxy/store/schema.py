@@ -5,7 +5,7 @@ PostgreSQL, as far as it goes.
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
-from proxy.model import Key, last_asked, merge
+from proxy.model import FLAGS, ClientKey, last_asked, merge
 from proxy.model.errors import Problem
 from proxy.store.rows import (
     ActivationRow,
@@ -128,17 +128,19 @@ select (select count(*) from orders where key = ? and told = 1 and finished = 0 
 """
 
 # What a client has said once is not unsaid by one who has not heard of it.
-KEEP = """
-insert into orders values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+COLUMNS = ("key", "id", "service", "body", "asked_at", "wish", *FLAGS)
+"""Of `orders`, as they are read."""
+KEEP = f"""
+insert into orders ({", ".join(COLUMNS)}, order_id, created_at, expires_at)
+values ({", ".join("?" * len(COLUMNS))}, ?, ?, ?)
 on conflict (key, order_id) do update set
     id = excluded.id, service = excluded.service, body = excluded.body,
-    told = orders.told | excluded.told, finished = orders.finished | excluded.finished,
-    cancelling = orders.cancelling | excluded.cancelling,
-    confirmed = orders.confirmed | excluded.confirmed,
+    {", ".join(f"{flag} = orders.{flag} | excluded.{flag}" for flag in FLAGS)},
     asked_at = excluded.asked_at,
     wish = case when excluded.wish = '' then orders.wish else excluded.wish end,
     created_at = excluded.created_at, expires_at = excluded.expires_at
 """
+ORDERS = f"select {', '.join(COLUMNS)} from orders"
 KNOWN = "select body, asked_at from orders where key = ? and order_id = ?"
 
 # Whoever does not own a row any more must not write it.
@@ -184,22 +186,9 @@ def keep(db: Database, kept: Iterable[ActivationRow], lock: str = "") -> None:
             before = unpacked(found[0])
             order = merge(before, row.order)
             asked_at = last_asked(before, found[1], row.order, row.asked_at)
-        flags = (row.told, row.finished, row.cancelling, row.confirmed)
-        db.execute(
-            KEEP,
-            (
-                row.key,
-                row.id,
-                order.id,
-                row.service,
-                packed(order),
-                *map(int, flags),
-                asked_at,
-                row.wish,
-                order.created_at or 0.0,
-                order.expires_at or 0.0,
-            ),
-        )
+        said = (row.key, row.id, row.service, packed(order), asked_at, row.wish)
+        times = (order.created_at or 0.0, order.expires_at or 0.0)
+        db.execute(KEEP, (*said, *map(int, row.flags().values()), order.id, *times))
         for forward in row.forwards:
             queue(db, forward)
 
@@ -227,17 +216,18 @@ def book(db: Database, entries: Iterable[Entry]) -> bool:
 
 
 def kept(row: Any) -> ActivationRow:
-    key, id, _, service, body, told, finished, cancelling, confirmed, asked_at, wish, *_ = row
-    flags = bool(told), bool(finished), bool(cancelling), bool(confirmed)
-    return ActivationRow(key, id, unpacked(body), service, *flags, asked_at, wish)
+    """Of COLUMNS."""
+    key, id, service, body, asked_at, wish, *said = row
+    flags: dict[str, Any] = dict(zip(FLAGS, map(bool, said), strict=True))
+    return ActivationRow(key, id, unpacked(body), service, asked_at, wish, **flags)
 
 
 def owed(row: Any, secret: str) -> PendingOperation:
     """`secret` is the key in clear."""
     id, kind, _, service, country, at, order, wish, owner, cents, unclear = row
-    key = Key(secret)
+    key = ClientKey.of(secret)
     if owner not in ("", key.hash):
-        key = Key(secret, owner)
+        key = ClientKey(key.upstream, owner)
     what = (service, country, at, order, wish, cents, bool(unclear))
     return PendingOperation(id, OperationKind(kind), key, *what)
 

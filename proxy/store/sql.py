@@ -65,15 +65,15 @@ class SqlStore(WebhookRows):
         """Until the end of the transaction no other replica checks the ceilings of a key."""
 
     async def orders(self, key: str, since: float = 0.0) -> AsyncIterator[ActivationRow]:
-        sql = """
-            select * from orders where key = ? and order_id > ? and created_at >= ?
+        sql = f"""
+            {schema.ORDERS} where key = ? and order_id > ? and created_at >= ?
             order by order_id limit 1000
         """
         last = ""
         while rows := await self._read(sql, key, last, since):
-            for row in rows:
-                yield schema.kept(row)
-            last = row[2]
+            for row in map(schema.kept, rows):
+                yield row
+            last = row.order.id
 
     async def all_orders(self) -> AsyncIterator[ActivationRow]:
         for (key,) in await self._read("select distinct key from orders order by key"):
@@ -83,8 +83,8 @@ class SqlStore(WebhookRows):
     async def order(
         self, key: str, *, id: int = 0, order: str = "", wish: str = ""
     ) -> ActivationRow | None:
-        sql = """
-            select * from orders
+        sql = f"""
+            {schema.ORDERS}
             where key = ? and (id = ? or order_id = ? or (wish = ? and wish <> ''))
             order by created_at desc limit 1
         """
@@ -133,7 +133,7 @@ class SqlStore(WebhookRows):
         self._group_commit.note(lambda db: db.execute(sql, row), surely=True)
 
     def _owe(self, db: Database, owed: PendingOperation) -> None:
-        if not schema.owe(db, owed, self._seal(owed.key.secret, owed.id), self._replica):
+        if not schema.owe(db, owed, self._seal(owed.key.upstream.secret, owed.id), self._replica):
             raise OwnershipLostError(f"{owed.id} has another owner")
 
     async def refusal(self, key: str, cents: int, ceiling: SpendingLimit) -> Problem | None:

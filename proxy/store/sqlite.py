@@ -15,7 +15,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
-from proxy.model import Key
+from proxy.model import UpstreamKey
 from proxy.model.errors import InvalidRowError, StoreError, StoreUnavailableError
 from proxy.store import schema
 from proxy.store.files import opened
@@ -197,6 +197,6 @@ def _set_up(db: sqlite3.Connection) -> None:
     if found > version:
         raise sqlite3.DatabaseError(f"it is of a newer version ({found}; this is {version})")
     if found < version:
-        db.create_function("sha256", 1, lambda text: Key(text).hash, deterministic=True)
+        db.create_function("sha256", 1, lambda text: UpstreamKey(text).hash, deterministic=True)
         steps = "".join(schema.STEPS[found:])
         db.executescript(f"begin; {steps} pragma user_version = {version}; commit;")

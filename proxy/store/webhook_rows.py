@@ -37,7 +37,7 @@ class WebhookRows:
 
     async def holders(self, order: str) -> list[ActivationRow]:
         """The order as each key has it that it is kept for."""
-        rows = await self._read("select * from orders where order_id = ?", order)
+        rows = await self._read(f"{schema.ORDERS} where order_id = ?", order)
         return [schema.kept(row) for row in rows]
 
     async def forwards(self, target: str, most: int) -> list[Forward]:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from proxy.model import WINDOW, Key
+from proxy.model import WINDOW, ClientKey, UpstreamKey
 from proxy.model.errors import StoreError
 from proxy.runtime.clock import monotonic
 from proxy.upstream.leases import Leases, RequestStore
@@ -35,16 +35,16 @@ class Budget:
         self._per_minute = per_minute
         self._store = store
         self._clock = clock
-        self._windows: dict[Key | None, Window] = {None: Window(math.inf)}
+        self._windows: dict[UpstreamKey | None, Window] = {None: Window(math.inf)}
         self._leases = Leases(store, per_minute)
-        self._narrow: dict[tuple[Key | None, str], Window] = {}
+        self._narrow: dict[tuple[UpstreamKey | None, str], Window] = {}
         self._swept_at = -math.inf
 
     async def take(
-        self, key: Key | None, call: str, urgency: Urgency, since: float, patience: float
+        self, key: ClientKey | None, call: str, urgency: Urgency, since: float, patience: float
     ) -> None:
         """Waits for the turn of a request. RATE_LIMITED if it does not come in time."""
-        account, owner = (key.upstream, key.owner) if key else (None, "")
+        account, owner = (key.upstream, key.program) if key else (None, "")
         deadline = monotonic() + patience
         window = self._windows.get(account) or await self._open(account)
         narrow, spent = self._narrow.get((account, call)), None
@@ -59,34 +59,36 @@ class Budget:
             raise
         self._note(account)
 
-    async def take_now(self, key: Key, call: str, urgency: Urgency) -> bool:
+    async def take_now(self, key: ClientKey, call: str, urgency: Urgency) -> bool:
         """A turn that need not be waited for; False if there is none."""
         window = self._windows.get(key.upstream) or await self._open(key.upstream)
         narrow = self._narrow.get((key.upstream, call))
-        spent = narrow.take_now(Urgency.PAID, call, key.owner) if narrow else None
+        spent = narrow.take_now(Urgency.PAID, call, key.program) if narrow else None
         if narrow and not spent:
             return False
-        if not window.take_now(urgency, call, key.owner):
+        if not window.take_now(urgency, call, key.program):
             if narrow and spent:
                 narrow.give_back(spent)
             return False
         self._note(key.upstream)
         return True
 
-    def _ask(self, account: Key | None, window: Window, urgency: Urgency, owner: str) -> None:
+    def _ask(
+        self, account: UpstreamKey | None, window: Window, urgency: Urgency, owner: str
+    ) -> None:
         """Other replicas may have room to spare."""
         if account and self._store.is_shared and not window.has_room(urgency, owner):
             self._leases.ask(account)
 
-    def _note(self, account: Key | None) -> None:
+    def _note(self, account: UpstreamKey | None) -> None:
         if account and not self._store.is_shared:
             self._store.spend(account.hash, self._clock())
 
-    def has_room(self, key: Key, urgency: Urgency) -> bool:
+    def has_room(self, key: ClientKey, urgency: Urgency) -> bool:
         window = self._windows.get(key.upstream)
-        return window is None or window.has_room(urgency, key.owner)
+        return window is None or window.has_room(urgency, key.program)
 
-    def spare(self, key: Key) -> float:
+    def spare(self, key: ClientKey) -> float:
         """How many order lists a minute can be read beside everything else."""
         window = self._windows.get(key.upstream)
         if window is None:
@@ -105,26 +107,28 @@ class Budget:
         return whole - max(len(others), of_late * 60 / LATE_SECONDS) - max(paid, 0.0)
 
     def refused(
-        self, key: Key | None, call: str, seconds: float | None, per_minute: int | None
+        self, key: ClientKey | None, call: str, seconds: float | None, per_minute: int | None
     ) -> None:
         """A 429, with what it says of the time to wait and of the limit."""
-        key = key and key.upstream
-        window = self._windows.get(key)
+        account = key.upstream if key else None
+        window = self._windows.get(account)
         if window is None:
             return
         if per_minute is not None and per_minute < window.limit:
-            if (key, call) not in self._narrow:
-                log.warning("%s: allowed to %s in a minute: %d", call, key, per_minute)
+            if (account, call) not in self._narrow:
+                log.warning("%s: allowed to %s in a minute: %d", call, account, per_minute)
                 spent = [spent for spent in window.spent() if spent.call == call]
-                self._narrow[key, call] = Window(per_minute, spent)
-            window = self._narrow[key, call]
-        log.warning("%s: the upstream refuses %s: too many requests", call, key or "the catalogue")
+                self._narrow[account, call] = Window(per_minute, spent)
+            window = self._narrow[account, call]
+        log.warning(
+            "%s: the upstream refuses %s: too many requests", call, account or "the catalogue"
+        )
         window.refused(seconds)
 
-    def answered(self, key: Key | None, call: str) -> None:
+    def answered(self, key: ClientKey | None, call: str) -> None:
         """The upstream answered, and not by a 429."""
-        key = key and key.upstream
-        for window in (self._windows.get(key), self._narrow.get((key, call))):
+        account = key.upstream if key else None
+        for window in (self._windows.get(account), self._narrow.get((account, call))):
             if window:
                 window.answered()
 
@@ -148,7 +152,7 @@ class Budget:
             self._leases.drop(_drop_idle(self._windows))
             _drop_idle(self._narrow)
 
-    async def _open(self, key: Key | None) -> Window:
+    async def _open(self, key: UpstreamKey | None) -> Window:
         """The window of a key, with what was spent before a restart."""
         self._let_go_of_idle()
         if key and self._store.is_shared:

@@ -15,7 +15,7 @@ from cachetools import LRUCache
 from msgspec import MsgspecError
 from msgspec.json import decode, encode
 
-from proxy.model import CatalogueAnswer, Key, Market, Price, Service
+from proxy.model import CatalogueAnswer, ClientKey, Market, Price, Service
 from proxy.model.errors import Problem, ProblemError, StoreError
 from proxy.runtime.clock import monotonic
 from proxy.runtime.counters import Counters
@@ -132,19 +132,19 @@ class Catalogue:
         """A price really paid is truer than a quote."""
         self._pairs.put((service, country), cents)
 
-    async def services(self, key: Key) -> Cached[tuple[Service, ...]]:
+    async def services(self, key: ClientKey) -> Cached[tuple[Service, ...]]:
         async def read() -> tuple[Service, ...]:
             return self._kept(SERVICES, await self._upstream.services(key))
 
         return await self._services.get("", read)
 
-    async def markets(self, key: Key) -> Cached[tuple[Market, ...]]:
+    async def markets(self, key: ClientKey) -> Cached[tuple[Market, ...]]:
         async def read() -> tuple[Market, ...]:
             return self._kept(MARKETS, await self._upstream.countries(key))
 
         return await self._markets.get("", read)
 
-    async def everything(self, key: Key) -> Matrix:
+    async def everything(self, key: ClientKey) -> Matrix:
         """The prices of every service known so far; keeps the sweep going."""
         services = await self.services(key)
         self._asked_at = monotonic()
@@ -168,7 +168,7 @@ class Catalogue:
     def _is_wanted(self) -> bool:
         return monotonic() - self._asked_at < SWEEP_AFTER_ASKING
 
-    async def _sweep_all(self, key: Key) -> None:
+    async def _sweep_all(self, key: ClientKey) -> None:
         while self._is_wanted:
             try:
                 await self._sweep_once(key)
@@ -176,7 +176,7 @@ class Catalogue:
                 log.warning("the price sweep pauses: %s", error)
             await asyncio.sleep(SWEEP_PAUSE)
 
-    async def _sweep_once(self, key: Key) -> None:
+    async def _sweep_once(self, key: ClientKey) -> None:
         """What was asked for first, then what was read longest ago."""
         services = [service.code for service in (await self.services(key)).value]
         order = sorted(services, key=lambda c: (c not in self._asked, self._prices.read_at(c)))

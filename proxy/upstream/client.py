@@ -18,16 +18,17 @@ from urllib.parse import quote, urlencode
 import msgspec
 from cachetools import TTLCache
 
-from proxy.model import Key, Market, Order, Price, Service, Transaction
-from proxy.model.errors import Problem, ProblemError, classify
+from proxy.model import ClientKey, Market, Order, Price, Service, Transaction, UpstreamKey
+from proxy.model.errors import HttpError, NotSentError, Problem, ProblemError
 from proxy.runtime.clock import monotonic
 from proxy.runtime.counters import Counters
 from proxy.upstream import fields, refusals, webhooks, wire
 from proxy.upstream.budget import Budget
 from proxy.upstream.clock import UpstreamClock
 from proxy.upstream.fields import Rows
-from proxy.upstream.http import Http, HttpError, NotSentError, Reply, Transport, trusted
+from proxy.upstream.http import Http, Reply, Transport, trusted
 from proxy.upstream.rate_window import PACED, Urgency
+from proxy.upstream.refusals import classify
 from proxy.upstream.trace import TRACED_CALLS, TracedCall
 from proxy.upstream.webhooks import Delivery, Sent, Webhook
 
@@ -96,7 +97,9 @@ class Upstream:
     ) -> None:
         self._budget = budget
         self._counters = counters
-        self._refused: TTLCache[Key, None] = TTLCache(MAX_REFUSED, REFUSED_SECONDS, monotonic)
+        self._refused: TTLCache[UpstreamKey, None] = TTLCache(
+            MAX_REFUSED, REFUSED_SECONDS, monotonic
+        )
         self._url = url
         self._transport = transport
         # Slow purchases hold their connections for long; they must not stop every read.
@@ -122,17 +125,17 @@ class Upstream:
         """The time on the upstream's clock, with which its stamps are compared."""
         return self.clock.now()
 
-    async def balance(self, key: Key) -> int:
+    async def balance(self, key: ClientKey) -> int:
         """In cents."""
         return await self._call("balance", wire.balance, key)
 
-    async def services(self, key: Key) -> tuple[Service, ...]:
+    async def services(self, key: ClientKey) -> tuple[Service, ...]:
         return await self._call("services", wire.services, key)
 
-    async def countries(self, key: Key) -> tuple[Market, ...]:
+    async def countries(self, key: ClientKey) -> tuple[Market, ...]:
         return await self._call("countries", wire.countries, key)
 
-    async def transactions(self, key: Key) -> tuple[Transaction, ...]:
+    async def transactions(self, key: ClientKey) -> tuple[Transaction, ...]:
         """The upstream's own account of the last hundred movements, newest first."""
         params = {"limit": "100"}
         return await self._call("transactions", wire.transactions, key, params=params)
@@ -146,7 +149,9 @@ class Upstream:
         """One service in all countries. Public: no key."""
         return await self._call("prices", wire.prices, params={"service": service})
 
-    async def admit(self, call: str, key: Key | None, urgency: Urgency, since: float = 0.0) -> None:
+    async def admit(
+        self, call: str, key: ClientKey | None, urgency: Urgency, since: float = 0.0
+    ) -> None:
         """Waits for the turn of one call: the most urgent first, then who waits `since` the
         earliest. RATE_LIMITED if it does not come in time, BAD_KEY if the key was just refused.
         """
@@ -155,60 +160,62 @@ class Upstream:
         patience = math.inf if urgency in PACED else self._timeout * PATIENCE
         await self._budget.take(key, call, urgency, since, patience)
 
-    async def admit_now(self, call: str, key: Key, urgency: Urgency) -> bool:
+    async def admit_now(self, call: str, key: ClientKey, urgency: Urgency) -> bool:
         """Whether its turn is there without waiting. BAD_KEY if the key was just refused."""
         self._check(call, key)
         return await self._budget.take_now(key, call, urgency)
 
-    async def purchase(self, key: Key, service: str, country: str) -> Order:
+    async def purchase(self, key: ClientKey, service: str, country: str) -> Order:
         """Spends money, and is not idempotent: never repeat it after UNCLEAR."""
         body = {"service": service, "country": country}
         return await self._call("purchase", wire.purchased, key, json=body)
 
-    async def order(self, key: Key, order: str) -> Order:
+    async def order(self, key: ClientKey, order: str) -> Order:
         return await self._call("order", partial(wire.asked_order, asked=order), key, id=order)
 
-    async def orders(self, key: Key, limit: int = 200, status: str = "") -> Rows[Order]:
+    async def orders(self, key: ClientKey, limit: int = 200, status: str = "") -> Rows[Order]:
         """Newest first, without their messages; the upstream lists 200 rows at most, maybe 50, or
         500. One source has a filter by `status`, which an upstream may not honour.
         """
         params = {"limit": str(limit)} | ({"status": status} if status else {})
         return await self._call("orders", wire.orders, key, params=params)
 
-    async def cancel(self, key: Key, order: str) -> None:
+    async def cancel(self, key: ClientKey, order: str) -> None:
         await self._call("cancel", wire.cancelled, key, id=order, json={})
 
-    async def swap(self, key: Key, order: str) -> Order:
+    async def swap(self, key: ClientKey, order: str) -> Order:
         """Another number for the order, free. The answer may carry a new order id."""
         read = partial(wire.purchased, asked=order)
         return await self._call("swap", read, key, id=order, json={})
 
-    async def retry(self, key: Key, order: str) -> None:
+    async def retry(self, key: ClientKey, order: str) -> None:
         """Asks for one more SMS to the same number."""
         await self._call("retry", lambda data: None, key, id=order, json={})
 
-    async def webhooks(self, key: Key) -> tuple[Webhook, ...]:
+    async def webhooks(self, key: ClientKey) -> tuple[Webhook, ...]:
         """The subscriptions of the account."""
         return await self._call("webhooks", webhooks.webhooks, key)
 
-    async def create_webhook(self, key: Key, **fields: Any) -> Webhook:
+    async def create_webhook(self, key: ClientKey, **fields: Any) -> Webhook:
         """With its secret, told only now. `fields`: url, events, description, threshold."""
         return await self._call("webhook_create", webhooks.webhook, key, json=fields)
 
-    async def webhook(self, key: Key, id: str) -> Webhook:
+    async def webhook(self, key: ClientKey, id: str) -> Webhook:
         return await self._call("webhook", webhooks.webhook, key, id=id)
 
-    async def change_webhook(self, key: Key, id: str, **fields: Any) -> Webhook:
+    async def change_webhook(self, key: ClientKey, id: str, **fields: Any) -> Webhook:
         """`fields` as to create, and active, paused."""
         return await self._call("webhook_change", webhooks.webhook, key, id=id, json=fields)
 
-    async def delete_webhook(self, key: Key, id: str) -> None:
+    async def delete_webhook(self, key: ClientKey, id: str) -> None:
         await self._call("webhook_delete", lambda data: None, key, id=id)
 
-    async def test_webhook(self, key: Key, id: str) -> Sent:
+    async def test_webhook(self, key: ClientKey, id: str) -> Sent:
         return await self._call("webhook_test", webhooks.sent, key, id=id, json={})
 
-    async def deliveries(self, key: Key, id: str, limit: int, offset: int) -> tuple[Delivery, ...]:
+    async def deliveries(
+        self, key: ClientKey, id: str, limit: int, offset: int
+    ) -> tuple[Delivery, ...]:
         """What was sent to a subscription, newest first: at most 500."""
         params = {"limit": str(limit), "offset": str(offset)}
         return await self._call(
@@ -219,7 +226,7 @@ class Upstream:
         self,
         call: str,
         read: Callable[[Any], T],
-        key: Key | None = None,
+        key: ClientKey | None = None,
         *,
         id: str = "",
         **request: Any,
@@ -242,12 +249,14 @@ class Upstream:
         self,
         call: str,
         read: Callable[[Any], T],
-        key: Key | None,
+        key: ClientKey | None,
         id: str,
         request: Mapping[str, Any],
     ) -> T:
         _, path, urgency = ENDPOINTS[call]
-        headers = {"Accept": "application/json"} | ({"X-API-Key": key.secret} if key else {})
+        headers = {"Accept": "application/json"} | (
+            {"X-API-Key": key.upstream.secret} if key else {}
+        )
         is_purchase = call == "purchase"
         http = self._client(is_purchase)
         sent = asyncio.Event()
@@ -287,11 +296,11 @@ class Upstream:
             self._purchases = make(self._timeout / 3, LONGEST_BODY, read=LONGEST_PURCHASE)
         return self._purchases if for_purchases else self._reads
 
-    def _check(self, call: str, key: Key | None) -> None:
+    def _check(self, call: str, key: ClientKey | None) -> None:
         if key and key.upstream in self._refused:
             raise ProblemError(Problem.BAD_KEY, f"{call}: refused a moment ago")
 
-    def _note(self, call: str, key: Key | None, reply: Reply) -> None:
+    def _note(self, call: str, key: ClientKey | None, reply: Reply) -> None:
         """What the answer says of the key and of its budget."""
         status, headers = reply.status, reply.headers
         if status == 429:
@@ -306,7 +315,7 @@ class Upstream:
                 self._refused[key.upstream] = None
 
 
-def _body(call: str, reply: Reply, key: Key | None) -> Any:
+def _body(call: str, reply: Reply, key: ClientKey | None) -> Any:
     """The JSON of a success; every refusal is raised."""
     if reply.is_success:
         data = None if reply.status == 204 else fields.decode(reply.content)
@@ -315,7 +324,7 @@ def _body(call: str, reply: Reply, key: Key | None) -> Any:
     said = refusals.said(reply.status, reply.content)
     problem = classify(call, reply.status, said)
     # Behind the table: a key of one letter must not hide the upstream's words from it.
-    shown = said.replace(key.secret, "[key]") if key else said
+    shown = said.replace(key.upstream.secret, "[key]") if key else said
     detail = f"{call}: HTTP {reply.status} {shown[:200]}".rstrip()
     seconds = refusals.wait_seconds(reply.content)
     raise ProblemError(problem, detail, seconds=seconds, failed=reply.status >= 500)

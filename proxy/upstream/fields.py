@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from proxy.model import money
 from proxy.model.errors import Problem, ProblemError
 
 T = TypeVar("T")
@@ -163,10 +164,10 @@ def _numeric(value: Any) -> int | float | None:
     return value if is_number else None
 
 
-def cents(value: Any) -> int | None:
-    """Of dollars."""
+def price(value: Any) -> int | None:
+    """In cents, of dollars."""
     dollars = number(value)
-    return None if dollars is None or dollars < 0 else round(dollars * 100)
+    return None if dollars is None or dollars < 0 else money.price(dollars)
 
 
 def count(value: Any) -> int | None:

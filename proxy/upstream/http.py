@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import httpx
 
+from proxy.model.errors import EncodedError, HttpError, NotSentError, TooLongError
+
 Transport = httpx.AsyncBaseTransport
 
 # httpx walks its whole pool at every call: a small pool is a fast one.
@@ -18,24 +20,6 @@ _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.
 
 # What httpcore calls the moment before a request leaves.
 _SENDING = "send_request_headers.started"
-
-
-class HttpError(Exception):
-    """There is no whole answer; the request may have had its effect. The text is one line without
-    an address or a header.
-    """
-
-
-class NotSentError(HttpError):
-    """Nothing of the request left: it had no effect."""
-
-
-class TooLongError(HttpError):
-    """The body of the answer is longer than was allowed."""
-
-
-class EncodedError(HttpError):
-    """The body of the answer is in a coding that was not asked for, or is not what it says."""
 
 
 class Reply(NamedTuple):

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable
 from typing import Protocol
 
-from proxy.model import Key
+from proxy.model import UpstreamKey
 from proxy.model.errors import StoreError
 from proxy.runtime.clock import monotonic
 from proxy.runtime.tasks import BackgroundTasks
@@ -45,14 +45,14 @@ class Leases:
     def __init__(self, store: RequestStore, per_minute: int) -> None:
         self._store = store
         self._per_minute = per_minute
-        self._windows: dict[Key, Window] = {}
-        self._leases: dict[Key, asyncio.TimerHandle] = {}
+        self._windows: dict[UpstreamKey, Window] = {}
+        self._leases: dict[UpstreamKey, asyncio.TimerHandle] = {}
         """When each part ends, whatever becomes of the task that renews it."""
         self._tasks = BackgroundTasks()
-        self._asking: dict[Key, asyncio.Task[None]] = {}
+        self._asking: dict[UpstreamKey, asyncio.Task[None]] = {}
         self._renewing: asyncio.Task[None] | None = None
 
-    async def open(self, key: Key) -> Window:
+    async def open(self, key: UpstreamKey) -> Window:
         window = Window(0)
         await self._renew(key, window)
         window = self._windows.setdefault(key, window)
@@ -60,7 +60,7 @@ class Leases:
             self._renewing = self._tasks.loop(self._renew_all, "leases of requests")
         return window
 
-    def ask(self, key: Key) -> None:
+    def ask(self, key: UpstreamKey) -> None:
         """There is no room: more is asked for, if nobody has asked yet."""
         window = self._windows.get(key)
         if window and key not in self._asking and window.limit < self._per_minute:
@@ -68,7 +68,7 @@ class Leases:
             self._asking[key] = self._tasks.start(self._renew(key, window), name)
             self._asking[key].add_done_callback(lambda _: self._asking.pop(key, None))
 
-    def drop(self, keys: Iterable[Key]) -> None:
+    def drop(self, keys: Iterable[UpstreamKey]) -> None:
         """Those that nobody has used for a while."""
         for key in keys:
             self._windows.pop(key, None)
@@ -90,7 +90,7 @@ class Leases:
                 else:
                     await self._renew(key, window)
 
-    async def _renew(self, key: Key, window: Window) -> None:
+    async def _renew(self, key: UpstreamKey, window: Window) -> None:
         began, used = monotonic(), len(window.spent()) + window.waiting
         wanted = min(math.ceil((used + AHEAD) / USED), self._per_minute)
         # What is given up is not used meanwhile.
@@ -111,7 +111,7 @@ class Leases:
         self._leases[key] = at(began + LEASE, self._end, key)
         window.allow(share)
 
-    def _end(self, key: Key) -> None:
+    def _end(self, key: UpstreamKey) -> None:
         """The store gives the part to others soon."""
         del self._leases[key]
         if window := self._windows.get(key):

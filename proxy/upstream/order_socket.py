@@ -7,7 +7,8 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from contextlib import AbstractAsyncContextManager
 from urllib.parse import urlencode, urlsplit
 
-from proxy.model import Frame, Key
+from proxy.model import ClientKey, Frame
+from proxy.model.errors import SocketError
 from proxy.upstream import wire
 from proxy.upstream.http import is_here
 
@@ -20,16 +21,6 @@ PING_SECONDS = 20.0
 MAX_FRAME = 65_536
 
 
-class SocketError(Exception):
-    """The socket could not be opened, or broke. Its text holds no address: that has the key.
-    `status` is what HTTP answered in the place of a socket, if anything.
-    """
-
-    def __init__(self, text: str, status: int | None = None) -> None:
-        super().__init__(text)
-        self.status = status
-
-
 class SocketClient:
     """`connect` stands in for the network in tests."""
 
@@ -37,13 +28,13 @@ class SocketClient:
         self._url = url
         self._connect = connect or _connection
 
-    async def frames(self, key: Key, order: str) -> AsyncGenerator[Frame | None, None]:
+    async def frames(self, key: ClientKey, order: str) -> AsyncGenerator[Frame | None, None]:
         """One connection: None once it is open, then what it says, until it is closed. FeedError
         where it cannot be opened, or breaks.
         """
         from websockets.exceptions import InvalidStatus, WebSocketException
 
-        query = urlencode({"order_id": order, "api_key": key.secret})
+        query = urlencode({"order_id": order, "api_key": key.upstream.secret})
         try:
             async with self._connect(f"{self._url}?{query}") as socket:
                 yield None

@@ -1,9 +1,9 @@
-"""Reads what the upstream says when it refuses: its words, and how long to wait. Pure."""
+"""What an upstream refusal means: the table of Problems, its words, how long to wait. Pure."""
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
-from proxy.model import errors
+from proxy.model.errors import Problem
 from proxy.upstream import fields
 from proxy.upstream.fields import is_row
 
@@ -40,7 +40,7 @@ def _plain_text(status: int, body: bytes) -> str:
     data = fields.parsed(body)
     text = data if isinstance(data, str) else body.decode("utf-8", "replace")
     text = text.strip()
-    return text if errors.is_own_word(status, text) else ""
+    return text if is_own_word(status, text) else ""
 
 
 def wait_seconds(body: bytes) -> float | None:
@@ -68,3 +68,97 @@ def per_minute(limit: str, body: bytes) -> int | None:
     words = r"\b([1-9]\d{0,5})( requests?| calls?)? ?(per|a|/) ?min"
     found = found or re.search(words, error_text(body), re.IGNORECASE)
     return int(found[1]) if found else None
+
+
+class Refusal(NamedTuple):
+    """A row: which call, which HTTP statuses, which words in the body mean which Problem."""
+
+    calls: str
+    statuses: range
+    words: str
+    problem: Problem
+
+
+def _only(status: int) -> range:
+    return range(status, status + 1)
+
+
+ANY = range(200, 600)
+REFUSED = range(400, 500)
+_BELOW_500 = range(200, 500)
+
+_NO_STOCK = r"no.?numbers?\b|out of stock|no stock|no free phones"
+
+_WEBHOOK = "webhook webhook_change webhook_delete webhook_test webhook_deliveries"
+
+
+# Ordered: the first row that fits wins; no row means UNCLEAR. Sources: facts of the vendor's
+# VERIFICATION.md (2026-05-24), its API introduction, and the vendor SDK 2.0.0. The wording of
+# "no stock" is settled nowhere: SDK 2.0.0 sniffs it in any status, other clients know "no free
+# phones" and "not available". A body in HTML is a CDN speaking, not the upstream: it says nothing,
+# so it fits no row. A body that is no JSON at all may be anybody's.
+REFUSALS = (
+    Refusal("*", _only(401), r".", Problem.BAD_KEY),
+    Refusal("*", _only(429), r"", Problem.RATE_LIMITED),
+    Refusal("purchase", _only(402), r".", Problem.NO_BALANCE),
+    Refusal("purchase", ANY, r"insufficient.?balance", Problem.NO_BALANCE),
+    Refusal("purchase", ANY, _NO_STOCK, Problem.NO_NUMBERS),
+    Refusal("purchase", _BELOW_500, r"not available", Problem.NO_NUMBERS),
+    Refusal("purchase", _only(400), r"(invalid|unknown|no such|missing).{0,9}service|service.{0,12}"
+            r"(invalid|unknown|required|not found)|missing_params", Problem.BAD_SERVICE),
+    # A country of the tables that the upstream does not sell: for the client, no numbers there.
+    Refusal("purchase", _only(400), r"country", Problem.NO_NUMBERS),
+    # A 4xx is an answer, and no order was made.
+    Refusal("purchase", REFUSED, r".", Problem.TRY_AGAIN),
+    Refusal("price", _BELOW_500, r"not available", Problem.NO_NUMBERS),
+    Refusal("price prices", _only(400), r"service", Problem.BAD_SERVICE),
+    Refusal("cancel swap", _only(425), r"", Problem.EARLY_CANCEL),
+    Refusal("cancel", _only(400), r"status: cancelled", Problem.ALREADY_CANCELLED),
+    Refusal("cancel swap", _only(400), r"status: \w", Problem.CANNOT_CANCEL),
+    Refusal("swap", ANY, r"no replacement|" + _NO_STOCK, Problem.NO_NUMBERS),
+    Refusal("order cancel swap", _only(404), r".", Problem.NO_ACTIVATION),
+    Refusal("order cancel", _only(400), r"invalid.*\bid\b", Problem.NO_ACTIVATION),
+    Refusal("retry", REFUSED, r".", Problem.RETRY_REFUSED),
+    # Some accounts have no webhooks at all: the sources disagree.
+    Refusal("webhooks webhook_create", _only(404), r".", Problem.BAD_ACTION),
+    Refusal(_WEBHOOK, _only(404), r".", Problem.NO_ACTIVATION),
+    Refusal(f"webhook_create {_WEBHOOK}", _only(400), r".", Problem.BAD_PARAMETER),
+)  # fmt: skip
+
+
+# What the upstream says in plain text, word for word: its live log quotes errors as bare strings.
+# Whatever else is no JSON is a gateway's word, and a bare status phrase may be: "Not Found",
+# "Unauthorized", "404 page not found", "no available server".
+PLAIN_TEXTS: tuple[tuple[range, str], ...] = (
+    (_only(401), r"(invalid or missing|invalid|missing|unknown|expired|revoked) api.?key"),
+    (_only(402), r"(insufficient.(balance|funds)|balance too low)( for this (order|purchase))?"),
+    (_only(400), r"cannot (cancel|swap|retry) order with status: \w+"),
+    (_only(400), r"(invalid|unknown) (service|country|order.id)( code)?"),
+    (_only(404), r"(order|webhook) (was )?not found|(no such|unknown) order"),
+    (_only(404), r"service/country combination not available|no replacement available"),
+    (range(400, 600), r"no.numbers?( are)?( available)?|out of stock|no stock|no free phones"),
+    (_only(425), r"(cannot cancel|swap not allowed) within .{1,150}"),
+)
+
+
+def is_own_word(status: int, text: str) -> bool:
+    """Whether a plain text is the upstream's own word, as nobody else would say it."""
+    said = text.strip(" .!\r\n").lower()
+    return any(status in statuses and re.fullmatch(words, said) for statuses, words in PLAIN_TEXTS)
+
+
+MAX_SAID = 1000
+"""Characters of a refusal that are looked through: more is no refusal, and would take long."""
+
+
+def classify(call: str, status: int, said: str) -> Problem:
+    """The Problem that an upstream refusal means.
+
+    `call` is the endpoint's name in upstream.client.ENDPOINTS, `said` what the JSON of the body
+    says, empty for a body of anything else.
+    """
+    for row in REFUSALS:
+        fits = (row.calls == "*" or call in row.calls.split()) and status in row.statuses
+        if fits and re.search(row.words, said[:MAX_SAID], re.IGNORECASE | re.DOTALL):
+            return row.problem
+    return Problem.UNCLEAR

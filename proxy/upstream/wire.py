@@ -11,7 +11,7 @@ from sys import intern
 from types import MappingProxyType
 from typing import Any
 
-from proxy.model import Frame, Market, Order, OrderState, Price, Service, Sms, Transaction
+from proxy.model import Frame, Market, Order, OrderState, Price, Service, Sms, Transaction, money
 from proxy.model.errors import Problem, ProblemError
 from proxy.upstream import fields
 from proxy.upstream.fields import Row, Rows, first, instant
@@ -55,7 +55,7 @@ def order(data: Any, asked: str = "") -> Order:
         service=intern(fields.name(row, "service_code", "service", "service_id")),
         country=intern(fields.name(row, "country_code", "country", "country_id").upper()),
         state=_state(row) or OrderState.WAITING,
-        cents=fields.cents(first(row, "price_charged", "price", "cost")),
+        cents=fields.price(first(row, "price_charged", "price", "cost")),
         created_at=instant(row.get("created_at")),
         expires_at=instant(row.get("expires_at")),
         cancel_at=instant(row.get("cancel_available_at")),
@@ -117,11 +117,11 @@ def _listed(row: Row) -> Order:
 
 
 def balance(data: Any) -> int:
-    """Whole cents, rounded down: never more than there is."""
+    """In cents."""
     value = fields.number(first(fields.as_object(data), "balance", "balance_usd"))
     if value is None or value < 0:
         raise ProblemError(Problem.UNCLEAR, "a balance that is no number of dollars")
-    return int(value * 100 + 1e-6)
+    return money.cents(value)
 
 
 def price(data: Any) -> int:
@@ -132,7 +132,7 @@ def price(data: Any) -> int:
 
 
 def _price(row: Row) -> int | None:
-    return fields.cents(first(row, "price", "our_price", "price_usd"))
+    return fields.price(first(row, "price", "our_price", "price_usd"))
 
 
 def prices(data: Any) -> Rows[Price]:
@@ -169,7 +169,7 @@ def _transaction(row: Row) -> Transaction:
     return Transaction(
         at=instant(row.get("created_at")) or 0.0,
         kind=fields.name(row, "type"),
-        cents=round((fields.number(row.get("amount")) or 0) * 100),
+        cents=money.cents(fields.number(row.get("amount")) or 0),
         order=fields.name(row, "order_id"),
         what=fields.text(row.get("description")),
     )

@@ -7,11 +7,11 @@ from dataclasses import replace
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from proxy.legacy.activation import Activation
-from proxy.model import Key
+from proxy.model import NO_KEY, ClientKey, UpstreamKey
 from proxy.model.errors import StoreError
 from proxy.orders.orders import Orders
 from proxy.orders.reads import Reads
+from proxy.orders.tracked import TrackedActivation
 from proxy.runtime.clock import monotonic
 from proxy.runtime.counters import Counters
 from proxy.store import Store
@@ -40,7 +40,7 @@ class Webhooks:
         orders: Orders,
         reads: Reads,
         store: Store,
-        balances: Cache[Key, int],
+        balances: Cache[UpstreamKey, int],
         counters: Counters,
         secrets: Callable[[], Iterable[str]],
         upstream_now: Callable[[], float],
@@ -114,16 +114,16 @@ class Webhooks:
         # The account of all programs that share a key knows their orders, too.
         return next((kind for kind in kinds if kind != "hint"), "hint") if kinds else "unknown"
 
-    async def _told(self, key: Key, activation: Activation, event: Event) -> str:
+    async def _told(self, key: ClientKey, activation: TrackedActivation, event: Event) -> str:
         kind = await self._take_in(key, activation, event)
         if kind != "sms":
             activation.hinted_at = monotonic()
-        if key.secret:
+        if key.upstream != NO_KEY:
             self._reads.lists.told(key)
             self._reads.judge_offer(key, activation)
         return kind
 
-    async def _take_in(self, key: Key, activation: Activation, event: Event) -> str:
+    async def _take_in(self, key: ClientKey, activation: TrackedActivation, event: Event) -> str:
         # What was meant for the number before a swap may still be on its way.
         is_its_own = event.phone in ("", activation.order.phone)
         if event.type in webhooks.SMS:
@@ -134,7 +134,7 @@ class Webhooks:
             )
             return "sms" if is_told else "hint"
         # Of an account that is not open, and of an id from before a swap, there is no more to do.
-        if not key.secret or event.order != activation.order.id:
+        if key.upstream == NO_KEY or event.order != activation.order.id:
             return "hint"
         if state := webhooks.ENDS.get(event.type):
             order = replace(activation.order, state=state)

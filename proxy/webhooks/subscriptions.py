@@ -7,7 +7,7 @@ from functools import partial
 
 from proxy.config.programs import Programs, secret_of
 from proxy.config.settings import Config
-from proxy.model import Key
+from proxy.model import ClientKey
 from proxy.model.errors import Problem, ProblemError, StoreError
 from proxy.runtime.logs import Secrets
 from proxy.runtime.tasks import BackgroundTasks
@@ -37,7 +37,7 @@ class Subscriptions:
         self,
         upstream: Upstream,
         store: Store,
-        keys: Iterable[Key],
+        keys: Iterable[ClientKey],
         public_url: str | None,
         given: Iterable[str],
         known: Secrets,
@@ -49,7 +49,7 @@ class Subscriptions:
         self._given = tuple(given)
         self._known = known
         self._own: dict[str, Subscription] = {}
-        self._said: dict[Key, str] = {}
+        self._said: dict[ClientKey, str] = {}
         self._tasks = BackgroundTasks()
 
     @property
@@ -67,7 +67,7 @@ class Subscriptions:
     async def close(self) -> None:
         await self._tasks.aclose()
 
-    async def _keep(self, key: Key) -> None:
+    async def _keep(self, key: ClientKey) -> None:
         """For ever. What goes wrong is said once, until it is another thing."""
         pause = FIRST_PAUSE
         while True:
@@ -89,14 +89,14 @@ class Subscriptions:
             self._said[key] = trouble
             await asyncio.sleep(wait)
 
-    async def _is_ours(self, key: Key) -> bool:
+    async def _is_ours(self, key: ClientKey) -> bool:
         """One replica keeps it right; the others learn its secret."""
         if self._store.is_shared:
             for own in await self._store.subscriptions():
                 self._learn(own)
         return await self._store.claim(f"subscription {key.hash}")
 
-    async def _put_right(self, key: Key) -> None:
+    async def _put_right(self, key: ClientKey) -> None:
         own = self._own.get(key.hash)
         found = await self._upstream.webhooks(key)
         kept = next((row for row in found if own and row.id == own.id), None)
@@ -117,7 +117,7 @@ class Subscriptions:
         is_complete = set(_events(row)) <= set(row.events)
         return row.url == self._url and is_complete and row.active and not row.paused
 
-    async def _create(self, key: Key) -> None:
+    async def _create(self, key: ClientKey) -> None:
         row = await self._created(key)
         if not row.secret:
             raise ProblemError(Problem.UNCLEAR, f"webhook {row.id} was made and told no secret")
@@ -127,7 +127,7 @@ class Subscriptions:
         await self._store.subscribe(own)
         log.info("webhook %s of %s is made", row.id, key)
 
-    async def _created(self, key: Key) -> Webhook:
+    async def _created(self, key: ClientKey) -> Webhook:
         *others, last = EVENTS
         for events in others:
             try:
@@ -137,7 +137,7 @@ class Subscriptions:
                     raise
         return await self._create_for(key, last)
 
-    async def _create_for(self, key: Key, events: tuple[str, ...]) -> Webhook:
+    async def _create_for(self, key: ClientKey, events: tuple[str, ...]) -> Webhook:
         return await self._upstream.create_webhook(
             key, url=self._url, events=list(events), description=DESCRIPTION
         )
@@ -156,8 +156,8 @@ def load_subscriptions(
     known: Secrets,
 ) -> Subscriptions:
     """For the key of the configuration, and for those of all programs."""
-    own = [Key(config.upstream.api_key)] if config.upstream.api_key else []
-    keys = [*own, *(program.key.upstream for program in programs)]
+    own = [ClientKey.of(config.upstream.api_key)] if config.upstream.api_key else []
+    keys = [*own, *(program.key.account for program in programs)]
     known.pin(*given)
     return Subscriptions(upstream, store, keys, config.webhooks.public_url, given, known)
 

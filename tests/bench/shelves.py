@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 
 from proxy.legacy.activation import candidates
-from proxy.model import Key, Order, OrderState, Sms
+from proxy.model import ClientKey, Order, OrderState, Sms
 from proxy.store import ActivationRow, open_store
 from tests.bench.load import KEY
 
@@ -31,7 +31,7 @@ async def _keep(path: Path, rows: list[ActivationRow]) -> None:
 
 def _rows(count: int, texted: bool) -> Iterator[ActivationRow]:
     draw, now, taken = Random(1), time.time(), set()
-    key = Key(KEY).hash
+    key = ClientKey.of(KEY).hash
     messages = (Sms(f"Your code is {CODE}", now),) if texted else ()
     state = OrderState.COMPLETED if texted else OrderState.WAITING
     times = {"created_at": now, "expires_at": now + 1200, "cancel_at": now + 120}

@@ -9,8 +9,8 @@ from proxy.commands.doctor.finding import Finding, good, wrong
 from proxy.commands.doctor.upstream import Probe, accounts
 from proxy.commands.plural import counted
 from proxy.config.programs import Programs
-from proxy.config.settings import Config, ConfigError, load_config
-from proxy.config.yaml_file import YamlFileError
+from proxy.config.settings import Config, load_config
+from proxy.model.errors import ConfigError, YamlFileError
 
 
 async def examine(

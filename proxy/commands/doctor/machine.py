@@ -5,12 +5,12 @@ import ssl
 from pathlib import Path
 
 from proxy.app.readiness import SERVER
-from proxy.app.server import TlsError, open_socket, tls_context
+from proxy.app.server import open_socket, tls_context
 from proxy.commands.doctor.finding import Finding, good, wrong
-from proxy.commands.health.probe import HealthError, address, ask, reason
+from proxy.commands.health.probe import address, ask, reason
 from proxy.commands.plural import counted
 from proxy.config.settings import Config, Listen
-from proxy.model.errors import StoreError
+from proxy.model.errors import HealthError, StoreError, TlsError
 from proxy.store import (
     OperationKind,
     ReadOnlyStore,

@@ -12,15 +12,15 @@ from proxy.commands.doctor.finding import Finding, good, wrong
 from proxy.commands.plural import counted
 from proxy.config.programs import Programs
 from proxy.config.settings import Config
-from proxy.legacy.answers import dollars
-from proxy.model import WINDOW, Key, Order
-from proxy.model.errors import Problem, ProblemError, StoreError
+from proxy.model import WINDOW, ClientKey, Order
+from proxy.model.errors import Problem, ProblemError, SocketError, StoreError
+from proxy.model.money import dollars
 from proxy.runtime.counters import Counters
 from proxy.runtime.urls import shown_host
 from proxy.store import OperationKind, file_of, glance, open_store
 from proxy.upstream.budget import Budget
 from proxy.upstream.client import SHARE, Upstream
-from proxy.upstream.order_socket import SocketClient, SocketError
+from proxy.upstream.order_socket import SocketClient
 from proxy.upstream.rate_window import Urgency
 
 SECONDS = 5.0
@@ -36,17 +36,17 @@ class NamedKey(NamedTuple):
     """An upstream key, and what the configuration calls it."""
 
     name: str
-    key: Key
+    key: ClientKey
 
 
 def accounts(config: Config, programs: Programs) -> list[NamedKey]:
     """Each upstream key once, under all its names."""
     names: dict[str, list[str]] = {}
     for program in programs:
-        names.setdefault(program.key.secret, []).append(program.name)
+        names.setdefault(program.key.upstream.secret, []).append(program.name)
     if config.upstream.api_key:
         names.setdefault(config.upstream.api_key, []).append("upstream.api_key")
-    return [NamedKey(", ".join(found), Key(secret)) for secret, found in names.items()]
+    return [NamedKey(", ".join(found), ClientKey.of(secret)) for secret, found in names.items()]
 
 
 def _is_near(host: str) -> bool:
@@ -62,7 +62,7 @@ class Probe:
 
     def __init__(self, config: Config, found: Sequence[NamedKey]) -> None:
         self._config, self._accounts = config, found
-        self._taken: Key | None = None
+        self._taken: ClientKey | None = None
         self._store = open_store("sqlite://")
         budget = Budget(config.upstream.requests_per_minute, self._store, time.time)
         self._upstream = Upstream(config.upstream.url, SECONDS / SHARE, budget, Counters())
@@ -120,7 +120,7 @@ class Probe:
             return [balance, budget]
         return [balance, budget, await self._others(account)]
 
-    def _left(self, key: Key) -> tuple[int | None, str]:
+    def _left(self, key: ClientKey) -> tuple[int | None, str]:
         """The requests left in this minute, by the store; None: nobody knows."""
         limit = self._config.upstream.requests_per_minute
         try:
@@ -181,7 +181,9 @@ class Probe:
         if not (wanted.push and wanted.push_sockets):
             return good("push", "off: codes come by asking, some seconds later")
         fix = "let it through, or set upstream.push to false; codes come by asking meanwhile"
-        frames = SocketClient(wanted.sockets_url).frames(self._taken or Key("none"), str(uuid4()))
+        frames = SocketClient(wanted.sockets_url).frames(
+            self._taken or ClientKey.of("none"), str(uuid4())
+        )
         where = shown_host(wanted.sockets_url)
         try:
             async with asyncio.timeout(SECONDS):

@@ -20,8 +20,9 @@ def explain(words: tuple[str, ...], path: Path | None, as_json: bool) -> None:
     request as a program sends it.
     """
     from proxy.commands.columns import columns
-    from proxy.commands.explain import QuestionError, asked
+    from proxy.commands.explain import asked
     from proxy.commands.explain import explain as explained
+    from proxy.model.errors import QuestionError
     from proxy.runtime.printable import visible
 
     config = config_of(path)

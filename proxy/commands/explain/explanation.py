@@ -9,16 +9,17 @@ from msgspec.structs import replace
 from proxy.app.build import build_services
 from proxy.commands.explain import limits
 from proxy.commands.explain.parameters import Facts, better_country, better_service, parameters
-from proxy.commands.explain.question import Question, QuestionError
+from proxy.commands.explain.question import Question
 from proxy.config.programs import Program, Programs
 from proxy.config.settings import Config, StoreConfig
 from proxy.config.yaml_file import nearest
 from proxy.endpoint.actions import ACTIONS, Call, Client
 from proxy.endpoint.actions.numbers import wished
-from proxy.legacy.answers import Answer, dollars
+from proxy.legacy.answers import Answer
 from proxy.legacy.dialects.dialect import written
-from proxy.model import Key, lowest
-from proxy.model.errors import Problem, ProblemError
+from proxy.model import ClientKey, lowest, money
+from proxy.model.errors import Problem, ProblemError, QuestionError
+from proxy.model.money import dollars
 from proxy.purchases.buying import CLOSED_SECONDS, SOLD_OUT_SECONDS
 from proxy.services import Services
 from proxy.upstream.client import SHARE
@@ -49,7 +50,7 @@ class Explanation:
             "dialect": self.dialect,
             "service": self.service,
             "country": self.country,
-            "price": None if self.cents is None else self.cents / 100,
+            "price": None if self.cents is None else money.as_number(self.cents),
             "count": self.count,
             "refused": self.refused,
             "why": self.why,
@@ -102,7 +103,7 @@ def _is_somebody(question: Question) -> bool:
 
 def _program(programs: Programs, question: Question) -> tuple[Program, ProblemError | None]:
     """Whose question it is: a nameless one under the limits of all, where that is not known."""
-    anybody = Program("", Key(""), programs.limits)
+    anybody = Program("", ClientKey.of(""), programs.limits)
     if question.program:
         known = {program.name: program for program in programs}
         if question.program not in known:
@@ -144,8 +145,8 @@ async def _buy(call: Call, said: Explanation, store: str, *, is_somebody: bool) 
     if problem:
         raise problem
     cents, cap = said.cents or 0, lowest(cap, caps.max_price)
-    if cap is not None and cents > cap:
-        why = f"it costs {dollars(cents)}, and at most {dollars(cap)} may be paid"
+    if money.is_over(cents, cap):
+        why = f"it costs {dollars(cents)}, and at most {dollars(cap or 0)} may be paid"
         raise ProblemError(Problem.PRICE_TOO_HIGH, why, cents=cents)
     limits.check(caps, key, cents, store, now)
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from proxy.commands.plural import counted
-from proxy.legacy.answers import dollars
-from proxy.model import Key, Limits
+from proxy.model import ClientKey, Limits
 from proxy.model.errors import Problem, ProblemError, StoreError
+from proxy.model.money import dollars
 from proxy.store import (
     OperationKind,
     PendingOperation,
@@ -19,7 +19,7 @@ from proxy.store import (
 PERIODS = ("today", "this month")
 
 
-def in_words(caps: Limits, key: Key | None, store: str, now: float) -> str:
+def in_words(caps: Limits, key: ClientKey | None, store: str, now: float) -> str:
     """Each ceiling there is, and how near it is; without a `key`, nobody's in particular."""
     words = list(_fixed(caps))
     try:
@@ -33,7 +33,7 @@ def in_words(caps: Limits, key: Key | None, store: str, now: float) -> str:
     return "; ".join(words) or "none"
 
 
-def check(caps: Limits, key: Key | None, cents: int, store: str, now: float) -> None:
+def check(caps: Limits, key: ClientKey | None, cents: int, store: str, now: float) -> None:
     """ProblemError where a number of that price does not fit under them."""
     counts = caps.active is not None or caps.counts_money
     if key is None or not counts or not _is_there(store):
@@ -70,7 +70,7 @@ def _fixed(caps: Limits) -> Iterator[str]:
 
 
 def _counted(
-    caps: Limits, seen: ReadOnlyStore | None, key: Key | None, now: float
+    caps: Limits, seen: ReadOnlyStore | None, key: ClientKey | None, now: float
 ) -> Iterator[str]:
     if caps.active is not None:
         held = f"{seen.held(key.hash, now) if seen and key else 0} of " if key else ""

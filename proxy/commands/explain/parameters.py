@@ -8,8 +8,8 @@ from proxy.commands.lookup.search import Kind, nearest
 from proxy.config.codes import Country
 from proxy.endpoint.actions import Call
 from proxy.endpoint.actions.numbers import PREFERENCES, WISHES
-from proxy.legacy.answers import dollars
 from proxy.model.errors import ProblemError
+from proxy.model.money import dollars
 
 Facts = Iterator[tuple[str, str]]
 

@@ -10,6 +10,7 @@ from proxy.config.yaml_file import nearest
 from proxy.endpoint.actions.numbers import PREFERENCES, WISHES
 from proxy.legacy.dialects import DIALECTS, Dialect
 from proxy.legacy.request import Request, parse
+from proxy.model.errors import QuestionError
 
 OWN = ("dialect", "key")
 """Words for `explain` itself: the dialect, and the name of a program in the configuration."""
@@ -18,10 +19,6 @@ PARAMETERS = (
     "api_key", "action", "service", "country", "maxPrice", "max_price", "minPrice", "orderId",
     *WISHES, *PREFERENCES,
 )  # fmt: skip
-
-
-class QuestionError(ValueError):
-    """It cannot be understood. The text repeats no value: it might be a key."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from proxy.commands.options import config_of, config_option, failed
 @config_option
 def health(path: Path | None) -> None:
     """Ask the proxy that runs here whether it can answer; for a container's health check."""
-    from proxy.commands.health.probe import HealthError, address, ask
+    from proxy.commands.health.probe import address, ask
+    from proxy.model.errors import HealthError
     from proxy.runtime.printable import visible
 
     listen = config_of(path).listen

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from proxy.app.address import reachable, url
 from proxy.config.settings import Listen
+from proxy.model.errors import HealthError
 
 SECONDS = 3.0
 MOST_BYTES = 16_384
@@ -23,10 +24,6 @@ class Health(NamedTuple):
     @property
     def is_good(self) -> bool:
         return self.status == 200
-
-
-class HealthError(Exception):
-    """Nobody answered, or not in HTTP. The text is one line."""
 
 
 def address(listen: Listen) -> str:

@@ -11,9 +11,9 @@ from proxy.commands.columns import columns
 from proxy.commands.one_off import at_hand
 from proxy.config.programs import Programs
 from proxy.config.settings import UpstreamConfig
-from proxy.legacy.answers import dollars
-from proxy.model import Key
+from proxy.model import ClientKey
 from proxy.model.errors import Problem, ProblemError
+from proxy.model.money import dollars
 from proxy.runtime.printable import spreadsheet_cell
 from proxy.store import Entry
 
@@ -89,7 +89,7 @@ async def of_account(config: UpstreamConfig, since: float) -> list[Entry]:
     """The upstream's own account, oldest first, in the ledger's words. ProblemError."""
     if not config.api_key:
         raise ProblemError(Problem.NO_KEY, "set upstream.api_key, or PROXY_UPSTREAM_API_KEY")
-    key = Key(config.api_key)
+    key = ClientKey.of(config.api_key)
     async with at_hand(config.url, config.timeout, config.requests_per_minute) as upstream:
         rows = await upstream.transactions(key)
     return [

@@ -9,12 +9,13 @@ from starlette.types import Receive
 
 from proxy.config.codes import Country
 from proxy.config.programs import Program
-from proxy.legacy.activation import Activation, View
+from proxy.legacy.activation import View
 from proxy.legacy.answers import Answer
 from proxy.legacy.dialects import Dialect
 from proxy.legacy.request import Request
-from proxy.model import Key
+from proxy.model import ClientKey
 from proxy.model.errors import Problem, ProblemError
+from proxy.orders.tracked import TrackedActivation
 from proxy.runtime.tasks import child_task
 from proxy.services import Services
 
@@ -43,7 +44,7 @@ class Call:
     client: "Client"
 
     @property
-    def key(self) -> Key:
+    def key(self) -> ClientKey:
         return self.program.key
 
     @property
@@ -76,10 +77,10 @@ class Call:
         wished = self.dialect.country is not None or self.request.text("country")
         return self.country() if wished else None
 
-    async def activation(self) -> Activation:
+    async def activation(self) -> TrackedActivation:
         return await self.services.reads.find(self.key, self.request.text("id", "activationId"))
 
-    def view(self, activation: Activation) -> View:
+    def view(self, activation: TrackedActivation) -> View:
         codes = self.services.codes
         id = codes.country_id(activation.order.country)
         country = codes.countries[self.services.default_country if id is None else id]

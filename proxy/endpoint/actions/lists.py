@@ -8,6 +8,7 @@ from proxy.legacy.activation import View
 from proxy.legacy.answers import Answer
 from proxy.legacy.status import Phase
 from proxy.model.errors import Problem, ProblemError
+from proxy.orders.tracked import TrackedActivation
 
 LIVE = (Phase.WAITING, Phase.RECEIVED, Phase.RETRYING)
 
@@ -19,7 +20,8 @@ LONGEST = 30 * 86_400
 
 
 async def get_active_activations(call: Call) -> Answer:
-    live = [view for view in await _views(call) if view.phase in LIVE and not view.is_over]
+    known = await call.services.reads.all(call.key)
+    live = [one for one in known if one.phase in LIVE and not call.view(one).is_over]
     start, length = _page(call, "offset", "start", most=MOST_ROWS)
     page = await _read(call, live[start : start + length])
     return answers.json(call.dialect.shapes.active(page))
@@ -33,25 +35,24 @@ async def get_history(call: Call) -> Answer:
     upstream = call.services.upstream
     if begin > end or (first and min(end, upstream.wall_clock()) - begin > LONGEST):
         raise ProblemError(Problem.BAD_DATE)
-    views = await _views(call)
     # What a client names is in its own time, which is this machine's.
     ahead = upstream.clock.ahead
-    views = [view for view in views if begin <= int(view.bought_at - ahead) <= end]
+    known = [
+        one
+        for one in await call.services.reads.all(call.key)
+        if begin <= int(call.view(one).bought_at - ahead) <= end
+    ]
     offset, limit = _page(call, "offset", most=50)
-    page = await _read(call, views[offset : offset + limit])
+    page = await _read(call, known[offset : offset + limit])
     return answers.json(call.dialect.shapes.history(page))
 
 
-async def _read(call: Call, views: Sequence[View]) -> list[View]:
+async def _read(call: Call, page: Sequence[TrackedActivation]) -> list[View]:
     """A program may have no other call for its code than these: what has come is read, some now."""
-    unread = [view.activation for view in views if view.activation.is_unread]
+    unread = [activation for activation in page if activation.is_unread]
     for activation in unread[:MOST_READS]:
         await call.services.reads.look(call.key, activation)
-    return [call.view(view.activation) for view in views]
-
-
-async def _views(call: Call) -> list[View]:
-    return [call.view(activation) for activation in await call.services.reads.all(call.key)]
+    return [call.view(activation) for activation in page]
 
 
 def _page(call: Call, *first: str, most: int) -> tuple[int, int]:

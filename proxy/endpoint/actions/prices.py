@@ -8,7 +8,7 @@ from proxy.endpoint.actions.call import Call
 from proxy.legacy import answers
 from proxy.legacy.answers import Answer
 from proxy.legacy.shapes import Map, PriceRow, by_country
-from proxy.model import Price
+from proxy.model import Price, money
 from proxy.model.errors import ProblemError
 
 FREE_PAGE = 10
@@ -148,12 +148,12 @@ def _top_row(row: PriceRow) -> dict[str, Any]:
         "count": row.count,
         "price": row.dollars,
         "retail_price": row.dollars,
-        "freePriceMap": {answers.dollars(row.cents): row.count},
+        "freePriceMap": {money.dollars(row.cents): row.count},
     }
 
 
 def _price_v2(row: PriceRow) -> Map:
-    return {answers.dollars(row.cents): row.count}
+    return {money.dollars(row.cents): row.count}
 
 
 def _price_v3(row: PriceRow) -> Map:

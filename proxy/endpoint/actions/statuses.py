@@ -8,26 +8,29 @@ from proxy.legacy.activation import Activation, View
 from proxy.legacy.answers import Answer
 from proxy.legacy.status import Act, Phase, Step
 from proxy.model.errors import Problem, ProblemError
+from proxy.orders.tracked import TrackedActivation
 
 log = logging.getLogger(__name__)
 
 
 async def get_status(call: Call) -> Answer:
     wants_text = call.request.text("text") == "1"
-    view = await _looked(call)
+    activation = await call.activation()
+    view = await _looked(call, activation)
     answer = call.dialect.shapes.status(view, wants_text)
-    return answer.while_it(call.services.reads.standing(call.key, view.activation))
+    return answer.while_it(call.services.reads.standing(call.key, activation))
 
 
 async def get_status_v2(call: Call) -> Answer:
-    view = await _looked(call, whole=call.dialect.shapes.shows_sender)
+    activation = await call.activation()
+    view = await _looked(call, activation, whole=call.dialect.shapes.shows_sender)
     if view.phase is Phase.CANCELLED or (view.phase is Phase.FINISHED and not view.sms):
         return answers.text("STATUS_CANCEL")
     return answers.json(call.dialect.shapes.status_v2(view))
 
 
 async def get_full_sms(call: Call) -> Answer:
-    view = await _looked(call)
+    view = await _looked(call, await call.activation())
     if view.sms:
         return answers.text(f"FULL_SMS:{answers.full(view.sms.text)}")
     return answers.text(status.get_status(view.phase, view.activation.code))
@@ -51,8 +54,7 @@ async def cancel_activation(call: Call) -> Answer:
     return call.dialect.shapes.done((await _set(call, 8)).word)
 
 
-async def _looked(call: Call, *, whole: bool = False) -> View:
-    activation = await call.activation()
+async def _looked(call: Call, activation: TrackedActivation, *, whole: bool = False) -> View:
     if not activation.was_asked:
         activation.was_asked = True
         _happened(call, activation, "asked")
@@ -107,7 +109,7 @@ async def _carried_out(call: Call, wish: int | None) -> Step:
     return step
 
 
-async def _ask_again(call: Call, activation: Activation) -> None:
+async def _ask_again(call: Call, activation: TrackedActivation) -> None:
     """Waiting for one more message begins whether or not the upstream passes the wish on."""
     before = activation.asked_at, activation.asked_since, activation.offered
     activation.asked_at = len(activation.order.messages)

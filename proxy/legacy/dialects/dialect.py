@@ -7,6 +7,7 @@ from typing import Any
 from proxy.legacy import answers
 from proxy.legacy.answers import Answer
 from proxy.legacy.shapes import Shapes
+from proxy.model import money
 from proxy.model.errors import Problem, ProblemError
 
 
@@ -51,9 +52,12 @@ class Dialect:
 def written(word: str | Word, cents: int = 0) -> Answer:
     """The answer that a word is; in an envelope a price is a number."""
     if isinstance(word, str):
-        return answers.text(word.replace("{price}", answers.dollars(cents)))
+        return answers.text(word.replace("{price}", money.dollars(cents)))
     if not word.details:
         return Answer(word.text.encode(), status=word.status)
-    info = {name: cents / 100 if value == "{price}" else value for name, value in word.info.items()}
+    info = {
+        name: money.as_number(cents) if value == "{price}" else value
+        for name, value in word.info.items()
+    }
     body = {"title": word.text, "details": word.details, "info": info or None}
     return answers.json(body).with_status(word.status)
