@@ -15,7 +15,6 @@ from proxy.model import ClientKey
 from proxy.model.errors import CommitUncertainError, OwnershipLostError, StoreError
 from proxy.sandbox import create_sandbox
 from proxy.store import Change, Entry, OperationKind, PendingOperation, open_store, schema
-from proxy.store.postgres.listener import ChangeListener
 from tests.crash import until
 from tests.pace import within
 from tests.postgres import PASSWORD, rows
@@ -464,15 +463,15 @@ async def test_what_others_say_on_the_channel_stops_nobody(pair, database):
         assert change.kind == ""
 
 
-async def test_a_bug_in_its_thread_does_not_make_a_replica_deaf(pair, monkeypatch, caplog):
-    follow, bugs = ChangeListener._follow, [KeyError("planted")]
+async def test_a_bug_in_the_listener_does_not_make_a_replica_deaf(pair, monkeypatch, caplog):
+    connect, bugs = psycopg.AsyncConnection.connect, [KeyError("planted")]
 
-    def bug(self, *values):
+    async def bug(*values, **settings):
         if bugs:
             raise bugs.pop()
-        follow(self, *values)
+        return await connect(*values, **settings)
 
-    monkeypatch.setattr(ChangeListener, "_follow", bug)
+    monkeypatch.setattr(psycopg.AsyncConnection, "connect", bug)
     changes = pair[1].changes()
     assert await anext(changes) == Change("missed")
     await pair[0].keep(KEPT)

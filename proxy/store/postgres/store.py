@@ -27,9 +27,9 @@ from proxy.model.errors import (
 from proxy.runtime.urls import shown_url
 from proxy.store import schema
 from proxy.store.group_commit import Write
+from proxy.store.postgres import listener
 from proxy.store.postgres.connection import PATIENT, QmarkConnection, limited, line
 from proxy.store.postgres.encryption import Encryption
-from proxy.store.postgres.listener import ChangeListener
 from proxy.store.postgres.schema import CHANNEL, set_up
 from proxy.store.rows import Change, PendingOperation
 from proxy.store.schema import Database
@@ -133,7 +133,7 @@ class PostgresStore(SqlStore):
         except BaseException:
             self._threads.shutdown()
             raise
-        self._listener = ChangeListener(url, settings, self._replica)
+        self._url, self._settings = url, settings
         self._pool: ConnectionPool[psycopg.Connection[Any]] = ConnectionPool(
             url,
             kwargs=settings,
@@ -223,14 +223,13 @@ class PostgresStore(SqlStore):
         self._group_commit.note(lambda db: db.execute("select pg_notify(?, ?)", (CHANNEL, told)))
 
     def changes(self) -> AsyncGenerator[Change, None]:
-        return self._listener.changes()
+        return listener.changes(self._url, self._settings, self._replica)
 
     async def close(self) -> None:
         """What was asked for before is written first; the others need not wait for the lease."""
         async with AsyncExitStack() as closes:
             closes.callback(self._threads.shutdown)
             closes.push_async_callback(self._run, partial(self._pool.close, PATIENCE))
-            closes.push_async_callback(self._run, self._listener.close)
             await self._group_commit.close()
             with suppress(StoreError):
                 await self._write(self._leave)
