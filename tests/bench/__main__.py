@@ -10,6 +10,7 @@ start    how soon it listens, how much memory it takes
 growth   what a getStatus and a getNumber cost where much is known already
 idle     thousands of idle connections, half-sent requests, a thousand connects at once
 all      one table of all of these but the crowd, about six minutes
+compare  cpu, paid and start against another revision of the project, in turn
 
 Exit code 1 where a target of the proxy is missed. Run them alone: they share the machine's cores.
 docs/performance.md says how to read them.
@@ -28,6 +29,7 @@ import click
 import msgspec
 
 from tests.bench import cold as storms
+from tests.bench import compare as comparing
 from tests.bench import crowd as crowds
 from tests.bench import marks as rows
 from tests.bench.benches import BENCHES, Size
@@ -140,6 +142,28 @@ for _name, _text in {
 }.items():
     _command(_name, [_name], _text)
 _command("all", list(BENCHES), "Every bench but the crowd, in one table.")
+
+
+@main.command()
+@click.argument("revision")
+@click.option("--figure", "names", multiple=True, type=click.Choice(list(comparing.FIGURES)))
+@click.option("--rounds", type=click.IntRange(1), default=5, help="Of each proxy.")
+@click.option("--seconds", type=click.FloatRange(0.1), default=3, help="Of load, each.")
+@click.option("--numbers", type=click.IntRange(1), default=200, help="Bought, each.")
+def compare(revision: str, names: Sequence[str], rounds: int, **size: float) -> None:
+    """REVISION beside the code here: ratios, and the noise of this run.
+
+    Without --figure: all of them.
+    """
+    sized = Size(rounds=rounds, starts=rounds, **size)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            marks = comparing.compare(
+                revision, names or list(comparing.FIGURES), sized, Path(folder)
+            )
+        except comparing.UnknownRevisionError as error:
+            raise click.UsageError(f"REVISION: {error}") from error
+    click.echo(rows.table(marks))
 
 
 if __name__ == "__main__":

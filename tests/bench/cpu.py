@@ -61,17 +61,13 @@ def _asked(stack: ExitStack, folder: Path) -> Mapping[str, tuple[Server, str]]:
     upstream = stack.enter_context(an_upstream(folder, hold=0))
     upstream.steer("switches", {"requests_per_minute": 0})
     ours = stack.enter_context(a_proxy(folder, upstream))
-    waiting, texted = asyncio.run(bought(ours.url, 2))
-    upstream.steer("sms", {"phone": texted.phone, "text": "Your code is 123456"})
-    status = path(f"getStatus&id={waiting.id}")
+    questions = asked_of(ours, upstream)
+    status = questions[WAITING]
     asked = {
         FIXED: (stack.enter_context(a_bare_server(folder, "fixed")), status),
         PARSED: (stack.enter_context(a_bare_server(folder, "parsed")), status),
         STARLETTE: (stack.enter_context(a_bare_server(folder, "starlette")), status),
-        WAITING: (ours, status),
-        CODE: (ours, path(f"getStatus&id={texted.id}")),
-        BALANCE: (ours, path("getBalance")),
-        PRICES: (ours, path("getPrices&service=wa")),
+        **{name: (ours, question) for name, question in questions.items()},
     }
     plain = stack.enter_context(a_plain_translator(folder, upstream))
     (held,) = asyncio.run(bought(plain.url, 1))
@@ -80,8 +76,21 @@ def _asked(stack: ExitStack, folder: Path) -> Mapping[str, tuple[Server, str]]:
         asked[ON_POSTGRES] = _on_postgres(stack, folder, upstream)
     if shutil.which("nginx"):
         asked[NGINX] = (stack.enter_context(an_nginx(folder)), status)
-    assert until(lambda: answer(ours.url, asked[CODE][1]) == "STATUS_OK:123456")
     return asked
+
+
+def asked_of(ours: Server, upstream: Upstream, key: str = KEY) -> Mapping[str, str]:
+    """What the proxy is asked for: a path for each name in OURS."""
+    waiting, texted = asyncio.run(bought(ours.url, 2, key))
+    upstream.steer("sms", {"phone": texted.phone, "text": "Your code is 123456"})
+    code = path(f"getStatus&id={texted.id}", key)
+    assert until(lambda: answer(ours.url, code) == "STATUS_OK:123456")
+    return {
+        WAITING: path(f"getStatus&id={waiting.id}", key),
+        CODE: code,
+        BALANCE: path("getBalance", key),
+        PRICES: path("getPrices&service=wa", key),
+    }
 
 
 def _on_postgres(stack: ExitStack, folder: Path, upstream: Upstream) -> tuple[Server, str]:

@@ -68,13 +68,14 @@ class Held:
 class Target:
     """The legacy server, as a client meets it."""
 
-    def __init__(self, http: httpx.AsyncClient) -> None:
+    def __init__(self, http: httpx.AsyncClient, key: str = KEY) -> None:
         self._http = http
+        self._key = key
 
     async def ask(self, query: str) -> str:
         """The body; in parentheses what came instead of one with HTTP 200."""
         try:
-            response = await self._http.get(f"{PATH}?api_key={KEY}&{query}")
+            response = await self._http.get(f"{PATH}?api_key={self._key}&{query}")
         except httpx.HTTPError as error:
             return f"({type(error).__name__})"
         return response.text if response.status_code == 200 else f"({response.status_code})"
@@ -90,16 +91,16 @@ class Target:
 
 
 @asynccontextmanager
-async def a_target(url: str) -> AsyncIterator[Target]:
+async def a_target(url: str, key: str = KEY) -> AsyncIterator[Target]:
     # Servers close an idle connection after 5 s; one that is reused then would break.
     limits = httpx.Limits(max_keepalive_connections=LINES, keepalive_expiry=2.0)
     async with httpx.AsyncClient(base_url=url, limits=limits, timeout=30, trust_env=False) as http:
-        yield Target(http)
+        yield Target(http, key)
 
 
-async def bought(url: str, count: int) -> list[Held]:
+async def bought(url: str, count: int, key: str = KEY) -> list[Held]:
     """That many numbers, one after the other."""
-    async with a_target(url) as target:
+    async with a_target(url, key) as target:
         held = [await target.buy() for _ in range(count)]
     refused = [said for said in held if isinstance(said, str)]
     assert not refused, f"{len(refused)} of {count} purchases failed: {refused[0]}"

@@ -48,16 +48,20 @@ def paid(count: int, rounds: int, folder: Path, slow: float = UPSTREAM_SECONDS) 
     with ExitStack() as stack:
         upstream = stack.enter_context(an_upstream(folder, hold=0))
         upstream.steer("switches", {"requests_per_minute": 0})
-        fault = {"call": "purchase", "kind": "slow", "seconds": slow, "times": None}
-        upstream.steer("faults", fault)
+        be_slow(upstream, slow)
         servers = _servers(stack, folder, upstream)
         contestants = {
-            name: partial(_bought, name, server, upstream, count)
-            for name, server in servers.items()
+            name: partial(bought, name, server, upstream, count) for name, server in servers.items()
         }
         for buy in contestants.values():
             buy(-1)
         return list(_marks(interleaved(contestants, rounds)))
+
+
+def be_slow(upstream: Upstream, seconds: float = UPSTREAM_SECONDS) -> None:
+    """Each purchase takes that long."""
+    fault = {"call": "purchase", "kind": "slow", "seconds": seconds, "times": None}
+    upstream.steer("faults", fault)
 
 
 def _servers(stack: ExitStack, folder: Path, upstream: Upstream) -> Mapping[str, Server | None]:
@@ -75,9 +79,8 @@ def _servers(stack: ExitStack, folder: Path, upstream: Upstream) -> Mapping[str,
     return servers
 
 
-def _bought(
-    name: str, server: Server | None, upstream: Upstream, count: int, number: int
-) -> Bought:
+def bought(name: str, server: Server | None, upstream: Upstream, count: int, number: int) -> Bought:
+    """One round, under a key of its own."""
     key = f"{name.replace(' ', '-').replace(',', '')}-{number}"
     upstream.steer("balance", {"key": key, "balance": 100_000})
     if server is None:

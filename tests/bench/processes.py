@@ -38,8 +38,13 @@ class Server:
 
 
 @contextmanager
-def a_proxy(folder: Path, upstream: Upstream, **settings: object) -> Iterator[Server]:
-    """The proxy on the store of that folder; a setting is UPSTREAM_PUSH=True, and so on."""
+def a_proxy(
+    folder: Path, upstream: Upstream, code: Path = ROOT, **settings: object
+) -> Iterator[Server]:
+    """The proxy on the store of that folder; a setting is UPSTREAM_PUSH=True, and so on.
+
+    `code` is the checkout that it runs from.
+    """
     environ = {
         "STORE_URL": f"sqlite:///{folder / 'store.db'}",
         "UPSTREAM_URL": f"{upstream.url}/api/v1",
@@ -47,7 +52,9 @@ def a_proxy(folder: Path, upstream: Upstream, **settings: object) -> Iterator[Se
         **settings,
     }
     named = {f"PROXY_{name}": _written(value) for name, value in environ.items()}
-    with _started("proxy", "--port", "0", log=folder / "proxy.log", **named) as server:
+    arguments = ("serve", "--port", "0")
+    log = folder / "proxy.log"
+    with _started("proxy", *arguments, log=log, code=code, **named) as server:
         yield server
 
 
@@ -101,7 +108,9 @@ def _written(value: object) -> str:
 
 
 @contextmanager
-def _started(module: str, *arguments: str, log: Path, **environ: str) -> Iterator[Server]:
+def _started(
+    module: str, *arguments: str, log: Path, code: Path = ROOT, **environ: str
+) -> Iterator[Server]:
     with (
         log.open("a") as errors,
         subprocess.Popen(
@@ -109,8 +118,8 @@ def _started(module: str, *arguments: str, log: Path, **environ: str) -> Iterato
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
-            cwd=ROOT,
-            env={**os.environ, **environ},
+            cwd=code,
+            env={**os.environ, "PYTHONPATH": str(code), **environ},
         ) as process,
     ):
         try:

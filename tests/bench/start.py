@@ -47,14 +47,15 @@ def start(rounds: int, activations: int, folder: Path, *, compiled: bool = True)
             PLAIN: partial(a_plain_translator, folder, upstream),
             OURS: partial(a_proxy, folder, upstream),
         }
-        contestants = {name: partial(_started, server) for name, server in servers.items()}
+        contestants = {name: partial(started, server) for name, server in servers.items()}
         if compiled:
             interleaved(contestants, 1)
         seen = interleaved(contestants, rounds)
         return [*_marks(seen), *_known(activations, folder, upstream)]
 
 
-def _started(server: Callable[[], AbstractContextManager[Server]], _: int) -> Start:
+def started(server: Callable[[], AbstractContextManager[Server]], _: int) -> Start:
+    """It is started, asked once, and stopped."""
     begin = time.perf_counter()
     with server() as it:
         assert is_open(int(it.url.rpartition(":")[2]))

@@ -8,7 +8,9 @@ import httpx
 import pytest
 
 from tests.bench import marks
+from tests.bench.benches import Size
 from tests.bench.cold import storm
+from tests.bench.compare import AGAIN, HERE, THERE, Figure, compare, marks_of
 from tests.bench.cpu import cpu
 from tests.bench.crowd import VARIANTS, run
 from tests.bench.figures import Figures, Waits, percentile, table, waits_of
@@ -248,6 +250,25 @@ def test_what_the_proxy_adds_to_a_purchase_is_measured(tmp_path):
     seen = values(paid(16, 1, tmp_path, slow=0.02))
     assert seen["straight to the upstream, p50"] >= 0.02
     assert seen["ours, SQLite file, p50"] > seen["straight to the upstream, p50"]
+
+
+@pytest.mark.slow
+def test_a_revision_is_compared_with_the_code_here(tmp_path):
+    size = Size(rounds=1, seconds=0.2, numbers=8)
+    seen = values(compare("HEAD", ["cpu", "paid"], size, tmp_path))
+    assert 0 < seen["getStatus, waiting, CPU"] < 1
+    assert 0 < seen["getNumber, p50"] < 10
+    assert seen["- here / HEAD"] > 0
+
+
+def test_a_comparison_has_the_ratio_and_the_noise_of_the_same_rounds():
+    seen = {HERE: [2.0, 40.0, 3.0], THERE: [1.0, 10.0, 1.0], AGAIN: [1.0, 11.0, 2.0]}
+    shown = [(it.name, it.shown) for it in marks_of("cpu", Figure("a request", "s", seen), "v1")]
+    assert shown == [
+        ("a request", "3 s"),
+        ("- here / v1", "3 x"),
+        ("- noise: v1 / itself", "1.1 x"),
+    ]
 
 
 @pytest.mark.slow

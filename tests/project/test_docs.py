@@ -21,6 +21,7 @@ from proxy.config.settings import Config, environment_name, keys, load_config
 from proxy.forwarding.delivery import signature
 from proxy.legacy.dialects import DIALECTS
 from proxy.model.errors import YamlFileError
+from tests import picture
 from tests.support.documents import BLOCKS, PAGES, ROOT, Block
 from tests.support.world import a_world
 
@@ -258,16 +259,31 @@ def test_every_sql_is_taken_by_postgresql(block, database):
         db.rollback()
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/architecture.md"])
-def test_a_picture_of_the_house_shows_what_is_there(page):
-    [picture] = [block for block in of("text", page)]
-    modules = {"all", *(path.stem for path in (ROOT / "proxy").iterdir())}
-    for line in picture.text.splitlines():
-        if page == "README.md":
-            for name in re.match(r"(?: *[\w/]+(?:\.py|/))+", line)[0].split():
-                assert any((ROOT / folder / name).exists() for folder in ("", "proxy")), name
-        else:
-            assert set(re.findall(r"\w+(?= →)|(?<=→ )\w+", line)) <= modules, line
+def test_the_picture_of_the_rooms_is_what_the_code_says():
+    shown = picture.shown(picture.PAGE.read_text())
+    assert shown == picture.drawn(picture.rooms()), "run python -m tests.picture --write"
+
+
+def test_the_architecture_names_files_and_what_is_in_them():
+    text = picture.PAGE.read_text()
+    for name in re.findall(r"`((?:\w+/)*\w+\.py)`", text):
+        assert any((ROOT / folder / name).exists() for folder in ("", "proxy")), name
+    named = re.findall(r"^\| `([\w/]+\.py)` \| `([\w-]+)` \|", text, re.M)
+    named += [(file, name) for name, file in re.findall(r"`(\w+)` (?:in|of) `([\w/]+\.py)`", text)]
+    assert len(named) > 40
+    for file, name in named:
+        source = next(
+            ROOT / folder / file for folder in ("", "proxy") if (ROOT / folder / file).exists()
+        )
+        assert re.search(rf"\b{name}\b", source.read_text()), f"{file} has no {name}"
+
+
+def test_rooms_that_import_each_other_are_a_circle_on_one_floor():
+    imports = {"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set()}
+    imports = {room: frozenset(below) for room, below in imports.items()}
+    assert picture.circles(imports) == {frozenset("bc")}
+    assert picture.floors(imports) == {"a": 3, "b": 2, "c": 2, "d": 1}
+    assert picture.drawn(imports).endswith("\n4 rooms on 3 floors, 1 circles\ncircle: b c\n")
 
 
 # A table for each message of docs/mappings.md, and its fault in the line that the message names.

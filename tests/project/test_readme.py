@@ -1,4 +1,7 @@
-"""The tables of the README say what is so; test_docs_commands.py runs its commands."""
+"""The tables of the README and of docs/dialects.md say what is so.
+
+Their commands run in tests/project/test_docs_commands.py.
+"""
 
 import asyncio
 import re
@@ -14,11 +17,12 @@ from tests.support.world import a_world
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+DIALECTS_PAGE = (ROOT / "docs/dialects.md").read_text()
 
 
-def cells(heading: str) -> list[list[str]]:
+def cells(heading: str, page: str = README) -> list[list[str]]:
     """The rows of the tables under a heading, without their heads."""
-    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    section = page.split(f"\n## {heading}\n")[1].split("\n## ")[0]
     tables = re.findall(r"(?:^\|.*\n)+", section, re.MULTILINE)
     rows = [row for table in tables for row in table.splitlines()[2:]]
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
@@ -30,8 +34,7 @@ def first_cells(heading: str) -> str:
 
 COMPATIBILITY = [
     (row[0].strip("`"), dialect, cell)
-    for row in cells("Dialects")
-    if len(row) == 4
+    for row in cells("Actions", DIALECTS_PAGE)
     for dialect, cell in zip(DIALECTS, row[1:], strict=True)
 ]
 
