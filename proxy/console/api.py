@@ -136,7 +136,7 @@ class Api:
         if found is None:
             return _not_found()
         try:
-            await journal.return_now(found)
+            await journal.unclaimed.return_now(found)
         except ProblemError as error:
             return _error(503, self.secrets.redact(str(error)))
         return _json({"done": "it is cancelled as soon as the upstream allows it"})

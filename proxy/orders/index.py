@@ -37,13 +37,13 @@ class ActivationIndex:
         insort(self.by_age, activation, key=born)
         self.places += 1
         activation.place = self.places
-        self.reference(activation, activation.reference)
+        self.set_reference(activation, activation.reference)
 
     def free_id(self, order_id: str) -> int:
         """The first of an order's ids that no other order has."""
         return next(number for number in candidates(order_id) if number not in self.by_id)
 
-    def reference(self, activation: TrackedActivation, reference: str) -> None:
+    def set_reference(self, activation: TrackedActivation, reference: str) -> None:
         """Its client calls it so; empty: nobody does."""
         self._forget_reference(activation)
         activation.reference = reference
@@ -141,7 +141,7 @@ def apply_remote(account: ActivationIndex, row: ActivationRow) -> TrackedActivat
     # Who wrote it has queued what is to be forwarded of it.
     known.forwarded = row.order.texts
     if row.reference:
-        account.reference(known, row.reference)
+        account.set_reference(known, row.reference)
     return known
 
 

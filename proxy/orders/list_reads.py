@@ -14,7 +14,8 @@ from cachetools import LRUCache
 from proxy.model import ClientKey, Order, UpstreamKey
 from proxy.model.errors import Problem, ProblemError, StoreError
 from proxy.orders.freshness import EVENTS_SECONDS, FASTEST, POLL, SLOWEST, ListFreshness, Reading
-from proxy.orders.orders import LONGEST_LIFE, Orders
+from proxy.orders.open_keys import LONGEST_LIFE
+from proxy.orders.orders import Orders
 from proxy.runtime import log_events
 from proxy.runtime.clock import monotonic
 from proxy.runtime.tasks import BackgroundTasks

@@ -2,41 +2,29 @@
 
 import logging
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from proxy.forwarding.targets import Targets
 from proxy.model import NO_KEY, OVER, ClientKey, Order, OrderState, Sms, merge
 from proxy.model.errors import StoreError
 from proxy.orders.index import (
-    ActivationIndex,
     activation_of,
-    apply_remote,
-    born,
-    idle,
     row_of,
-    states,
     take_in,
     why_refunded,
 )
+from proxy.orders.open_keys import OpenKeys
 from proxy.orders.tracked import TrackedActivation
 from proxy.runtime import log_events
 from proxy.runtime.clock import monotonic
 from proxy.runtime.counters import Counters
-from proxy.store import ActivationRow, Entry, Store, readable
-from proxy.upstream.cache import Cache
+from proxy.store import ActivationRow, Entry, Store
 
 log = logging.getLogger(__name__)
 
-MAX_ACCOUNTS = 10_000
-"""So many keys are known before those that nobody uses are let go."""
-SWEEP_SECONDS = 10.0
 
-LONGEST_LIFE = 3600.0
-"""Seconds that an order lives at most: 20 minutes live, 60 in a sample of the documentation."""
-
-
-class Orders:
+class Orders(OpenKeys):
     """`upstream_now` is the upstream's clock, `wall_clock` this machine's."""
 
     def __init__(
@@ -47,97 +35,10 @@ class Orders:
         wall_clock: Callable[[], float],
         targets: Targets | None = None,
     ) -> None:
-        self._store = store
+        super().__init__(store, upstream_now)
         self._counters = counters
-        self._upstream_now = upstream_now
         self._wall_clock = wall_clock
         self._targets = targets
-        self._accounts: dict[ClientKey, ActivationIndex] = {}
-        self._keys: dict[str, ClientKey] = {}
-        self._heard: dict[str, list[ActivationRow]] = {}
-        """What others write of a key while it is being opened: what is read may be older."""
-        self._opened: Cache[ClientKey, None] = Cache(0.0, 1)
-        self._pins: list[Callable[[], Iterable[ClientKey]]] = []
-        self._swept_at = float("-inf")
-        self.forgotten = float("-inf")
-        """What was created before may be unknown, though it was bought here."""
-
-    async def open(self, key: ClientKey) -> None:
-        """Bring the key's activations back from the store, once."""
-        account = self._accounts.get(key)
-        if account is None:
-            self._let_go_of_idle()
-            await self._opened.get(key, lambda: self._load(key), stale=False)
-            account = self._accounts[key]
-        account.used_at = monotonic()
-
-    def pin(self, keys: Callable[[], Iterable[ClientKey]]) -> None:
-        """What is known of these keys is not let go: a call to the upstream is owed for them."""
-        self._pins.append(keys)
-
-    async def close(self) -> None:
-        await self._opened.close()
-
-    def _let_go_of_idle(self) -> None:
-        """Whoever sends one wrong key after the other must not fill the memory."""
-        if len(self._accounts) < MAX_ACCOUNTS or monotonic() - self._swept_at < SWEEP_SECONDS:
-            return
-        self._swept_at = monotonic()
-        for key in idle(self._accounts, (key for keys in self._pins for key in keys())):
-            del self._accounts[key]
-            self._keys.pop(key.hash, None)
-
-    def forget(self, before: float) -> None:
-        """What was created before that, as the store does."""
-        self.forgotten = before
-        for account in self._accounts.values():
-            account.forget(before)
-
-    def states(self) -> dict[str, float]:
-        """How many of the last hour are in each phase."""
-        return states(activation for _, activation in self.young())
-
-    def young(self) -> Iterator[tuple[ClientKey, TrackedActivation]]:
-        """Those of the last hour, of each key the newest first."""
-        for key, account in self._accounts.items():
-            for activation in account.young(self._upstream_now() - LONGEST_LIFE):
-                yield key, activation
-
-    async def _load(self, key: ClientKey) -> None:
-        heard = self._heard[key.hash] = []
-        try:
-            with readable():
-                found = [activation_of(row) async for row in self._store.orders(key.hash)]
-        finally:
-            self._heard.pop(key.hash, None)
-        account = ActivationIndex()
-        for activation in sorted(found, key=born):
-            account.add(activation)
-        for row in heard:
-            apply_remote(account, row)
-        self._accounts.setdefault(key, account)
-        self._keys[key.hash] = key
-
-    async def fetch(
-        self, key: ClientKey, *, id: int = 0, order: str = "", reference: str = ""
-    ) -> TrackedActivation | None:
-        """An activation of an open key that may be known to another replica only."""
-        if not self._store.is_shared:
-            return self.get(key, order)
-        with readable():
-            row = await self._store.order(key.hash, id=id, order=order, reference=reference)
-        return apply_remote(self._accounts[key], row) if row else None
-
-    @property
-    def hashes(self) -> list[str]:
-        """Of the keys that are open, or being opened."""
-        return [*self._keys, *self._heard]
-
-    def apply_remote(self, row: ActivationRow) -> None:
-        """Another replica has written it."""
-        self._heard.get(row.key, []).append(row)
-        if (key := self._keys.get(row.key)) and key in self._accounts:
-            apply_remote(self._accounts[key], row)
 
     def learn(
         self, key: ClientKey, *orders: Order, asked_at: float | None = None, own: bool = False
@@ -283,35 +184,6 @@ class Orders:
         return [
             found for found in self.young() if found[1].delivered and found[1].is_expecting(now)
         ]
-
-    def used(self) -> Iterator[ClientKey]:
-        """Those that have activations."""
-        return (key for key, account in self._accounts.items() if account.by_id)
-
-    def places(self, key: ClientKey) -> int:
-        """How many activations of an open key have ever been known."""
-        return self._accounts[key].places
-
-    def activations(self, key: ClientKey) -> Collection[TrackedActivation]:
-        """Those that are known of an open key."""
-        return self._accounts[key].by_id.values()
-
-    def of(self, key: ClientKey, order_id: str) -> TrackedActivation:
-        """The activation of an order that was learned."""
-        return self._accounts[key].by_order[order_id]
-
-    def known(self, key: ClientKey, id: int) -> TrackedActivation | None:
-        return self._accounts[key].by_id.get(id)
-
-    def by_reference(self, key: ClientKey, reference: str) -> TrackedActivation | None:
-        """What its client called so; of several, the last."""
-        return self._accounts[key].by_reference.get(reference)
-
-    def reference(self, key: ClientKey, activation: TrackedActivation, reference: str) -> None:
-        self._accounts[key].reference(activation, reference)
-
-    def get(self, key: ClientKey, order_id: str) -> TrackedActivation | None:
-        return self._accounts[key].by_order.get(order_id)
 
     async def holders(self, order_id: str) -> list[tuple[ClientKey, TrackedActivation]]:
         """Whose an order is, and of which accounts it is known. One that is open in no account is

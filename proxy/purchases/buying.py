@@ -101,7 +101,7 @@ class Purchases:
             return made
         finally:
             # Whatever ended this, the deadline included.
-            self._journal.release(purchase)
+            self._journal.unclaimed.release(purchase)
 
     async def swap(self, key: ClientKey, activation: TrackedActivation) -> None:
         """Another number for the order, perhaps with another id. What was sent may be done: it
@@ -174,7 +174,7 @@ class Purchases:
         finally:
             # Paid is paid, whether or not it could be kept.
             if not purchase.has_client:
-                self._journal.release(purchase)
+                self._journal.unclaimed.release(purchase)
         return activation
 
     async def _sent(self, purchase: Purchase) -> Order:
@@ -221,21 +221,21 @@ class Purchases:
         if not self._codes.dial_fits(wanted.country, order.phone):
             self._closed[service, iso] = None
             log.warning(log_events.WRONG_COUNTRY, order.id, iso)
-            await self._journal.give_back(purchase)
+            await self._journal.unclaimed.give_back(purchase)
             raise ProblemError(Problem.NO_NUMBERS)
         if order.cents is None:
             return
         self._catalogue.charged(service, iso, order.cents)
         if money.is_over(order.cents, cap):
             log.warning(log_events.OVER_MAX_PRICE, order.id)
-            await self._journal.give_back(purchase)
+            await self._journal.unclaimed.give_back(purchase)
         _check_price(order.cents, cap)
         quoted, caps = purchase.quoted, wanted.caps
         if quoted is not None and order.cents > quoted and caps.counts_money:
             left = await self._limit_checks.left(wanted.key, caps)
             if order.cents <= -left:
                 log.warning(log_events.OVER_LIMIT, order.id)
-                await self._journal.give_back(purchase)
+                await self._journal.unclaimed.give_back(purchase)
                 raise ProblemError(Problem.NO_BALANCE, "charged over the quote")
 
 

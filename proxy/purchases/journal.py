@@ -28,10 +28,11 @@ from proxy.orders.tracked import TrackedActivation
 from proxy.purchases.cancels import Cancels
 from proxy.purchases.purchase import Pair, Pending, Purchase
 from proxy.purchases.reconciling import Reconciliation
+from proxy.purchases.unclaimed import Unclaimed
 from proxy.runtime import log_events
 from proxy.runtime.counters import Counters
 from proxy.runtime.tasks import BackgroundTasks
-from proxy.store import OperationKind, PendingOperation, SpendingLimit, Store, readable
+from proxy.store import OperationKind, PendingOperation, SpendingLimit, Store
 from proxy.upstream.client import Upstream
 
 log = logging.getLogger(__name__)
@@ -57,11 +58,12 @@ class Journal:
         self._upstream = upstream
         self._orders = orders
         self._reads = reads
-        self._cancels = cancels
         self._store = store
         self._counters = counters
-        self._reuse_seconds = reuse_seconds
         self.pending = Pending()
+        self.unclaimed = Unclaimed(
+            self.pending, upstream, orders, cancels, store, counters, reuse_seconds
+        )
         self._reconciliation = Reconciliation(upstream, orders, store, self.pending)
         self._tasks = BackgroundTasks(ProblemError)
         self._watched: set[UpstreamKey] = set()
@@ -70,17 +72,10 @@ class Journal:
     def start(self) -> None:
         self._reconciliation.start()
 
-    def adopt(self, purchase: Purchase) -> Purchase:
-        """One that was another run's, or another replica's; perhaps it was this one's before."""
-        before = self.pending.get(purchase)
-        if before and before.timer:
-            before.timer.cancel()
-        self.pending.add(purchase)
-        return purchase
-
     async def close(self) -> None:
         """What is not settled yet is owed by the next run."""
         await self._tasks.aclose()
+        await self.unclaimed.close()
 
     async def begin(
         self, pair: Pair, reference: str, quoted: int | None, ceiling: SpendingLimit | None
@@ -126,7 +121,7 @@ class Journal:
         if reference:
             self._check_reference(pair, reference)
         unclaimed = self.pending.unclaimed(pair, reference)
-        for purchase in [*unclaimed, *await self._of_others(pair, reference)]:
+        for purchase in [*unclaimed, *await self.unclaimed.of_others(pair, reference)]:
             # While the one before it was looked at, another client may have got this one.
             if purchase in self.pending and purchase.is_free and purchase.fits(cap):
                 purchase.claim()
@@ -134,33 +129,20 @@ class Journal:
                     await self._reads.look(pair.key, purchase.owned)
                 except BaseException:
                     # Whatever ended the look, the deadline included: its refund stays in sight.
-                    self.release(purchase)
+                    self.unclaimed.release(purchase)
                     raise
                 if purchase.fits(cap):
-                    self._happened(purchase, "handed_over", purchase.owned.order.cents or 0)
+                    self.unclaimed.happened(
+                        purchase, "handed_over", purchase.owned.order.cents or 0
+                    )
                     return purchase
-                self.release(purchase)
+                self.unclaimed.release(purchase)
         under_way = next(
             (p for p in self.pending.unclaimed(pair, reference) if p.is_under_way), None
         )
         if under_way:
             under_way.claim()
         return under_way
-
-    async def _of_others(self, pair: Pair, reference: str) -> list[Purchase]:
-        """An orphan of another replica, if there is one; it is this one's now."""
-        key, service, iso = pair
-        owed = PendingOperation(
-            "", OperationKind.ORPHAN, key, service, iso, 0.0, reference=reference
-        )
-        with readable():
-            taken = await self._store.take_orphan(owed)
-        activation = await self._orders.fetch(key, order=taken.order) if taken else None
-        if not (taken and activation):
-            return []
-        purchase = self.adopt(Purchase(replace(taken, key=key), activation=activation))
-        self.release(purchase)
-        return [purchase]
 
     def _check_reference(self, pair: Pair, reference: str) -> None:
         by_reference = self._orders.by_reference(pair.key, reference)
@@ -174,27 +156,16 @@ class Journal:
         if any(purchase.unclear for purchase in same):
             raise ProblemError(Problem.UNCLEAR, "what came of this wish is not known yet")
 
-    def release(self, purchase: Purchase) -> None:
-        """Nobody waits for it any more: its refund is in sight, unless it is claimed before."""
-        purchase.has_client = False
-        if purchase.timer:
-            # The client went while the order was being kept: it was released then already.
-            purchase.timer.cancel()
-        if purchase.activation and purchase in self.pending:
-            name = f"refund of order {purchase.owned.order.id}"
-            purchase.timer = self._tasks.start(self._expire(purchase), name)
-            self._happened(purchase, "orphan")
-
     async def bought(self, purchase: Purchase, activation: TrackedActivation) -> None:
         """The order is paid: it and its money are kept before anybody hears of it."""
         key, order = purchase.owed.key, activation.order
         activation.delivered = bool(activation.delivered)
-        self._orders.reference(key, activation, purchase.owed.reference)
+        self._orders.set_reference(key, activation, purchase.owed.reference)
         purchase.unclear, purchase.activation = False, activation
         purchase.owed = replace(purchase.owed, kind=OperationKind.ORPHAN, order=order.id)
         entries = purchase.entries(order, self._upstream.wall_clock())
         self._counters.count("charged_cents", by=order.cents or 0)
-        self._happened(purchase, "bought", order.cents or 0)
+        self.unclaimed.happened(purchase, "bought", order.cents or 0)
         log.info("bought %s: %s for %s cents, %s", order.id, entries[-1].what, order.cents, key)
         try:
             row = self._orders.kept(key, activation)
@@ -207,7 +178,7 @@ class Journal:
         except OrderTakenError as error:
             # Both had looked at the same list. This one looks on.
             activation.delivered = activation.delivered or None
-            self._orders.reference(key, activation, "")
+            self._orders.set_reference(key, activation, "")
             purchase.activation = None
             purchase.owed = replace(purchase.owed, kind=OperationKind.PURCHASE, order="")
             self._look_on(purchase)
@@ -232,7 +203,7 @@ class Journal:
         self._orders.queued(activation, row)
         log.info("order %s: told as activation %d", activation.order.id, activation.id)
         self._counters.count("purchases", "told")
-        self._happened(purchase, "told")
+        self.unclaimed.happened(purchase, "told")
         self.pending.drop(purchase)
 
     def _lose(self, purchase: Purchase, error: OwnershipLostError) -> None:
@@ -241,21 +212,6 @@ class Journal:
             log.warning(log_events.PURCHASE_TAKEN_OVER, purchase.owed.id, error)
         purchase.unclear = False
         self.pending.drop(purchase)
-
-    async def give_back(self, purchase: Purchase) -> None:
-        """Cancel what no client gets."""
-        purchase.is_going_back = True
-        await self._cancels.promise(purchase.owed, purchase.owned)
-        self._counters.count("purchases", "given_back")
-        self.pending.drop(purchase)
-
-    async def return_now(self, orphan: Purchase) -> None:
-        """Give an orphan back without waiting for the next wish."""
-        orphan.claim()
-        try:
-            await self.give_back(orphan)
-        finally:
-            self.release(orphan)
 
     async def drop(self, purchase: Purchase, outcome: str = "none") -> None:
         """It made no order, or nobody can tell."""
@@ -316,7 +272,7 @@ class Journal:
         finally:
             # Paid is paid, whether or not it could be kept.
             if not purchase.has_client:
-                self.release(purchase)
+                self.unclaimed.release(purchase)
 
     async def _watch(self, key: ClientKey) -> None:
         try:
@@ -346,19 +302,3 @@ class Journal:
             return await self.drop(purchase)
         log.error(log_events.ORDER_UNFOUND, purchase.owed.id)
         await self.drop(purchase, "unknown")
-
-    async def _expire(self, purchase: Purchase) -> None:
-        order = purchase.owned.order
-        hold = order.hold_left(self._upstream.now())
-        await asyncio.sleep(max(hold, self._reuse_seconds - purchase.age))
-        log.warning(log_events.UNCLAIMED_CANCELLED, order.id)
-        while True:
-            try:
-                return await self.give_back(purchase)
-            except Exception as error:
-                is_bug = not isinstance(error, ProblemError)
-                log.error(log_events.CANCEL_FAILED, order.id, error, exc_info=is_bug)
-            await asyncio.sleep(RECONCILE_SECONDS)
-
-    def _happened(self, purchase: Purchase, what: str, cents: int = 0) -> None:
-        self._counters.happened(purchase.owned.order.id, what, self._upstream.wall_clock(), cents)

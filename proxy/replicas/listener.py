@@ -6,7 +6,8 @@ from collections.abc import Callable
 from contextlib import aclosing
 
 from proxy.model.errors import StoreError
-from proxy.orders.orders import LONGEST_LIFE, Orders
+from proxy.orders.open_keys import LONGEST_LIFE
+from proxy.orders.orders import Orders
 from proxy.orders.reads import Reads
 from proxy.replicas.takeover import Takeover
 from proxy.runtime import log_events

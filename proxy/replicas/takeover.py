@@ -72,11 +72,13 @@ class Takeover:
 
     async def _take_up(self, owed: PendingOperation) -> None:
         if owed.kind is OperationKind.PURCHASE:
-            self._journal.leave(self._journal.adopt(Purchase(owed)))
+            self._journal.leave(self._journal.unclaimed.adopt(Purchase(owed)))
         elif activation := await self._orders.fetch(owed.key, order=owed.order):
             if owed.kind is OperationKind.CANCEL:
                 self._cancels.resume(owed, activation, is_taken_up=True)
             else:
-                self._journal.release(self._journal.adopt(Purchase(owed, activation=activation)))
+                self._journal.unclaimed.release(
+                    self._journal.unclaimed.adopt(Purchase(owed, activation=activation))
+                )
         else:
             log.error(log_events.ORDER_MISSING, owed.id)

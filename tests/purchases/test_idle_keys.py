@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from proxy.model import ClientKey
-from proxy.orders import index, orders
+from proxy.orders import index, open_keys
 from tests.support.world import BUY, id_of
 
 pytestmark = pytest.mark.anyio
@@ -14,9 +14,9 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def few_keys(monkeypatch):
     """Accounts are let go as soon as they are idle for a second."""
-    monkeypatch.setattr(orders, "MAX_ACCOUNTS", 1)
+    monkeypatch.setattr(open_keys, "MAX_KEYS", 1)
     monkeypatch.setattr(index, "EMPTY_SECONDS", 1.0)
-    monkeypatch.setattr(orders, "SWEEP_SECONDS", 0.0)
+    monkeypatch.setattr(open_keys, "SWEEP_SECONDS", 0.0)
 
 
 async def bought_while_other_keys_come(world):
