@@ -100,7 +100,7 @@ def show(browser: Browser, stage: Stage) -> None:
     browser.driver.get(f"{stage.url}/console")
     browser.until("!document.querySelector('#sandbox').hidden")
     browser.until("document.querySelectorAll('tr[data-row]').length > 9")
-    browser.until("document.querySelectorAll('#owed li').length > 1")
+    browser.until("document.querySelectorAll('#pending li').length > 1")
     browser.until("document.querySelector('#balance').textContent !== '–'")
     browser.run(
         "const f = document.querySelector('#filters [name=state]'); f.value = 'live';"

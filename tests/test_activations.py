@@ -80,7 +80,9 @@ async def test_the_young_ones_are_found_in_whatever_order_all_were_learned(learn
 @pytest.mark.anyio
 async def test_what_another_replica_writes_counts_though_it_does_not_know_since_when(known):
     (learned,) = known.learn(KEY, order(created_at=1.0))
-    known.hear(ActivationRow(KEY.hash, learned.id, order(), "wa", told=True, cancelling=True))
+    known.apply_remote(
+        ActivationRow(KEY.hash, learned.id, order(), "wa", delivered=True, cancelling=True)
+    )
     assert learned.phase is Phase.CANCELLED
 
 
@@ -90,7 +92,9 @@ async def test_a_read_that_began_before_another_replicas_swap_does_not_bring_the
 ):
     (swapped,) = known.learn(KEY, order(created_at=1.0))
     await asyncio.sleep(5)
-    known.hear(ActivationRow(KEY.hash, swapped.id, replace(order(), phone="448"), "wa", told=True))
+    known.apply_remote(
+        ActivationRow(KEY.hash, swapped.id, replace(order(), phone="448"), "wa", delivered=True)
+    )
     known.learn(KEY, order(created_at=1.0), asked_at=monotonic() - 1)
     assert swapped.order.phone == "448"
     known.learn(KEY, replace(order(), phone="449"), asked_at=monotonic() + 1)
@@ -118,9 +122,9 @@ async def test_a_further_sms_is_waited_for_whoever_was_asked_for_it(
     (learned,) = known.learn(KEY, order(messages=messages))
     learned.asked_at = asked_at
     row = ActivationRow(
-        KEY.hash, learned.id, order(messages=theirs), "wa", told=True, asked_at=theirs_at
+        KEY.hash, learned.id, order(messages=theirs), "wa", delivered=True, asked_at=theirs_at
     )
-    known.hear(row)
+    known.apply_remote(row)
     assert learned.phase is phase
 
 
@@ -145,9 +149,11 @@ async def test_codes_that_sockets_told_are_no_new_ones_once_the_order_can_be_rea
     known, pushed, asked_at, read, phase, is_heard
 ):
     (one,) = known.learn(KEY, order(messages=pushed))
-    one.told, one.asked_at = True, asked_at
+    one.delivered, one.asked_at = True, asked_at
     if is_heard:
-        known.hear(ActivationRow(KEY.hash, one.id, order(messages=read), "wa", told=True))
+        known.apply_remote(
+            ActivationRow(KEY.hash, one.id, order(messages=read), "wa", delivered=True)
+        )
     else:
         known.learn(KEY, order(messages=read))
     assert one.phase is phase
@@ -157,7 +163,7 @@ async def test_codes_that_sockets_told_are_no_new_ones_once_the_order_can_be_rea
 @pytest.mark.parametrize("read", [READ_TWICE[:1], READ_TWICE[1:]])
 async def test_a_read_that_lags_behind_the_socket_does_not_unsee_its_last_code(known, read):
     (one,) = known.learn(KEY, order(messages=PUSHED_TWICE))
-    one.told, one.asked_at = True, 1
+    one.delivered, one.asked_at = True, 1
     known.learn(KEY, order(messages=read))
     assert (one.phase, one.code) == (Phase.RECEIVED, "2222")
     known.learn(KEY, order(messages=READ_TWICE))
@@ -183,7 +189,7 @@ def test_an_old_code_in_other_words_or_of_no_known_time_is_no_new_one(text, may,
 @pytest.mark.anyio
 async def test_the_end_of_the_order_before_a_swap_is_not_the_end_of_the_new_one(known):
     (one,) = known.learn(KEY, order(created_at=1.0))
-    one.told = True
+    one.delivered = True
     await known.swapped(KEY, one, replace(order("b", created_at=1.0), phone="448"))
     await known.detailed(KEY, order(created_at=1.0, state=OrderState.CANCELLED), monotonic())
     assert one.phase is Phase.WAITING
@@ -193,14 +199,14 @@ async def test_the_end_of_the_order_before_a_swap_is_not_the_end_of_the_new_one(
 async def test_a_row_that_another_wrote_before_it_heard_of_a_swap_does_not_undo_it(known):
     (one,) = known.learn(KEY, order(created_at=1.0))
     await known.swapped(KEY, one, replace(order("b", created_at=1.0), phone="448"))
-    known.hear(ActivationRow(KEY.hash, one.id, order(created_at=1.0), "wa", told=True))
+    known.apply_remote(ActivationRow(KEY.hash, one.id, order(created_at=1.0), "wa", delivered=True))
     assert (one.order.id, one.order.phone) == ("b", "448")
 
 
 @pytest.mark.anyio
 async def test_what_a_socket_says_does_not_undo_a_swap_that_ends_meanwhile(known, monkeypatch):
     (one,) = known.learn(KEY, order(created_at=1.0, expires_at=1200.0))
-    one.told, keep = True, known._store.keep
+    one.delivered, keep = True, known._store.keep
 
     async def keep_slowly(*rows):
         monkeypatch.undo()
@@ -223,14 +229,16 @@ class AnotherWrites:
         self.tell = tell
 
     async def orders(self, key, since=0.0):
-        row = ActivationRow(key, 1, order(created_at=1.0), "wa", told=True)
+        row = ActivationRow(key, 1, order(created_at=1.0), "wa", delivered=True)
         self.tell(replace(row, cancelling=True))
         yield row
 
 
 @pytest.mark.anyio
 async def test_what_another_replica_writes_while_a_key_is_opened_is_not_lost():
-    known = Orders(AnotherWrites(lambda row: known.hear(row)), Counters(), lambda: 1.0, lambda: 1.0)
+    known = Orders(
+        AnotherWrites(lambda row: known.apply_remote(row)), Counters(), lambda: 1.0, lambda: 1.0
+    )
     await known.open(KEY)
     assert known.of(KEY, "a").phase is Phase.CANCELLED
 

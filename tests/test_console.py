@@ -21,6 +21,7 @@ from proxy.console.rows import STORY
 from proxy.endpoint.actions import ACTIONS
 from proxy.model import ClientKey, Order
 from proxy.model.errors import Problem
+from proxy.runtime import log_events
 from proxy.runtime.logs import REQUEST
 from proxy.upstream.trace import TRACED_CALLS
 from tests.pace import within
@@ -327,54 +328,54 @@ async def test_the_states_of_numbers(world, console):
     assert await state_of(late) == "expired"
 
 
-async def test_a_promised_cancel_can_be_hurried(world, console):
+async def test_a_scheduled_cancel_can_be_tried_now(world, console):
     world.dialect = "/daisysms"
     id = (await world.ask("action=getNumber&service=wa")).split(":")[1]
     await world.ask(f"action=setStatus&status=8&id={id}")
-    (promise,) = (await summary(console))["promises"]
+    (promise,) = (await summary(console))["cancels"]
     assert promise["due"] - promise["since"] in (119, 120)
     await world.steer("clock", {"seconds": 120})
-    assert (await console.post(f"{API}/promises/{promise['id']}")).status_code == 200
+    assert (await console.post(f"{API}/cancels/{promise['id']}")).status_code == 200
     await asyncio.sleep(1)
     told = await summary(console)
-    assert told["promises"] == []
+    assert told["cancels"] == []
     cents = promise["cents"]
     assert (told["money"]["charged"], told["money"]["refunded"]) == (cents, cents)
     assert told["money"]["saved"]["refunded_promise"] == cents
-    assert (await console.post(f"{API}/promises/{promise['id']}")).status_code == 404
+    assert (await console.post(f"{API}/cancels/{promise['id']}")).status_code == 404
 
 
-async def test_a_hurried_cancel_that_is_too_early_is_kept(world, console):
+async def test_a_cancel_that_is_tried_too_early_stays_scheduled(world, console):
     world.dialect = "/daisysms"
     id = (await world.ask("action=getNumber&service=wa")).split(":")[1]
     await world.ask(f"action=setStatus&status=8&id={id}")
-    (promise,) = (await summary(console))["promises"]
-    await console.post(f"{API}/promises/{promise['id']}")
+    (promise,) = (await summary(console))["cancels"]
+    await console.post(f"{API}/cancels/{promise['id']}")
     await asyncio.sleep(1)
-    (promise,) = (await summary(console))["promises"]
+    (promise,) = (await summary(console))["cancels"]
     assert "EARLY_CANCEL" in promise["failed"]
     await asyncio.sleep(130)
-    assert (await summary(console))["promises"] == []
+    assert (await summary(console))["cancels"] == []
 
 
-async def test_an_orphan_can_be_given_back_at_once(world, console):
+async def test_an_unclaimed_number_can_be_refunded_at_once(world, console):
     await an_orphan(world)
-    (orphan,) = (await summary(console))["orphans"]
-    assert [row["state"] for row in await activations(console)] == ["orphan"]
-    assert (await console.post(f"{API}/orphans/{orphan['id']}")).status_code == 200
+    (orphan,) = (await summary(console))["unclaimed"]
+    assert [row["state"] for row in await activations(console)] == ["unclaimed"]
+    assert (await console.post(f"{API}/unclaimed/{orphan['id']}")).status_code == 200
     told = await summary(console)
-    assert (told["orphans"], len(told["promises"])) == ([], 1)
+    assert (told["unclaimed"], len(told["cancels"])) == ([], 1)
     await asyncio.sleep(125)
     assert (await summary(console))["money"]["saved"]["refunded_orphan"] == 90
     assert await world.requests("cancel") == 1
-    assert (await console.post(f"{API}/orphans/{orphan['id']}")).status_code == 404
+    assert (await console.post(f"{API}/unclaimed/{orphan['id']}")).status_code == 404
 
 
-async def test_an_orphan_that_is_handed_over_is_money_saved(world, console):
+async def test_an_unclaimed_number_that_is_handed_over_is_money_saved(world, console):
     await an_orphan(world)
     assert (await world.ask(BUY)).startswith("ACCESS_NUMBER")
     told = await summary(console)
-    assert (told["orphans"], told["money"]["saved"]["handed_over"]) == ([], 90)
+    assert (told["unclaimed"], told["money"]["saved"]["handed_over"]) == ([], 90)
     (row,) = await activations(console)
     story = (await console.get(f"{API}/activations/{row['row']}")).json()["story"]
     assert [part["what"] for part in story] == ["bought", "orphan", "handed_over", "told"]
@@ -389,7 +390,7 @@ async def test_problems_are_shown_with_what_to_do_about_them(world, console):
     await asyncio.sleep(10)
     id = (await activations(console))[0]["id"]
     await world.ask(f"action=getStatus&id={id}")
-    shown = {row["what"]: row for row in (await summary(console))["complaints"]}
+    shown = {row["what"]: row for row in (await summary(console))["problems"]}
     assert shown["NO_NUMBERS"]["count"] == 2
     assert shown["NO_NUMBERS"]["advice"] == PROBLEMS["NO_NUMBERS"]
     assert shown["BAD_KEY"]["text"].startswith("getBalance")
@@ -532,15 +533,15 @@ async def test_it_stays_quick_with_two_thousand_live_numbers(world, console, clo
         for n in range(2000)
     ]  # fmt: skip
     for activation in services.orders.learn(key, *orders):
-        activation.told = True
+        activation.delivered = True
         services.counters.happened(activation.order.id, "bought", now, 90)
     rows, seen = world.app.state.console.streams, {}
     begun = time.thread_time()
-    changed, _ = rows._look(seen)
+    changed, _ = rows._changes(seen)
     first = time.thread_time() - begun
     assert len(changed) == 2000
     begun = time.thread_time()
-    assert rows._look(seen) == ([], [])
+    assert rows._changes(seen) == ([], [])
     again = time.thread_time() - begun
     # CPU time, of which a tenth is enough.
     assert first < 0.5
@@ -594,13 +595,15 @@ def calls(*names):
                 yield path, node
 
 
-def test_each_line_of_the_log_that_complains_has_its_advice():
-    told = {
-        node.args[0].value
+def test_each_warning_and_error_of_the_log_is_an_event_whose_code_has_advice():
+    used = {
+        ast.unparse(node.args[0])
         for path, node in calls("warning", "error", "exception")
         if ast.unparse(node.func.value) == "log" and path.name != "settings.py"
     }
-    assert told == set(LOGGED)
+    events = {n: e for n, e in vars(log_events).items() if isinstance(e, log_events.Event)}
+    assert used == {f"log_events.{name}" for name in events}
+    assert {event.code for event in events.values()} == set(LOGGED)
 
 
 def test_each_part_of_a_story_has_words():
@@ -632,7 +635,7 @@ async def test_what_the_wire_breaks_is_no_bug_of_the_page(clock):
         browser.headers.update(OWN | {"Authorization": f"Bearer {TOKEN}"})
         told = await tried(browser, action="getBalance")
         assert (told["body"], told["calls"][0]["status"]) == ("ERROR_SQL", 0)
-        assert (await summary(browser))["complaints"][0]["what"] in ("UNCLEAR", "TRY_AGAIN")
+        assert (await summary(browser))["problems"][0]["what"] in ("UNCLEAR", "TRY_AGAIN")
 
 
 async def test_the_price_sweep_that_a_trial_begins_keeps_nothing_of_the_trial(

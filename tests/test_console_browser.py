@@ -81,13 +81,13 @@ def page(browser, sandbox):
 
 
 def buy(page, service):
-    """In the box. The table shows the number without a reload."""
+    """In the form. The table shows the number without a reload."""
     before = page.run("return document.querySelectorAll('tr[data-row]').length")
-    page.write("#box [name=action]", "getNumber")
-    page.write("#box [name=service]", service)
-    page.write("#box [name=country]", "16")
-    page.write("#box [name=api_key]", "sandbox-key")
-    page.click("#box [type=submit]")
+    page.write("#request [name=action]", "getNumber")
+    page.write("#request [name=service]", service)
+    page.write("#request [name=country]", "16")
+    page.write("#request [name=api_key]", "sandbox-key")
+    page.click("#request [type=submit]")
     page.until(f"document.querySelectorAll('tr[data-row]').length > {before}")
     return page.until("/ACCESS_NUMBER:\\d+:(\\d+)/.exec($body)?.[1]".replace("$body", BODY))
 
@@ -140,10 +140,10 @@ def test_a_number_is_bought_gets_its_sms_and_another_is_cancelled(page):
 
     buy(page, "tg")
     page.click("[data-seconds='120']")
-    page.until("document.querySelector('#said').textContent.startsWith('It is ')")
-    page.write("#box [name=action]", "setStatus")
-    choose(page, "#box [name=status]", "8")
-    page.click("#box [type=submit]")
+    page.until("document.querySelector('#said').textContent.startsWith('The sandbox')")
+    page.write("#request [name=action]", "setStatus")
+    choose(page, "#request [name=status]", "8")
+    page.click("#request [type=submit]")
     page.until(f"{BODY} === 'ACCESS_CANCEL'")
     page.until(f"{STATE}.startsWith('cancelled,code')")
     page.until("document.querySelector('#refunded').textContent !== '0.00'")
@@ -156,12 +156,12 @@ def test_faults_problems_and_the_filters(page):
     choose(page, "#fault [name=kind]", "cdn")
     page.click("#fault [type=submit]")
     page.until("document.querySelector('#faults').textContent.includes('cdn on purchase')")
-    page.write("#box [name=action]", "getNumber")
-    page.write("#box [name=service]", "ok")
-    page.write("#box [name=api_key]", "another-key")
-    page.click("#box [type=submit]")
+    page.write("#request [name=action]", "getNumber")
+    page.write("#request [name=service]", "ok")
+    page.write("#request [name=api_key]", "another-key")
+    page.click("#request [type=submit]")
     page.until(f"{BODY} === 'ERROR_SQL'")
-    page.until("document.querySelector('#errors').textContent.includes('order list is looked at')")
+    page.until("document.querySelector('#errors').textContent.includes('order list is read')")
     buy(page, "wa")
     choose(page, "#filters [name=state]", "received")
     choose(page, "#filters [name=text]", "no such phone")
@@ -171,7 +171,7 @@ def test_faults_problems_and_the_filters(page):
     page.until("document.querySelectorAll('tr[data-row]').length > 0")
     page.click("#reset [type=submit]")
     page.click("#sure [value=yes]")
-    page.until("document.querySelector('#said').textContent.includes('begun anew')")
+    page.until("document.querySelector('#said').textContent.includes('sandbox is reset')")
 
 
 def an_early_cancel(sandbox):
@@ -180,12 +180,12 @@ def an_early_cancel(sandbox):
     httpx.get(f"{url}setStatus&status=8&id={id}")
 
 
-def test_an_early_cancel_is_promised_and_can_be_hurried_by_a_button(page, sandbox):
+def test_an_early_cancel_is_scheduled_and_a_button_tries_it_now(page, sandbox):
     an_early_cancel(sandbox)
-    page.until("document.querySelector('#owed b')?.textContent === 'Cancel promised'")
+    page.until("document.querySelector('#pending b')?.textContent === 'Cancel scheduled'")
     httpx.post(f"{sandbox}/sandbox/clock", json={"seconds": 120})
-    page.click("#owed button")
-    page.until("!document.querySelector('#owed-empty').hidden")
+    page.click("#pending button")
+    page.until("!document.querySelector('#pending-empty').hidden")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -193,7 +193,7 @@ def test_an_early_cancel_is_promised_and_can_be_hurried_by_a_button(page, sandbo
 def test_texts_have_contrast_and_fit_the_width(page, sandbox, scheme, width):
     page.look(width, 900, scheme)
     an_early_cancel(sandbox)
-    page.until(f"{STATE}.includes('cancel promised')")
+    page.until(f"{STATE}.includes('cancel scheduled')")
     buy(page, "wa")
     page.click("tr[data-row] .opener")
     page.until("document.querySelector('.story li')")
@@ -218,7 +218,7 @@ def test_axe_finds_nothing_wrong_with_the_page(page, sandbox, axe, scheme, width
     httpx.get(f"{sandbox}/stubs/handler_api.php?api_key=k&action=getNumber&service=ok")
     buy(page, "wa")
     page.click("tr[data-row] .opener")
-    for shown in (".story li", "#owed li", "#errors li"):
+    for shown in (".story li", "#pending li", "#errors li"):
         page.until(f"document.querySelector('{shown}')")
     assert violations(page, axe) == []
     page.click("#reset [type=submit]")
@@ -264,7 +264,7 @@ def test_a_page_of_two_thousand_numbers_is_quick(browser):
             for n in range(2000)
         ]  # fmt: skip
         for activation in services.orders.learn(ClientKey.of("key"), *orders):
-            activation.told = True
+            activation.delivered = True
 
     with Stage() as stage:
         stage.do(fill(stage.app.state.services, stage.now()))

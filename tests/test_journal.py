@@ -293,8 +293,8 @@ async def test_a_wish_is_not_taken_for_fulfilled_by_the_order_of_another_replica
         services, wish = world.app.state.services, f"{BUY}&orderId=mine"
 
         async def taken(owed, kept, *entries, **kinds):
-            theirs = replace(kept, told=True, wish="")
-            services.orders.hear(theirs)
+            theirs = replace(kept, delivered=True, reference="")
+            services.orders.apply_remote(theirs)
             raise OrderTakenError("both had looked at the same list")
 
         monkeypatch.setattr(services.store, "commit", taken)

@@ -248,7 +248,7 @@ async def test_a_wish_is_fulfilled_once_by_all(pair):
             "wa",
             "GB",
             1.0,
-            wish="mine",
+            reference="mine",
         )
         for n in range(8)
     ]
@@ -366,7 +366,7 @@ async def test_a_commit_whose_end_is_not_known_yet_is_asked_for_again(pair, data
 @pytest.mark.parametrize("then", ["told", "cancelled"])
 async def test_an_order_that_another_found_meanwhile_is_neither_told_nor_cancelled(pair, then):
     """Both looked at the same list, and this one's database was away when it wrote."""
-    others, row = replace(OWED, id="p-2"), replace(KEPT, told=False)
+    others, row = replace(OWED, id="p-2"), replace(KEPT, delivered=False)
     orphan, charge = OperationKind.ORPHAN, Entry(1.0, "hash", "o-1", "charge", -90)
     for store, owed in zip(pair, (OWED, others), strict=True):
         await store.owe(owed)
@@ -374,11 +374,11 @@ async def test_an_order_that_another_found_meanwhile_is_neither_told_nor_cancell
     with pytest.raises(StoreError):
         await pair[0].commit(replace(BOUGHT, kind=orphan), row, charge, surely=True)
     await pair[1].commit(replace(others, kind=orphan, order="o-1"), row, charge)
-    await pair[1].settle("p-2", replace(row, told=True))
+    await pair[1].settle("p-2", replace(row, delivered=True))
     pair[0]._down_until = 0.0
     with pytest.raises(OwnershipLostError):
         if then == "told":
-            await pair[0].settle("p-1", replace(row, told=True))
+            await pair[0].settle("p-1", replace(row, delivered=True))
         else:
             await pair[0].commit(replace(BOUGHT, kind=OperationKind.CANCEL), row)
     assert [owed.kind for owed in await pair[0].mine()] == [OperationKind.PURCHASE]
@@ -484,7 +484,7 @@ async def test_what_one_writes_the_other_hears(pair):
     assert await anext(changes) == Change("missed")
     await pair[1].keep(KEPT)
     await pair[0].keep(KEPT)
-    pair[0].tell(Change("list", "hash"))
+    pair[0].publish_change(Change("list", "hash"))
     assert await anext(changes) == Change("order", "hash", "o-1")
     assert await anext(changes) == Change("list", "hash")
     assert await pair[1].order("hash", id=7) == KEPT

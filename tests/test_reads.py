@@ -277,7 +277,7 @@ HALF = {"kind": "status", "status": 200, "body": {"orders": [ROW, {"status": "wa
 async def test_other_replicas_hear_only_of_a_list_that_was_read_to_its_last_row(world, monkeypatch):
     (id,) = await many(world, 1)
     told, before = [], await world.requests("orders")
-    monkeypatch.setattr(world.app.state.services.store, "tell", told.append)
+    monkeypatch.setattr(world.app.state.services.store, "publish_change", told.append)
     await world.steer("faults", {"call": "orders", **HALF})
     await asyncio.sleep(11)
     await status(world, id)

@@ -32,17 +32,17 @@ def carry_out(world: World, step: tuple[str, Any]) -> None:
     what, argument = step
     account = world.account("alice")
     if what == "push":
-        return world.push(argument)
+        return world.advance(argument)
     if what == "buy":
         world.buy(account, argument, "GB")
     elif argument < len(account.orders):
         order = account.orders[argument]
         match what:
             case "text":
-                world.text(order, "Code 1234", "Shop")
+                world.send_sms(order, "Code 1234", "Shop")
             case "withdraw":
                 if order.awaits_first_sms:
-                    world.withdraw(order, world.now)
+                    world.force_cancel(order, world.now)
             case _:
                 getattr(world, what)(order)
     return None
@@ -57,7 +57,7 @@ def test_an_order_is_charged_once_and_refunded_once_if_it_ends_without_an_sms(
     for step in steps:
         with suppress(Refusal):
             carry_out(world, step)
-    world.push(10_000)
+    world.advance(10_000)
     account = world.account("alice")
     entries = world.ledger.of(account)
     assert account.cents == sum(entry.cents for entry in entries)

@@ -43,7 +43,7 @@ ORDER = Order(
     expires_at=1300.0,
     messages=(Sms("Your code is 1111", 105.5, "WhatsApp"),),
 )
-KEPT = ActivationRow("hash", 7, ORDER, "wa", told=True, finished=True, asked_at=1)
+KEPT = ActivationRow("hash", 7, ORDER, "wa", delivered=True, finished=True, asked_at=1)
 OWED = PendingOperation("p-1", OperationKind.PURCHASE, ClientKey.of(SECRET), "wa", "GB", at=99.0)
 
 
@@ -101,7 +101,7 @@ async def test_a_later_state_is_laid_over_the_earlier_and_unsays_nothing(store):
     await store.keep(KEPT)
     unread = replace(ORDER, messages=(), state=OrderState.CANCELLED)
     await store.keep(
-        ActivationRow("hash", 7, unread, "wa", told=True, cancelling=True, confirmed=True)
+        ActivationRow("hash", 7, unread, "wa", delivered=True, cancelling=True, confirmed=True)
     )
     order = replace(ORDER, state=OrderState.CANCELLED)
     all_said = replace(KEPT, order=order, cancelling=True, confirmed=True)

@@ -186,13 +186,13 @@ def _console(
         return None
     from proxy.console import Console
 
-    async def protocol(scope: Scope, receive: Receive, send: Send) -> None:
+    async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
         await legacy[scope["path"]](scope, receive, send)
 
     return Console(
         services,
         secrets,
-        protocol,
+        endpoint,
         ACTIONS,
         token=config.console.token,
         hosts=config.hosts,

@@ -13,6 +13,8 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from proxy.runtime import log_events
+
 log = logging.getLogger(__name__)
 
 HEAD_SECONDS = 10.0
@@ -56,7 +58,7 @@ class DescriptorLimit:
             return True
         if self._clock() >= self._quiet_until:
             self._quiet_until = self._clock() + 60
-            log.error("all descriptors for clients are taken: %d; more are closed", self.most)
+            log.error(log_events.DESCRIPTORS_USED_UP, self.most)
         return False
 
 

@@ -13,6 +13,7 @@ from proxy.forwarding.delivery import ForwardDelivery
 from proxy.orders.poller import look_out
 from proxy.orders.retention import forget_old
 from proxy.replicas.listener import Replicas
+from proxy.runtime import log_events
 from proxy.runtime.tasks import BackgroundTasks
 from proxy.services import Services
 from proxy.webhooks.subscriptions import Subscriptions
@@ -111,4 +112,4 @@ async def _close(name: str, close: Step) -> None:
     try:
         await _carry_out(close)
     except Exception:
-        log.exception("%s failed to close", name)
+        log.exception(log_events.CLOSE_FAILED, name)

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 from proxy.app import address
 from proxy.app.http_connection import BODY_SECONDS, HEAD_SECONDS, Connection, DescriptorLimit
 from proxy.model.errors import TlsError
+from proxy.runtime import log_events
 
 log = logging.getLogger(__name__)
 
@@ -170,7 +171,7 @@ def _most_descriptors() -> int:
 
 def _note_hangup() -> None:
     """It would end the process: a terminal that closes, or a reload that other servers know."""
-    log.warning("SIGHUP is ignored: a change of the configuration needs a restart")
+    log.warning(log_events.SIGHUP_IGNORED)
 
 
 def _protocol(among: DescriptorLimit, head: float, body: float) -> type[asyncio.Protocol]:

@@ -1,7 +1,7 @@
-"""Who may come in: the token, the Host, and where a request comes from. Pure but for the delay.
+"""Access control of the console: token, Host and Origin. Pure except for the delay.
 
-Host and Origin are judged as in proxy/origin.py; a change also needs a header that only an own
-script can set.
+proxy/runtime/origin.py checks Host and Origin. A POST also needs a header that only a script of
+the page itself can set.
 """
 
 import hashlib
@@ -36,45 +36,39 @@ HEADERS = MappingProxyType(
 
 
 class AccessMiddleware:
-    """Before the console. Without a `token` whoever reaches the port comes in."""
+    """Runs before the console. Without a `token` everybody who reaches the port has access."""
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        token: str | None,
-        hosts: Collection[str],
-        failed_keys: FailedKeyThrottle,
-    ) -> None:
+    def __init__(self, app: ASGIApp, token: str | None, hosts: Collection[str]) -> None:
         self._app = app
         self._token = token
         self._hosts = frozenset(host.lower() for host in hosts)
-        self._failed_keys = failed_keys
+        self._failed_keys = FailedKeyThrottle()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def guarded(message: Message) -> None:
+        async def secured(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(HEADERS)
-                if is_introduced:
+                if sets_cookie:
                     headers.append("set-cookie", self._cookie(request))
             await send(message)
 
         request = HTTPConnection(scope)
-        is_introduced = False
-        if not self._is_known(request):
-            is_introduced = self._is_introduced(request)
-            if not is_introduced:
+        sets_cookie = False
+        if not self._is_authenticated(request):
+            sets_cookie = self._has_url_token(request)
+            if not sets_cookie:
                 await self._failed_keys.wait(request.client.host if request.client else "")
-                await Response(status_code=401)(scope, receive, guarded)
+                await Response(status_code=401)(scope, receive, secured)
                 return
         if not (is_known_host(request.headers, self._hosts) and _is_own_origin(request)):
-            is_introduced = False
-            await Response(status_code=403)(scope, receive, guarded)
+            sets_cookie = False
+            await Response(status_code=403)(scope, receive, secured)
             return
-        await self._app(scope, receive, guarded)
+        await self._app(scope, receive, secured)
 
-    def _is_known(self, request: HTTPConnection) -> bool:
-        """By the cookie, or by the token in a header."""
+    def _is_authenticated(self, request: HTTPConnection) -> bool:
+        """Checks the cookie and the token in the Authorization header."""
         if self._token is None:
             return True
         kind, _, sent = request.headers.get("authorization", "").partition(" ")
@@ -82,8 +76,8 @@ class AccessMiddleware:
             return True
         return _is_same(_cookie(request, _cookie_name(request)), _session(self._token))
 
-    def _is_introduced(self, request: HTTPConnection) -> bool:
-        """By the address that was printed at the start: then a cookie goes with the page."""
+    def _has_url_token(self, request: HTTPConnection) -> bool:
+        """Checks the token in the address that was printed at the start; sets the cookie."""
         is_page = request.scope["path"] == PAGE
         return is_page and _is_same(request.query_params.get("token", ""), self._token or "")
 
@@ -96,32 +90,32 @@ class AccessMiddleware:
 def _is_own_origin(request: HTTPConnection) -> bool:
     headers = request.headers
     if request.scope["path"] == PAGE and headers.get("sec-fetch-mode", "navigate") == "navigate":
-        # A link from elsewhere may lead here, a frame may not.
+        # A link on another site may open the page; a frame on another site may not show it.
         return headers.get("sec-fetch-dest", "document") == "document"
     is_change = request.scope["method"] not in ("GET", "HEAD")
     return is_same_origin(headers) and not (is_change and OWN_HEADER not in headers)
 
 
 def _is_same(sent: str, right: str) -> bool:
-    """In a time that tells nothing."""
+    """Compares in constant time."""
     digests = [hashlib.sha256(text.encode("utf-8", "replace")).digest() for text in (sent, right)]
     return hmac.compare_digest(*digests)
 
 
 def _session(token: str) -> str:
-    """What the cookie holds: the token does not stand in the browser's files."""
+    """Value of the cookie: a hash, so that the browser does not store the token itself."""
     return hashlib.sha256(f"console {token}".encode()).hexdigest()
 
 
 def _cookie(request: HTTPConnection, name: str) -> str:
-    """As it was sent; ours needs no quotes. Python's own reader of quoted cookies is quadratic in
-    their backslashes (CVE-2024-7592): 64 KiB took it 18 seconds.
+    """Raw value of the cookie; ours needs no quotes. http.cookies reads backslashes in quoted
+    cookies in quadratic time (CVE-2024-7592): 18 seconds for 64 KiB.
     """
     pairs = (pair.partition("=") for pair in request.headers.get("cookie", "").split(";"))
     return next((value.strip() for before, _, value in pairs if before.strip() == name), "")
 
 
 def _cookie_name(request: HTTPConnection) -> str:
-    """Cookies do not know ports: another proxy on this machine has its own."""
+    """Browsers share cookies between ports, so the name holds the port."""
     server = request.scope.get("server") or ("", None)
     return f"console_{server[1] or 0}"

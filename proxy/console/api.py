@@ -1,6 +1,7 @@
-"""The API behind the page, /console/api/v1: see docs/console.md."""
+"""The API of the page, /console/api/v1: see docs/console.md."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 import msgspec
 from starlette.requests import Request
@@ -11,8 +12,8 @@ from starlette.types import ASGIApp
 from proxy.console.balances import Balances
 from proxy.console.rows import Rows
 from proxy.console.stream import Streams
-from proxy.console.summary import Summary, is_orphan
-from proxy.console.trial import Trial, tried
+from proxy.console.summary import Summary, is_unclaimed
+from proxy.console.try_request import TryRequest, send
 from proxy.legacy.dialects import DIALECTS
 from proxy.model.errors import ProblemError
 from proxy.runtime.logs import Secrets
@@ -20,32 +21,20 @@ from proxy.services import Services
 from proxy.upstream.fields import UNREADABLE
 
 PREFIX = "/console/api/v1"
-MOST_BYTES = 16_384
+MAX_BYTES = 16_384
 
-# What can be sent with each action, in the order of the form; what is not here takes nothing.
-FIELDS: Mapping[str, tuple[str, ...]] = {
-    "cancelActivation": ("id",),
-    "finishActivation": ("id",),
-    "getAllSms": ("id",),
-    "getFullSms": ("id",),
-    "getListOfTopCountriesByService": ("service",),
-    "getNumber": ("service", "country", "maxPrice"),
-    "getNumberV2": ("service", "country", "maxPrice"),
-    "getNumbersStatus": ("country",),
-    "getOperators": ("country",),
-    "getPrices": ("service", "country"),
-    "getPricesExtended": ("service", "country"),
-    "getPricesV2": ("service", "country"),
-    "getPricesV3": ("service", "country"),
-    "getPricesVerification": ("service",),
-    "getServices": ("country",),
-    "getServicesList": ("country",),
-    "getStatus": ("id",),
-    "getStatusV2": ("id",),
-    "getTopCountriesByService": ("service",),
-    "getTopCountriesByServiceRank": ("service",),
-    "setStatus": ("id", "status"),
-    "swapNumber": ("id",),
+# Parameters, in the order of the form, and the actions that take them; other actions take none.
+_ACTIONS = {
+    "service country maxPrice": "getNumber getNumberV2",
+    "service country": "getPrices getPricesExtended getPricesV2 getPricesV3",
+    "service": "getListOfTopCountriesByService getPricesVerification getTopCountriesByService "
+    "getTopCountriesByServiceRank",
+    "country": "getNumbersStatus getOperators getServices getServicesList",
+    "id status": "setStatus",
+    "id": "cancelActivation finishActivation getAllSms getFullSms getStatus getStatusV2 swapNumber",
+}
+FIELDS: Mapping[str, list[str]] = {
+    action: fields.split() for fields, actions in _ACTIONS.items() for action in actions.split()
 }
 
 SAMPLES = (
@@ -59,116 +48,105 @@ SAMPLES = (
 )
 
 
+@dataclass(frozen=True, slots=True)
 class Api:
-    def __init__(
-        self,
-        services: Services,
-        rows: Rows,
-        summary: Summary,
-        streams: Streams,
-        balances: Balances,
-        secrets: Secrets,
-        protocol: ASGIApp,
-        actions: Collection[str],
-    ) -> None:
-        self._services = services
-        self._rows = rows
-        self._summary = summary
-        self._streams = streams
-        self._balances = balances
-        self._secrets = secrets
-        self._protocol = protocol
-        self._actions = actions
+    services: Services
+    rows: Rows
+    summaries: Summary
+    streams: Streams
+    balances: Balances
+    secrets: Secrets
+    endpoint: ASGIApp
+    actions: Collection[str]
 
     def routes(self) -> list[BaseRoute]:
         return [
             Route(f"{PREFIX}/stream", self.stream),
             Route(f"{PREFIX}/summary", self.summary),
-            Route(f"{PREFIX}/activations", self.activations),
+            Route(f"{PREFIX}/activations", self.all),
             Route(f"{PREFIX}/activations/{{row}}", self.story),
             Route(f"{PREFIX}/activations/{{row}}/messages", self.messages),
             Route(f"{PREFIX}/lists", self.lists),
-            Route(f"{PREFIX}/try", self.trial, methods=["POST"]),
+            Route(f"{PREFIX}/try", self.try_request, methods=["POST"]),
             Route(f"{PREFIX}/balances", self.refresh, methods=["POST"]),
-            Route(f"{PREFIX}/promises/{{id}}", self.hurry, methods=["POST"]),
-            Route(f"{PREFIX}/orphans/{{id}}", self.give_back, methods=["POST"]),
+            Route(f"{PREFIX}/cancels/{{id}}", self.cancel_now, methods=["POST"]),
+            Route(f"{PREFIX}/unclaimed/{{id}}", self.return_now, methods=["POST"]),
         ]
 
     async def stream(self, request: Request) -> Response:
-        if self._streams.is_full:
-            return _problem(503, "too many pages are open: close one")
+        if self.streams.is_full:
+            return _error(503, "too many pages are open: close one")
         headers = {"X-Accel-Buffering": "no"}
-        events = self._streams.events()
+        events = self.streams.events()
         return StreamingResponse(events, headers=headers, media_type="text/event-stream")
 
     async def summary(self, request: Request) -> Response:
-        return _json({"now": self._services.upstream.wall_clock(), **await self._summary.row()})
+        return _json({"now": self.services.upstream.wall_clock(), **await self.summaries.row()})
 
-    async def activations(self, request: Request) -> Response:
-        return _json({"now": self._services.upstream.wall_clock(), "activations": self._rows.all()})
+    async def all(self, request: Request) -> Response:
+        return _json({"now": self.services.upstream.wall_clock(), "activations": self.rows.all()})
 
     async def story(self, request: Request) -> Response:
-        found = self._rows.find(request.path_params["row"])
+        found = self.rows.find(request.path_params["row"])
         if found is None:
-            return _unknown()
-        return _json({"activation": self._rows.row(*found), "story": self._rows.story(found[1])})
+            return _not_found()
+        return _json({"activation": self.rows.row(*found), "story": self.rows.story(found[1])})
 
     async def messages(self, request: Request) -> Response:
-        found = self._rows.find(request.path_params["row"])
-        return _json({"messages": self._rows.messages(found[1])}) if found else _unknown()
+        found = self.rows.find(request.path_params["row"])
+        return _json({"messages": self.rows.messages(found[1])}) if found else _not_found()
 
     async def lists(self, request: Request) -> Response:
-        codes, services = self._services.codes, self._services
+        codes = self.services.codes
         return _json(
             {
-                "actions": {action: FIELDS.get(action, ()) for action in self._actions},
+                "actions": {action: FIELDS.get(action, ()) for action in self.actions},
                 "dialects": list(DIALECTS),
                 "services": [[code, name] for code, name in codes.services.items()],
                 "daisysms": [[code, name] for code, _, name in codes.listed("daisysms")],
                 "countries": [[c.id, c.eng] for c in codes.countries.values() if c.reads_back],
-                "default_country": services.default_country,
+                "default_country": self.services.default_country,
                 "samples": SAMPLES,
             }
         )
 
-    async def trial(self, request: Request) -> Response:
-        """Answers once the proxy has, with whatever it said."""
+    async def try_request(self, request: Request) -> Response:
         try:
-            trial = msgspec.json.decode(await _body(request), type=Trial)
+            wanted = msgspec.json.decode(await _body(request), type=TryRequest)
         except UNREADABLE as error:
-            return _problem(400, str(error))
-        return _json(await tried(self._protocol, trial, request.scope, self._secrets))
+            return _error(400, str(error))
+        return _json(await send(self.endpoint, wanted, request.scope, self.secrets))
 
     async def refresh(self, request: Request) -> Response:
-        await self._balances.refresh(at_once=True)
+        await self.balances.refresh(at_once=True)
         return await self.summary(request)
 
-    async def hurry(self, request: Request) -> Response:
-        """The promised cancel is tried now; the upstream may still find it too early."""
-        promise = self._services.cancels.promises.get(request.path_params["id"])
+    async def cancel_now(self, request: Request) -> Response:
+        """Tries a scheduled cancel now; the upstream may still refuse it as too early."""
+        promise = self.services.cancels.promises.get(request.path_params["id"])
         if promise is None:
-            return _unknown()
+            return _not_found()
         promise.hurry.set()
-        return _json({"done": "it is tried now"})
+        return _json({"done": "the cancel is tried now"})
 
-    async def give_back(self, request: Request) -> Response:
-        """The orphan is cancelled as soon as the upstream allows it."""
-        journal, id = self._services.journal, request.path_params["id"]
-        orphan = next((p for p in journal.pending if p.owed.id == id and is_orphan(p)), None)
-        if orphan is None:
-            return _unknown()
+    async def return_now(self, request: Request) -> Response:
+        """Cancels an unclaimed number as soon as the upstream allows it."""
+        journal, id = self.services.journal, request.path_params["id"]
+        found = next((p for p in journal.pending if p.owed.id == id and is_unclaimed(p)), None)
+        if found is None:
+            return _not_found()
         try:
-            await journal.return_now(orphan)
+            await journal.return_now(found)
         except ProblemError as error:
-            return _problem(503, self._secrets.redact(str(error)))
-        return _json({"done": "it goes back as soon as the upstream allows it"})
+            return _error(503, self.secrets.redact(str(error)))
+        return _json({"done": "it is cancelled as soon as the upstream allows it"})
 
 
 async def _body(request: Request) -> bytes:
     body = b""
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MOST_BYTES:
+        if len(body) > MAX_BYTES:
             return b""
     return body
 
@@ -177,10 +155,10 @@ def _json(value: object) -> Response:
     return Response(msgspec.json.encode(value), media_type="application/json")
 
 
-def _problem(status: int, text: str) -> Response:
+def _error(status: int, text: str) -> Response:
     body = msgspec.json.encode({"error": text})
     return Response(body, status, media_type="application/json")
 
 
-def _unknown() -> Response:
-    return _problem(404, "not there any more")
+def _not_found() -> Response:
+    return _error(404, "it does not exist any more")

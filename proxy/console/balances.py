@@ -1,4 +1,4 @@
-"""Keeps the balances of the page recent while one is open, without spending much of the budget."""
+"""Keeps the balances on the page recent while a page is open, within the request budget."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,30 +10,31 @@ from proxy.services import Services
 from proxy.upstream.rate_window import Urgency
 
 EVERY_SECONDS = 60.0
-"""A balance that was not moved is read so often."""
+"""Time between two reads of a known balance."""
 AFTER_SECONDS = 5.0
-"""A purchase or a cancel has moved it: not sooner than this after the last read."""
-MOST = 5
-"""Accounts; the others have the balance that a program was last told."""
+"""Shortest time between two reads, after a purchase or a cancel has dropped the balance."""
+MAX_ACCOUNTS = 5
+"""The other accounts are shown with the balance that a program last got."""
 
 
 class Balances:
-    """Works only while `is_watched`."""
+    """Reads balances while `is_watched` is true."""
 
     def __init__(self, services: Services, is_watched: Callable[[], bool]) -> None:
         self._services = services
         self._is_watched = is_watched
         self._tried_at: dict[UpstreamKey, float] = {}
 
-    async def keep(self) -> None:
-        """For ever."""
+    async def run(self) -> None:
+        """Runs until it is cancelled."""
         while True:
             await asyncio.sleep(AFTER_SECONDS / 5)
             if self._is_watched():
                 await self.refresh()
 
     async def refresh(self, *, at_once: bool = False) -> None:
-        accounts = list(dict.fromkeys(key.account for key in self._services.orders.used()))[:MOST]
+        accounts = [*dict.fromkeys(key.account for key in self._services.orders.used())]
+        del accounts[MAX_ACCOUNTS:]
         keys = {account.upstream for account in accounts}
         self._tried_at = {key: at for key, at in self._tried_at.items() if key in keys}
         for account in accounts:
@@ -47,15 +48,13 @@ class Balances:
         is_known = self._services.balances.peek(account.upstream) is not None
         wait = EVERY_SECONDS if is_known else AFTER_SECONDS
         has_room = self._services.budget.has_room(account, Urgency.TURN)
-        return (
-            has_room and monotonic() - self._tried_at.get(account.upstream, float("-inf")) >= wait
-        )
+        tried_at = self._tried_at.get(account.upstream, float("-inf"))
+        return has_room and monotonic() - tried_at >= wait
 
     async def _read(self, account: ClientKey) -> None:
-        upstream = self._services.upstream
+        balances, upstream = self._services.balances, self._services.upstream
         try:
-            read = self._services.balances.get
-            await read(account.upstream, lambda: upstream.balance(account))
+            await balances.get(account.upstream, lambda: upstream.balance(account))
         except ProblemError:
-            # A key that is refused, or a time without an upstream: its programs hear of it.
+            # The key is refused or the upstream fails: the programs get that error themselves.
             return

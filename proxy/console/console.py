@@ -1,4 +1,4 @@
-"""The console as an ASGI app: the page, its files and its API behind one door."""
+"""The console as an ASGI app: the page, its files and its API, behind access control."""
 
 from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
@@ -11,14 +11,13 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from proxy.config.programs import FailedKeyThrottle
 from proxy.console.access import PAGE, AccessMiddleware
 from proxy.console.api import Api
 from proxy.console.balances import Balances
 from proxy.console.history import History
 from proxy.console.rows import Rows
 from proxy.console.stream import Streams
-from proxy.console.summary import Summary
+from proxy.console.summary import Money, Summary
 from proxy.console.warnings import Warnings
 from proxy.runtime import disconnect
 from proxy.runtime.logs import Secrets
@@ -35,15 +34,15 @@ TYPES = {
 
 
 class Console:
-    """`protocol` answers the requests that are tried. In the sandbox it may do without a token,
-    elsewhere one is drawn where none is given.
+    """`endpoint` answers requests that are tried. Without `token` the sandbox is open to everybody
+    who reaches the port; elsewhere a random token is used. `per_minute` is the upstream's limit.
     """
 
     def __init__(
         self,
         services: Services,
         secrets: Secrets,
-        protocol: ASGIApp,
+        endpoint: ASGIApp,
         actions: Collection[str],
         *,
         token: str | None,
@@ -57,24 +56,15 @@ class Console:
         secrets.pin(self.token or "")
         self.history = History(services.counters.words, lambda: services.budget.states["left"], now)
         self.warnings = Warnings(services.counters, secrets, now)
-        summary = Summary(
-            services,
-            rows,
-            self.history,
-            self.warnings,
-            sandbox=sandbox,
-            per_minute=per_minute,
-            now=now,
-        )
+        parts = services, rows, self.history, self.warnings, Money(services)
+        summary = Summary(*parts, sandbox, per_minute, started_at=now())
         self.streams = Streams(rows, summary, now)
         self.balances = Balances(services, lambda: self.streams.has_any)
-        api = Api(services, rows, summary, self.streams, self.balances, secrets, protocol, actions)
-        door = Middleware(
-            AccessMiddleware, token=self.token, hosts=hosts, failed_keys=FailedKeyThrottle()
-        )
-        routes = [*_files(), *api.routes()]
+        api = Api(services, rows, summary, self.streams, self.balances, secrets, endpoint, actions)
         self._app = Starlette(
-            routes=routes, middleware=[door], exception_handlers=disconnect.HANDLERS
+            routes=[*_files(), *api.routes()],
+            middleware=[Middleware(AccessMiddleware, token=self.token, hosts=hosts)],
+            exception_handlers=disconnect.HANDLERS,
         )
         self._app.router.redirect_slashes = False
         self._tasks = BackgroundTasks()
@@ -84,13 +74,13 @@ class Console:
 
     @property
     def path(self) -> str:
-        """To be opened in a browser."""
+        """The path and query to open in a browser."""
         return f"{PAGE}?token={self.token}" if self.token else PAGE
 
     def start(self) -> None:
         self.warnings.start()
-        self._tasks.loop(self.history.keep, "history of the console")
-        self._tasks.loop(self.balances.keep, "balances of the console")
+        self._tasks.loop(self.history.run, "history of the console")
+        self._tasks.loop(self.balances.run, "balances of the console")
 
     async def close(self) -> None:
         self.warnings.stop()
@@ -99,7 +89,7 @@ class Console:
 
 
 def _files() -> list[BaseRoute]:
-    """The page, and what lies beside it by its name."""
+    """Returns the routes of the page and of the other files of its folder."""
     names = [path.name for path in sorted(FOLDER.iterdir()) if path.suffix in TYPES]
     files = [Route(f"{PAGE}/{name}", _file(name)) for name in names if name != "page.html"]
     return [Route(PAGE, _file("page.html")), *files]

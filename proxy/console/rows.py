@@ -10,36 +10,37 @@ from proxy.model import OVER, ClientKey, OrderState, money
 from proxy.orders.tracked import TrackedActivation
 from proxy.services import Services
 
-Place = tuple[ClientKey, int]
+RowKey = tuple[ClientKey, int]
+"""The client's key and the activation's id, which is unique for that key only."""
 Row = dict[str, object]
 
-# The parts of a story, in words for people; {} is the money.
+# Story events in words; {} is the amount of money.
 STORY: Mapping[str, str] = {
     "bought": "Bought for {}",
-    "told": "The program was told the number",
+    "told": "The program got the number",
     "asked": "The program asked for its SMS for the first time",
     "sms": "An SMS came",
-    "answered": "The program was given the code",
-    "asked_again": "The program asked for one more SMS",
+    "answered": "The program got the code",
+    "asked_again": "The program asked for another SMS",
     "finished": "The program finished it",
     "swapped": "Swapped for another number",
-    "promised": "The program cancelled early: the cancel is promised",
-    "too_late": "The promised cancel came too late: an SMS was first",
-    "cancelled": "The upstream has cancelled it",
-    "expired": "Its time is over",
-    "completed": "The upstream has closed it",
-    "waiting": "Its end is certain",
+    "promised": "The program cancelled early: the cancel is scheduled",
+    "too_late": "The scheduled cancel came too late: an SMS came first",
+    "cancelled": "The upstream cancelled it",
+    "expired": "It expired",
+    "completed": "The upstream completed it",
+    "waiting": "The upstream ended it",
     "refunded": "{} came back",
-    "refunded_promise": "{} came back: the promised cancel was kept",
-    "refunded_orphan": "{} came back: no program had been told of it",
-    "orphan": "Paid, and nobody was told: it waits for the next who asks for the same",
-    "handed_over": "Handed over to who asked next: {} saved",
+    "refunded_promise": "{} came back: the scheduled cancel was carried out",
+    "refunded_orphan": "{} came back: the number was unclaimed",
+    "orphan": "Paid but unclaimed: the next matching request gets it",
+    "handed_over": "Given to the next matching request: {} saved",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class RowState:
-    """What is shown of an activation; two are equal while its row is the same."""
+    """What a row is made of: two equal states make the same row."""
 
     order: object
     said: tuple[object, ...]
@@ -54,54 +55,54 @@ class Rows:
         self._services = services
         self._names = {program.key.hash: program.name for program in services.programs}
 
-    def sights(self) -> Iterator[tuple[Place, TrackedActivation, RowState]]:
-        """Of every activation of the last hour that was bought or asked for here."""
+    def states(self) -> Iterator[tuple[RowKey, TrackedActivation, RowState]]:
+        """Yields every activation of the last hour that was bought or requested here."""
         now, counters = self._services.upstream.now(), self._services.counters
         for key, activation in self._services.orders.young():
             if not (activation.is_worth_keeping or activation.was_asked):
                 continue
-            sight = RowState(
+            row_state = RowState(
                 activation.order,
                 activation.said,
-                activation.told,
+                activation.delivered,
                 activation.open_at < math.inf,
                 len(counters.story(activation.order.id)),
-                state(activation, now),
+                state_of(activation, now),
             )
-            yield (key, activation.id), activation, sight
+            yield (key, activation.id), activation, row_state
 
-    def row(self, place: Place, activation: TrackedActivation, sight: RowState) -> Row:
-        key, order, clock = place[0], activation.order, self._services.upstream.clock
+    def row(self, row_key: RowKey, activation: TrackedActivation, row_state: RowState) -> Row:
+        order, clock = activation.order, self._services.upstream.clock
         return {
-            "row": name(place),
+            "row": row_id(row_key),
             "id": activation.id,
             "place": activation.place,
             "phone": order.phone,
-            "program": self.program(key),
+            "program": self.program(row_key[0]),
             "bought_at": clock.to_wall(order.created_at),
-            # By the upstream's own clock: rows are made at different moments, and the difference of
-            # the two clocks may have changed between.
+            # By the upstream's clock, for sorting: rows are made at different moments, between
+            # which its difference from this machine's clock may change.
             "created_at": order.created_at,
             "expires_at": clock.to_wall(order.expires_at),
-            "state": sight.state,
+            "state": row_state.state,
             "cents": order.cents,
             "sms": len(order.messages),
-            "push": sight.is_pushed,
-            "parts": sight.parts,
-            **self.bought(order.service, order.country),
+            "push": row_state.is_pushed,
+            "parts": row_state.parts,
+            **self.names(order.service, order.country),
         }
 
     def all(self) -> list[Row]:
-        return [self.row(*found) for found in self.sights()]
+        return [self.row(*found) for found in self.states()]
 
-    def find(self, row: str) -> tuple[Place, TrackedActivation, RowState] | None:
-        return next((found for found in self.sights() if name(found[0]) == row), None)
+    def find(self, row: str) -> tuple[RowKey, TrackedActivation, RowState] | None:
+        return next((found for found in self.states() if row_id(found[0]) == row), None)
 
     def program(self, key: ClientKey) -> str:
         return self._names.get(key.hash) or str(key)
 
-    def bought(self, service: str, iso: str) -> Row:
-        """Both by their legacy code and by name."""
+    def names(self, service: str, iso: str) -> Row:
+        """Returns the legacy codes and the names of a service and a country."""
         codes = self._services.codes
         id = codes.country_id(iso)
         return {
@@ -112,14 +113,18 @@ class Rows:
         }
 
     def story(self, activation: TrackedActivation) -> list[Row]:
-        """What happened since the start of the proxy, oldest first."""
+        """Returns the events since the start of the proxy, oldest first."""
         return [
-            {"at": part.at, "what": part.what, "text": told(part.what, part.cents)}
-            for part in self._services.counters.story(activation.order.id)
+            {
+                "at": at,
+                "what": what,
+                "text": STORY.get(what, what).format(f"{money.dollars(cents)} USD"),
+            }
+            for at, what, cents in self._services.counters.story(activation.order.id)
         ]
 
     def messages(self, activation: TrackedActivation) -> list[Row]:
-        """The SMS, oldest first: the code is in them, so only who asks for it sees them."""
+        """Returns the SMS with their codes, oldest first. No other answer holds codes."""
         clock = self._services.upstream.clock
         return [
             {
@@ -132,23 +137,18 @@ class Rows:
         ]
 
 
-def name(place: Place) -> str:
-    """An id is unique among those of one key only."""
-    return f"{place[0].fingerprint}-{place[1]}"
+def row_id(row_key: RowKey) -> str:
+    return f"{row_key[0].fingerprint}-{row_key[1]}"
 
 
-def told(what: str, cents: int) -> str:
-    return STORY.get(what, what).format(f"{money.dollars(cents)} USD")
-
-
-def state(activation: TrackedActivation, now: float) -> str:
-    """One word for all that is known of it."""
+def state_of(activation: TrackedActivation, now: float) -> str:
+    """Returns the state as one word. `now` is the upstream's time, in seconds."""
     order, phase = activation.order, activation.phase
     is_over = order.state in OVER or activation.confirmed
     if activation.cancelling and not is_over:
         return "cancelling"
-    if activation.told is False and not is_over:
-        return "orphan"
+    if activation.delivered is False and not is_over:
+        return "unclaimed"
     if phase is Phase.CANCELLED:
         return "expired" if order.state is OrderState.EXPIRED else "cancelled"
     if phase is Phase.WAITING and not is_over:

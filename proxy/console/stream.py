@@ -1,7 +1,7 @@
-"""Server-sent events: what has changed since the last look, twice a second.
+"""Server-sent events for open pages: twice a second, what has changed.
 
-Only those rows are made whose activation has changed: a look at two thousand costs a few
-milliseconds, and nothing is done while no page is open.
+Only changed rows are made: comparing 2,000 activations takes a few milliseconds. Nothing runs
+while no page is open.
 """
 
 import asyncio
@@ -9,19 +9,21 @@ from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
-from proxy.console.rows import Place, Rows, RowState, name
+from proxy.console.rows import RowKey, Rows, RowState, row_id
 from proxy.console.summary import Summary
 from proxy.runtime.clock import monotonic
 
 EVERY_SECONDS = 0.5
 ALIVE_SECONDS = 15.0
-"""So often something is sent: a proxy in between would close a silent connection."""
+"""Something is sent at least this often: proxies in between close silent connections."""
 
-MOST = 16
-"""Pages that may be open at once."""
+MAX_PAGES = 16
+"""Pages that may be open at the same time."""
 
 
 class Streams:
+    """`now` is this machine's clock, in seconds."""
+
     def __init__(self, rows: Rows, summary: Summary, now: Callable[[], float]) -> None:
         self._rows = rows
         self._summary = summary
@@ -31,14 +33,14 @@ class Streams:
 
     @property
     def is_full(self) -> bool:
-        return self._open >= MOST
+        return self._open >= MAX_PAGES
 
     @property
     def has_any(self) -> bool:
         return self._open > 0
 
     def stop(self) -> None:
-        """They end at once, so that the server need not wait for them."""
+        """Ends all streams at once, so that the server does not wait for them."""
         self._stopped.set()
 
     async def events(self) -> AsyncIterator[bytes]:
@@ -50,18 +52,18 @@ class Streams:
             self._open -= 1
 
     async def _events(self) -> AsyncIterator[bytes]:
-        seen: dict[Place, RowState] = {}
+        seen: dict[RowKey, RowState] = {}
         before, sent_at = b"", monotonic()
         yield b"retry: 1000\n\n"
         while not self._stopped.is_set():
-            changed, gone = self._look(seen)
+            changed, gone = self._changes(seen)
             if changed or gone or not before:
                 body = {"now": self._now(), "changed": changed, "gone": gone}
                 yield _event("activations", msgspec.json.encode(body))
                 sent_at = monotonic()
             summary = msgspec.json.encode(await self._summary.row())
             if summary != before or monotonic() - sent_at > ALIVE_SECONDS:
-                # With the time, so that the page's clock is right.
+                # The page sets its clock by the time in it.
                 yield _event("summary", b'{"now":%.3f,%s' % (self._now(), summary[1:]))
                 before, sent_at = summary, monotonic()
             try:
@@ -70,20 +72,20 @@ class Streams:
             except TimeoutError:
                 continue
 
-    def _look(self, seen: dict[Place, RowState]) -> tuple[list[dict[str, object]], list[str]]:
-        """The rows that have changed, and the names of those that are gone."""
+    def _changes(self, seen: dict[RowKey, RowState]) -> tuple[list[dict[str, object]], list[str]]:
+        """Updates `seen`; returns the changed rows, and the ids of the rows that are gone."""
         changed, present = [], set()
-        for place, activation, sight in self._rows.sights():
-            present.add(place)
-            if seen.get(place) != sight:
-                seen[place] = sight
-                changed.append(self._rows.row(place, activation, sight))
-        gone = [place for place in seen if place not in present]
-        for place in gone:
-            del seen[place]
-        return changed, [name(place) for place in gone]
+        for row_key, activation, row_state in self._rows.states():
+            present.add(row_key)
+            if seen.get(row_key) != row_state:
+                seen[row_key] = row_state
+                changed.append(self._rows.row(row_key, activation, row_state))
+        gone = [row_key for row_key in seen if row_key not in present]
+        for row_key in gone:
+            del seen[row_key]
+        return changed, [row_id(row_key) for row_key in gone]
 
 
 def _event(kind: str, data: bytes) -> bytes:
-    # JSON has no line break outside of its texts, and none unescaped in them.
+    # This JSON has no line breaks: msgspec writes none between values and escapes them in texts.
     return b"event: %s\ndata: %s\n\n" % (kind.encode(), data)

@@ -1,12 +1,12 @@
-"""What is so at the moment, beside the activations: money, budget, sockets, what is owed."""
+"""The current figures beside the activations: money, budget, sockets, pending cancels, problems."""
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from dataclasses import dataclass
 
 from proxy import __version__
 from proxy.console.history import History
-from proxy.console.rows import Row, Rows, name
+from proxy.console.rows import Row, Rows, row_id
 from proxy.console.warnings import Warnings
 from proxy.model import Limits, UpstreamKey
 from proxy.model.errors import StoreError
@@ -24,7 +24,7 @@ SAVED = ("handed_over", "refunded_orphan", "refunded_promise")
 
 
 class Money:
-    """What was charged and refunded since midnight UTC by the ledger, and saved since the start."""
+    """Charged and refunded since midnight UTC by the ledger; saved since then and the start."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -38,7 +38,7 @@ class Money:
         since, _ = Limits().since(self._services.upstream.wall_clock())
         counts, cents = self._services.counters.counts, self._services.counters.cents
         if since != self._day:
-            # What was saved on another day is no news.
+            # The counters run on since the start: what was saved before today is subtracted.
             self._before = Counter(cents) if self._day else Counter()
             self._day, self._seen = since, None
         moved = counts[("charged_cents",)], counts[("refunded_cents",)]
@@ -61,78 +61,68 @@ class Money:
         self._sums = {"charged": -sums["charge"], "refunded": sums["refund"]}
 
 
+@dataclass(frozen=True, slots=True)
 class Summary:
-    def __init__(
-        self,
-        services: Services,
-        rows: Rows,
-        history: History,
-        warnings: Warnings,
-        *,
-        sandbox: bool,
-        per_minute: int,
-        now: Callable[[], float],
-    ) -> None:
-        self._services = services
-        self._rows = rows
-        self._history = history
-        self._warnings = warnings
-        self._sandbox = sandbox
-        self._per_minute = per_minute
-        self._money = Money(services)
-        self._now = now
-        self._started_at = now()
+    """`started_at` is this machine's time, in seconds since 1970."""
+
+    services: Services
+    rows: Rows
+    history: History
+    warnings: Warnings
+    money: Money
+    sandbox: bool
+    per_minute: int
+    started_at: float
 
     async def row(self) -> Row:
-        services = self._services
+        services, pending = self.services, self.services.journal.pending
         return {
             "version": __version__,
-            "started_at": self._started_at,
-            "sandbox": self._sandbox,
-            "money": await self._money.row(),
+            "started_at": self.started_at,
+            "sandbox": self.sandbox,
+            "money": await self.money.row(),
             "balances": self._balances(),
-            "budget": {**services.budget.states, "limit": self._per_minute},
+            "budget": {**services.budget.states, "limit": self.per_minute},
             "push": services.sockets.states,
-            "purchases": services.journal.pending.states(),
-            "promises": [self._promise(promise) for promise in services.cancels.promises.values()],
-            "orphans": [self._orphan(one) for one in services.journal.pending if is_orphan(one)],
-            "complaints": self._warnings.rows(),
-            "minutes": self._history.rows(),
+            "purchases": pending.states(),
+            "cancels": [self._cancel(promise) for promise in services.cancels.promises.values()],
+            "unclaimed": [self._pending(p.owed, p.owned) for p in pending if is_unclaimed(p)],
+            "problems": self.warnings.rows(),
+            "minutes": self.history.rows(),
         }
 
     def _balances(self) -> list[Row]:
-        """As they were last told, of each account that programs have used."""
+        """Returns the last known balance of each account that programs have used."""
         found: dict[UpstreamKey, set[str]] = {}
-        for key in self._services.orders.used():
+        for key in self.services.orders.used():
             names = found.setdefault(key.upstream, set())
             if key.program or key.is_sole:
-                names.add(self._rows.program(key))
-        balances = self._services.balances
+                names.add(self.rows.program(key))
+        balances = self.services.balances
         return [
             {"programs": sorted(names), "cents": balances.peek(account)}
             for account, names in found.items()
         ]
 
-    def _promise(self, promise: Promise) -> Row:
-        due = round(self._now() + promise.due - monotonic())
-        return self._owed(promise.owed, promise.activation, due=due, failed=promise.failed)
+    def _cancel(self, promise: Promise) -> Row:
+        due = round(self.services.upstream.wall_clock() + promise.due - monotonic())
+        return self._pending(promise.owed, promise.activation, due=due, failed=promise.failed)
 
-    def _orphan(self, purchase: Purchase) -> Row:
-        return self._owed(purchase.owed, purchase.owned)
-
-    def _owed(self, owed: PendingOperation, activation: TrackedActivation, **more: object) -> Row:
+    def _pending(
+        self, owed: PendingOperation, activation: TrackedActivation, **more: object
+    ) -> Row:
         order = activation.order
         return {
             "id": owed.id,
-            "row": name((owed.key, activation.id)),
+            "row": row_id((owed.key, activation.id)),
             "phone": order.phone,
-            "program": self._rows.program(owed.key),
+            "program": self.rows.program(owed.key),
             "cents": order.cents,
-            "since": self._services.upstream.clock.to_wall(owed.at),
+            "since": self.services.upstream.clock.to_wall(owed.at),
             **more,
-            **self._rows.bought(order.service, order.country),
+            **self.rows.names(order.service, order.country),
         }
 
 
-def is_orphan(purchase: Purchase) -> bool:
+def is_unclaimed(purchase: Purchase) -> bool:
     return purchase.state == "orphan"

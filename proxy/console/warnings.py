@@ -1,21 +1,20 @@
-"""The last warnings and errors of the log, kept for the page, and refusals that clients heard."""
+"""The last warnings and errors of the log, and the last refused requests, for the page."""
 
 import logging
 from collections.abc import Callable, Iterator
 
 from proxy.console.advice import LOGGED, PROBLEMS, UNKNOWN
+from proxy.console.rows import Row
 from proxy.runtime.counters import Counters
 from proxy.runtime.logs import Secrets
 
-MOST = 50
-LONGEST = 400
-"""Characters of a text that are shown."""
-
-Row = dict[str, object]
+MAX_ROWS = 50
+MAX_TEXT = 400
+"""In characters."""
 
 
 class Warnings(logging.Handler):
-    """One row for each kind of line, with the last one's text. `now` is this machine's clock."""
+    """One row per format string, with its last text. `now` is this machine's clock, in seconds."""
 
     def __init__(self, counters: Counters, secrets: Secrets, now: Callable[[], float]) -> None:
         super().__init__(logging.WARNING)
@@ -32,12 +31,12 @@ class Warnings(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if logging.lastResort and not logging.getLogger().handlers:
-            # Where no log is set up, Python writes to stderr, unless it finds a handler: this one.
+            # Without any other handler Python writes to stderr; this handler would prevent that.
             logging.lastResort.handle(record)
         kind = str(record.msg)
-        # The newest kind stands last, so that the first is the one to forget.
+        # The dict is in the order of the last line of each kind, so that the oldest kind goes.
         before = self._logged.pop(kind, None)
-        if len(self._logged) >= MOST:
+        if len(self._logged) >= MAX_ROWS:
             del self._logged[next(iter(self._logged))]
         text = record.getMessage()
         if record.exc_info and record.exc_info[1]:
@@ -46,14 +45,14 @@ class Warnings(logging.Handler):
             "what": record.levelname.lower(),
             "count": (int(str(before["count"])) if before else 0) + 1,
             "at": self._now(),
-            "text": self._secrets.redact(text)[:LONGEST],
-            "advice": next((fix for begin, fix in LOGGED.items() if kind == begin), UNKNOWN),
+            "text": self._secrets.redact(text)[:MAX_TEXT],
+            "advice": LOGGED.get(getattr(record.msg, "code", ""), UNKNOWN),
         }
 
     def rows(self) -> list[Row]:
-        """The newest first."""
+        """Returns the newest first."""
         rows = [*self._refusals(), *self._logged.values()]
-        return sorted(rows, key=lambda row: float(str(row["at"])), reverse=True)[:MOST]
+        return sorted(rows, key=lambda row: float(str(row["at"])), reverse=True)[:MAX_ROWS]
 
     def _refusals(self) -> Iterator[Row]:
         for problem, refused in self._counters.refusals.items():
@@ -62,6 +61,6 @@ class Warnings(logging.Handler):
                 "what": problem,
                 "count": refused.count,
                 "at": refused.at,
-                "text": f"{refused.action}: {detail}".strip(": ")[:LONGEST],
+                "text": f"{refused.action}: {detail}".strip(": ")[:MAX_TEXT],
                 "advice": PROBLEMS[problem],
             }

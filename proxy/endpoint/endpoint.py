@@ -20,6 +20,7 @@ from proxy.legacy.dialects import DIALECTS, Dialect
 from proxy.legacy.dialects.dialect import written
 from proxy.legacy.request import MAX_BODY, Request, parse
 from proxy.model.errors import Problem, ProblemError
+from proxy.runtime import log_events
 from proxy.runtime.clock import monotonic
 from proxy.runtime.logs import REQUEST, Secrets
 from proxy.services import Services
@@ -132,7 +133,7 @@ class LegacyEndpoint:
             # Cancelled is what the server does to the last requests when it stops.
             problem = ProblemError(Problem.TRY_AGAIN)
         except Exception:
-            log.exception("a bug; the client was told to try again")
+            log.exception(log_events.ANSWER_BUG)
             problem = ProblemError(Problem.TRY_AGAIN)
         return action, self._dialect.refuse(problem, action)
 

@@ -10,6 +10,7 @@ from functools import partial
 
 from proxy.forwarding.targets import Target, Targets
 from proxy.model.errors import HttpError, StoreError
+from proxy.runtime import log_events
 from proxy.runtime.counters import Counters
 from proxy.runtime.tasks import BackgroundTasks
 from proxy.store import Forward, Store
@@ -102,10 +103,10 @@ class ForwardDelivery:
                 if isinstance(result, BaseException):
                     raise result
         except StoreError as error:
-            log.error("forwards to %s: the store: %s", target.shown, error)
+            log.error(log_events.FORWARDS_UNREAD, target.shown, error)
             return TROUBLE_SECONDS
         except Exception:
-            log.exception("a bug kept forwards to %s", target.shown)
+            log.exception(log_events.FORWARD_BUG, target.shown)
             return TROUBLE_SECONDS
         if due:
             return 0.0
@@ -150,7 +151,7 @@ class ForwardDelivery:
         if surplus > 0:
             await self._store.drop_forwards(target.url, surplus)
             self._counters.count("forward_attempts", "dropped", by=surplus)
-            log.error("forwards to %s: too many wait, dropped: %d", target.shown, surplus)
+            log.error(log_events.FORWARDS_DROPPED, target.shown, surplus)
 
 
 def signature(secret: str, body: bytes) -> str:

@@ -60,7 +60,7 @@ class Targets:
         """What is to be queued of an activation of the key with that hash: what its client can see
         and nobody was told so far. The same SMS has the same id, whenever it is asked for.
         """
-        if not (self._targets and activation.told) or activation.cancelling:
+        if not (self._targets and activation.delivered) or activation.cancelling:
             return ()
         targets = [t for t in self._targets if t.owners is None or key in t.owners]
         return tuple(

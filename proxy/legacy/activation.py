@@ -24,7 +24,7 @@ class Activation(ActivationFlags):
     """The code that the client bought, else the upstream's."""
     place: int = 0
     """How many of its key were known before it, and itself."""
-    wish: str = ""
+    reference: str = ""
     """The client's own `orderId` for it."""
     asked_at: int | None = None
     """How many messages were known when the client asked for one more."""
@@ -112,7 +112,7 @@ class Activation(ActivationFlags):
     def is_worth_keeping(self) -> bool:
         """It was bought here, or its client has said something of it."""
         spoken_of = self.finished or self.cancelling or self.asked_at is not None
-        return self.told is not None or spoken_of
+        return self.delivered is not None or spoken_of
 
     @property
     def sms(self) -> Sms | None:

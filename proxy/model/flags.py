@@ -10,7 +10,7 @@ class ActivationFlags:
     step in store/schema.py that adds its column.
     """
 
-    told: bool | None = None
+    delivered: bool | None = None
     """A client has heard of the number; None: it was not bought here."""
     finished: bool = False
     """Its client has finished it."""

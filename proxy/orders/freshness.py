@@ -224,7 +224,7 @@ class ListFreshness:
         if activation.is_untouched:
             # The completed orders were listed, and it was none of them.
             seen = max(seen, self.completed_at)
-        if activation.told is None or self.heard_at < seen:
+        if activation.delivered is None or self.heard_at < seen:
             return seen
         return self.heard_at
 

@@ -26,7 +26,7 @@ class ActivationIndex:
 
     by_id: dict[int, TrackedActivation] = field(default_factory=dict)
     by_order: dict[str, TrackedActivation] = field(default_factory=dict)
-    by_wish: dict[str, TrackedActivation] = field(default_factory=dict)
+    by_reference: dict[str, TrackedActivation] = field(default_factory=dict)
     by_age: list[TrackedActivation] = field(default_factory=list)
     """The oldest first: they are learned of in any order."""
     places: int = 0
@@ -37,22 +37,22 @@ class ActivationIndex:
         insort(self.by_age, activation, key=born)
         self.places += 1
         activation.place = self.places
-        self.wish(activation, activation.wish)
+        self.reference(activation, activation.reference)
 
     def free_id(self, order_id: str) -> int:
         """The first of an order's ids that no other order has."""
         return next(number for number in candidates(order_id) if number not in self.by_id)
 
-    def wish(self, activation: TrackedActivation, wish: str) -> None:
+    def reference(self, activation: TrackedActivation, reference: str) -> None:
         """Its client calls it so; empty: nobody does."""
-        self._unwish(activation)
-        activation.wish = wish
-        if wish:
-            self.by_wish[wish] = activation
+        self._forget_reference(activation)
+        activation.reference = reference
+        if reference:
+            self.by_reference[reference] = activation
 
-    def _unwish(self, activation: TrackedActivation) -> None:
-        if self.by_wish.get(activation.wish) is activation:
-            del self.by_wish[activation.wish]
+    def _forget_reference(self, activation: TrackedActivation) -> None:
+        if self.by_reference.get(activation.reference) is activation:
+            del self.by_reference[activation.reference]
 
     @property
     def is_idle(self) -> bool:
@@ -65,7 +65,7 @@ class ActivationIndex:
         for activation in gone:
             self.by_id.pop(activation.id, None)
             self.by_order.pop(activation.order.id, None)
-            self._unwish(activation)
+            self._forget_reference(activation)
         if gone:
             self.by_age = [one for one in self.by_age if one.id in self.by_id]
 
@@ -116,7 +116,7 @@ def _asked_after(known: TrackedActivation, messages: Sequence[Sms]) -> int | Non
     return before and asked_after(known.order.messages, before, messages, code_of)
 
 
-def hear(account: ActivationIndex, row: ActivationRow) -> TrackedActivation:
+def apply_remote(account: ActivationIndex, row: ActivationRow) -> TrackedActivation:
     """Another replica has written that of an activation."""
     known = account.by_order.get(row.order.id) or account.by_id.get(row.id)
     if known is None:
@@ -140,13 +140,13 @@ def hear(account: ActivationIndex, row: ActivationRow) -> TrackedActivation:
     known.service = row.service
     # Who wrote it has queued what is to be forwarded of it.
     known.forwarded = row.order.texts
-    if row.wish:
-        account.wish(known, row.wish)
+    if row.reference:
+        account.reference(known, row.reference)
     return known
 
 
 def why_refunded(activation: TrackedActivation) -> str:
-    if not activation.told:
+    if not activation.delivered:
         return "refunded_orphan"
     return "refunded_promise" if activation.cancelling else "refunded"
 
@@ -160,7 +160,7 @@ def row_of(
         activation.order,
         activation.service,
         asked_at=activation.asked_at,
-        wish=activation.wish,
+        reference=activation.reference,
         forwards=forwards,
         **activation.flags(),
     )
@@ -172,7 +172,7 @@ def activation_of(row: ActivationRow) -> TrackedActivation:
         row.order,
         row.service,
         asked_at=row.asked_at,
-        wish=row.wish,
+        reference=row.reference,
         # What was kept was queued with it; what came before there was a target is old news.
         forwarded=row.order.texts,
         **row.flags(),

@@ -15,6 +15,7 @@ from proxy.model import ClientKey, Order, UpstreamKey
 from proxy.model.errors import Problem, ProblemError, StoreError
 from proxy.orders.freshness import EVENTS_SECONDS, FASTEST, POLL, SLOWEST, ListFreshness, Reading
 from proxy.orders.orders import LONGEST_LIFE, Orders
+from proxy.runtime import log_events
 from proxy.runtime.clock import monotonic
 from proxy.runtime.tasks import BackgroundTasks
 from proxy.store import Change, Store
@@ -106,7 +107,7 @@ class ListReads:
         """Read the order list by a request that begins now: money may be in doubt."""
         await asyncio.shield(self._begin_list(key, Urgency.PAID))
 
-    def told(self, key: ClientKey) -> None:
+    def event_came(self, key: ClientKey) -> None:
         """An event of the account has come: its list is read less often for a while."""
         self.of(key).events_until = monotonic() + EVENTS_SECONDS
 
@@ -161,7 +162,7 @@ class ListReads:
             known.read_all(orders, orders.listed, orders.unread, asked_at, young)
         known.pace = self._pace(key, known)
         if not (status or known.is_cut_off or known.has_unread):
-            self._store.tell(Change("list", key.upstream.hash))
+            self._store.publish_change(Change("list", key.upstream.hash))
 
     async def _listed(self, key: ClientKey, known: ListFreshness, status: str) -> Rows[Order]:
         try:
@@ -170,7 +171,7 @@ class ListReads:
             if error.problem.is_doubt and error.problem is not Problem.RATE_LIMITED:
                 known.failed(status)
                 if known.failures == 2 and not status:
-                    log.warning("%s: orders are read one by one: no order list: %s", key, error)
+                    log.warning(log_events.NO_ORDER_LIST, key, error)
             raise
         if known.is_missing:
             log.info("%s: the order list can be read again", key)

@@ -11,8 +11,8 @@ from proxy.model.errors import StoreError
 from proxy.orders.index import (
     ActivationIndex,
     activation_of,
+    apply_remote,
     born,
-    hear,
     idle,
     row_of,
     states,
@@ -20,6 +20,7 @@ from proxy.orders.index import (
     why_refunded,
 )
 from proxy.orders.tracked import TrackedActivation
+from proxy.runtime import log_events
 from proxy.runtime.clock import monotonic
 from proxy.runtime.counters import Counters
 from proxy.store import ActivationRow, Entry, Store, readable
@@ -113,30 +114,30 @@ class Orders:
         for activation in sorted(found, key=born):
             account.add(activation)
         for row in heard:
-            hear(account, row)
+            apply_remote(account, row)
         self._accounts.setdefault(key, account)
         self._keys[key.hash] = key
 
     async def fetch(
-        self, key: ClientKey, *, id: int = 0, order: str = "", wish: str = ""
+        self, key: ClientKey, *, id: int = 0, order: str = "", reference: str = ""
     ) -> TrackedActivation | None:
         """An activation of an open key that may be known to another replica only."""
         if not self._store.is_shared:
             return self.get(key, order)
         with readable():
-            row = await self._store.order(key.hash, id=id, order=order, wish=wish)
-        return hear(self._accounts[key], row) if row else None
+            row = await self._store.order(key.hash, id=id, order=order, reference=reference)
+        return apply_remote(self._accounts[key], row) if row else None
 
     @property
     def hashes(self) -> list[str]:
         """Of the keys that are open, or being opened."""
         return [*self._keys, *self._heard]
 
-    def hear(self, row: ActivationRow) -> None:
+    def apply_remote(self, row: ActivationRow) -> None:
         """Another replica has written it."""
         self._heard.get(row.key, []).append(row)
         if (key := self._keys.get(row.key)) and key in self._accounts:
-            hear(self._accounts[key], row)
+            apply_remote(self._accounts[key], row)
 
     def learn(
         self, key: ClientKey, *orders: Order, asked_at: float | None = None, own: bool = False
@@ -176,7 +177,7 @@ class Orders:
         for one in [other for other in self._accounts if other.upstream == key.upstream]:
             changed = self.learn(one, *orders, asked_at=asked_at)
             await self.save(one, *changed)
-            strange += [activation for activation in changed if activation.told is None]
+            strange += [activation for activation in changed if activation.delivered is None]
         # Replicas of other programs will hear that the list was read, and must be told of theirs.
         for hash in await self._owners(strange) - self._keys.keys():
             one = ClientKey(key.upstream, hash, is_sole=False)
@@ -189,7 +190,7 @@ class Orders:
         try:
             return set((await self._store.owners(ids)).values()) if ids else set()
         except StoreError as error:
-            log.warning("the orders of other programs are not known: %s", error)
+            log.warning(log_events.FOREIGN_ORDERS_UNKNOWN, error)
             return set()
 
     async def detailed(self, key: ClientKey, order: Order, asked_at: float) -> None:
@@ -217,12 +218,12 @@ class Orders:
             activation.offered = Sms(text, at, pushed=True)
             return False
         sms = Sms(text, at or self._upstream_now(), pushed=True)
-        told = replace(activation, order=activation.order.with_message(sms))
-        await self.save(key, told)
+        delivered = replace(activation, order=activation.order.with_message(sms))
+        await self.save(key, delivered)
         # More may be known of the rest by now.
-        read = replace(activation.order, messages=told.order.messages)
+        read = replace(activation.order, messages=delivered.order.messages)
         activation.order = merge(activation.order, read)
-        activation.forwarded = max(activation.forwarded, told.forwarded, key=len)
+        activation.forwarded = max(activation.forwarded, delivered.forwarded, key=len)
         log.info("order %s: an SMS is pushed", activation.order.id)
         self._counters.happened(activation.order.id, "sms", self._wall_clock())
         activation.tried_at = monotonic()
@@ -244,7 +245,7 @@ class Orders:
         try:
             await self._store.rename(before, self.kept(key, activation))
         except StoreError as error:
-            log.error("orders could not be kept: %s", error)
+            log.error(log_events.ORDERS_NOT_SAVED, error)
 
     async def save(self, key: ClientKey, *activations: TrackedActivation) -> None:
         """Keep what was bought here or named by its client; in memory where the store fails."""
@@ -254,7 +255,7 @@ class Orders:
         try:
             await self._store.keep(*(row for _, row in rows))
         except StoreError as error:
-            log.error("orders could not be kept: %s", error)
+            log.error(log_events.ORDERS_NOT_SAVED, error)
             return
         for one, row in rows:
             self.queued(one, row)
@@ -279,7 +280,9 @@ class Orders:
     def expecting(self) -> list[tuple[ClientKey, TrackedActivation]]:
         """Numbers whose client was told of them, and which may get an SMS."""
         now = self._upstream_now()
-        return [found for found in self.young() if found[1].told and found[1].is_expecting(now)]
+        return [
+            found for found in self.young() if found[1].delivered and found[1].is_expecting(now)
+        ]
 
     def used(self) -> Iterator[ClientKey]:
         """Those that have activations."""
@@ -300,12 +303,12 @@ class Orders:
     def known(self, key: ClientKey, id: int) -> TrackedActivation | None:
         return self._accounts[key].by_id.get(id)
 
-    def wished(self, key: ClientKey, wish: str) -> TrackedActivation | None:
+    def by_reference(self, key: ClientKey, reference: str) -> TrackedActivation | None:
         """What its client called so; of several, the last."""
-        return self._accounts[key].by_wish.get(wish)
+        return self._accounts[key].by_reference.get(reference)
 
-    def wish(self, key: ClientKey, activation: TrackedActivation, wish: str) -> None:
-        self._accounts[key].wish(activation, wish)
+    def reference(self, key: ClientKey, activation: TrackedActivation, reference: str) -> None:
+        self._accounts[key].reference(activation, reference)
 
     def get(self, key: ClientKey, order_id: str) -> TrackedActivation | None:
         return self._accounts[key].by_order.get(order_id)
@@ -319,11 +322,10 @@ class Orders:
             for key, account in self._accounts.items()
             if order_id in account.by_order
         ]
-        if any(activation.told for _, activation in known):
+        if any(activation.delivered for _, activation in known):
             return known
-        rows = await self._store.holders(order_id)
         hashes = {key.hash for key, _ in known}
-        others = [row for row in rows if row.key not in hashes]
+        others = [row for row in await self._store.holders(order_id) if row.key not in hashes]
         return known + [(ClientKey(NO_KEY, row.key), activation_of(row)) for row in others]
 
     async def cancelled(self, key: ClientKey, activation: TrackedActivation) -> None:
@@ -339,7 +341,7 @@ class Orders:
         activation.confirmed = True
         order = activation.order
         self._counters.happened(order.id, order.state.value, self._wall_clock())
-        if activation.told is not None and not any(not sms.pushed for sms in order.messages):
+        if activation.delivered is not None and not any(not sms.pushed for sms in order.messages):
             now, cents, why = self._wall_clock(), order.cents or 0, order.state.value
             self._counters.count("refunded_cents", by=cents)
             self._counters.happened(order.id, why_refunded(activation), now, cents)
@@ -347,4 +349,4 @@ class Orders:
             try:
                 await self._store.book(Entry(now, key.hash, order.id, "refund", cents, why))
             except StoreError as error:
-                log.error("order %s: its refund is not in the ledger: %s", order.id, error)
+                log.error(log_events.REFUND_NOT_BOOKED, order.id, error)

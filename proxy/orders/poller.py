@@ -9,6 +9,7 @@ from proxy.model.errors import ProblemError
 from proxy.orders.orders import Orders
 from proxy.orders.reads import Reads
 from proxy.orders.tracked import TrackedActivation
+from proxy.runtime import log_events
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ async def look_out(orders: Orders, reads: Reads, programs: Programs) -> None:
             await orders.forward()
             await asyncio.gather(*(_look(reads, *one) for one in orders.expecting()))
         except Exception:
-            log.exception("a bug ended a look at the waiting numbers")
+            log.exception(log_events.POLL_BUG)
 
 
 async def _opened(orders: Orders, key: ClientKey) -> None:
@@ -33,7 +34,7 @@ async def _opened(orders: Orders, key: ClientKey) -> None:
         await orders.open(key)
         await orders.open(key.listing)
     except ProblemError as error:
-        log.error("the numbers of %s are not looked after: %s", key, error)
+        log.error(log_events.POLL_FAILED, key, error)
 
 
 async def _look(reads: Reads, key: ClientKey, activation: TrackedActivation) -> None:

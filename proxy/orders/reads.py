@@ -19,6 +19,7 @@ from proxy.orders.list_reads import ListReads
 from proxy.orders.orders import Orders
 from proxy.orders.sockets import OrderSockets
 from proxy.orders.tracked import TrackedActivation
+from proxy.runtime import log_events
 from proxy.runtime.clock import monotonic
 from proxy.runtime.tasks import BackgroundTasks
 from proxy.upstream.budget import Budget
@@ -89,9 +90,7 @@ class Reads:
             async with asyncio.timeout(self._patience):
                 await self._refresh(key, activation)
         except TimeoutError:
-            log.warning(
-                "order %s: the upstream is slow, its last state stands", activation.order.id
-            )
+            log.warning(log_events.ORDER_STALE, activation.order.id)
         except ProblemError as error:
             if not (error.problem.is_doubt or self._is_alive(activation, error)):
                 raise
@@ -103,7 +102,7 @@ class Reads:
         """
         ends = activation.order.expires_at or 0.0
         is_unknown = error.problem is Problem.NO_ACTIVATION
-        return is_unknown and activation.told is not None and self._upstream.now() < ends
+        return is_unknown and activation.delivered is not None and self._upstream.now() < ends
 
     def standing(self, key: ClientKey, activation: TrackedActivation) -> Callable[[], bool] | None:
         """Whether what is known of an activation still stands, and is not too old."""
@@ -152,7 +151,7 @@ class Reads:
         except ProblemError as error:
             if not (error.problem.is_doubt and (known or self.lists.of(key).is_missing)):
                 raise
-            log.warning("the activations known stand: %s", error)
+            log.warning(log_events.ACTIVATIONS_STALE, error)
         return sorted(known, key=lambda found: found.order.created_at or 0.0, reverse=True)
 
     def judge_offer(self, key: ClientKey, activation: TrackedActivation) -> None:
@@ -261,7 +260,7 @@ class Reads:
     def _is_left_out(self, known: ListFreshness, activation: TrackedActivation) -> bool:
         """It was bought here well before the list was read, lives, and is not in it."""
         order, now = activation.order, self._upstream.now()
-        if not (activation.told and activation.is_untouched) or order.id in known.ids:
+        if not (activation.delivered and activation.is_untouched) or order.id in known.ids:
             return False
         return (order.created_at or now) + LISTED_SECONDS < now < (order.expires_at or now)
 
@@ -309,7 +308,7 @@ class Reads:
         known.order_failures += 1
         if known.has_no_way and not known.is_said:
             known.is_said = True
-            log.warning("%s: neither its list nor its orders can be read: %s", key, error)
+            log.warning(log_events.NO_ORDER_READS, key, error)
         if offered := activation.offered:
             activation.offered = None
             await self._orders.pushed(key, activation, offered.text, offered.received_at)

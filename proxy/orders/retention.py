@@ -6,6 +6,7 @@ import logging
 from proxy.model import Limits
 from proxy.model.errors import StoreError
 from proxy.orders.orders import Orders
+from proxy.runtime import log_events
 from proxy.store import Store
 from proxy.upstream.client import Upstream
 
@@ -28,5 +29,5 @@ async def forget_old(store: Store, orders: Orders, upstream: Upstream, seconds: 
             month = Limits().since(now)[1]
             await store.forget(before, min(before, month), orders_before)
         except StoreError as error:
-            log.error("old orders could not be forgotten: %s", error)
+            log.error(log_events.ORDERS_NOT_DELETED, error)
         await asyncio.sleep(EVERY_SECONDS)

@@ -18,6 +18,7 @@ from proxy.model import OVER, ClientKey, Frame, UpstreamKey
 from proxy.model.errors import SocketError, StoreError
 from proxy.orders.orders import Orders
 from proxy.orders.tracked import TrackedActivation
+from proxy.runtime import log_events
 from proxy.runtime.clock import monotonic
 from proxy.runtime.counters import Counters
 from proxy.runtime.tasks import BackgroundTasks
@@ -164,7 +165,7 @@ class OrderSockets:
             except SocketError as error:
                 log.info("order %s: its socket: %s", order, error)
             except Exception:
-                log.exception("order %s: a bug ended its socket", order)
+                log.exception(log_events.SOCKET_BUG, order)
             stood, line.activation.open_at = monotonic() - line.activation.open_at, math.inf
             if stood < 0:
                 self._refuse()
@@ -192,7 +193,7 @@ class OrderSockets:
         if self._refusals >= MAX_REFUSALS and monotonic() >= self._silent_until:
             silence = FIRST_SILENCE * 2 ** ((self._refusals - MAX_REFUSALS) // MAX_REFUSALS)
             self._silent_until = monotonic() + min(silence, LONGEST_SILENCE)
-            log.warning("no sockets can be opened: orders are polled for a while")
+            log.warning(log_events.SOCKETS_UNREACHABLE)
 
     async def _follow(self, line: _Line) -> None:
         """One connection, from its opening to its end."""

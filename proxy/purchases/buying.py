@@ -15,7 +15,8 @@ from proxy.orders.sockets import OrderSockets
 from proxy.orders.tracked import TrackedActivation
 from proxy.purchases.journal import Journal
 from proxy.purchases.limits import LimitChecks
-from proxy.purchases.purchase import Pair, Purchase, Wanted
+from proxy.purchases.purchase import Pair, Purchase, PurchaseRequest
+from proxy.runtime import log_events
 from proxy.runtime.clock import monotonic
 from proxy.runtime.tasks import BackgroundTasks, child_task
 from proxy.store import SpendingLimit
@@ -72,7 +73,10 @@ class Purchases:
         await self._tasks.aclose(GRACE)
 
     async def buy(
-        self, wanted: Wanted, gone: asyncio.Task[None], answer: Callable[[TrackedActivation], T]
+        self,
+        wanted: PurchaseRequest,
+        gone: asyncio.Task[None],
+        answer: Callable[[TrackedActivation], T],
     ) -> T:
         """The answer with one number, told to the client unless it has `gone` by then. It is made
         before the number counts as told: where it cannot be, the number is nobody's, not lost.
@@ -92,8 +96,8 @@ class Purchases:
                 raise ProblemError(Problem.TRY_AGAIN, "the client has gone")
             self._sockets.watch(wanted.key, activation)
             # Once begun, its result counts more than the deadline: what is told is said.
-            telling = self._journal.tell(purchase, activation)
-            await self._tasks.finish(telling, f"telling of order {activation.order.id}")
+            marking = self._journal.mark_delivered(purchase, activation)
+            await self._tasks.finish(marking, f"telling of order {activation.order.id}")
             return made
         finally:
             # Whatever ended this, the deadline included.
@@ -111,10 +115,10 @@ class Purchases:
         await self._orders.open(key)
         await self._orders.swapped(key, activation, order)
 
-    async def _purchase(self, wanted: Wanted, gone: asyncio.Task[None]) -> Purchase:
+    async def _purchase(self, wanted: PurchaseRequest, gone: asyncio.Task[None]) -> Purchase:
         """One left over, or a new one whose turn has come."""
         pair, caps, cap = wanted.pair, wanted.caps, wanted.most
-        if left_over := await self._journal.left_over(pair, cap, wanted.wish):
+        if left_over := await self._journal.left_over(pair, cap, wanted.reference):
             return left_over
         if (pair, cap) in self._sold_out:
             raise ProblemError(Problem.NO_NUMBERS, "sold out a moment ago")
@@ -144,9 +148,9 @@ class Purchases:
             turn.result()
 
     async def _begin(
-        self, wanted: Wanted, quoted: int | None, ceiling: SpendingLimit | None
+        self, wanted: PurchaseRequest, quoted: int | None, ceiling: SpendingLimit | None
     ) -> Purchase:
-        purchase = await self._journal.begin(wanted.pair, wanted.wish, quoted, ceiling)
+        purchase = await self._journal.begin(wanted.pair, wanted.reference, quoted, ceiling)
         purchase.cap = wanted.most
         name = f"purchase {purchase.owed.id}"
         purchase.post = self._tasks.start(self._post(purchase), name, of_request=True)
@@ -210,27 +214,27 @@ class Purchases:
         return purchase.activation
 
     async def _check(
-        self, purchase: Purchase, activation: TrackedActivation, wanted: Wanted
+        self, purchase: Purchase, activation: TrackedActivation, wanted: PurchaseRequest
     ) -> None:
         """What was bought is not always what was wished; then it is cancelled, not handed out."""
         order, (service, iso), cap = activation.order, wanted.pair.what, wanted.most
         if not self._codes.dial_fits(wanted.country, order.phone):
             self._closed[service, iso] = None
-            log.warning("order %s is not handed out: no number of %s", order.id, iso)
+            log.warning(log_events.WRONG_COUNTRY, order.id, iso)
             await self._journal.give_back(purchase)
             raise ProblemError(Problem.NO_NUMBERS)
         if order.cents is None:
             return
         self._catalogue.charged(service, iso, order.cents)
         if money.is_over(order.cents, cap):
-            log.warning("order %s is not handed out: charged over the cap", order.id)
+            log.warning(log_events.OVER_MAX_PRICE, order.id)
             await self._journal.give_back(purchase)
         _check_price(order.cents, cap)
         quoted, caps = purchase.quoted, wanted.caps
         if quoted is not None and order.cents > quoted and caps.counts_money:
             left = await self._limit_checks.left(wanted.key, caps)
             if order.cents <= -left:
-                log.warning("order %s is not handed out: a ceiling is passed without it", order.id)
+                log.warning(log_events.OVER_LIMIT, order.id)
                 await self._journal.give_back(purchase)
                 raise ProblemError(Problem.NO_BALANCE, "charged over the quote")
 

@@ -11,6 +11,7 @@ from proxy.model.errors import OwnershipLostError, Problem, ProblemError, StoreE
 from proxy.orders.orders import Orders
 from proxy.orders.reads import Reads
 from proxy.orders.tracked import TrackedActivation
+from proxy.runtime import log_events
 from proxy.runtime.clock import monotonic
 from proxy.runtime.counters import Counters
 from proxy.runtime.tasks import BackgroundTasks
@@ -112,7 +113,7 @@ class Cancels:
             log.info("order %s: %s", activation.order.id, error)
             return
         except StoreError as error:
-            log.error("order %s: no promise: the store: %s", activation.order.id, error)
+            log.error(log_events.CANCEL_NOT_SCHEDULED, activation.order.id, error)
             raise ProblemError(Problem.TRY_AGAIN, "the store cannot be written") from error
         self._counters.count("promised_cancels", "promised")
         self.resume(owed, activation, wait)
@@ -186,10 +187,9 @@ class Cancels:
                 self._counters.happened(
                     activation.order.id, "too_late", self._upstream.wall_clock()
                 )
-                log.warning("order %s: charged, the promised cancel came too late: %s",
-                            activation.order.id, error)  # fmt: skip
+                log.warning(log_events.CANCEL_TOO_LATE, activation.order.id, error)
             except Exception as bug:
-                log.exception("order %s: a bug kept its cancel from being sent", owed.order)
+                log.exception(log_events.CANCEL_BUG, owed.order)
                 promise.failed, promise.due = repr(bug), monotonic() + LONGEST_PAUSE
                 continue
             else:
@@ -219,7 +219,7 @@ class Cancels:
             row = self._orders.kept(owed.key, activation)
             await self._store.settle(owed.id, row, surely=True)
         except StoreError as error:
-            log.error("order %s: its promise is still in the store: %s", activation.order.id, error)
+            log.error(log_events.CANCEL_NOT_CLOSED, activation.order.id, error)
 
 
 async def _until(due: float, hurry: asyncio.Event) -> None:

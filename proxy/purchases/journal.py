@@ -28,6 +28,7 @@ from proxy.orders.tracked import TrackedActivation
 from proxy.purchases.cancels import Cancels
 from proxy.purchases.purchase import Pair, Pending, Purchase
 from proxy.purchases.reconciling import Reconciliation
+from proxy.runtime import log_events
 from proxy.runtime.counters import Counters
 from proxy.runtime.tasks import BackgroundTasks
 from proxy.store import OperationKind, PendingOperation, SpendingLimit, Store, readable
@@ -82,13 +83,20 @@ class Journal:
         await self._tasks.aclose()
 
     async def begin(
-        self, pair: Pair, wish: str, quoted: int | None, ceiling: SpendingLimit | None
+        self, pair: Pair, reference: str, quoted: int | None, ceiling: SpendingLimit | None
     ) -> Purchase:
         """The intent, in the store. What cannot be recorded, or does not fit, is not bought."""
         key, service, iso = pair
         id, now, cents = str(uuid4()), self._upstream.now(), quoted or 0
         owed = PendingOperation(
-            id, OperationKind.PURCHASE, key, service, iso, now, wish=wish, cents=cents
+            id,
+            OperationKind.PURCHASE,
+            key,
+            service,
+            iso,
+            now,
+            reference=reference,
+            cents=cents,
         )
         purchase = Purchase(owed, self._orders.places(key.listing), has_client=True, quoted=quoted)
         self.pending.add(purchase)
@@ -96,7 +104,7 @@ class Journal:
             refused = await self._store.owe(owed, ceiling)
         except StoreError as error:
             self.pending.drop(purchase)
-            log.error("no purchase: the store cannot be written: %s", error)
+            log.error(log_events.NOTHING_BOUGHT, error)
             raise ProblemError(Problem.TRY_AGAIN, "the store cannot be written") from error
         except asyncio.CancelledError:
             # The deadline passed before the POST: nothing was bought.
@@ -107,20 +115,18 @@ class Journal:
             raise ProblemError(refused, "a ceiling of the key")
         return purchase
 
-    async def left_over(self, pair: Pair, cap: int | None, wish: str) -> Purchase | None:
+    async def left_over(self, pair: Pair, cap: int | None, reference: str) -> Purchase | None:
         """What was bought, or is being bought, for the same wish, and nobody waits for.
 
         A `wish` with a name is fulfilled once: ORDER_EXISTS when its client was told, or another
         waits for it; UNCLEAR while it is not known what came of it.
         """
-        if any(purchase.unclear for purchase in self.pending.unclaimed(pair, wish)):
+        if any(purchase.unclear for purchase in self.pending.unclaimed(pair, reference)):
             await self.reconcile(pair.key)
-        if wish:
-            self._check_wish(pair, wish)
-        for purchase in [
-            *self.pending.unclaimed(pair, wish),
-            *await self._of_others(pair, wish),
-        ]:
+        if reference:
+            self._check_reference(pair, reference)
+        unclaimed = self.pending.unclaimed(pair, reference)
+        for purchase in [*unclaimed, *await self._of_others(pair, reference)]:
             # While the one before it was looked at, another client may have got this one.
             if purchase in self.pending and purchase.is_free and purchase.fits(cap):
                 purchase.claim()
@@ -134,15 +140,19 @@ class Journal:
                     self._happened(purchase, "handed_over", purchase.owned.order.cents or 0)
                     return purchase
                 self.release(purchase)
-        under_way = next((p for p in self.pending.unclaimed(pair, wish) if p.is_under_way), None)
+        under_way = next(
+            (p for p in self.pending.unclaimed(pair, reference) if p.is_under_way), None
+        )
         if under_way:
             under_way.claim()
         return under_way
 
-    async def _of_others(self, pair: Pair, wish: str) -> list[Purchase]:
+    async def _of_others(self, pair: Pair, reference: str) -> list[Purchase]:
         """An orphan of another replica, if there is one; it is this one's now."""
         key, service, iso = pair
-        owed = PendingOperation("", OperationKind.ORPHAN, key, service, iso, 0.0, wish=wish)
+        owed = PendingOperation(
+            "", OperationKind.ORPHAN, key, service, iso, 0.0, reference=reference
+        )
         with readable():
             taken = await self._store.take_orphan(owed)
         activation = await self._orders.fetch(key, order=taken.order) if taken else None
@@ -152,10 +162,14 @@ class Journal:
         self.release(purchase)
         return [purchase]
 
-    def _check_wish(self, pair: Pair, wish: str) -> None:
-        wished = self._orders.wished(pair.key, wish)
-        same = [p for p in self.pending.of(pair.key) if p.pair == pair and p.owed.wish == wish]
-        if (wished and wished.told) or any(purchase.has_client for purchase in same):
+    def _check_reference(self, pair: Pair, reference: str) -> None:
+        by_reference = self._orders.by_reference(pair.key, reference)
+        same = [
+            p for p in self.pending.of(pair.key) if p.pair == pair and p.owed.reference == reference
+        ]
+        if (by_reference and by_reference.delivered) or any(
+            purchase.has_client for purchase in same
+        ):
             raise ProblemError(Problem.ORDER_EXISTS)
         if any(purchase.unclear for purchase in same):
             raise ProblemError(Problem.UNCLEAR, "what came of this wish is not known yet")
@@ -174,8 +188,8 @@ class Journal:
     async def bought(self, purchase: Purchase, activation: TrackedActivation) -> None:
         """The order is paid: it and its money are kept before anybody hears of it."""
         key, order = purchase.owed.key, activation.order
-        activation.told = bool(activation.told)
-        self._orders.wish(key, activation, purchase.owed.wish)
+        activation.delivered = bool(activation.delivered)
+        self._orders.reference(key, activation, purchase.owed.reference)
         purchase.unclear, purchase.activation = False, activation
         purchase.owed = replace(purchase.owed, kind=OperationKind.ORPHAN, order=order.id)
         entries = purchase.entries(order, self._upstream.wall_clock())
@@ -187,24 +201,24 @@ class Journal:
             await self._store.commit(purchase.owed, row, *entries, surely=True)
         except OwnershipLostError as error:
             # What is written of it as one's own the other could not adopt.
-            activation.told = activation.told or None
+            activation.delivered = activation.delivered or None
             self._lose(purchase, error)
             raise ProblemError(Problem.TRY_AGAIN, "another replica sees to it") from error
         except OrderTakenError as error:
             # Both had looked at the same list. This one looks on.
-            activation.told = activation.told or None
-            self._orders.wish(key, activation, "")
+            activation.delivered = activation.delivered or None
+            self._orders.reference(key, activation, "")
             purchase.activation = None
             purchase.owed = replace(purchase.owed, kind=OperationKind.PURCHASE, order="")
             self._look_on(purchase)
             raise ProblemError(Problem.UNCLEAR, str(error)) from error
         except StoreError as error:
-            log.error("order %s is paid and could not be kept: %s", order.id, error)
+            log.error(log_events.ORDER_NOT_SAVED, order.id, error)
             raise ProblemError(Problem.TRY_AGAIN, "the store cannot be written") from error
 
-    async def tell(self, purchase: Purchase, activation: TrackedActivation) -> None:
+    async def mark_delivered(self, purchase: Purchase, activation: TrackedActivation) -> None:
         """That the client was told is committed last before the answer."""
-        row = self._orders.kept(purchase.owed.key, replace(activation, told=True))
+        row = self._orders.kept(purchase.owed.key, replace(activation, delivered=True))
         try:
             await self._store.settle(purchase.owed.id, row)
         except OwnershipLostError as error:
@@ -212,9 +226,9 @@ class Journal:
             raise ProblemError(Problem.TRY_AGAIN, "another replica sees to it") from error
         except StoreError as error:
             self._store.unsettle(purchase.owed, error)
-            log.error("order %s is not handed out: the store: %s", activation.order.id, error)
+            log.error(log_events.ORDER_WITHHELD, activation.order.id, error)
             raise ProblemError(Problem.TRY_AGAIN, "the store cannot be written") from error
-        activation.told = True
+        activation.delivered = True
         self._orders.queued(activation, row)
         log.info("order %s: told as activation %d", activation.order.id, activation.id)
         self._counters.count("purchases", "told")
@@ -224,7 +238,7 @@ class Journal:
     def _lose(self, purchase: Purchase, error: OwnershipLostError) -> None:
         """Another replica took this one for dead, and has its purchase."""
         if purchase in self.pending:
-            log.warning("purchase %s is another replica's: %s", purchase.owed.id, error)
+            log.warning(log_events.PURCHASE_TAKEN_OVER, purchase.owed.id, error)
         purchase.unclear = False
         self.pending.drop(purchase)
 
@@ -253,7 +267,7 @@ class Journal:
         except OwnershipLostError as error:
             log.info("purchase %s: %s", purchase.owed.id, error)
         except StoreError as error:
-            log.error("purchase %s is still open in the store: %s", purchase.owed.id, error)
+            log.error(log_events.PURCHASE_NOT_CLOSED, purchase.owed.id, error)
 
     def leave(self, purchase: Purchase) -> None:
         """The outcome is unknown: the order list is looked at until it is known, or too old."""
@@ -275,7 +289,7 @@ class Journal:
         except OwnershipLostError as error:
             self._lose(purchase, error)
         except StoreError as error:
-            log.warning("other replicas wait for purchase %s: %s", purchase.owed.id, error)
+            log.warning(log_events.PURCHASE_NOT_SHARED, purchase.owed.id, error)
 
     async def reconcile(self, key: ClientKey) -> None:
         """Adopt from the order list what only an unclear purchase of ours can have made."""
@@ -284,9 +298,9 @@ class Journal:
         for purchase, activation in findings.made:
             own = self._orders.adopt(purchase.owed.key, activation.order)
             # Another look at the list may have come first.
-            if purchase.unclear and own.told is None:
+            if purchase.unclear and own.delivered is None:
                 # Marked before the task runs: a look that ends in the same moment must not find it.
-                purchase.unclear, own.told = False, False
+                purchase.unclear, own.delivered = False, False
                 # It goes on though the client that began to look has had no time to wait.
                 name = f"order {own.order.id} that was found"
                 work = self._found(purchase, own)
@@ -318,7 +332,7 @@ class Journal:
             await work
         except Exception as error:
             is_bug = not isinstance(error, ProblemError)
-            log.warning("unclear purchases of %s: %s", key, error, exc_info=is_bug)
+            log.warning(log_events.PURCHASES_UNCLEAR, key, error, exc_info=is_bug)
 
     async def _drop_old(self, key: ClientKey) -> None:
         for purchase in self.pending.unclear(key):
@@ -328,22 +342,22 @@ class Journal:
     async def _give_up(self, purchase: Purchase) -> None:
         """Too old to be looked for; without a whole list nobody could look."""
         if self._reads.lists.has_read_since(purchase.owed.key, purchase.known_at):
-            log.warning("purchase %s made no order", purchase.owed.id)
+            log.warning(log_events.NO_ORDER_MADE, purchase.owed.id)
             return await self.drop(purchase)
-        log.error("purchase %s may have made an order: no list to find it", purchase.owed.id)
+        log.error(log_events.ORDER_UNFOUND, purchase.owed.id)
         await self.drop(purchase, "unknown")
 
     async def _expire(self, purchase: Purchase) -> None:
         order = purchase.owned.order
         hold = order.hold_left(self._upstream.now())
         await asyncio.sleep(max(hold, self._reuse_seconds - purchase.age))
-        log.warning("order %s: nobody was told about it; it is cancelled", order.id)
+        log.warning(log_events.UNCLAIMED_CANCELLED, order.id)
         while True:
             try:
                 return await self.give_back(purchase)
             except Exception as error:
                 is_bug = not isinstance(error, ProblemError)
-                log.error("order %s: not cancelled yet: %s", order.id, error, exc_info=is_bug)
+                log.error(log_events.CANCEL_FAILED, order.id, error, exc_info=is_bug)
             await asyncio.sleep(RECONCILE_SECONDS)
 
     def _happened(self, purchase: Purchase, what: str, cents: int = 0) -> None:

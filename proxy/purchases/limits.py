@@ -47,7 +47,7 @@ class LimitChecks:
         latest = self._upstream.clock.latest()
         for one in list(self._orders.activations(key))[-NEWEST:]:
             ends = one.order.expires_at or math.inf
-            if one.told and not one.confirmed and not one.order.messages and ends < latest:
+            if one.delivered and not one.confirmed and not one.order.messages and ends < latest:
                 await self._reads.read_anew(key, one.order.id)
         if refused := await self._refusal(pair, quoted, ceiling):
             raise ProblemError(refused, "a ceiling of the key")

@@ -30,7 +30,7 @@ class Pair(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class PurchaseRequest:
     """What a client wants to buy."""
 
     key: ClientKey
@@ -41,7 +41,7 @@ class Wanted:
     caps: Limits
     cap: int | None
     """What the client would pay at most, in cents."""
-    wish: str
+    reference: str
     """The client's own name for it: what has one is bought once. Empty for none."""
 
     @property
@@ -171,9 +171,9 @@ class Pending:
         """Of all programs that share the account of a key."""
         return self._of_key.get(key.upstream, {}).values()
 
-    def unclaimed(self, pair: Pair, wish: str) -> list[Purchase]:
+    def unclaimed(self, pair: Pair, reference: str) -> list[Purchase]:
         """Those for the same that nobody waits for."""
-        same = (p for p in self.of(pair.key) if p.pair == pair and p.owed.wish == wish)
+        same = (p for p in self.of(pair.key) if p.pair == pair and p.owed.reference == reference)
         return [purchase for purchase in same if purchase.is_free]
 
     def unclear(self, key: ClientKey) -> list[Purchase]:
@@ -212,7 +212,7 @@ def candidates(
     found = [
         activation
         for activation in known
-        if activation.told is None
+        if activation.delivered is None
         and activation.place > before
         and (activation.order.service, activation.order.country) == what
         and (activation.order.created_at or 0.0) >= begun

@@ -9,6 +9,7 @@ from proxy.model import ClientKey, UpstreamKey
 from proxy.orders.orders import Orders
 from proxy.orders.tracked import TrackedActivation
 from proxy.purchases.purchase import Pending, Purchase, candidates
+from proxy.runtime import log_events
 from proxy.runtime.clock import monotonic
 from proxy.store import PendingOperation, Store, readable
 from proxy.upstream.client import Upstream
@@ -75,7 +76,7 @@ class Reconciliation:
         found = await self._unowned(found)
         if len(found) > len(purchases) + sum(owed.unclear for owed in others):
             # One of them is another program's: to guess could hand it out, or cancel it.
-            log.warning("no order is adopted: some are another program's: %d", len(found))
+            log.warning(log_events.FOREIGN_ORDERS, len(found))
             return
         findings.made.extend(zip(purchases, found, strict=False))
         if is_all and not others:
@@ -102,7 +103,7 @@ class Reconciliation:
         young = [
             activation
             for activation in self._orders.activations(key.listing)
-            if activation.told is None and (activation.order.created_at or 0.0) > started
+            if activation.delivered is None and (activation.order.created_at or 0.0) > started
             if not any(purchase.explains(activation) for purchase in ours)
         ]
         now, before = monotonic(), self._strange.pop(key.upstream, {})
@@ -114,5 +115,5 @@ class Reconciliation:
         self._strange[key.upstream] = strange
         if now - min(strange.values()) >= SURE_SECONDS:
             self._shared.add(key.upstream)
-            log.warning("another program buys with %s: unclear purchases are not adopted", key)
+            log.warning(log_events.KEY_SHARED, key)
         return True

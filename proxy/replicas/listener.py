@@ -9,6 +9,7 @@ from proxy.model.errors import StoreError
 from proxy.orders.orders import LONGEST_LIFE, Orders
 from proxy.orders.reads import Reads
 from proxy.replicas.takeover import Takeover
+from proxy.runtime import log_events
 from proxy.runtime.tasks import BackgroundTasks
 from proxy.store import Change, Store
 
@@ -55,31 +56,31 @@ class Replicas:
         try:
             await self._take_in(change)
         except StoreError as error:
-            log.warning("what other replicas did is not known yet: %s", error)
+            log.warning(log_events.CHANGES_UNKNOWN, error)
             await self._catch_up()
         except Exception:
-            log.exception("a bug kept a change of another replica")
+            log.exception(log_events.CHANGE_BUG)
 
     async def _take_in(self, change: Change) -> None:
         match change.kind:
             case "order" if change.key in self._orders.hashes:
                 if row := await self._store.order(change.key, order=change.order):
-                    self._orders.hear(row)
+                    self._orders.apply_remote(row)
             case "list":
                 self._reads.lists.heard(change.key)
             case "missed":
-                await self._hear_all()
+                await self._apply_all()
 
-    async def _hear_all(self) -> None:
+    async def _apply_all(self) -> None:
         """Others may have written any live order."""
         for hash in self._orders.hashes:
             async for row in self._store.orders(hash, self._upstream_now() - LONGEST_LIFE):
-                self._orders.hear(row)
+                self._orders.apply_remote(row)
 
     async def _catch_up(self) -> None:
         while True:
             await asyncio.sleep(PAUSE)
             try:
-                return await self._hear_all()
+                return await self._apply_all()
             except StoreError:
                 continue

@@ -11,6 +11,7 @@ from proxy.orders.orders import Orders
 from proxy.purchases.cancels import Cancels
 from proxy.purchases.journal import Journal
 from proxy.purchases.purchase import Purchase
+from proxy.runtime import log_events
 from proxy.store import OperationKind, PendingOperation, Store
 
 log = logging.getLogger(__name__)
@@ -57,9 +58,9 @@ class Takeover:
                 await self.once()
                 await self._look_for_unknown()
             except (ProblemError, StoreError) as error:
-                log.warning("what other replicas owe is not known: %s", error)
+                log.warning(log_events.OPERATIONS_UNKNOWN, error)
             except Exception:
-                log.exception("a bug ended a look at what replicas owe")
+                log.exception(log_events.TAKEOVER_BUG)
 
     async def _look_for_unknown(self) -> None:
         """What is this replica's, and was lost to it with the answer that told it so."""
@@ -78,4 +79,4 @@ class Takeover:
             else:
                 self._journal.release(self._journal.adopt(Purchase(owed, activation=activation)))
         else:
-            log.error("%s is owed for an order that the store has not", owed.id)
+            log.error(log_events.ORDER_MISSING, owed.id)

@@ -11,7 +11,10 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
+from proxy.runtime import log_events
+
 T = TypeVar("T")
+
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +94,7 @@ class BackgroundTasks:
         if isinstance(error, self._expected):
             log.info("%s: %s", task.get_name(), error)
         elif error:
-            log.error("task failed: %s", task.get_name(), exc_info=error)
+            log.error(log_events.TASK_FAILED, task.get_name(), exc_info=error)
 
 
 @asynccontextmanager
@@ -113,6 +116,6 @@ async def _repeat(work: Callable[[], Coroutine[Any, Any, None]], name: str) -> N
             return await work()
         except Exception:
             pause = FIRST_PAUSE if clock() - begun > LONGEST_PAUSE else pause
-            log.exception("task failed, it starts again in %d s: %s", pause, name)
+            log.exception(log_events.TASK_RESTARTED, pause, name)
         await asyncio.sleep(pause)
         pause = min(pause * 2, LONGEST_PAUSE)

@@ -1,4 +1,4 @@
-"""The ASGI app of the sandbox: the API, the socket and the control over one simulation."""
+"""The ASGI app of the sandbox: API, socket and control API over one simulation."""
 
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
@@ -21,7 +21,9 @@ from proxy.sandbox.control.control import control_routes
 from proxy.sandbox.guard import Guard
 from proxy.sandbox.http_post import Post
 from proxy.sandbox.simulation import Simulation
+from proxy.sandbox.state.catalogue import Catalogue
 from proxy.sandbox.state.switches import Switches, switched
+from proxy.sandbox.world import World
 
 
 def create_sandbox(
@@ -34,22 +36,19 @@ def create_sandbox(
     post: Post = http_post.post,
     hosts: Collection[str] = (),
 ) -> Starlette:
-    """A simulated upstream: the API under /api/v1, the socket /ws/orders, control under /sandbox.
+    """Builds a simulated upstream: API under /api/v1, socket /ws/orders, control under /sandbox.
 
-    `clock` gives seconds since the epoch; a code comes `sms_after` seconds after a purchase.
-    `services` (code to name) is what may be on sale, by default the project's own table. Equal
-    seeds draw equal order ids and phone numbers. `post` carries a webhook: given the address, the
-    headers and the body it returns the status of the answer, or raises; by default it goes over
-    real connections. Webhooks end with the lifespan. `hosts` are the names with a dot that it may
-    be called by. Raises msgspec.ValidationError on a wrong switch.
+    `clock` returns seconds since 1970; an SMS comes `sms_after` seconds after a purchase.
+    `services` (code to name) may be on sale, by default this project's table. Equal seeds give
+    equal order ids and phone numbers. `post` sends a webhook (address, headers, body) and returns
+    the status of the answer, or raises; by default over real connections. Webhooks end with the
+    lifespan. `hosts` are accepted host names with a dot. Raises msgspec.ValidationError on a wrong
+    switch.
     """
+    initial = switched(switches or Switches(), {})
+    names = load_codes().services if services is None else services
     simulation = Simulation(
-        load_codes().services if services is None else services,
-        switched(switches or Switches(), {}),
-        clock,
-        sms_after,
-        seed,
-        post,
+        lambda seed: World(Catalogue(names), initial, clock, sms_after, seed), seed, post
     )
 
     @asynccontextmanager
@@ -59,16 +58,19 @@ def create_sandbox(
 
     app = Starlette(
         routes=[*api_routes(simulation), socket_route(simulation), *control_routes(simulation)],
-        middleware=[Middleware(Dated, simulation=simulation), Middleware(Guard, hosts=hosts)],
+        middleware=[
+            Middleware(DateMiddleware, simulation=simulation),
+            Middleware(Guard, hosts=hosts),
+        ],
         exception_handlers={HTTPException: _unknown, **disconnect.HANDLERS},
         lifespan=lifespan,
     )
-    # A redirect would repeat the Host and the query, which may be bytes that are no text.
+    # A redirect would repeat the Host and the query, whose bytes may not be text.
     app.router.redirect_slashes = False
     return app
 
 
-class Dated:
+class DateMiddleware:
     """Sets the Date header from the sandbox's clock; the server must not set its own."""
 
     def __init__(self, app: ASGIApp, simulation: Simulation) -> None:

@@ -1,7 +1,6 @@
-"""Webhooks on their way: each subscription has a worker, which signs and sends what is due."""
+"""Sends webhooks: one worker per subscription signs and sends the deliveries that are due."""
 
 import asyncio
-import contextlib
 import hashlib
 import hmac
 import random
@@ -16,37 +15,37 @@ from proxy.sandbox.state.switches import Switches
 from proxy.sandbox.wire import events
 from proxy.sandbox.wire.answers import Json, stamp
 from proxy.sandbox.wire.events import Event
-from proxy.sandbox.wire.frames import written
+from proxy.sandbox.wire.frames import encoded
 from proxy.sandbox.world import World
 
-PATIENCE = 5.0
+TIMEOUT_SECONDS = 5.0
 
 
 class Deliveries:
-    """The workers run in the background, and end with `stop` or `close`.
+    """Workers run in the background until `stop` or `close`.
 
-    A worker sends one delivery at a time, in the order in which they are due. While there is one,
-    the world moves by itself: it would otherwise not be seen when an order expires.
+    A worker sends one delivery at a time, in the order of their due times. It also settles the
+    world when an event is due: otherwise nothing would notice that an order expires.
     """
 
-    def __init__(self, world: World, post: Post, chances: random.Random) -> None:
-        self._world, self._post, self._chances = world, post, chances
+    def __init__(self, world: World, post: Post, rng: random.Random) -> None:
+        self._world, self._post, self._rng = world, post, rng
         self._tasks = BackgroundTasks()
-        world.told = self.tell
-        world.ledger.booked = self.look_at_balance
+        world.on_event = self.publish
+        world.ledger.on_booking = self.check_balance
 
     def draw_id(self) -> str:
-        return str(uuid.UUID(int=self._chances.getrandbits(128), version=4))
+        return str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
 
-    # What is to be sent.
+    # Queueing.
 
-    def tell(self, event: Event) -> None:
+    def publish(self, event: Event) -> None:
         for webhook in event.account.webhooks.values():
             if self._takes(webhook, event.type):
                 self.send(webhook, event)
 
-    def look_at_balance(self, account: Account, before: int, at: float) -> None:
-        """Tells of the moment in which a balance falls below a threshold, and of nothing after."""
+    def check_balance(self, account: Account, before: int, at: float) -> None:
+        """Sends `balance.low` only when the balance falls below the threshold."""
         for webhook in account.webhooks.values():
             limit = (webhook.threshold or 0.0) * 100
             if account.cents < limit <= before and self._takes(webhook, "balance.low"):
@@ -57,18 +56,18 @@ class Deliveries:
         return self.send_body(webhook, self.envelope(event))
 
     def envelope(self, event: Event) -> Json:
-        return events.envelope(self._world.switches, event, self._chances.getrandbits(80))
+        return events.envelope(self._world.switches, event, self._rng.getrandbits(80))
 
     def send_body(
         self, webhook: Webhook, body: Any, forged: bool = False, age: float = 0.0
     ) -> Delivery:
-        """Sends anything as JSON, or a string as it is."""
+        """Sends a string as it is, anything else as JSON."""
         now, named = self._world.now, body if isinstance(body, dict) else {}
         delivery = Delivery(
             id=self.draw_id(),
             event_id=str(named.get("id", "")),
             event_type=str(named.get("type", "")),
-            body=written(body).encode(),
+            body=encoded(body).encode(),
             created_at=now,
             due=now,
             forged=forged,
@@ -78,7 +77,7 @@ class Deliveries:
         return delivery
 
     def repeat(self, webhook: Webhook, age: float = 0.0) -> bool:
-        """Sends again, under the same id, what was sent last; False when there is nothing."""
+        """Sends the last sent delivery again under the same id; returns False if there is none."""
         last = next((it for it in webhook.deliveries if it.attempt), None)
         if last is not None:
             now = self._world.now
@@ -92,7 +91,7 @@ class Deliveries:
 
     # The workers.
 
-    def begin(self, webhook: Webhook) -> None:
+    def start(self, webhook: Webhook) -> None:
         webhook.worker = self._tasks.loop(partial(self._work, webhook), "webhook of the sandbox")
 
     def end(self, webhook: Webhook) -> None:
@@ -106,10 +105,9 @@ class Deliveries:
         await self._tasks.aclose()
 
     def wake(self) -> None:
-        """The world has changed: what the workers wait for may now be due earlier."""
-        for account in self._world.accounts.values():
-            for webhook in account.webhooks.values():
-                webhook.wake.set()
+        """Wakes all workers: after a change, events may be due earlier."""
+        for webhook in self._world.webhooks().values():
+            webhook.wake.set()
 
     async def _work(self, webhook: Webhook) -> None:
         while True:
@@ -118,15 +116,9 @@ class Deliveries:
             if delivery := webhook.take_due(self._world.now):
                 await self._attempt(webhook, delivery)
             else:
-                await self._wait(webhook)
-
-    async def _wait(self, webhook: Webhook) -> None:
-        dues = (webhook.next_due(), self._world.calendar.next_due())
-        due = min((due for due in dues if due is not None), default=None)
-        left = None if due is None else max(0.0, due - self._world.now)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(left):
-                await webhook.wake.wait()
+                dues = (webhook.next_due(), self._world.schedule.next_due())
+                due = min((due for due in dues if due is not None), default=None)
+                await self._world.wait(due, webhook.wake)
 
     async def _attempt(self, webhook: Webhook, delivery: Delivery) -> None:
         delivery.attempt += 1
@@ -134,19 +126,19 @@ class Deliveries:
         status, code = 0, "connection"
         headers = headers_of(self._world.switches, webhook.secret, delivery, self._world.now)
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
                 status = await self._post(webhook.url, headers, delivery.body)
-        except Exception as failure:  # whatever goes wrong there is a failed attempt here
+        except Exception as failure:  # any error of the receiver is a failed attempt
             code = "timeout" if isinstance(failure, TimeoutError) else code
             delivery.error = str(failure) or type(failure).__name__
         else:
             delivery.response_status, code = status, str(status)
         self._world.settle()
         if 200 <= status < 300:
-            webhook.arrived(delivery, self._world.now)
+            webhook.mark_delivered(delivery, self._world.now)
         else:
             attempts = self._world.switches.webhook_attempts
-            webhook.failed(delivery, code, self._world.now, attempts)
+            webhook.mark_failed(delivery, code, self._world.now, attempts)
 
 
 def headers_of(switches: Switches, secret: str, delivery: Delivery, now: float) -> dict[str, str]:
@@ -166,5 +158,5 @@ def headers_of(switches: Switches, secret: str, delivery: Delivery, now: float) 
 
 
 def sign(secret: str, body: bytes) -> str:
-    """HMAC-SHA256 of the raw body, in hex. The timestamp is not part of it."""
+    """Returns the HMAC-SHA256 of the raw body, in hex. The timestamp is not signed."""
     return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()

@@ -1,5 +1,5 @@
-"""Keeps pages of other sites away from the sandbox: they could steer it, and reach local ports
-through its webhooks. Unlike the console it asks for no header of its own, so that curl works.
+"""Refuses requests of pages of other sites: they could control the sandbox, and reach local ports
+through its webhooks. Unlike the console it needs no header of its own, so that curl works.
 """
 
 from collections.abc import Collection
@@ -12,11 +12,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from proxy.runtime.origin import is_from_browser, is_known_host, is_same_origin
 
 SHOWN = 100
-"""Characters of a header that are repeated in a refusal."""
+"""Characters of a header that a refusal shows."""
 
 
 class Guard:
-    """Before all paths of the sandbox, WebSockets included. `hosts` are names it is known by."""
+    """Runs before all paths, WebSockets included. `hosts` are accepted names."""
 
     def __init__(self, app: ASGIApp, hosts: Collection[str] = ()) -> None:
         self._app = app
@@ -55,7 +55,7 @@ def _has_body(headers: Headers) -> bool:
 
 
 def _is_json(headers: Headers) -> bool:
-    """A form's types and none at all need no preflight, so any page may send them."""
+    """Any page may send the types of forms, or none, without a preflight."""
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     return kind == "application/json" or (
         kind.startswith("application/") and kind.endswith("+json")

@@ -1,21 +1,21 @@
-"""Carries one webhook to its address: a POST by the standard library, no redirect followed."""
+"""Sends one webhook: a POST with the standard library; follows no redirects."""
 
 import asyncio
 import string
 from collections.abc import Awaitable, Callable
 from urllib.parse import SplitResult, quote, urlsplit
 
-# The status of the answer to a POST of these bytes; raises what it likes when there is none.
+# Posts the bytes and returns the status of the answer; may raise anything.
 Post = Callable[[str, dict[str, str], bytes], Awaitable[int]]
 
 PORTS = {"http": 80, "https": 443}
 
 
 async def post(url: str, headers: dict[str, str], body: bytes) -> int:
-    """Posts to an http or https address and tells the status; the answer's body is not read.
+    """Posts to an http or https address; returns the status without reading the answer's body.
 
-    Has no time-out of its own. Raises OSError without a connection, ValueError when the address
-    or the answer is not HTTP.
+    Has no timeout. Raises OSError without a connection, ValueError if the address or the answer
+    is not HTTP.
     """
     to = urlsplit(url)
     port, tls = to.port or PORTS[to.scheme], to.scheme == "https"
@@ -25,7 +25,7 @@ async def post(url: str, headers: dict[str, str], body: bytes) -> int:
         await writer.drain()
         return await _status(reader)
     finally:
-        # A farewell of TLS could take longer than the answer.
+        # A TLS shutdown could take longer than the answer.
         writer.transport.abort()
 
 
@@ -43,7 +43,7 @@ def _head(to: SplitResult, headers: dict[str, str], body: bytes) -> bytes:
 
 
 async def _status(reader: asyncio.StreamReader) -> int:
-    """Of the answer, whose head is read to its end; what only comes before one (1xx) is passed."""
+    """Returns the status of the answer; reads its headers, skips interim answers (1xx)."""
     while True:
         words = (await reader.readline()).split(None, 2)
         if len(words) < 2 or not words[0].startswith(b"HTTP/"):

@@ -1,4 +1,4 @@
-"""The proxy and the simulated upstream on one port, and the lines that a person copies."""
+"""The proxy and the simulated upstream on one port, and the lines that are printed to copy."""
 
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -36,13 +36,13 @@ def upstream_lines(url: str) -> str:
 
 
 def lines_to_copy(url: str, sms_after: float, console: str | None = None) -> str:
-    """`console` is the path of the console, where there is one."""
+    """`console` is the path of the console, if there is one."""
     shown = _CONSOLE.format(url=url, path=console) if console else ""
     return _LINES.format(url=url, sms_after=sms_after, console=shown)
 
 
 def beside(proxy: ASGIApp, sandbox: Starlette) -> ASGIApp:
-    """The sandbox under its own paths, everything else the proxy's; both have their lifespan."""
+    """Serves the sandbox under its own paths, the proxy under all others; runs both lifespans."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

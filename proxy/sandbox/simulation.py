@@ -1,17 +1,15 @@
-"""One running sandbox: the world, the faults, the log, the sockets and the webhooks."""
+"""One running sandbox: world, faults, request log, sockets and webhooks."""
 
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from proxy.sandbox.api.faults import Faults
 from proxy.sandbox.deliveries import Deliveries
 from proxy.sandbox.http_post import Post
 from proxy.sandbox.state.accounts import Order
-from proxy.sandbox.state.catalogue import Catalogue
-from proxy.sandbox.state.switches import Switches
 from proxy.sandbox.wire.frames import frame
 from proxy.sandbox.world import World
 
@@ -20,9 +18,9 @@ LOG_LINES = 100_000
 
 @dataclass(slots=True)
 class LogLine:
-    """One request to the upstream. `status` None: no answer has been given (yet, or ever).
+    """One request to the upstream. `status` is None while there is no answer.
 
-    `counted`: it was admitted and counts against the limit of requests a minute.
+    A `counted` request counts against the limit of requests per minute.
     """
 
     at: float
@@ -36,50 +34,38 @@ class LogLine:
 
 @dataclass(eq=False, slots=True)
 class Socket:
-    """One open socket.
-
-    `told` counts what had been told of the order before, and what has been heard since; `texts`
-    are the frames that wait to be sent.
+    """One open socket. `position` is the index of the order's next push event for it; `frames` are
+    waiting to be sent.
     """
 
     order: Order
-    told: int
+    position: int
     opened_at: float
     dropped: bool = False
     gone: bool = False
-    texts: deque[str] = field(default_factory=deque)
+    frames: deque[str] = field(default_factory=deque)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def say(self, text: str) -> None:
-        self.texts.append(text)
+    def queue(self, text: str) -> None:
+        self.frames.append(text)
         self.wake.set()
 
 
 class Simulation:
-    """Built once per app; `reset` brings everything back to the beginning."""
+    """Lives as long as the app; `reset` starts everything again. `new_world` takes a seed."""
 
-    def __init__(
-        self,
-        services: Mapping[str, str],
-        switches: Switches,
-        clock: Callable[[], float],
-        sms_after: float,
-        seed: int,
-        post: Post,
-    ) -> None:
+    def __init__(self, new_world: Callable[[int], World], seed: int, post: Post) -> None:
         self.sockets: set[Socket] = set()
-        self._services, self._switches = services, switches
-        self._clock, self._sms_after, self._seed, self._post = clock, sms_after, seed, post
-        self._begin(seed)
+        self._new_world, self._seed, self._post = new_world, seed, post
+        self._start(seed)
 
     def reset(self, seed: int | None = None) -> None:
         self.deliveries.stop()
-        self._begin(self._seed if seed is None else seed)
+        self._start(self._seed if seed is None else seed)
 
-    def _begin(self, seed: int) -> None:
-        catalogue = Catalogue(self._services)
-        self.world = World(catalogue, self._switches, self._clock, self._sms_after, seed)
-        self.world.changed = self._changed
+    def _start(self, seed: int) -> None:
+        self.world = self._new_world(seed)
+        self.world.on_change = self._on_change
         self.deliveries = Deliveries(self.world, self._post, random.Random(f"webhooks {seed}"))
         self.faults = Faults(random.Random(seed))
         self.log: deque[LogLine] = deque(maxlen=LOG_LINES)
@@ -87,22 +73,25 @@ class Simulation:
         self.drop(None)
 
     def drop(self, order: Order | None) -> int:
-        """Closes the open sockets of the order, or all; tells how many."""
+        """Closes the open sockets of the order, or all (None); returns their number."""
         dropped = self._open(order)
         for socket in dropped:
             socket.dropped = True
             socket.wake.set()
         return len(dropped)
 
-    def say(self, order: Order | None, text: str) -> int:
-        """A frame of exactly this text, also on a mute socket; tells on how many it is sent."""
+    def send_frame(self, order: Order | None, text: str) -> int:
+        """Sends exactly this text, on muted sockets too; returns the number of sockets."""
         sockets = self._open(order)
         for socket in sockets:
-            socket.say(text)
+            socket.queue(text)
         return len(sockets)
 
     def mute(self, order: Order | None, muted: bool) -> None:
-        """None is all, those of later orders too; an order can be an exception from that."""
+        """Mutes the order's sockets, or all (None), those of later orders too.
+
+        A single order can be an exception from all.
+        """
         if order is None:
             self._all_muted, self._exceptions = muted, set[Order]()
         elif muted == self._all_muted:
@@ -113,27 +102,27 @@ class Simulation:
     def is_muted(self, order: Order) -> bool:
         return self._all_muted != (order in self._exceptions)
 
-    def hear(self, socket: Socket) -> None:
-        """Gives the socket what has been told of its order; it is lost when the socket is mute.
+    def queue_events(self, socket: Socket) -> None:
+        """Queues the order's new push events on the socket. A muted socket loses them.
 
-        That is decided here, when it happens, and not later, when the socket comes to send it.
+        Whether it is muted counts at the time of the event, not at the time of sending.
         """
         switches, order = self.world.switches, socket.order
         is_mute = switches.ws == "silent" or self.is_muted(order)
-        for event in order.told[socket.told :]:
+        for event in order.push_events[socket.position :]:
             text = frame(switches, order, event)
             if text and not is_mute:
-                socket.say(text)
-        socket.told = len(order.told)
+                socket.queue(text)
+        socket.position = len(order.push_events)
 
-    def _changed(self, order: Order | None) -> None:
+    def _on_change(self, order: Order | None) -> None:
         self.deliveries.wake()
         for socket in self._open(order):
-            self.hear(socket)
+            self.queue_events(socket)
             socket.wake.set()
 
     def _open(self, order: Order | None) -> list[Socket]:
-        """The open sockets of the order, or all."""
+        """Returns the open sockets of the order, or all (None)."""
         return [
             socket
             for socket in self.sockets

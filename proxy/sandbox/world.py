@@ -1,19 +1,28 @@
-"""The state of the simulated upstream and its rules. It moves only when somebody looks at it.
+"""The state of the simulated upstream, and its rules.
 
-Nothing runs in the background: `settle` carries out, in their order and with their own times, all
-happenings that have fallen due, so that a pushed clock or a virtual one needs no waiting.
+Nothing runs in the background: `settle` carries out all scheduled events that are due, in order
+and each at its own time. So advancing the clock, or a fake clock, needs no waiting.
 """
 
+import asyncio
+import contextlib
 import math
 import random
 import uuid
 from collections import deque
 from collections.abc import Callable
 
-from proxy.sandbox.state.accounts import OPENING_CENTS, Account, Message, Order, account_name
+from proxy.sandbox.state.accounts import (
+    OPENING_CENTS,
+    Account,
+    Message,
+    Order,
+    Webhook,
+    account_name,
+)
 from proxy.sandbox.state.catalogue import Catalogue
 from proxy.sandbox.state.ledger import Ledger
-from proxy.sandbox.state.scenarios import scenario_of, written
+from proxy.sandbox.state.scenarios import scenario_of, sms_text
 from proxy.sandbox.state.schedule import Schedule, ScheduledEvent
 from proxy.sandbox.state.switches import Switches
 from proxy.sandbox.wire import events, refusals
@@ -22,9 +31,10 @@ from proxy.sandbox.wire.events import Event, Reason
 
 
 class World:
-    """All accounts, orders and money. Refuses by raising Refusal.
+    """All accounts, orders and money. Times are in seconds on the sandbox's clock.
 
-    `changed` hears that something is different now, `told` hears what webhooks may tell.
+    Whatever a customer may do raises Refusal if the upstream refuses it. `on_change` is called
+    after every change, `on_event` with every event that webhooks may send.
     """
 
     def __init__(
@@ -41,12 +51,12 @@ class World:
         self.ledger = Ledger()
         self.accounts: dict[str, Account] = {}
         self.orders: dict[str, Order] = {}
-        self.calendar = Schedule()
+        self.schedule = Schedule()
         self.next_phones: deque[str] = deque()
-        self.changed: Callable[[Order | None], None] = lambda order: None
-        self.told: Callable[[Event], None] = lambda event: None
+        self.on_change: Callable[[Order | None], None] = lambda order: None
+        self.on_event: Callable[[Event], None] = lambda event: None
         self._clock = clock
-        self._pushed = 0.0
+        self._offset = 0.0
         self.now = 0.0
         self._random = random.Random(seed)
         self._by_phone: dict[str, Order] = {}
@@ -54,27 +64,37 @@ class World:
     # Time.
 
     def settle(self) -> None:
-        """Looks at the clock: `now` moves, and what has fallen due happens.
+        """Sets `now` by the clock, and carries out the events that are due.
 
-        `now` is in whole milliseconds, so that sums of times compare cleanly.
+        `now` is rounded to milliseconds, so that sums of times compare exactly.
         """
-        self.now = round(self._clock() + self._pushed, 3)
-        self._catch_up()
+        self.now = round(self._clock() + self._offset, 3)
+        self._run_due()
 
-    def push(self, seconds: float) -> None:
-        self._pushed += seconds
+    def advance(self, seconds: float) -> None:
+        self._offset += seconds
         self.settle()
-        self.changed(None)
+        self.on_change(None)
+
+    async def wait(self, due: float | None, wake: asyncio.Event) -> None:
+        """Waits until `due`, for ever if it is None, but not longer than for `wake`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(None if due is None else max(0.0, due - self.now)):
+                await wake.wait()
 
     # Accounts.
 
     def account(self, key: str) -> Account:
-        """The key's account, opened with its first balance when it is new."""
+        """Returns the key's account; opens a new one with the opening balance."""
         account = self.accounts.get(key)
         if account is None:
             account = self.accounts[key] = Account(account_name(key), self.now)
             self.ledger.book(account, "deposit", OPENING_CENTS, self.now, "Opening balance")
         return account
+
+    def webhooks(self) -> dict[str, Webhook]:
+        """Returns the webhooks of all accounts by id."""
+        return {id: it for account in self.accounts.values() for id, it in account.webhooks.items()}
 
     def set_balance(self, account: Account, cents: int) -> None:
         self.ledger.book(account, "credit", cents - account.cents, self.now, "Set by control")
@@ -95,31 +115,31 @@ class World:
         order = self._open(account, service, country, offer.charge)
         about = f"{self.catalogue.services[service]} / {country}"
         self.ledger.book(account, "charge", -offer.charge, self.now, about, order.first_id)
-        self._tell("order.created", order, self.now, events.created(self.switches, order))
-        self._plan(order)
-        self.changed(order)
+        self._emit("order.created", order, self.now, events.created(self.switches, order))
+        self._schedule(order)
+        self.on_change(order)
         return order
 
     def swap(self, order: Order) -> str:
-        """Gives the order another number; returns the one before."""
+        """Gives the order another number; returns the previous one."""
         if not order.awaits_first_sms:
-            raise refusals.wrong_status("swap", _end(order))
-        if (wait := self._left(order.swap_at)) > 0:
+            raise refusals.wrong_status("swap", _final_status(order))
+        if (wait := self._seconds_until(order.swap_at)) > 0:
             raise refusals.too_early_to_swap(self.switches, wait)
         offer = self.catalogue.offer(order.service, order.country)
         if offer is None or offer.stock <= 0:
             raise refusals.no_replacement()
         before, order.phone = order.phone, self._phone(order.country, order)
-        order.expires_at = self._later(self.switches.lifetime)
-        order.swap_at = self._later(self.switches.hold)
+        order.expires_at = self._time_after(self.switches.lifetime)
+        order.swap_at = self._time_after(self.switches.hold)
         if self.switches.swap_id == "new":
             order.id = self.draw_id()
-            self.orders[order.id] = order  # the old id goes on naming it
+            self.orders[order.id] = order  # the old id stays valid
         if self.switches.swap_status == "pending_order":
             order.status = "pending"
-        self._tell("order.swapped", order, self.now, events.swapped(self.switches, order, before))
-        self._plan(order)
-        self.changed(order)
+        self._emit("order.swapped", order, self.now, events.swapped(self.switches, order, before))
+        self._schedule(order)
+        self.on_change(order)
         return before
 
     def retry(self, order: Order) -> None:
@@ -133,49 +153,49 @@ class World:
             order.status = "waiting"
         scenario = scenario_of(order.service)
         if scenario.text and scenario.retry:
-            self._write(order, self.sms_after)
+            self._send_scenario_sms(order, self.sms_after)
 
     def cancel(self, order: Order) -> None:
         if not order.awaits_first_sms:
-            raise refusals.wrong_status("cancel", _end(order))
-        if (wait := self._left(order.cancel_at)) > 0:
+            raise refusals.wrong_status("cancel", _final_status(order))
+        if (wait := self._seconds_until(order.cancel_at)) > 0:
             raise refusals.too_early_to_cancel(self.switches, wait)
-        self.withdraw(order, self.now)
+        self.force_cancel(order, self.now)
 
-    def withdraw(self, order: Order, at: float, reason: Reason = "user_cancelled") -> None:
-        """Cancelled and refunded, whatever the hold: by the operator, or from elsewhere."""
+    def force_cancel(self, order: Order, at: float, reason: Reason = "user_cancelled") -> None:
+        """Cancels and refunds the order without regard to the hold."""
         order.status = "cancelled"
         self._refund(order, at)
-        self._tell("order.cancelled", order, at, events.cancelled(order, reason))
-        self.changed(order)
+        self._emit("order.cancelled", order, at, events.cancelled(order, reason))
+        self.on_change(order)
 
     def expire(self, order: Order) -> None:
         order.expires_at = self.now
-        self.calendar.plan(self.now, "expire", order)
-        self._catch_up()
+        self.schedule.add(self.now, "expire", order)
+        self._run_due()
 
-    def text(self, order: Order, text: str, sender: str, after: float = 0.0) -> None:
-        """Sends an SMS to the number that the order has now."""
-        due = self._later(after)
-        self.calendar.plan(due, "sms", order, Message(sender, text, due))
-        self._catch_up()
-        self.changed(order)
+    def send_sms(self, order: Order, text: str, sender: str, after: float = 0.0) -> None:
+        """Sends an SMS to the order's current number, `after` seconds from now."""
+        due = self._time_after(after)
+        self.schedule.add(due, "sms", order, Message(sender, text, due))
+        self._run_due()
+        self.on_change(order)
 
     def order_of_phone(self, phone: str) -> Order | None:
         return self._by_phone.get(phone.lstrip("+"))
 
     def draw_id(self) -> str:
-        """A UUID; equal seeds draw equal ones."""
+        """Returns a random UUID; equal seeds give equal ones."""
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
 
-    # Within.
+    # Internals.
 
-    def _catch_up(self) -> None:
-        while it := self.calendar.take_due(self.now):
-            self._happen(it)
+    def _run_due(self) -> None:
+        while it := self.schedule.take_due(self.now):
+            self._carry_out(it)
 
     def _open(self, account: Account, service: str, country: str, cents: int) -> Order:
-        now, hold, id = self.now, self._later(self.switches.hold), self.draw_id()
+        now, hold, id = self.now, self._time_after(self.switches.hold), self.draw_id()
         order = Order(
             id=id,
             first_id=id,
@@ -185,7 +205,7 @@ class World:
             phone="",
             cents=cents,
             created_at=now,
-            expires_at=self._later(self.switches.lifetime),
+            expires_at=self._time_after(self.switches.lifetime),
             cancel_at=hold,
             swap_at=hold,
         )
@@ -194,54 +214,54 @@ class World:
         account.orders.append(order)
         return order
 
-    def _plan(self, order: Order) -> None:
-        """Everything that will happen to the order's present number if nobody interferes."""
+    def _schedule(self, order: Order) -> None:
+        """Schedules what happens to the order's current number without interference."""
         scenario = scenario_of(order.service)
-        self.calendar.plan(order.expires_at, "expire", order)
+        self.schedule.add(order.expires_at, "expire", order)
         if scenario.refunded is not None:
-            self.calendar.plan(self._later(scenario.refunded), "withdraw", order)
+            self.schedule.add(self._time_after(scenario.refunded), "withdraw", order)
         first = self.sms_after if scenario.first is None else scenario.first
         for after in (0.0, *scenario.again) if scenario.text else ():
-            self._write(order, first + after)
+            self._send_scenario_sms(order, first + after)
 
-    def _write(self, order: Order, after: float) -> None:
+    def _send_scenario_sms(self, order: Order, after: float) -> None:
         name = self.catalogue.services[order.service]
         text = scenario_of(order.service).text or ""
-        self.text(order, written(text, name, order.first_id, order.written), name, after)
-        order.written += 1
+        self.send_sms(order, sms_text(text, name, order.first_id, order.sms_count), name, after)
+        order.sms_count += 1
 
-    def _happen(self, it: ScheduledEvent) -> None:
+    def _carry_out(self, it: ScheduledEvent) -> None:
         order, same = it.order, it.phone == it.order.phone
         if it.message and same:
-            self._arrive(order, it.message)
+            self._receive(order, it.message)
         elif it.what == "expire" and it.due == order.expires_at:
-            self._run_out(order, it.due)
+            self._expire(order, it.due)
         elif it.what == "refund":
             self._refund(order, it.due)
         elif it.what == "withdraw" and same and order.awaits_first_sms:
-            self.withdraw(order, it.due, "operator_rejected")
-        self.changed(order)
+            self.force_cancel(order, it.due, "operator_rejected")
+        self.on_change(order)
 
-    def _run_out(self, order: Order, at: float) -> None:
+    def _expire(self, order: Order, at: float) -> None:
         if order.awaits_first_sms:
             order.status = "expired"
-            order.told.append("expired")
-            self._tell("order.expired", order, at, events.expired(self.switches, order))
-            self.calendar.plan(round(at + self.switches.refund_delay, 3), "refund", order)
+            order.push_events.append("expired")
+            self._emit("order.expired", order, at, events.expired(self.switches, order))
+            self.schedule.add(round(at + self.switches.refund_delay, 3), "refund", order)
         elif order.status in ("waiting", "pending"):
             order.status = "completed"
 
-    def _arrive(self, order: Order, message: Message) -> None:
+    def _receive(self, order: Order, message: Message) -> None:
         if order.takes_sms(self.switches.further_sms == "appended", message.at):
             order.messages.append(message)
-            order.told.append(message)
+            order.push_events.append(message)
             order.status = "completed"
             data = events.received(self.switches, message)
-            self._tell(self.switches.webhook_events, order, message.at, data)
+            self._emit(self.switches.webhook_events, order, message.at, data)
 
-    def _tell(self, type: str, order: Order, at: float, data: Json) -> None:
+    def _emit(self, type: str, order: Order, at: float, data: Json) -> None:
         about = events.about(self.switches, order, self.catalogue.services[order.service])
-        self.told(Event(type, order.account, at, about | data))
+        self.on_event(Event(type, order.account, at, about | data))
 
     def _refund(self, order: Order, at: float) -> None:
         order.refunded = True
@@ -263,14 +283,14 @@ class World:
             if phone not in self._by_phone:
                 return phone
 
-    def _later(self, seconds: float) -> float:
+    def _time_after(self, seconds: float) -> float:
         return round(self.now + seconds, 3)
 
-    def _left(self, until: float) -> int:
-        """Whole seconds, rounded up."""
+    def _seconds_until(self, until: float) -> int:
+        """Returns whole seconds, rounded up."""
         return math.ceil(round(until - self.now, 3))
 
 
-def _end(order: Order) -> str:
-    """The status a refusal names: an order with an SMS counts as completed."""
+def _final_status(order: Order) -> str:
+    """Returns the status that a refusal names: an order with an SMS counts as completed."""
     return "completed" if order.messages else order.status

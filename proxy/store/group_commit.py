@@ -15,6 +15,7 @@ from proxy.model.errors import (
     StoreError,
     StoreUnavailableError,
 )
+from proxy.runtime import log_events
 from proxy.runtime.tasks import BackgroundTasks
 from proxy.store.schema import Database
 
@@ -72,7 +73,7 @@ class GroupCommit:
         last, self._later = list(self._later), deque()
         await self._carry_out_in_turn(last)
         if self._later:
-            log.error("the store cannot be written: writes that are lost: %d", len(self._later))
+            log.error(log_events.WRITES_LOST, len(self._later))
 
     async def _flush(self) -> None:
         """One commit for all that has gathered while the last one ran."""
@@ -105,7 +106,7 @@ class GroupCommit:
         except Exception as error:
             if len(writes) > 1:
                 return await self._carry_out_in_turn(writes, 1)
-            log.exception("a bug kept a write from the store")
+            log.exception(log_events.WRITE_BUG)
             self._fail_all(writes, InvalidRowError(repr(error)))
             return None
         for write, result in zip(writes, results, strict=True):
@@ -119,7 +120,7 @@ class GroupCommit:
 
     def _fail(self, write: Write, error: StoreError) -> None:
         if isinstance(error, InvalidRowError) and write.surely:
-            log.error("this can never be written: %s", error)
+            log.error(log_events.WRITE_INVALID, error)
         elif write.surely and not isinstance(error, OwnershipLostError | OrderTakenError):
             self._put_off(write)
         if not write.done.done():
@@ -127,11 +128,11 @@ class GroupCommit:
 
     def _put_off(self, write: Write) -> None:
         if len(self._later) == MOST_LATER:
-            log.error("too much waits to be written: the oldest of it is lost")
+            log.error(log_events.WRITE_DROPPED)
             self._later.popleft()
         self._later.append(write)
 
 
 def _complain(done: "asyncio.Future[Any]") -> None:
     if not done.cancelled() and (error := done.exception()):
-        log.warning("not written: %s", error)
+        log.warning(log_events.WRITE_FAILED, error)

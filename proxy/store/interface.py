@@ -46,7 +46,7 @@ class Store(Protocol):
         """Those of every key."""
 
     async def order(
-        self, key: str, *, id: int = 0, order: str = "", wish: str = ""
+        self, key: str, *, id: int = 0, order: str = "", reference: str = ""
     ) -> ActivationRow | None:
         """The one of that key with this activation id, order id, or wish; the newest of several."""
 
@@ -121,7 +121,7 @@ class Store(Protocol):
     def safe_share(self, most: int) -> int:
         """How many it may make where that cannot be asked."""
 
-    def tell(self, change: Change) -> None:
+    def publish_change(self, change: Change) -> None:
         """Other replicas hear of it. Nobody waits for that."""
 
     def changes(self) -> AsyncGenerator[Change, None]:

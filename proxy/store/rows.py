@@ -44,7 +44,7 @@ class ActivationRow(ActivationFlags):
     order: Order
     service: str
     asked_at: int | None = None
-    wish: str = ""
+    reference: str = ""
     """getNumberV2's `orderId`: the client's own name for what it wished."""
     forwards: tuple[Forward, ...] = ()
     """To be queued in the same transaction; not read back."""
@@ -71,7 +71,7 @@ class PendingOperation:
     at: float
     """When it began, on the upstream's clock."""
     order: str = ""
-    wish: str = ""
+    reference: str = ""
     cents: int = 0
     """What a purchase is expected to cost, where ceilings count it."""
     unclear: bool = False

@@ -128,14 +128,16 @@ select (select count(*) from orders where key = ? and told = 1 and finished = 0 
 """
 
 # What a client has said once is not unsaid by one who has not heard of it.
-COLUMNS = ("key", "id", "service", "body", "asked_at", "wish", *FLAGS)
+FLAG_COLUMNS = ["told" if flag == "delivered" else flag for flag in FLAGS]
+"""`told` is what it was called when the table was made."""
+COLUMNS = ("key", "id", "service", "body", "asked_at", "wish", *FLAG_COLUMNS)
 """Of `orders`, as they are read."""
 KEEP = f"""
 insert into orders ({", ".join(COLUMNS)}, order_id, created_at, expires_at)
 values ({", ".join("?" * len(COLUMNS))}, ?, ?, ?)
 on conflict (key, order_id) do update set
     id = excluded.id, service = excluded.service, body = excluded.body,
-    {", ".join(f"{flag} = orders.{flag} | excluded.{flag}" for flag in FLAGS)},
+    {", ".join(f"{flag} = orders.{flag} | excluded.{flag}" for flag in FLAG_COLUMNS)},
     asked_at = excluded.asked_at,
     wish = case when excluded.wish = '' then orders.wish else excluded.wish end,
     created_at = excluded.created_at, expires_at = excluded.expires_at
@@ -155,8 +157,8 @@ OWED = """
 select id, kind, secret, service, country, at, order_id, wish, key, cents, unclear from owed
 """
 
-WISHED = "select 1 from orders where key = ? and wish = ? and told = 1"
-WISHING = "select 1 from owed where key = ? and wish = ? and kind <> 'cancel' and id <> ?"
+REFERENCE_TOLD = "select 1 from orders where key = ? and wish = ? and told = 1"
+REFERENCE_PENDING = "select 1 from owed where key = ? and wish = ? and kind <> 'cancel' and id <> ?"
 
 
 class Row(Protocol):
@@ -186,7 +188,7 @@ def keep(db: Database, kept: Iterable[ActivationRow], lock: str = "") -> None:
             before = unpacked(found[0])
             order = merge(before, row.order)
             asked_at = last_asked(before, found[1], row.order, row.asked_at)
-        said = (row.key, row.id, row.service, packed(order), asked_at, row.wish)
+        said = (row.key, row.id, row.service, packed(order), asked_at, row.reference)
         times = (order.created_at or 0.0, order.expires_at or 0.0)
         db.execute(KEEP, (*said, *map(int, row.flags().values()), order.id, *times))
         for forward in row.forwards:
@@ -201,7 +203,7 @@ def queue(db: Database, forward: Forward) -> None:
 def owe(db: Database, owed: PendingOperation, secret: str, owner: str) -> bool:
     """False where the row has another owner. `secret` is the key as it may be written."""
     row = (owed.id, owed.kind.value, secret, owed.service, owed.country, owed.at)
-    rest = (owed.order, owed.wish, owed.key.hash, owed.cents, owner, int(owed.unclear))
+    rest = (owed.order, owed.reference, owed.key.hash, owed.cents, owner, int(owed.unclear))
     return db.execute(OWE, (*row, *rest)).rowcount > 0
 
 
@@ -217,18 +219,18 @@ def book(db: Database, entries: Iterable[Entry]) -> bool:
 
 def kept(row: Any) -> ActivationRow:
     """Of COLUMNS."""
-    key, id, service, body, asked_at, wish, *said = row
+    key, id, service, body, asked_at, reference, *said = row
     flags: dict[str, Any] = dict(zip(FLAGS, map(bool, said), strict=True))
-    return ActivationRow(key, id, unpacked(body), service, asked_at, wish, **flags)
+    return ActivationRow(key, id, unpacked(body), service, asked_at, reference, **flags)
 
 
 def owed(row: Any, secret: str) -> PendingOperation:
     """`secret` is the key in clear."""
-    id, kind, _, service, country, at, order, wish, owner, cents, unclear = row
+    id, kind, _, service, country, at, order, reference, owner, cents, unclear = row
     key = ClientKey.of(secret)
     if owner not in ("", key.hash):
         key = ClientKey(key.upstream, owner)
-    what = (service, country, at, order, wish, cents, bool(unclear))
+    what = (service, country, at, order, reference, cents, bool(unclear))
     return PendingOperation(id, OperationKind(kind), key, *what)
 
 
@@ -253,12 +255,12 @@ def spent(db: Database, key: str, since: float) -> int:
 
 def repeated(db: Database, owed: PendingOperation) -> Problem | None:
     """Why a purchase is not another one: its wish was wished before."""
-    if owed.kind is not OperationKind.PURCHASE or not owed.wish:
+    if owed.kind is not OperationKind.PURCHASE or not owed.reference:
         return None
     key = owed.key.hash
-    if db.execute(WISHED, (key, owed.wish)).fetchone():
+    if db.execute(REFERENCE_TOLD, (key, owed.reference)).fetchone():
         return Problem.ORDER_EXISTS
-    is_open = db.execute(WISHING, (key, owed.wish, owed.id)).fetchone()
+    is_open = db.execute(REFERENCE_PENDING, (key, owed.reference, owed.id)).fetchone()
     return Problem.UNCLEAR if is_open else None
 
 

@@ -81,14 +81,14 @@ class SqlStore(WebhookRows):
                 yield row
 
     async def order(
-        self, key: str, *, id: int = 0, order: str = "", wish: str = ""
+        self, key: str, *, id: int = 0, order: str = "", reference: str = ""
     ) -> ActivationRow | None:
         sql = f"""
             {schema.ORDERS}
             where key = ? and (id = ? or order_id = ? or (wish = ? and wish <> ''))
             order by created_at desc limit 1
         """
-        rows = await self._read(sql, key, id, order, wish)
+        rows = await self._read(sql, key, id, order, reference)
         return schema.kept(rows[0]) if rows else None
 
     async def owners(self, orders: Sequence[str]) -> dict[str, str]:
@@ -110,7 +110,7 @@ class SqlStore(WebhookRows):
         self, owed: PendingOperation, ceiling: SpendingLimit | None = None
     ) -> Problem | None:
         def write(db: Database) -> Problem | None:
-            if ceiling or owed.wish:
+            if ceiling or owed.reference:
                 self._alone(db, owed.key.hash)
             problem = schema.repeated(db, owed)
             if ceiling and not problem:

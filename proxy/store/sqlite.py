@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from proxy.model import UpstreamKey
 from proxy.model.errors import InvalidRowError, StoreError, StoreUnavailableError
+from proxy.runtime import log_events
 from proxy.store import schema
 from proxy.store.files import opened
 from proxy.store.group_commit import Write
@@ -106,7 +107,7 @@ class SqliteStore(SqlStore):
     def safe_share(self, most: int) -> int:
         return most
 
-    def tell(self, change: Change) -> None:
+    def publish_change(self, change: Change) -> None:
         pass
 
     async def changes(self) -> AsyncGenerator[Change, None]:
@@ -165,7 +166,7 @@ class SqliteStore(SqlStore):
             self._db.execute("pragma wal_checkpoint(truncate)").fetchall()
             self._unerased = False
         except sqlite3.Error as error:
-            log.warning("what was deleted is still in the write-ahead log: %s", error)
+            log.warning(log_events.LOG_NOT_EMPTIED, error)
 
 
 def _locked(path: str) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 
 from proxy.model import WINDOW, ClientKey, UpstreamKey
 from proxy.model.errors import StoreError
+from proxy.runtime import log_events
 from proxy.runtime.clock import monotonic
 from proxy.upstream.leases import Leases, RequestStore
 from proxy.upstream.rate_window import SHARES, Spent, Urgency, Window
@@ -116,13 +117,11 @@ class Budget:
             return
         if per_minute is not None and per_minute < window.limit:
             if (account, call) not in self._narrow:
-                log.warning("%s: allowed to %s in a minute: %d", call, account, per_minute)
+                log.warning(log_events.LIMIT_LOWERED, call, account, per_minute)
                 spent = [spent for spent in window.spent() if spent.call == call]
                 self._narrow[account, call] = Window(per_minute, spent)
             window = self._narrow[account, call]
-        log.warning(
-            "%s: the upstream refuses %s: too many requests", call, account or "the catalogue"
-        )
+        log.warning(log_events.RATE_LIMITED, call, account or "the catalogue")
         window.refused(seconds)
 
     def answered(self, key: ClientKey | None, call: str) -> None:
@@ -163,7 +162,7 @@ class Budget:
             try:
                 times = await self._store.requests(key.hash, wall - WINDOW)
             except StoreError as error:
-                log.error("%s: what was spent is not known: %s", key, error)
+                log.error(log_events.SPENDING_UNKNOWN, key, error)
                 times = []
             spent = [Spent(now - max(wall - at, 0.0), Urgency.TURN, "") for at in times]
         return self._windows.setdefault(key, Window(self._per_minute, spent))

@@ -17,6 +17,7 @@ from msgspec.json import decode, encode
 
 from proxy.model import CatalogueAnswer, ClientKey, Market, Price, Service
 from proxy.model.errors import Problem, ProblemError, StoreError
+from proxy.runtime import log_events
 from proxy.runtime.clock import monotonic
 from proxy.runtime.counters import Counters
 from proxy.runtime.tasks import BackgroundTasks
@@ -94,13 +95,13 @@ class Catalogue:
         try:
             answers = await self._store.answers()
         except StoreError as error:
-            log.error("nothing is known of the catalogue: %s", error)
+            log.error(log_events.CATALOGUE_UNREAD, error)
             return
         for answer in answers:
             try:
                 self._restore(answer)
             except (MsgspecError, TypeError) as error:
-                log.warning("the store's %s cannot be read: %s", answer.name, error)
+                log.warning(log_events.CACHE_UNREADABLE, answer.name, error)
 
     def _restore(self, answer: CatalogueAnswer) -> None:
         age = max(self._clock() - answer.at, 0.0)
@@ -154,7 +155,7 @@ class Catalogue:
             try:
                 await asyncio.wait_for(self._first.wait(), FIRST_WAIT)
             except TimeoutError:
-                log.warning("no prices yet after %d s", FIRST_WAIT)
+                log.warning(log_events.NO_PRICES, FIRST_WAIT)
         codes = (service.code for service in services.value)
         known = {code: rows for code in codes if (rows := self._prices.peek(code)) is not None}
         return Matrix(known, len(services.value))
@@ -173,7 +174,7 @@ class Catalogue:
             try:
                 await self._sweep_once(key)
             except ProblemError as error:
-                log.warning("the price sweep pauses: %s", error)
+                log.warning(log_events.SWEEP_PAUSED, error)
             await asyncio.sleep(SWEEP_PAUSE)
 
     async def _sweep_once(self, key: ClientKey) -> None:

@@ -20,6 +20,7 @@ from cachetools import TTLCache
 
 from proxy.model import ClientKey, Market, Order, Price, Service, Transaction, UpstreamKey
 from proxy.model.errors import HttpError, NotSentError, Problem, ProblemError
+from proxy.runtime import log_events
 from proxy.runtime.clock import monotonic
 from proxy.runtime.counters import Counters
 from proxy.upstream import fields, refusals, webhooks, wire
@@ -283,7 +284,7 @@ class Upstream:
         self._counters.count("unreadable_rows", call, by=rows.unread)
         if call not in self._warned:
             self._warned.add(call)
-            log.warning("%s: rows that cannot be read: %d of %d", call, rows.unread, rows.listed)
+            log.warning(log_events.ROWS_UNREADABLE, call, rows.unread, rows.listed)
 
     def _client(self, for_purchases: bool) -> Http:
         """Made at the first call: reading the certificates of the system takes its time."""

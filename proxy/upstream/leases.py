@@ -12,6 +12,7 @@ from typing import Protocol
 
 from proxy.model import UpstreamKey
 from proxy.model.errors import StoreError
+from proxy.runtime import log_events
 from proxy.runtime.clock import monotonic
 from proxy.runtime.tasks import BackgroundTasks
 from proxy.upstream.rate_window import Window
@@ -102,7 +103,7 @@ class Leases:
                 )
         except (StoreError, TimeoutError) as error:
             if key not in self._leases:
-                log.warning("%s: a safe share of its requests is left: %s", key, error)
+                log.warning(log_events.LEASE_LOST, key, error)
                 window.allow(self._store.safe_share(self._per_minute))
             return
         if before := self._leases.pop(key, None):

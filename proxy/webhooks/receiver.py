@@ -12,6 +12,7 @@ from proxy.model.errors import StoreError
 from proxy.orders.orders import Orders
 from proxy.orders.reads import Reads
 from proxy.orders.tracked import TrackedActivation
+from proxy.runtime import log_events
 from proxy.runtime.clock import monotonic
 from proxy.runtime.counters import Counters
 from proxy.store import Store
@@ -67,7 +68,7 @@ class Webhooks:
         except ClientDisconnect:
             kind, status = "failed", 503
         except StoreError as error:
-            log.error("an event is not taken in: the store: %s", error)
+            log.error(log_events.EVENT_REFUSED, error)
             kind, status = "failed", 503
         self._counters.count("webhook_events", kind)
         # What is left of a body that is refused unread is not waited for.
@@ -119,7 +120,7 @@ class Webhooks:
         if kind != "sms":
             activation.hinted_at = monotonic()
         if key.upstream != NO_KEY:
-            self._reads.lists.told(key)
+            self._reads.lists.event_came(key)
             self._reads.judge_offer(key, activation)
         return kind
 

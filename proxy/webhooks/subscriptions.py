@@ -9,6 +9,7 @@ from proxy.config.programs import Programs, secret_of
 from proxy.config.settings import Config
 from proxy.model import ClientKey
 from proxy.model.errors import Problem, ProblemError, StoreError
+from proxy.runtime import log_events
 from proxy.runtime.logs import Secrets
 from proxy.runtime.tasks import BackgroundTasks
 from proxy.store import Store, Subscription
@@ -85,7 +86,7 @@ class Subscriptions:
             except StoreError as error:
                 trouble = f"the store: {error}"
             if trouble and self._said.get(key) != trouble:
-                log.warning("no events for %s, its orders are read without: %s", key, trouble)
+                log.warning(log_events.NO_WEBHOOKS, key, trouble)
             self._said[key] = trouble
             await asyncio.sleep(wait)
 
@@ -102,7 +103,7 @@ class Subscriptions:
         kept = next((row for row in found if own and row.id == own.id), None)
         for row in found:
             if row.url == self._url and row is not kept:
-                log.warning("webhook %s of %s is made anew: its secret is lost", row.id, key)
+                log.warning(log_events.WEBHOOK_REPLACED, row.id, key)
                 await self._upstream.delete_webhook(key, row.id)
         if kept is None:
             await self._create(key)

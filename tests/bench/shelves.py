@@ -40,4 +40,4 @@ def _rows(count: int, texted: bool) -> Iterator[ActivationRow]:
         id = next(id for id in candidates(order_id) if id not in taken)
         taken.add(id)
         order = Order(order_id, f"4474{index:08}", "wa", "GB", state, cents=90, **times)
-        yield ActivationRow(key, id, replace(order, messages=messages), "wa", told=True)
+        yield ActivationRow(key, id, replace(order, messages=messages), "wa", delivered=True)

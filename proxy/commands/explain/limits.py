@@ -39,10 +39,10 @@ def check(caps: Limits, key: ClientKey | None, cents: int, store: str, now: floa
     if key is None or not counts or not _is_there(store):
         return
     ceiling = SpendingLimit(now, caps.active, tuple(caps.money(now)))
-    wish = PendingOperation("", OperationKind.PURCHASE, key, "", "", now, cents=cents)
+    reference = PendingOperation("", OperationKind.PURCHASE, key, "", "", now, cents=cents)
     try:
         with glance(store) as seen:
-            problem = seen.refusal(wish, ceiling)
+            problem = seen.refusal(reference, ceiling)
     except StoreError as error:
         raise ProblemError(Problem.TRY_AGAIN, str(error)) from error
     if problem is Problem.TOO_MANY_ACTIVE:

@@ -7,7 +7,7 @@ from proxy.commands.explain.question import Question
 from proxy.commands.lookup.search import Kind, nearest
 from proxy.config.codes import Country
 from proxy.endpoint.actions import Call
-from proxy.endpoint.actions.numbers import PREFERENCES, WISHES
+from proxy.endpoint.actions.numbers import PREFERENCES, UNSUPPORTED
 from proxy.model.errors import ProblemError
 from proxy.model.money import dollars
 
@@ -87,7 +87,7 @@ def _order(call: Call, name: str) -> str:
 
 
 def _wish(call: Call, name: str) -> str:
-    is_nothing = call.request.text(name).lower() in WISHES[name]
+    is_nothing = call.request.text(name).lower() in UNSUPPORTED[name]
     return "wishes for nothing" if is_nothing else "a wish that the upstream cannot fulfil"
 
 
@@ -105,7 +105,7 @@ READERS: Mapping[str, Callable[[Call, str], str]] = MappingProxyType(
         "max_price": _price,
         "minPrice": _least,
         "orderId": _order,
-        **dict.fromkeys(WISHES, _wish),
+        **dict.fromkeys(UNSUPPORTED, _wish),
         **dict.fromkeys(PREFERENCES, _preference),
     }
 )

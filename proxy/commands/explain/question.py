@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from proxy.app.build import PATHS
 from proxy.config.yaml_file import nearest
-from proxy.endpoint.actions.numbers import PREFERENCES, WISHES
+from proxy.endpoint.actions.numbers import PREFERENCES, UNSUPPORTED
 from proxy.legacy.dialects import DIALECTS, Dialect
 from proxy.legacy.request import Request, parse
 from proxy.model.errors import QuestionError
@@ -17,7 +17,7 @@ OWN = ("dialect", "key")
 
 PARAMETERS = (
     "api_key", "action", "service", "country", "maxPrice", "max_price", "minPrice", "orderId",
-    *WISHES, *PREFERENCES,
+    *UNSUPPORTED, *PREFERENCES,
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-// The table of numbers: filters, rows that change in place, codes on demand, stories.
+// The table of numbers: filters, rows that change in place, codes and stories on request.
 
 import { $, API, ask, el, money, options, say, span, time } from "./dom.js";
 
@@ -7,55 +7,55 @@ export const STATES = {
   waiting: "waiting",
   unread: "SMS came",
   received: "code",
-  retrying: "waits for more",
-  cancelling: "cancel promised",
-  orphan: "nobody told",
+  retrying: "waiting for another SMS",
+  cancelling: "cancel scheduled",
+  unclaimed: "unclaimed",
   finished: "finished",
   cancelled: "cancelled",
   expired: "expired",
 };
-const LIVE = new Set(["waiting", "unread", "received", "retrying", "cancelling", "orphan"]);
+const LIVE = new Set(["waiting", "unread", "received", "retrying", "cancelling", "unclaimed"]);
 
 export class Activations {
-  constructor(now, act) {
+  constructor(now, actions) {
     this.now = now;
-    this.act = act;
+    this.actions = actions;
     this.all = new Map();
     this.lines = new Map();
     this.open = new Set();
     this.codes = new Map();
-    this.most = PAGE;
-    this.planned = false;
-    this.isNew = true;
+    this.limit = PAGE;
+    this.isScheduled = false;
+    this.isRestarted = true;
     const filters = $("filters");
     this.filters = filters.elements;
-    filters.addEventListener("input", () => { this.most = PAGE; this.plan(); });
+    filters.addEventListener("input", () => { this.limit = PAGE; this.scheduleRender(); });
     filters.addEventListener("submit", (event) => event.preventDefault());
-    $("more").addEventListener("click", () => { this.most += 2 * PAGE; this.plan(); });
+    $("more").addEventListener("click", () => { this.limit += 2 * PAGE; this.scheduleRender(); });
     setInterval(() => this.tick(), 1000);
   }
 
-  /** The next message has all rows. */
-  restart() { this.isNew = true; }
+  /** The next message holds all rows. */
+  restart() { this.isRestarted = true; }
 
-  take({ changed, gone }) {
-    if (this.isNew) {
+  update({ changed, gone }) {
+    if (this.isRestarted) {
       const present = new Set(changed.map((row) => row.row));
-      for (const row of this.all.keys()) if (!present.has(row)) this.forget(row);
+      for (const row of this.all.keys()) if (!present.has(row)) this.remove(row);
     }
     for (const row of changed) {
       const before = this.all.get(row.row);
-      if (before && before.state !== row.state && !this.isNew) this.announce(row);
-      if (before && before.sms !== row.sms) this.recode(row.row);
+      if (before && before.state !== row.state && !this.isRestarted) this.announce(row);
+      if (before && before.sms !== row.sms) this.loadCode(row.row);
       this.all.set(row.row, row);
-      if (this.open.has(row.row)) this.retell(row.row);
+      if (this.open.has(row.row)) this.loadStory(row.row);
     }
-    for (const row of gone) this.forget(row);
-    this.isNew = false;
-    this.plan();
+    for (const row of gone) this.remove(row);
+    this.isRestarted = false;
+    this.scheduleRender();
   }
 
-  forget(row) {
+  remove(row) {
     this.all.delete(row);
     this.codes.delete(row);
     this.open.delete(row);
@@ -67,13 +67,13 @@ export class Activations {
     say($("announce"), `${row.service_name}, number ending in ${row.phone.slice(-4)}: ${STATES[row.state]}`);
   }
 
-  plan() {
-    if (this.planned) return;
-    this.planned = true;
-    requestAnimationFrame(() => { this.planned = false; this.render(); });
+  scheduleRender() {
+    if (this.isScheduled) return;
+    this.isScheduled = true;
+    requestAnimationFrame(() => { this.isScheduled = false; this.render(); });
   }
 
-  chosen() {
+  filtered() {
     const { text, program, service, state } = this.filters;
     const wanted = text.value.replace(/[\s+]/g, "");
     return [...this.all.values()]
@@ -85,40 +85,40 @@ export class Activations {
   }
 
   render() {
-    this.choices();
-    const found = this.chosen();
-    const shown = found.slice(0, this.most);
+    this.updateFilters();
+    const found = this.filtered();
+    const shown = found.slice(0, this.limit);
     const body = $("rows");
     const names = new Set(shown.map((row) => row.row));
     for (const [row, line] of this.lines) {
       if (!names.has(row)) { line.tr.remove(); line.detail?.remove(); this.lines.delete(row); }
     }
-    let place = body.firstElementChild;
+    let next = body.firstElementChild;
     for (const row of shown) {
-      const line = this.lines.get(row.row) ?? this.make(row);
-      this.fill(line, row);
-      if (line.tr === place) place = place.nextElementSibling;
-      else body.insertBefore(line.tr, place);
+      const line = this.lines.get(row.row) ?? this.createLine(row);
+      this.fillLine(line, row);
+      if (line.tr === next) next = next.nextElementSibling;
+      else body.insertBefore(line.tr, next);
       if (line.detail) {
-        if (line.detail === place) place = place.nextElementSibling;
-        else body.insertBefore(line.detail, place);
+        if (line.detail === next) next = next.nextElementSibling;
+        else body.insertBefore(line.detail, next);
       }
     }
     say($("count"), found.length === this.all.size ? String(this.all.size || "") : `${found.length} of ${this.all.size}`);
     $("table").hidden = !found.length;
-    // One program alone need not be named in each row.
+    // The column is hidden where there is only one program.
     $("table").classList.toggle("alone", this.programs === 1);
     $("empty").hidden = !!found.length;
     say($("empty"), this.all.size
       ? "No number fits these filters."
-      : "No numbers yet. Whatever a program buys shows here at once; the box below buys one, too.");
+      : "No numbers yet. Numbers that programs buy appear here at once; the form below buys one, too.");
     $("more").hidden = found.length <= shown.length;
     say($("more"), `Show ${Math.min(2 * PAGE, found.length - shown.length)} more of ${found.length - shown.length}`);
     this.onRender?.([...this.all.values()]);
   }
 
-  /** The filters offer what there is. */
-  choices() {
+  /** Offers the programs, services and states of the rows as filters. */
+  updateFilters() {
     const programs = new Map(), services = new Map(), states = new Map();
     let live = 0;
     for (const row of this.all.values()) {
@@ -139,7 +139,7 @@ export class Activations {
     options(this.filters.state, [["", "All states"], ["live", `live (${live})`], ...counted]);
   }
 
-  make(row) {
+  createLine(row) {
     const cell = (label, ...classes) => el("td", { role: "cell", "data-label": label, class: classes.join(" ") || null });
     const opener = el("button", { class: "opener", type: "button", "aria-expanded": "false" });
     const line = {
@@ -158,7 +158,7 @@ export class Activations {
     return line;
   }
 
-  fill(line, row) {
+  fillLine(line, row) {
     say(line.opener, `+${row.phone}`);
     say(line.service, row.service_name);
     say(line.country, row.country_name);
@@ -177,16 +177,16 @@ export class Activations {
   fillCode(line, row) {
     const code = this.codes.get(row.row);
     const wanted = row.sms ? (code === undefined ? "hidden" : `=${code}`) : "none";
-    if (line.codeIs === wanted) return;
-    line.codeIs = wanted;
+    if (line.codeShown === wanted) return;
+    line.codeShown = wanted;
     if (wanted === "none") { line.code.replaceChildren("–"); return; }
     const isShown = code !== undefined;
     const name = isShown ? `Code ${code}: hide it` : `Show the code of +${row.phone}`;
     const button = el("button", { type: "button", class: ["secret", isShown && "shown", isShown && code.length > 12 && "long"].filter(Boolean).join(" "), "aria-label": name }, isShown ? code : "show");
     button.addEventListener("click", () => this.reveal(row.row));
-    const had = line.code.contains(document.activeElement);
+    const hadFocus = line.code.contains(document.activeElement);
     line.code.replaceChildren(button);
-    if (had) button.focus();
+    if (hadFocus) button.focus();
   }
 
   fillTimes(line, row) {
@@ -203,16 +203,16 @@ export class Activations {
   }
 
   async reveal(name) {
-    if (this.codes.has(name)) { this.codes.delete(name); this.plan(); return; }
-    await this.recode(name, true);
+    if (this.codes.has(name)) { this.codes.delete(name); this.scheduleRender(); return; }
+    await this.loadCode(name, true);
   }
 
-  /** Reads the code of a row that shows it, or is to. */
-  async recode(name, isAsked = false) {
-    if (!isAsked && !this.codes.has(name)) return;
+  /** Loads the code of a row that shows it, or if it is requested. */
+  async loadCode(name, isRequested = false) {
+    if (!isRequested && !this.codes.has(name)) return;
     const { messages } = await ask(`${API}/activations/${name}/messages`).catch(() => ({ messages: [] }));
     if (messages.length) this.codes.set(name, messages.at(-1).code);
-    this.plan();
+    this.scheduleRender();
   }
 
   toggle(name) {
@@ -230,14 +230,14 @@ export class Activations {
     line.story = el("ol", { class: "story" });
     line.messages = el("div", { class: "messages" });
     const texts = el("button", { type: "button" }, "Show the SMS texts");
-    texts.addEventListener("click", () => this.texts(name));
+    texts.addEventListener("click", () => this.loadMessages(name));
     const row = this.all.get(name);
-    const use = el("button", { type: "button" }, "Use in the box");
-    use.addEventListener("click", () => this.act.use(this.all.get(name)));
+    const use = el("button", { type: "button" }, "Use in the form");
+    use.addEventListener("click", () => this.actions.use(this.all.get(name)));
     const buttons = el("div", { class: "buttons" }, texts, use);
-    if (this.act.sms) {
+    if (this.actions.sms) {
       const sms = el("button", { type: "button" }, "Send it an SMS");
-      sms.addEventListener("click", () => this.act.sms(this.all.get(name)));
+      sms.addEventListener("click", () => this.actions.sms(this.all.get(name)));
       buttons.append(sms);
     }
     const facts = el("p", { class: "hint" }, `Activation ${row.id} · bought ${row.bought_at ? time(row.bought_at) : "–"} UTC`);
@@ -245,10 +245,10 @@ export class Activations {
     line.detail = el("tr", { role: "row", class: "detail", id }, cell);
     line.opener.setAttribute("aria-controls", id);
     line.tr.after(line.detail);
-    this.retell(name);
+    this.loadStory(name);
   }
 
-  async retell(name) {
+  async loadStory(name) {
     const line = this.lines.get(name);
     if (!line?.story) return;
     const { story } = await ask(`${API}/activations/${name}`).catch(() => ({ story: [] }));
@@ -256,7 +256,7 @@ export class Activations {
     line.story.replaceChildren(...(parts.length ? parts : [el("li", {}, "It was bought before the proxy's last start.")]));
   }
 
-  async texts(name) {
+  async loadMessages(name) {
     const line = this.lines.get(name);
     const { messages } = await ask(`${API}/activations/${name}/messages`).catch(() => ({ messages: [] }));
     const shown = messages.map((sms) => el("blockquote", {},

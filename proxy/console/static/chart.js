@@ -1,4 +1,4 @@
-// The last hour as two small drawings: answers by word, and the budget that was left.
+// Two charts of the last hour: answers by their first word, and the lowest request budget.
 
 import { $, el, noun, say, svg } from "./dom.js";
 
@@ -54,7 +54,7 @@ function drawLeft(minutes, limit, now) {
   const points = minutes
     .map(({ at, left }) => [(column(at, now) + 0.5) * (WIDTH / MINUTES), LOW - (Math.min(left, limit) / limit) * (LOW - 2) - 1])
     .filter(([x]) => x >= 0);
-  // One minute alone is a short line, not a point.
+  // A single minute is drawn as a short line, not a point.
   if (points.length === 1) points.unshift([points[0][0] - WIDTH / MINUTES, points[0][1]]);
   const path = points.map(([x, y], place) => `${place ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
   const shapes = [svg("line", { x1: 0, x2: WIDTH, y1: LOW - 0.5, y2: LOW - 0.5, class: "base" })];

@@ -1,8 +1,8 @@
-// Small words for the page. Whatever comes from outside becomes text, never markup.
+// Helpers for the page. Data from outside becomes text, never markup.
 
 export const $ = (id) => document.getElementById(id);
 
-/** An element with attributes and children; a child that is no node becomes a text. */
+/** Creates an element with attributes and children; a child that is not a node becomes text. */
 export function el(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -19,14 +19,14 @@ export function svg(tag, attributes) {
   return node;
 }
 
-/** Changes the document only where the text is another. */
+/** Sets the text of a node if it differs. */
 export function say(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
 export const money = (cents) => (cents === null || cents === undefined ? "–" : (cents / 100).toFixed(2));
 
-/** What is counted, after its count: 1 "number", 2 "numbers". */
+/** The noun after a count: 1 "number", 2 "numbers". */
 export const noun = (count, one) => (count === 1 ? one : `${one}s`);
 
 /** 0:45, 12:07, 1:02:03 */
@@ -45,7 +45,7 @@ export function options(select, pairs) {
   if (pairs.some(([value]) => String(value) === chosen)) select.value = chosen;
 }
 
-/** JSON, or an Error whose message can be shown. */
+/** Returns the JSON of the answer. Throws an Error with a message to show. */
 export async function ask(path, body, method) {
   const init = { method: method ?? (body === undefined ? "GET" : "POST"), headers: { "X-Console": "1" } };
   if (body !== undefined) {

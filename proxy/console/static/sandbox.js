@@ -1,4 +1,4 @@
-// The simulated upstream, steered by its own control API.
+// Controls of the simulated upstream, over its control API.
 
 import { $, API, ask, el, options, say } from "./dom.js";
 
@@ -12,16 +12,16 @@ export class Sandbox {
     options(this.sms.sample, [...samples.map((text) => [text, text]), ["", "own text"]]);
     this.sms.sample.value = this.sms.text.value = samples[0];
     this.sms.sample.addEventListener("change", () => { this.sms.text.value = this.sms.sample.value; });
-    this.on("sms", () => this.send());
-    this.on("push-clock", () => this.push(Number($("push-clock").elements.seconds.value)));
+    this.on("sms", () => this.sendSms());
+    this.on("advance-clock", () => this.advance(Number($("advance-clock").elements.seconds.value)));
     for (const button of document.querySelectorAll("[data-seconds]")) {
-      button.addEventListener("click", () => this.push(Number(button.dataset.seconds)));
+      button.addEventListener("click", () => this.advance(Number(button.dataset.seconds)));
     }
-    this.on("fault", () => this.fault());
-    $("no-faults").addEventListener("click", () => this.told(ask(`${CONTROL}/faults`, undefined, "DELETE"), (said) => this.faults(said)));
+    this.on("fault", () => this.addFault());
+    $("no-faults").addEventListener("click", () => this.report(ask(`${CONTROL}/faults`, undefined, "DELETE"), (found) => this.showFaults(found)));
     this.on("reset", () => $("sure").showModal());
     $("sure").addEventListener("close", () => {
-      if ($("sure").returnValue === "yes") this.told(ask(`${CONTROL}/reset`, { seed: Math.floor(Math.random() * 1e9) }), () => { this.refresh(); return "The upstream has begun anew."; });
+      if ($("sure").returnValue === "yes") this.report(ask(`${CONTROL}/reset`, { seed: Math.floor(Math.random() * 1e9) }), () => { this.refreshTime(); return "The sandbox is reset."; });
     });
     this.load();
   }
@@ -35,56 +35,56 @@ export class Sandbox {
     const { call, kind } = $("fault").elements;
     options(call, faults.calls.map((name) => [name, name === "*" ? "any call" : name]));
     options(kind, Object.entries(faults.kinds).map(([name, about]) => [name, `${name}: ${about.replaceAll("`", "")}`]));
-    this.faults(await ask(`${CONTROL}/faults`));
+    this.showFaults(await ask(`${CONTROL}/faults`));
   }
 
-  /** Says what came of it. */
-  async told(asked, words) {
+  /** Shows the result of a request. */
+  async report(request, text) {
     try {
-      say($("said"), words(await asked));
+      say($("said"), text(await request));
     } catch (error) {
       say($("said"), `Not done: ${error.message}`);
     }
   }
 
-  send() {
+  sendSms() {
     const { phone, text, sender } = this.sms;
-    this.told(ask(`${CONTROL}/sms`, { phone: phone.value, text: text.value, sender: sender.value }),
-      ({ arrived }) => (arrived ? `The SMS has come to +${phone.value}.` : "Its order takes no SMS any more."));
+    this.report(ask(`${CONTROL}/sms`, { phone: phone.value, text: text.value, sender: sender.value }),
+      ({ arrived }) => (arrived ? `The SMS came to +${phone.value}.` : "Its order no longer takes SMS."));
   }
 
-  push(seconds) {
-    this.told(ask(`${CONTROL}/clock`, { seconds }), ({ time }) => { this.refresh(); return `It is ${time} in the sandbox.`; });
+  advance(seconds) {
+    this.report(ask(`${CONTROL}/clock`, { seconds }), ({ time }) => { this.refreshTime(); return `The sandbox's time is ${time}.`; });
   }
 
-  fault() {
+  addFault() {
     const { call, kind, when, times } = $("fault").elements;
-    this.told(ask(`${CONTROL}/faults`, { call: call.value, kind: kind.value, when: when.value, times: Number(times.value) }), (said) => this.faults(said));
+    this.report(ask(`${CONTROL}/faults`, { call: call.value, kind: kind.value, when: when.value, times: Number(times.value) }), (found) => this.showFaults(found));
   }
 
-  faults({ faults }) {
+  showFaults({ faults }) {
     say($("faults"), faults.length
-      ? `Waiting: ${faults.map((one) => `${one.kind} on ${one.call === "*" ? "any call" : one.call} ×${one.times}`).join(", ")}.`
-      : "No fault waits.");
-    return faults.length ? "The fault waits for its call." : "All faults are forgotten.";
+      ? `Pending: ${faults.map((one) => `${one.kind} on ${one.call === "*" ? "any call" : one.call} ×${one.times}`).join(", ")}.`
+      : "No faults are pending.");
+    return faults.length ? "The fault is pending until its call." : "All faults are cleared.";
   }
 
-  /** The proxy learns the upstream's time from its next answer. */
-  refresh() {
+  /** Makes the proxy read the upstream: it takes the new time from the answer. */
+  refreshTime() {
     ask(`${API}/balances`, {}).catch(() => {});
   }
 
-  to(row) {
+  selectPhone(row) {
     this.sms.phone.value = row.phone;
     this.sms.text.focus();
     this.sms.text.select();
   }
 
-  phones(rows) {
+  offerPhones(rows) {
     const open = rows.filter((row) => !ENDED.has(row.state)).sort((a, b) => b.created_at - a.created_at || b.place - a.place).slice(0, 200);
     const key = open.map((row) => row.phone).join();
     if (key === this.offered) return;
     this.offered = key;
-    options(this.sms.phone, open.length ? open.map((row) => [row.phone, `+${row.phone} ${row.service_name}`]) : [["", "no number is live"]]);
+    options(this.sms.phone, open.length ? open.map((row) => [row.phone, `+${row.phone} ${row.service_name}`]) : [["", "no live numbers"]]);
   }
 }

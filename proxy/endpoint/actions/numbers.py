@@ -14,7 +14,7 @@ from proxy.legacy.answers import Answer
 from proxy.legacy.request import Request
 from proxy.legacy.status import Phase
 from proxy.model.errors import Problem, ProblemError
-from proxy.purchases.purchase import Wanted
+from proxy.purchases.purchase import PurchaseRequest
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ _NAME = re.compile(r"[ -~]{1,128}")
 
 # What a client may wish of a number and the upstream cannot sell: bought would be something else.
 # The values are those that wish for nothing. Sources: DaisySMS's and sms-activate's documentation.
-WISHES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+UNSUPPORTED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "ltr": ("", "0", "false"),
         "duration": ("",),
@@ -71,14 +71,14 @@ def _handed_out_v2(call: Call, view: View) -> Answer:
 
 async def _bought(call: Call, handed_out: Callable[[Call, View], Answer]) -> Answer:
     service, country, cap = wished(call)
-    wanted = Wanted(
+    wanted = PurchaseRequest(
         key=call.key,
         code=call.request.text("service"),
         service=service,
         country=country,
         caps=call.program.caps,
         cap=cap,
-        wish=_wish(call.request.text("orderId")),
+        reference=_wish(call.request.text("orderId")),
     )
     async with call.client.watched() as gone:
         return await call.services.purchases.buy(
@@ -90,7 +90,7 @@ def wished(call: Call) -> tuple[str, Country, int | None]:
     """The upstream's service, the country, and what the client would pay at most, in cents.
     ProblemError where that cannot be had, or not by this program.
     """
-    refuse_wishes(call.request)
+    refuse_unsupported(call.request)
     service, country, cap = call.service(), call.country(), call.request.max_cents
     caps, whose = call.program.caps, call.program.name or "limits"
     if caps.services is not None and service not in caps.services:
@@ -105,8 +105,8 @@ def _wish(text: str) -> str:
     return text if not text or _NAME.fullmatch(text) else sha256(text)
 
 
-def refuse_wishes(request: Request) -> None:
-    for name, nothing in WISHES.items():
+def refuse_unsupported(request: Request) -> None:
+    for name, nothing in UNSUPPORTED.items():
         if request.text(name).lower() not in nothing:
             raise ProblemError(Problem.UNSUPPORTED_WISH, name)
     ignored = [name for name in PREFERENCES if request.text(name) not in ("", "any")]

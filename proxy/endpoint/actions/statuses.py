@@ -9,6 +9,7 @@ from proxy.legacy.answers import Answer
 from proxy.legacy.status import Act, Phase, Step
 from proxy.model.errors import Problem, ProblemError
 from proxy.orders.tracked import TrackedActivation
+from proxy.runtime import log_events
 
 log = logging.getLogger(__name__)
 
@@ -123,5 +124,5 @@ async def _ask_again(call: Call, activation: TrackedActivation) -> None:
         if error.problem is Problem.BAD_KEY:
             activation.asked_at, activation.asked_since, activation.offered = before
             raise
-        log.warning("order %s: the wait for one more SMS stands: %s", activation.order.id, error)
+        log.warning(log_events.RETRY_REFUSED, activation.order.id, error)
     await call.services.orders.save(call.key, activation)

@@ -1,4 +1,4 @@
-"""The endpoints of the customer API: one function each, and the table of them."""
+"""The endpoints of the customer API: a function for each, and their table."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -8,15 +8,17 @@ from itertools import islice
 from typing import Any, Literal
 
 from proxy.sandbox.simulation import Simulation
-from proxy.sandbox.state.accounts import Account, Order, newest_first
+from proxy.sandbox.state.accounts import Account, Order
+from proxy.sandbox.state.switches import Switches
 from proxy.sandbox.wire import answers, refusals
+from proxy.sandbox.world import World
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """One request, as an endpoint sees it. `key` is empty on a public endpoint without a key."""
+class ApiRequest:
+    """One request for an endpoint. `key` is empty if the client sent none."""
 
     simulation: Simulation
     key: str
@@ -26,133 +28,143 @@ class Ask:
     idempotency_key: str | None
 
     @property
+    def world(self) -> World:
+        return self.simulation.world
+
+    @property
+    def switches(self) -> Switches:
+        return self.world.switches
+
+    @property
     def account(self) -> Account:
-        return self.simulation.world.account(self.key)
+        return self.world.account(self.key)
 
     @property
     def order(self) -> Order:
-        """The order in the path, if it is the account's."""
-        world, id = self.simulation.world, self.path["order_id"]
+        """The order in the path. Raises Refusal if the account has no such order."""
+        id = self.path["order_id"]
         if not _UUID.fullmatch(id):
-            raise refusals.bad_id(world.switches)
-        order = world.orders.get(id)
+            raise refusals.bad_id(self.switches)
+        order = self.world.orders.get(id)
         if order is None or order.account is not self.account:
             raise refusals.not_found("Order")
         return order
 
-    def number(self, name: str, default: int, low: int, high: int) -> int:
+    def integer(self, name: str, default: int, low: int, high: int) -> int:
         text = self.query.get(name, "")
         good = text.isdecimal() and len(text) < 12
         return min(max(int(text), low), high) if good else default
 
 
-def purchase(ask: Ask) -> Any:
-    world, account = ask.simulation.world, ask.account
-    wanted = [ask.body.get(name) for name in ("service", "country")]
+def purchase(request: ApiRequest) -> Any:
+    account = request.account
+    wanted = [request.body.get(name) for name in ("service", "country")]
     if not all(isinstance(value, str) and value for value in wanted):
         raise refusals.missing("service", "country")
-    honoured = ask.idempotency_key if world.switches.idempotency == "honoured" else None
+    honoured = request.idempotency_key if request.switches.idempotency == "honoured" else None
     order = account.bought_by_idempotency_key.get(honoured) if honoured else None
     if order is None:
-        order = world.buy(account, str(wanted[0]), str(wanted[1]))
+        order = request.world.buy(account, str(wanted[0]), str(wanted[1]))
         if honoured:
             account.bought_by_idempotency_key[honoured] = order
-    return answers.bought(world.switches, order)
+    return answers.bought(request.switches, order)
 
 
-def order(ask: Ask) -> Any:
-    return answers.detail(ask.simulation.world.switches, ask.order)
+def order(request: ApiRequest) -> Any:
+    return answers.detail(request.switches, request.order)
 
 
-def orders(ask: Ask) -> Any:
-    switches = ask.simulation.world.switches
-    limit = ask.number("limit", 50, 1, switches.orders_cap)
-    found = newest_first(ask.account.orders, ask.query.get("status"))
-    return answers.listed(switches, islice(found, limit))
+def orders(request: ApiRequest) -> Any:
+    limit = request.integer("limit", 50, 1, request.switches.orders_cap)
+    status, newest_first = request.query.get("status"), reversed(request.account.orders)
+    found = (order for order in newest_first if status in (None, order.status))
+    return answers.listed(request.switches, islice(found, limit))
 
 
-def cancel(ask: Ask) -> Any:
-    order = ask.order
-    ask.simulation.world.cancel(order)
+def cancel(request: ApiRequest) -> Any:
+    order = request.order
+    request.world.cancel(order)
     refund = order.cents / 100
     return {"success": True, "order_id": order.id, "status": "cancelled", "refund_amount": refund}
 
 
-def swap(ask: Ask) -> Any:
-    order, world = ask.order, ask.simulation.world
-    return answers.swapped(world.switches, order, world.swap(order))
+def swap(request: ApiRequest) -> Any:
+    order = request.order
+    return answers.swapped(request.switches, order, request.world.swap(order))
 
 
-def retry(ask: Ask) -> Any:
-    order = ask.order
-    ask.simulation.world.retry(order)
+def retry(request: ApiRequest) -> Any:
+    order = request.order
+    request.world.retry(order)
     return {"success": True, "order_id": order.id, "message": "Another SMS has been requested"}
 
 
-def balance(ask: Ask) -> Any:
-    return {"success": True, "balance": ask.account.cents / 100}
+def balance(request: ApiRequest) -> Any:
+    return {"success": True, "balance": request.account.cents / 100}
 
 
-def bare_balance(ask: Ask) -> Any:
-    shown = answers.profile(*_account_view(ask))
+def bare_balance(request: ApiRequest) -> Any:
+    shown = answers.profile(*_account_view(request))
     sums = {f"total_{name}": shown[f"total_{name}_usd"] for name in ("credits", "spent")}
-    return balance(ask) | sums
+    return balance(request) | sums
 
 
-def profile(ask: Ask) -> Any:
-    return answers.profile(*_account_view(ask))
+def profile(request: ApiRequest) -> Any:
+    return answers.profile(*_account_view(request))
 
 
-def transactions(ask: Ask) -> Any:
-    switches, _, entries = _account_view(ask)
-    limit, offset = ask.number("limit", 50, 1, 200), ask.number("offset", 0, 0, 10**9)
-    since, until = _moment(ask.query.get("from"), 0.0), _moment(ask.query.get("to"), float("inf"))
+def transactions(request: ApiRequest) -> Any:
+    switches, _, entries = _account_view(request)
+    limit, offset = request.integer("limit", 50, 1, 200), request.integer("offset", 0, 0, 10**9)
+    since, until = (
+        _timestamp(request.query.get("from"), 0.0),
+        _timestamp(request.query.get("to"), float("inf")),
+    )
     found = [
         answers.transaction(switches, entry)
         for entry in sorted(entries, key=lambda entry: (entry.at, entry.id), reverse=True)
         if since <= entry.at <= until
     ]
-    if wanted := ask.query.get("type"):
+    if wanted := request.query.get("type"):
         found = [row for row in found if row["type"] == wanted]
     page = found[offset : offset + limit]
     return {"count": len(found), "limit": limit, "offset": offset, "transactions": page}
 
 
-def services(ask: Ask) -> Any:
-    world = ask.simulation.world
-    return answers.services(world.switches, world.catalogue)
+def services(request: ApiRequest) -> Any:
+    return answers.services(request.switches, request.world.catalogue)
 
 
-def countries(ask: Ask) -> Any:
-    world = ask.simulation.world
-    return answers.countries(world.switches, world.catalogue, ask.query.get("service"))
+def countries(request: ApiRequest) -> Any:
+    service = request.query.get("service")
+    return answers.countries(request.switches, request.world.catalogue, service)
 
 
-def price(ask: Ask) -> Any:
-    world, service, country = ask.simulation.world, *_named(ask, "service", "country")
-    body = answers.price(world.switches, world.catalogue, service, country)
+def price(request: ApiRequest) -> Any:
+    service, country = _required(request, "service", "country")
+    body = answers.price(request.switches, request.world.catalogue, service, country)
     if body is None:
-        raise refusals.pair_unavailable(world.switches, service, country)
+        raise refusals.pair_unavailable(request.switches, service, country)
     return body
 
 
-def stock(ask: Ask) -> Any:
-    world, (service,) = ask.simulation.world, _named(ask, "service")
-    return answers.stock(world.switches, world.catalogue, service)
+def stock(request: ApiRequest) -> Any:
+    (service,) = _required(request, "service")
+    return answers.stock(request.switches, request.world.catalogue, service)
 
 
-def bare_services(ask: Ask) -> Any:
-    catalogue = ask.simulation.world.catalogue
+def bare_services(request: ApiRequest) -> Any:
+    catalogue = request.world.catalogue
     rows = [
         {"id": code, "name": name, "category": "other", "price": answers.min_price(catalogue, code)}
         for code, name in catalogue.services.items()
     ]
-    life = int(ask.simulation.world.switches.lifetime)
+    life = int(request.switches.lifetime)
     return {"services": [row | {"timeout_seconds": life} for row in rows]}
 
 
-def bare_countries(ask: Ask) -> Any:
-    catalogue, (service,) = ask.simulation.world.catalogue, _named(ask, "service")
+def bare_countries(request: ApiRequest) -> Any:
+    catalogue, (service,) = request.world.catalogue, _required(request, "service")
     rows = []
     for iso, offer in catalogue.offers_of(service).items():
         count = max(0, offer.stock)
@@ -162,39 +174,38 @@ def bare_countries(ask: Ask) -> Any:
     return {"countries": rows}
 
 
-def _named(ask: Ask, *names: str) -> tuple[str, ...]:
-    values = tuple(ask.query.get(name, "") for name in names)
+def _required(request: ApiRequest, *names: str) -> tuple[str, ...]:
+    values = tuple(request.query.get(name, "") for name in names)
     if not all(values):
         raise refusals.missing(*names)
     return values
 
 
-def _account_view(ask: Ask) -> tuple[Any, Any, Any]:
-    world = ask.simulation.world
-    return world.switches, ask.account, world.ledger.of(ask.account)
+def _account_view(request: ApiRequest) -> tuple[Any, Any, Any]:
+    return request.switches, request.account, request.world.ledger.of(request.account)
 
 
-def _moment(text: str | None, default: float) -> float:
+def _timestamp(text: str | None, default: float) -> float:
     try:
-        moment = datetime.fromisoformat(text or "")
+        time = datetime.fromisoformat(text or "")
     except ValueError:
         return default
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """`auth`: with a key only; for everyone; or by the switch `catalogue_auth`."""
+    """`auth`: needs a key, needs none, or by the switch `catalogue_auth`."""
 
     call: str
     method: Literal["GET", "POST", "PATCH", "DELETE"]
     path: str
-    answer: Callable[[Ask], Any]
+    answer: Callable[[ApiRequest], Any]
     auth: Literal["key", "public", "switch"] = "key"
 
     @property
     def counted(self) -> bool:
-        """Whether the limit of requests a minute covers it."""
+        """Tells whether requests count against the limit per minute."""
         return self.path.startswith(("/customer/", "/orders/"))
 
 

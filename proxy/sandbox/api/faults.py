@@ -1,4 +1,4 @@
-"""Faults on demand: what goes wrong with the next calls, before or after their effect."""
+"""Faults on demand: errors of the next calls, before or after their effect."""
 
 import asyncio
 import json
@@ -10,8 +10,8 @@ import msgspec
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-# Longer than any client waits; a server that is to stop need not wait for ever.
-SILENCE = 3600.0
+# Longer than any client waits, but finite: a stopping server waits for it.
+SILENCE_SECONDS = 3600.0
 
 KINDS = {
     "status": "an answer of `status` (500) with `body` (JSON, or text when a string) and `headers`",
@@ -25,7 +25,7 @@ KINDS = {
 
 
 class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """`call` is the name of an endpoint, or *. It strikes `times` times, each time with `chance`.
+    """`call` is the name of an endpoint, or *. The fault happens `times` times, with `chance`.
 
     `when`: before the call takes effect (a purchase then charges nothing), or after it.
     """
@@ -42,16 +42,16 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class Faults:
-    """The faults that wait for their calls, in the order in which they were given."""
+    """Pending faults, in the order in which they were added."""
 
-    def __init__(self, chances: random.Random) -> None:
+    def __init__(self, rng: random.Random) -> None:
         self.waiting: list[Fault] = []
-        self._chances = chances
+        self._rng = rng
 
     def take(self, call: str) -> Fault | None:
-        """The fault that strikes this call, if any; one that has struck often enough is gone."""
+        """Returns the fault of this call, if any, and removes it after its last time."""
         for fault in self.waiting:
-            if fault.call in ("*", call) and self._chances.random() < fault.chance:
+            if fault.call in ("*", call) and self._rng.random() < fault.chance:
                 if fault.times is not None:
                     fault.times -= 1
                 if fault.times == 0:
@@ -60,22 +60,22 @@ class Faults:
         return None
 
 
-async def suffer(fault: Fault, answer: Callable[[], Response]) -> Response:
-    """The faulty answer. `answer` makes the right one, and lets the call take effect."""
+async def apply(fault: Fault, answer: Callable[[], Response]) -> Response:
+    """Returns the faulty answer. `answer` carries out the call and returns its real answer."""
     if fault.kind == "slow":
         return await _slow(fault, answer)
-    honest = answer() if fault.when == "after" else None
+    real = answer() if fault.when == "after" else None
     match fault.kind:
         case "status":
             return _status(fault)
         case "cdn":
             return _cdn(fault.status or 503)
         case "truncated":
-            body = bytes(honest.body) if honest else b'{"success": true, "order_id": "0a1b2c3d"}'
+            body = bytes(real.body) if real else b'{"success": true, "order_id": "0a1b2c3d"}'
             return Response(body[: len(body) * 2 // 3], media_type="application/json")
         case "wrong_type":
-            right = json.loads(bytes(honest.body)) if honest else {"success": True, "order_id": ""}
-            return JSONResponse(_twisted(right))
+            right = json.loads(bytes(real.body)) if real else {"success": True, "order_id": ""}
+            return JSONResponse(_with_wrong_types(right))
         case "silence":
             return Silence(status_code=0)
         case "broken":
@@ -83,11 +83,11 @@ async def suffer(fault: Fault, answer: Callable[[], Response]) -> Response:
 
 
 class Silence(Response):
-    """Answers nothing until the client gives up."""
+    """Sends nothing until the client disconnects."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            async with asyncio.timeout(SILENCE):
+            async with asyncio.timeout(SILENCE_SECONDS):
                 while (await receive())["type"] != "http.disconnect":
                     pass
         except TimeoutError:
@@ -97,8 +97,8 @@ class Silence(Response):
 class Broken(Response):
     """Closes the connection without an answer.
 
-    ASGI has no word for it. Under uvicorn `receive` is bound to the object that holds the
-    connection's transport. Without a server the caller gets ConnectionResetError.
+    ASGI has no message for that. With uvicorn, `receive` is bound to the object that holds the
+    connection's transport. Raises ConnectionResetError without a server.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -137,10 +137,10 @@ def _cdn(status: int) -> Response:
     return Response(page, status, media_type="text/html")
 
 
-def _twisted(value: Any) -> Any:
-    """The same keys, every value of a type that nobody expects."""
+def _with_wrong_types(value: Any) -> Any:
+    """Returns the same keys with values of unexpected types."""
     if isinstance(value, dict):
-        return {key: _twisted(item) for key, item in value.items()}
+        return {key: _with_wrong_types(item) for key, item in value.items()}
     if isinstance(value, list):
-        return {"0": _twisted(value[0])} if value else "none"
+        return {"0": _with_wrong_types(value[0])} if value else "none"
     return "yes" if isinstance(value, bool | int | float) else [value]

@@ -1,9 +1,4 @@
-"""The WebSocket of one order, /ws/orders?order_id=…&api_key=…: it tells what comes, once."""
-
-import asyncio
-import contextlib
-from collections.abc import Callable, Coroutine
-from typing import Any
+"""The WebSocket of one order, /ws/orders?order_id=…&api_key=…: sends each event once."""
 
 from starlette.responses import JSONResponse
 from starlette.routing import WebSocketRoute
@@ -20,10 +15,6 @@ SERVICE_RESTART = 1012
 
 
 def socket_route(simulation: Simulation) -> WebSocketRoute:
-    return WebSocketRoute(PATH, _served(simulation))
-
-
-def _served(simulation: Simulation) -> Callable[[WebSocket], Coroutine[Any, Any, None]]:
     async def serve(ws: WebSocket) -> None:
         simulation.world.settle()
         id, now = ws.query_params.get("order_id", ""), simulation.world.now
@@ -32,14 +23,14 @@ def _served(simulation: Simulation) -> Callable[[WebSocket], Coroutine[Any, Any,
         try:
             order = _order(simulation, ws.query_params.get("api_key", ""), id)
         except Refusal as refusal:
-            # What the upstream says here is not known; this is HTTP's own way.
+            # The upstream's own refusal is unknown; this is a plain HTTP answer.
             line.status = refusal.status
             await ws.send_denial_response(JSONResponse(refusal.body, refusal.status))
             return
         line.status, line.account = 101, order.account.name
-        await _keep(ws, simulation, order)
+        await _run(ws, simulation, order)
 
-    return serve
+    return WebSocketRoute(PATH, serve)
 
 
 def _order(simulation: Simulation, key: str, id: str) -> Order:
@@ -54,49 +45,40 @@ def _order(simulation: Simulation, key: str, id: str) -> Order:
     return order
 
 
-async def _keep(ws: WebSocket, simulation: Simulation, order: Order) -> None:
+async def _run(ws: WebSocket, simulation: Simulation, order: Order) -> None:
     switches = simulation.world.switches
-    told = 0 if switches.ws_replay == "yes" else len(order.told)
-    socket = Socket(order, told, simulation.world.now, dropped=switches.ws == "drops")
-    simulation.sockets.add(socket)  # before it opens: a client that has it open misses nothing
+    position = 0 if switches.ws_replay == "yes" else len(order.push_events)
+    socket = Socket(order, position, simulation.world.now, dropped=switches.ws == "drops")
+    simulation.sockets.add(socket)  # before accepting: the client then misses no event
     if not socket.dropped:
-        simulation.hear(socket)
+        simulation.queue_events(socket)
     try:
         await ws.accept()
-        await _talk(ws, simulation, socket)
+        await _send(ws, simulation, socket)
     except WebSocketDisconnect:
         pass
     finally:
         simulation.sockets.discard(socket)
 
 
-async def _talk(ws: WebSocket, simulation: Simulation, socket: Socket) -> None:
-    async with child_task(_listen(ws, socket), "listener of a socket"):
+async def _send(ws: WebSocket, simulation: Simulation, socket: Socket) -> None:
+    async with child_task(_watch_disconnect(ws, socket), "listener of a socket"):
         while not socket.gone:
             socket.wake.clear()
             simulation.world.settle()
-            while socket.texts and not socket.gone:
-                await ws.send_text(socket.texts.popleft())
+            while socket.frames and not socket.gone:
+                await ws.send_text(socket.frames.popleft())
             if socket.dropped:
                 break
-            await _wait(simulation, socket)
+            world = simulation.world
+            await world.wait(world.schedule.next_due(socket.order), socket.wake)
     if not socket.gone:
         await ws.close(SERVICE_RESTART)
 
 
-async def _listen(ws: WebSocket, socket: Socket) -> None:
-    """The client has nothing to say; this sees it go."""
+async def _watch_disconnect(ws: WebSocket, socket: Socket) -> None:
+    """Ignores frames of the client; notices when it disconnects."""
     while (await ws.receive())["type"] != "websocket.disconnect":
         pass
     socket.gone = True
     socket.wake.set()
-
-
-async def _wait(simulation: Simulation, socket: Socket) -> None:
-    """Until something is said to have changed, or the order's next happening is due."""
-    world = simulation.world
-    due = world.calendar.next_due(socket.order)
-    left = None if due is None else max(0.0, due - world.now)
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(left):
-            await socket.wake.wait()

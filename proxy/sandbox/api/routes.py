@@ -1,4 +1,4 @@
-"""How a request to /api/v1 is served: logged, admitted, struck by a fault, answered."""
+"""Serves requests to /api/v1: logs, admits, applies faults, answers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from proxy.sandbox.api.endpoints import ENDPOINTS, Ask, Endpoint
-from proxy.sandbox.api.faults import suffer
+from proxy.sandbox.api.endpoints import ENDPOINTS, ApiRequest, Endpoint
+from proxy.sandbox.api.faults import apply
 from proxy.sandbox.api.webhooks import WEBHOOK_ENDPOINTS
 from proxy.sandbox.simulation import LogLine, Simulation
 from proxy.sandbox.state.accounts import Account
@@ -18,7 +18,7 @@ from proxy.sandbox.wire.rate_limit import admit
 from proxy.sandbox.wire.refusals import Refusal
 
 PREFIX = "/api/v1"
-# What msgspec raises; the last of them on a body that nests without end.
+# Raised by msgspec; RecursionError on deeply nested bodies.
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 ALL_ENDPOINTS = (*ENDPOINTS, *WEBHOOK_ENDPOINTS)
 CALLS = tuple(endpoint.call for endpoint in ALL_ENDPOINTS)
@@ -33,24 +33,24 @@ def api_routes(simulation: Simulation) -> list[BaseRoute]:
 
 def _served(simulation: Simulation, endpoint: Endpoint) -> Callable[[Request], Any]:
     async def serve(request: Request) -> Response:
-        # The body first: what follows, up to the admission, is then one moment.
-        ask = await _ask(simulation, request)
+        # Reads the body first: no other request runs between here and the admission.
+        api_request = await _api_request(simulation, request)
         simulation.world.settle()
         query = request.scope["query_string"].decode("latin-1")
         path = f"{request.scope['path']}?{query}".rstrip("?")
         line = LogLine(simulation.world.now, endpoint.call, request.method, path)
         simulation.log.append(line)
-        response = await _admitted(endpoint, ask, line)
+        response = await _admitted(endpoint, api_request, line)
         line.status = response.status_code or None
         return response
 
     return serve
 
 
-async def _admitted(endpoint: Endpoint, ask: Ask, line: LogLine) -> Response:
-    simulation = ask.simulation
+async def _admitted(endpoint: Endpoint, api_request: ApiRequest, line: LogLine) -> Response:
+    simulation = api_request.simulation
     try:
-        if account := _account(endpoint, ask):
+        if account := _account(endpoint, api_request):
             line.account = account.name
             if endpoint.counted:
                 admit(simulation.world.switches, account, endpoint.call, simulation.world.now)
@@ -59,25 +59,25 @@ async def _admitted(endpoint: Endpoint, ask: Ask, line: LogLine) -> Response:
         return _refused(refusal)
     fault = simulation.faults.take(endpoint.call)
     if fault is None:
-        return _answered(endpoint, ask)
-    return await suffer(fault, lambda: _answered(endpoint, ask))
+        return _answer(endpoint, api_request)
+    return await apply(fault, lambda: _answer(endpoint, api_request))
 
 
-def _account(endpoint: Endpoint, ask: Ask) -> Account | None:
-    """None on an endpoint that is open to everyone and was called without a good key."""
+def _account(endpoint: Endpoint, api_request: ApiRequest) -> Account | None:
+    """Returns None where no key is needed. Raises Refusal if one is needed and invalid."""
     if endpoint.auth == "public":
         return None
-    if ask.key and not ask.key.startswith("bad"):
-        return ask.account
-    if endpoint.auth == "switch" and ask.simulation.world.switches.catalogue_auth == "public":
+    if api_request.key and not api_request.key.startswith("bad"):
+        return api_request.account
+    if endpoint.auth == "switch" and api_request.switches.catalogue_auth == "public":
         return None
     raise refusals.bad_key()
 
 
-def _answered(endpoint: Endpoint, ask: Ask) -> Response:
-    ask.simulation.world.settle()
+def _answer(endpoint: Endpoint, api_request: ApiRequest) -> Response:
+    api_request.world.settle()
     try:
-        return JSONResponse(endpoint.answer(ask))
+        return JSONResponse(endpoint.answer(api_request))
     except Refusal as refusal:
         return _refused(refusal)
 
@@ -87,12 +87,12 @@ def _refused(refusal: Refusal) -> Response:
     return kind(refusal.body, refusal.status, refusal.headers)
 
 
-async def _ask(simulation: Simulation, request: Request) -> Ask:
+async def _api_request(simulation: Simulation, request: Request) -> ApiRequest:
     try:
         body = msgspec.json.decode(await request.body() or b"{}")
     except UNREADABLE:
         body = {}
-    return Ask(
+    return ApiRequest(
         simulation=simulation,
         key=request.headers.get("x-api-key", "").strip(),
         path=request.path_params,

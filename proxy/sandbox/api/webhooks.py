@@ -1,4 +1,4 @@
-"""The subscriptions of /customer/webhooks, as customers manage them."""
+"""The endpoints of /customer/webhooks, by which customers manage subscriptions."""
 
 import json
 import re
@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
-from proxy.sandbox.api.endpoints import Ask, Endpoint
+from proxy.sandbox.api.endpoints import ApiRequest, Endpoint
 from proxy.sandbox.state.accounts import Delivery, Webhook
 from proxy.sandbox.state.switches import Switches
 from proxy.sandbox.wire import events, refusals
@@ -19,52 +19,53 @@ CHANGEABLE = ("url", "description", "events", "threshold", "active", "paused")
 _LOCAL = re.compile(r"localhost|[\d.]+|.*:.*")
 
 
-def list_all(ask: Ask) -> Any:
-    rows = [webhook_row(_switches(ask), webhook) for webhook in _all(ask).values()]
+def list_all(request: ApiRequest) -> Any:
+    rows = [webhook_row(request.switches, webhook) for webhook in _all(request).values()]
     return {"success": True, "webhooks": rows, "count": len(rows)}
 
 
-def create(ask: Ask) -> Any:
-    known, deliveries = _all(ask), ask.simulation.deliveries
-    secret, now = "whsec_" + deliveries.draw_id(), ask.simulation.world.now
-    webhook = Webhook(deliveries.draw_id(), ask.account, secret, now)
-    _change(ask, webhook)
+def create(request: ApiRequest) -> Any:
+    known, deliveries = _all(request), request.simulation.deliveries
+    secret, now = "whsec_" + deliveries.draw_id(), request.world.now
+    webhook = Webhook(deliveries.draw_id(), request.account, secret, now)
+    _change(request, webhook)
     known[webhook.id] = webhook
-    deliveries.begin(webhook)
-    return {"success": True, "webhook": webhook_row(_switches(ask), webhook) | {"secret": secret}}
+    deliveries.start(webhook)
+    row = webhook_row(request.switches, webhook) | {"secret": secret}
+    return {"success": True, "webhook": row}
 
 
-def show(ask: Ask) -> Any:
-    return {"success": True, "webhook": webhook_row(_switches(ask), _named(ask))}
+def show(request: ApiRequest) -> Any:
+    return {"success": True, "webhook": webhook_row(request.switches, _webhook(request))}
 
 
-def change(ask: Ask) -> Any:
-    webhook = _named(ask)
-    _change(ask, webhook)
-    return {"success": True, "webhook": webhook_row(_switches(ask), webhook)}
+def change(request: ApiRequest) -> Any:
+    webhook = _webhook(request)
+    _change(request, webhook)
+    return {"success": True, "webhook": webhook_row(request.switches, webhook)}
 
 
-def delete(ask: Ask) -> Any:
-    webhook = _named(ask)
-    ask.simulation.deliveries.end(webhook)
-    del _all(ask)[webhook.id]
+def delete(request: ApiRequest) -> Any:
+    webhook = _webhook(request)
+    request.simulation.deliveries.end(webhook)
+    del _all(request)[webhook.id]
     return {"success": True, "id": webhook.id}
 
 
-def test(ask: Ask) -> Any:
-    webhook, now = _named(ask), ask.simulation.world.now
+def test(request: ApiRequest) -> Any:
+    webhook, now = _webhook(request), request.world.now
     if not webhook.is_on:
         raise Refusal(400, {"error": "Webhook is paused"})
-    event = events.sample(_switches(ask), webhook.events[0], webhook.account, now)
-    sent = ask.simulation.deliveries.send(webhook, event)
+    event = events.sample(request.switches, webhook.events[0], webhook.account, now)
+    sent = request.simulation.deliveries.send(webhook, event)
     ids = {"delivery_id": sent.id, "event_id": sent.event_id, "event_type": sent.event_type}
     return {"success": True, "message": "Test event queued", **ids}
 
 
-def deliveries(ask: Ask) -> Any:
-    limit, offset = ask.number("limit", 100, 1, 500), ask.number("offset", 0, 0, 10**9)
-    found = islice(_named(ask).deliveries, offset, offset + limit)
-    rows = [delivery_row(_switches(ask), delivery) for delivery in found]
+def deliveries(request: ApiRequest) -> Any:
+    limit, offset = request.integer("limit", 100, 1, 500), request.integer("offset", 0, 0, 10**9)
+    found = islice(_webhook(request).deliveries, offset, offset + limit)
+    rows = [delivery_row(request.switches, delivery) for delivery in found]
     page = {"count": len(rows), "limit": limit, "offset": offset}
     return {"success": True, "deliveries": rows, **page}
 
@@ -81,7 +82,7 @@ WEBHOOK_ENDPOINTS = (
 
 
 def webhook_row(switches: Switches, webhook: Webhook) -> Json:
-    """Without the secret, which only its creation tells."""
+    """Returns the row without the secret, which only `create` returns."""
     return {
         "id": webhook.id,
         **{name: getattr(webhook, name) for name in CHANGEABLE},
@@ -116,46 +117,42 @@ def _stamp(switches: Switches, at: float | None) -> str | None:
 
 
 def _payload(body: bytes) -> Any:
-    """As text when it is no JSON: the control can send such."""
+    """Returns text if it is not JSON: the control API can send any body."""
     try:
         return json.loads(body)
     except ValueError:
         return body.decode()
 
 
-def _switches(ask: Ask) -> Switches:
-    return ask.simulation.world.switches
-
-
-def _all(ask: Ask) -> dict[str, Webhook]:
-    if _switches(ask).webhooks == "absent":
+def _all(request: ApiRequest) -> dict[str, Webhook]:
+    if request.switches.webhooks == "absent":
         raise Refusal(404, {"error": "Not Found"})
-    return ask.account.webhooks
+    return request.account.webhooks
 
 
-def _named(ask: Ask) -> Webhook:
-    webhook = _all(ask).get(ask.path["webhook_id"])
+def _webhook(request: ApiRequest) -> Webhook:
+    webhook = _all(request).get(request.path["webhook_id"])
     if webhook is None:
         raise refusals.not_found("Webhook")
     return webhook
 
 
-def _change(ask: Ask, webhook: Webhook) -> None:
-    """Sets the fields of the body; refuses what the documentation forbids."""
-    wanted = {name: ask.body.get(name, getattr(webhook, name)) for name in CHANGEABLE}
-    for name, is_right in _checked(_switches(ask), wanted).items():
+def _change(request: ApiRequest, webhook: Webhook) -> None:
+    """Sets the fields of the body. Raises Refusal if the documentation forbids one."""
+    wanted = {name: request.body.get(name, getattr(webhook, name)) for name in CHANGEABLE}
+    for name, is_right in _checked(request.switches, wanted).items():
         if not is_right:
             raise refusals.invalid(name, str(wanted[name]))
     if webhook.paused and not wanted["paused"]:
         webhook.failures = 0  # vendor SDK 2.0.0 client.py, update_webhook
     for name, value in wanted.items():
         setattr(webhook, name, value)
-    webhook.updated_at = ask.simulation.world.now
+    webhook.updated_at = request.world.now
     webhook.wake.set()
 
 
 def _checked(switches: Switches, wanted: dict[str, Any]) -> dict[str, bool]:
-    """Of each field that can be wrong, whether it is right."""
+    """Returns for each field that can be wrong whether it is right."""
     threshold, known = wanted["threshold"], set(events.KNOWN[switches.webhook_events])
     names = wanted["events"] if isinstance(wanted["events"], list) else []
     is_number = isinstance(threshold, int | float) and not isinstance(threshold, bool)

@@ -1,4 +1,4 @@
-"""The bodies of the control calls, as msgspec checks them, and what a wrong call is told."""
+"""The JSON bodies of the control API, as msgspec checks them, and its error."""
 
 from typing import Annotated, Any, Literal
 
@@ -10,7 +10,7 @@ Dollars = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
 
 
 class InvalidBodyError(Exception):
-    """A wrong control call: what is wrong, and what is known instead."""
+    """A wrong control call: `known` lists what would be right."""
 
     def __init__(self, text: str, known: Any):
         super().__init__(text)
@@ -21,14 +21,14 @@ class ControlBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """The body of a control call."""
 
 
-class Which(ControlBody, kw_only=True):
-    """An order, by its id or by its present number."""
+class OrderRef(ControlBody, kw_only=True):
+    """An order, by its id or its current number."""
 
     order_id: str | None = None
     phone: str | None = None
 
 
-class Text(Which, kw_only=True):
+class SmsBody(OrderRef, kw_only=True):
     """An SMS, `after` seconds from now."""
 
     text: str
@@ -36,18 +36,18 @@ class Text(Which, kw_only=True):
     after: Seconds = 0.0
 
 
-class Reset(ControlBody, kw_only=True):
-    """With another `seed` order ids and numbers are drawn that were not there before."""
+class ResetBody(ControlBody, kw_only=True):
+    """Another `seed` gives other order ids and numbers than before."""
 
     seed: int | None = None
 
 
-class Push(ControlBody, kw_only=True):
+class ClockBody(ControlBody, kw_only=True):
     seconds: Seconds
 
 
 class OfferBody(ControlBody, kw_only=True):
-    """Without `country` for all; `charge` is what a purchase really takes, if not the price."""
+    """Without `country` for all. `charge` is what a purchase really costs, if not the price."""
 
     service: str
     country: str | None = None
@@ -56,17 +56,17 @@ class OfferBody(ControlBody, kw_only=True):
     charge: Dollars | None = None
 
 
-class Balance(ControlBody, kw_only=True):
+class BalanceBody(ControlBody, kw_only=True):
     key: str
     balance: Dollars
 
 
-class Phone(ControlBody, kw_only=True):
+class PhoneBody(ControlBody, kw_only=True):
     phone: Annotated[str, msgspec.Meta(pattern=r"^\+?\d+$")]
 
 
 class SocketBody(ControlBody, kw_only=True):
-    """Without `order_id` for all; mute covers sockets opened later, too. `frame` is for say."""
+    """Without `order_id` for all; mute also covers later sockets. `frame` is for say."""
 
     do: Literal["drop", "mute", "unmute", "say"]
     order_id: str | None = None
@@ -74,7 +74,7 @@ class SocketBody(ControlBody, kw_only=True):
 
 
 class WebhookBody(ControlBody, kw_only=True):
-    """Without `webhook_id` for all; without `event` a test event. `age` makes timestamps old."""
+    """Without `webhook_id` for all; without `event` a test event. `age` is in seconds."""
 
     do: Literal["send", "forge", "repeat"]
     webhook_id: str | None = None

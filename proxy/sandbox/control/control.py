@@ -1,4 +1,4 @@
-"""The control API under /sandbox: people and tests steer the simulated world with it."""
+"""The control API under /sandbox, by which people and tests control the simulated upstream."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,32 +12,32 @@ from starlette.routing import BaseRoute, Route
 from proxy.sandbox.api.faults import KINDS, Fault
 from proxy.sandbox.api.routes import CALLS, UNREADABLE
 from proxy.sandbox.control.bodies import (
-    Balance,
+    BalanceBody,
+    ClockBody,
     InvalidBodyError,
     OfferBody,
-    Phone,
-    Push,
-    Reset,
+    OrderRef,
+    PhoneBody,
+    ResetBody,
+    SmsBody,
     SocketBody,
-    Text,
     WebhookBody,
-    Which,
 )
-from proxy.sandbox.control.webhooks import steer_webhooks, webhooks
+from proxy.sandbox.control.webhooks import control_webhooks, webhooks
 from proxy.sandbox.simulation import Simulation
 from proxy.sandbox.state.accounts import Account, Order
 from proxy.sandbox.state.ledger import totals
 from proxy.sandbox.state.scenarios import SCENARIOS
 from proxy.sandbox.state.switches import choices, known_switches, switched
 from proxy.sandbox.wire import answers
-from proxy.sandbox.wire.frames import written
+from proxy.sandbox.wire.answers import Json
+from proxy.sandbox.wire.frames import encoded
 from proxy.sandbox.wire.rate_limit import busiest_minute
 
-Body = dict[str, Any]
 Query = Mapping[str, str]
 
 
-def overview(simulation: Simulation) -> Body:
+def overview(simulation: Simulation) -> Json:
     return {
         "controls": {f"{c.method} {c.path}": c.about for c in CONTROLS},
         "switches": known_switches(),
@@ -46,30 +46,30 @@ def overview(simulation: Simulation) -> Body:
     }
 
 
-def reset(simulation: Simulation, wish: Reset) -> Body:
-    simulation.reset(wish.seed)
+def reset(simulation: Simulation, body: ResetBody) -> Json:
+    simulation.reset(body.seed)
     return clock(simulation)
 
 
-def clock(simulation: Simulation) -> Body:
+def clock(simulation: Simulation) -> Json:
     simulation.world.settle()
     now = simulation.world.now
     return {"now": now, "time": answers.stamp(simulation.world.switches, now)}
 
 
-def push(simulation: Simulation, wish: Push) -> Body:
-    simulation.world.push(wish.seconds)
+def advance(simulation: Simulation, body: ClockBody) -> Json:
+    simulation.world.advance(body.seconds)
     return clock(simulation)
 
 
-def switches(simulation: Simulation) -> Body:
+def switches(simulation: Simulation) -> Json:
     return {
         "switches": msgspec.structs.asdict(simulation.world.switches),
         "known": known_switches(),
     }
 
 
-def switch(simulation: Simulation, changes: dict[str, Any]) -> Body:
+def switch(simulation: Simulation, changes: dict[str, Any]) -> Json:
     try:
         simulation.world.switches = switched(simulation.world.switches, changes)
     except msgspec.ValidationError as error:
@@ -77,58 +77,58 @@ def switch(simulation: Simulation, changes: dict[str, Any]) -> Body:
     return switches(simulation)
 
 
-def sms(simulation: Simulation, wish: Text) -> Body:
-    order = _order(simulation, wish)
+def sms(simulation: Simulation, body: SmsBody) -> Json:
+    order = _order(simulation, body)
     before = len(order.messages)
-    simulation.world.text(order, wish.text, wish.sender, wish.after)
-    return {"arrived": len(order.messages) > before, "order": _shown(simulation, order)}
+    simulation.world.send_sms(order, body.text, body.sender, body.after)
+    return {"arrived": len(order.messages) > before, "order": _row(simulation, order)}
 
 
-def expire(simulation: Simulation, wish: Which) -> Body:
-    order = _order(simulation, wish)
+def expire(simulation: Simulation, body: OrderRef) -> Json:
+    order = _order(simulation, body)
     simulation.world.expire(order)
-    return {"order": _shown(simulation, order)}
+    return {"order": _row(simulation, order)}
 
 
-def cancel(simulation: Simulation, wish: Which) -> Body:
-    order = _order(simulation, wish)
+def cancel(simulation: Simulation, body: OrderRef) -> Json:
+    order = _order(simulation, body)
     if not order.awaits_first_sms:
         raise InvalidBodyError(f"the order is {order.status}", ["waiting", "pending"])
-    simulation.world.withdraw(order, simulation.world.now)
-    return {"order": _shown(simulation, order)}
+    simulation.world.force_cancel(order, simulation.world.now)
+    return {"order": _row(simulation, order)}
 
 
-def offer(simulation: Simulation, wish: OfferBody) -> Body:
+def offer(simulation: Simulation, body: OfferBody) -> Json:
     catalogue = simulation.world.catalogue
-    if wish.service not in catalogue.services:
-        raise InvalidBodyError(f"{wish.service} is not on sale", list(catalogue.services))
-    if wish.country not in (None, *catalogue.countries):
-        raise InvalidBodyError(f"{wish.country} is not on sale", list(catalogue.countries))
-    for country in [wish.country] if wish.country else catalogue.countries:
-        changes = {"cents": _cents(wish.price), "charge": _cents(wish.charge), "stock": wish.stock}
-        catalogue.change(wish.service, country, **changes)
-    offers = catalogue.offers_of(wish.service).items()
-    return {"offers": {iso: o for iso, o in offers if wish.country in (None, iso)}}
+    if body.service not in catalogue.services:
+        raise InvalidBodyError(f"{body.service} is not on sale", list(catalogue.services))
+    if body.country not in (None, *catalogue.countries):
+        raise InvalidBodyError(f"{body.country} is not on sale", list(catalogue.countries))
+    for country in [body.country] if body.country else catalogue.countries:
+        changes = {"cents": _cents(body.price), "charge": _cents(body.charge), "stock": body.stock}
+        catalogue.change(body.service, country, **changes)
+    offers = catalogue.offers_of(body.service).items()
+    return {"offers": {iso: o for iso, o in offers if body.country in (None, iso)}}
 
 
-def balance(simulation: Simulation, wish: Balance) -> Body:
-    account = simulation.world.account(wish.key)
-    simulation.world.set_balance(account, round(wish.balance * 100))
+def balance(simulation: Simulation, body: BalanceBody) -> Json:
+    account = simulation.world.account(body.key)
+    simulation.world.set_balance(account, round(body.balance * 100))
     return {"account": account.name, "balance_cents": account.cents}
 
 
-def phone(simulation: Simulation, wish: Phone) -> Body:
-    simulation.world.next_phones.append(wish.phone.lstrip("+"))
+def phone(simulation: Simulation, body: PhoneBody) -> Json:
+    simulation.world.next_phones.append(body.phone.lstrip("+"))
     return {"next_phones": list(simulation.world.next_phones)}
 
 
-def orders(simulation: Simulation, query: Query) -> Body:
+def orders(simulation: Simulation, query: Query) -> Json:
     account, world = _account(simulation, query), simulation.world
     found = {id(o): o for o in world.orders.values() if account in (None, o.account)}
-    return {"count": len(found), "orders": [_shown(simulation, o) for o in found.values()]}
+    return {"count": len(found), "orders": [_row(simulation, o) for o in found.values()]}
 
 
-def ledger(simulation: Simulation, query: Query) -> Body:
+def ledger(simulation: Simulation, query: Query) -> Json:
     account, book = _account(simulation, query), simulation.world.ledger
     accounts = [account] if account else list(simulation.world.accounts.values())
     return {
@@ -138,9 +138,9 @@ def ledger(simulation: Simulation, query: Query) -> Body:
     }
 
 
-def requests(simulation: Simulation, query: Query) -> Body:
+def requests(simulation: Simulation, query: Query) -> Json:
     account, call = _account(simulation, query), query.get("call")
-    since = _instant(query.get("since", "-inf"))
+    since = _time(query.get("since", "-inf"))
     found = [
         line
         for line in simulation.log
@@ -152,7 +152,7 @@ def requests(simulation: Simulation, query: Query) -> Body:
     return {"count": len(found), "busiest_minute": busiest, "requests": found}
 
 
-def sockets(simulation: Simulation) -> Body:
+def sockets(simulation: Simulation) -> Json:
     rows = [
         {
             "order_id": socket.order.id,
@@ -165,43 +165,43 @@ def sockets(simulation: Simulation) -> Body:
     return {"count": len(rows), "sockets": rows}
 
 
-def steer_sockets(simulation: Simulation, wish: SocketBody) -> Body:
-    order = _order(simulation, Which(order_id=wish.order_id)) if wish.order_id else None
-    if (wish.do == "say") != (wish.frame is not msgspec.UNSET):
+def control_sockets(simulation: Simulation, body: SocketBody) -> Json:
+    order = _order(simulation, OrderRef(order_id=body.order_id)) if body.order_id else None
+    if (body.do == "say") != (body.frame is not msgspec.UNSET):
         raise InvalidBodyError("`frame` is what to say", choices(SocketBody))
-    match wish.do:
+    match body.do:
         case "drop":
             return {"dropped": simulation.drop(order)}
         case "say":
-            return {"said": simulation.say(order, written(wish.frame))}
+            return {"said": simulation.send_frame(order, encoded(body.frame))}
         case _:
-            simulation.mute(order, wish.do == "mute")
+            simulation.mute(order, body.do == "mute")
             return sockets(simulation)
 
 
-def faults(simulation: Simulation) -> Body:
+def faults(simulation: Simulation) -> Json:
     return {"faults": [msgspec.to_builtins(fault) for fault in simulation.faults.waiting]}
 
 
-def add_fault(simulation: Simulation, fault: Fault) -> Body:
+def add_fault(simulation: Simulation, fault: Fault) -> Json:
     if fault.call not in ("*", *CALLS):
         raise InvalidBodyError(f"{fault.call} is no call", ["*", *CALLS])
     simulation.faults.waiting.append(fault)
     return faults(simulation)
 
 
-def clear_faults(simulation: Simulation) -> Body:
+def clear_faults(simulation: Simulation) -> Json:
     simulation.faults.waiting.clear()
     return faults(simulation)
 
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """`body` is the type of the JSON body, if it has one; `query` says that it reads the query."""
+    """`body` is the type of the JSON body, if any; `query` tells that `act` gets the query."""
 
     method: str
     path: str
-    act: Callable[..., Body]
+    act: Callable[..., Json]
     about: str
     body: Any = None
     query: bool = False
@@ -209,24 +209,26 @@ class Control:
 
 CONTROLS = (
     Control("GET", "/sandbox", overview, "this list, and every switch, fault and scenario"),
-    Control("POST", "/sandbox/reset", reset, "everything as at the start", Reset),
+    Control("POST", "/sandbox/reset", reset, "everything as at the start", ResetBody),
     Control("GET", "/sandbox/clock", clock, "what time it is in the sandbox"),
-    Control("POST", "/sandbox/clock", push, "push the clock forward by `seconds`", Push),
+    Control("POST", "/sandbox/clock", advance, "push the clock forward by `seconds`", ClockBody),
     Control("GET", "/sandbox/switches", switches, "the switches and their allowed values"),
     Control("POST", "/sandbox/switches", switch, "set switches, by name", dict[str, Any]),
-    Control("POST", "/sandbox/sms", sms, "send an SMS", Text),
-    Control("POST", "/sandbox/expire", expire, "let an order expire now", Which),
-    Control("POST", "/sandbox/cancel", cancel, "cancel and refund an order from elsewhere", Which),
+    Control("POST", "/sandbox/sms", sms, "send an SMS", SmsBody),
+    Control("POST", "/sandbox/expire", expire, "let an order expire now", OrderRef),
+    Control(
+        "POST", "/sandbox/cancel", cancel, "cancel and refund an order from elsewhere", OrderRef
+    ),
     Control("POST", "/sandbox/offer", offer, "set stock, price and what is charged", OfferBody),
-    Control("POST", "/sandbox/balance", balance, "set the balance of a key, in USD", Balance),
-    Control("POST", "/sandbox/phone", phone, "the number that is given out next", Phone),
+    Control("POST", "/sandbox/balance", balance, "set the balance of a key, in USD", BalanceBody),
+    Control("POST", "/sandbox/phone", phone, "the number that is given out next", PhoneBody),
     Control("GET", "/sandbox/orders", orders, "all orders, or those of ?key=", query=True),
     Control("GET", "/sandbox/ledger", ledger, "all money in cents, or that of ?key=", query=True),
     Control("GET", "/sandbox/requests", requests, "those of ?key=, ?call=, ?since=", query=True),
     Control("GET", "/sandbox/sockets", sockets, "the open sockets"),
-    Control("POST", "/sandbox/sockets", steer_sockets, "drop, mute, unmute, say", SocketBody),
+    Control("POST", "/sandbox/sockets", control_sockets, "drop, mute, unmute, say", SocketBody),
     Control("GET", "/sandbox/webhooks", webhooks, "the subscriptions, and what was sent to them"),
-    Control("POST", "/sandbox/webhooks", steer_webhooks, "send, forge, repeat", WebhookBody),
+    Control("POST", "/sandbox/webhooks", control_webhooks, "send, forge, repeat", WebhookBody),
     Control("GET", "/sandbox/faults", faults, "the faults that wait for their calls"),
     Control("POST", "/sandbox/faults", add_fault, "let calls go wrong", Fault),
     Control("DELETE", "/sandbox/faults", clear_faults, "forget all faults"),
@@ -236,7 +238,7 @@ CONTROLS = (
 def control_routes(simulation: Simulation) -> list[BaseRoute]:
     async def unknown(request: Request) -> Response:
         text = f"{request.method} {request.scope['path']} is no control"
-        return _wrong(InvalidBodyError(text, [f"{c.method} {c.path}" for c in CONTROLS]))
+        return _error(InvalidBodyError(text, [f"{c.method} {c.path}" for c in CONTROLS]))
 
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
     known: list[BaseRoute] = [
@@ -252,23 +254,23 @@ def control_routes(simulation: Simulation) -> list[BaseRoute]:
 def _served(simulation: Simulation, control: Control) -> Callable[[Request], Any]:
     async def serve(request: Request) -> Response:
         simulation.world.settle()
-        given: list[Any] = [request.query_params] if control.query else []
+        arguments: list[Any] = [request.query_params] if control.query else []
         try:
             if control.body is not None:
-                given.append(_wish(await request.body(), control))
-            body = msgspec.json.encode(control.act(simulation, *given))
-            return Response(body, media_type="application/json")
+                arguments.append(_decoded(await request.body(), control))
+            answer = msgspec.json.encode(control.act(simulation, *arguments))
+            return Response(answer, media_type="application/json")
         except InvalidBodyError as wrong:
-            return _wrong(wrong)
+            return _error(wrong)
 
     return serve
 
 
-def _wrong(wrong: InvalidBodyError) -> Response:
+def _error(wrong: InvalidBodyError) -> Response:
     return JSONResponse({"error": str(wrong), "known": wrong.known}, 400)
 
 
-def _wish(raw: bytes, control: Control) -> Any:
+def _decoded(raw: bytes, control: Control) -> Any:
     try:
         return msgspec.json.decode(raw or b"{}", type=control.body)
     except UNREADABLE as error:
@@ -276,7 +278,7 @@ def _wish(raw: bytes, control: Control) -> Any:
         raise InvalidBodyError(str(error), known) from error
 
 
-def _order(simulation: Simulation, which: Which) -> Order:
+def _order(simulation: Simulation, which: OrderRef) -> Order:
     world = simulation.world
     if which.order_id is not None:
         order = world.orders.get(which.order_id)
@@ -291,7 +293,7 @@ def _account(simulation: Simulation, query: Query) -> Account | None:
     return simulation.world.account(query["key"]) if "key" in query else None
 
 
-def _instant(text: str) -> float:
+def _time(text: str) -> float:
     try:
         return float(text)
     except ValueError as error:
@@ -304,7 +306,7 @@ def _cents(dollars: float | None) -> int | None:
     return None if dollars is None else round(dollars * 100)
 
 
-def _shown(simulation: Simulation, order: Order) -> Body:
+def _row(simulation: Simulation, order: Order) -> Json:
     body = answers.detail(simulation.world.switches, order)
     own = {"first_id": order.first_id, "account": order.account.name, "refunded": order.refunded}
     return body | own

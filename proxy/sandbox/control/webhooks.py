@@ -1,6 +1,4 @@
-"""The control of webhooks: the subscriptions as the sandbox sees them, and events at will."""
-
-from typing import Any
+"""The control of webhooks: lists subscriptions, sends any event."""
 
 import msgspec
 
@@ -10,50 +8,44 @@ from proxy.sandbox.simulation import Simulation
 from proxy.sandbox.state.accounts import Webhook
 from proxy.sandbox.state.switches import choices
 from proxy.sandbox.wire import events
+from proxy.sandbox.wire.answers import Json
 
-Body = dict[str, Any]
 
-
-def webhooks(simulation: Simulation) -> Body:
-    rows = [_shown(simulation, webhook) for webhook in _all(simulation).values()]
+def webhooks(simulation: Simulation) -> Json:
+    rows = [_row(simulation, webhook) for webhook in simulation.world.webhooks().values()]
     return {"count": len(rows), "webhooks": rows}
 
 
-def steer_webhooks(simulation: Simulation, wish: WebhookBody) -> Body:
-    """Whatever the subscription is for; a paused one gets it when it goes on."""
-    if wish.do == "repeat" and wish.event is not msgspec.UNSET:
+def control_webhooks(simulation: Simulation, body: WebhookBody) -> Json:
+    """Sends to subscriptions of other events too; a paused one gets it after the pause."""
+    if body.do == "repeat" and body.event is not msgspec.UNSET:
         raise InvalidBodyError("what is repeated has its `event`", choices(WebhookBody))
-    queued = [_sent(simulation, webhook, wish) for webhook in _chosen(simulation, wish)]
+    queued = [_send(simulation, webhook, body) for webhook in _chosen(simulation, body)]
     return {"queued": sum(queued)}
 
 
-def _sent(simulation: Simulation, webhook: Webhook, wish: WebhookBody) -> bool:
+def _send(simulation: Simulation, webhook: Webhook, body: WebhookBody) -> bool:
     deliveries, world = simulation.deliveries, simulation.world
-    if wish.do == "repeat":
-        return deliveries.repeat(webhook, wish.age)
-    body = wish.event
-    if body is msgspec.UNSET:
+    if body.do == "repeat":
+        return deliveries.repeat(webhook, body.age)
+    content = body.event
+    if content is msgspec.UNSET:
         event = events.sample(world.switches, webhook.events[0], webhook.account, world.now)
-        body = deliveries.envelope(event)
-    deliveries.send_body(webhook, body, wish.do == "forge", wish.age)
+        content = deliveries.envelope(event)
+    deliveries.send_body(webhook, content, body.do == "forge", body.age)
     return True
 
 
-def _chosen(simulation: Simulation, wish: WebhookBody) -> list[Webhook]:
-    known = _all(simulation)
-    if wish.webhook_id is None:
+def _chosen(simulation: Simulation, body: WebhookBody) -> list[Webhook]:
+    known = simulation.world.webhooks()
+    if body.webhook_id is None:
         return list(known.values())
-    if wish.webhook_id not in known:
+    if body.webhook_id not in known:
         raise InvalidBodyError("no such webhook", list(known))
-    return [known[wish.webhook_id]]
+    return [known[body.webhook_id]]
 
 
-def _all(simulation: Simulation) -> dict[str, Webhook]:
-    accounts = simulation.world.accounts.values()
-    return {id: webhook for account in accounts for id, webhook in account.webhooks.items()}
-
-
-def _shown(simulation: Simulation, webhook: Webhook) -> Body:
+def _row(simulation: Simulation, webhook: Webhook) -> Json:
     switches = simulation.world.switches
     return webhook_row(switches, webhook) | {
         "account": webhook.account.name,

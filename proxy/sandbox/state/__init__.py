@@ -1,1 +1,1 @@
-"""What the simulated upstream holds. Pure."""
+"""The state of the simulated upstream. Pure."""

@@ -5,7 +5,6 @@ import hashlib
 import heapq
 import uuid
 from collections import defaultdict, deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Literal
@@ -15,9 +14,9 @@ OPENING_CENTS = 10_000
 
 @dataclass(eq=False, slots=True)
 class Account:
-    """One API key's account. Its name stands for the key wherever something is shown.
+    """The account of one API key, which is never shown: its name stands for it.
 
-    `requests`: the times of those counted in the last minute, by call, and of all under "*".
+    `requests` are the times of the last minute's counted requests by call; "*" has all of them.
     """
 
     name: str
@@ -30,16 +29,16 @@ class Account:
 
     @property
     def id(self) -> str:
-        """What the upstream itself calls it."""
+        """The upstream's own id of the account."""
         return str(uuid.uuid5(uuid.NAMESPACE_OID, self.name))
 
 
 def account_name(key: str) -> str:
-    """A name that does not give the key away: people do try with their real one."""
+    """Returns a hash of the key as a name: people may use their real key in the sandbox."""
     return "account-" + hashlib.sha256(key.encode()).hexdigest()[:8]
 
 
-# The set seen live; `pending` is what the documentation shows after a swap.
+# Seen live, except `pending`, which the documentation shows after a swap.
 Status = Literal["waiting", "pending", "completed", "expired", "cancelled"]
 
 
@@ -52,7 +51,7 @@ class Message:
 
 @dataclass(eq=False, slots=True)
 class Order:
-    """`first_id` stays through swaps and names it in the ledger; `told` is what push says."""
+    """`first_id` stays the same after swaps; the ledger uses it. Sockets send `push_events`."""
 
     id: str
     first_id: str
@@ -67,27 +66,23 @@ class Order:
     swap_at: float
     status: Status = "waiting"
     refunded: bool = False
-    written: int = 0
+    sms_count: int = 0
     messages: list[Message] = field(default_factory=list)
-    told: list[Message | Literal["expired"]] = field(default_factory=list)
+    push_events: list[Message | Literal["expired"]] = field(default_factory=list)
 
     @property
     def awaits_first_sms(self) -> bool:
         return self.status in ("waiting", "pending") and not self.messages
 
     def takes_sms(self, further: bool, now: float) -> bool:
-        """Whether an SMS that comes now still reaches the order."""
+        """Tells whether the order takes an SMS now; with `further`, also after its first."""
         if self.status in ("expired", "cancelled") or now >= self.expires_at:
             return False
         return further or self.status != "completed"
 
 
-def newest_first(orders: list[Order], status: str | None) -> Iterator[Order]:
-    return (order for order in reversed(orders) if status is None or order.status == status)
-
-
-# 5 attempts, "1m, 5m, 30m, 2h, 12h" (vendor's README): the times from each to the next, the first
-# at once. Five pauses make six attempts when they are all used, see the switch.
+# Seconds between attempts: "5 attempts, 1m, 5m, 30m, 2h, 12h" (vendor's README). The first attempt
+# is made at once, so five pauses would make six attempts: see the switch webhook_attempts.
 BACK_OFF = (60.0, 300.0, 1800.0, 7200.0, 43_200.0)
 PAUSE_AFTER = 20
 DELIVERIES_KEPT = 10_000
@@ -95,9 +90,9 @@ DELIVERIES_KEPT = 10_000
 
 @dataclass(eq=False, slots=True)
 class Delivery:
-    """One event for one subscription. `due` is the time of the next attempt, or of the last.
+    """One event for one subscription. `due` is the time of the next attempt, or of the last one.
 
-    A forged one is signed with a wrong secret; `age` is by how much its timestamp lies back.
+    A `forged` delivery is signed with a wrong secret; its timestamp is `age` seconds old.
     """
 
     id: str
@@ -117,7 +112,7 @@ class Delivery:
 
 @dataclass(eq=False, slots=True)
 class Webhook:
-    """One subscription. `deliveries` are the newest first; `wake` says that there is news."""
+    """One subscription. `deliveries` are newest first; `wake` is set when something changes."""
 
     id: str
     account: Account
@@ -150,25 +145,25 @@ class Webhook:
         self.wake.set()
 
     def next_due(self) -> float | None:
-        """None when nothing is to be sent, or nothing may be."""
+        """Returns None if no delivery is queued, or the webhook is off."""
         return self._queue[0][0] if self._queue and self.is_on else None
 
     def take_due(self, now: float) -> Delivery | None:
         due = self.next_due()
         return None if due is None or due > now else heapq.heappop(self._queue)[2]
 
-    def arrived(self, delivery: Delivery, now: float) -> None:
+    def mark_delivered(self, delivery: Delivery, now: float) -> None:
         delivery.status, delivery.delivered_at = "delivered", now
         self.failures, self.last_delivered_at = 0, now
 
-    def failed(self, delivery: Delivery, code: str, now: float, attempts: int) -> None:
+    def mark_failed(self, delivery: Delivery, code: str, now: float, attempts: int) -> None:
         self.failures += 1
         self.last_error_at, self.last_error_code = now, code
         self.paused = self.paused or self.failures >= PAUSE_AFTER
         if delivery.attempt >= attempts:
             delivery.status = "failed"
         else:
-            # From when it was due, not from now: so one push of the clock sends all that is due.
+            # Counted from when it was due: one advance of the clock then sends all that is due.
             delivery.due += BACK_OFF[delivery.attempt - 1]
             self._enqueue(delivery)
 

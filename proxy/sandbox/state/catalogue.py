@@ -1,4 +1,4 @@
-"""What is for sale: some 700 services in 59 countries, their prices and stock drawn from hashes."""
+"""The offers: about 700 services in 59 countries; hashes decide their prices and stock."""
 
 import functools
 import hashlib
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from proxy.sandbox.state.countries import COUNTRIES
 from proxy.sandbox.state.scenarios import SCENARIOS
 
-# As many as were live in May 2026.
+# The live number in May 2026.
 SERVICES_ON_SALE = 719
 FLOOR_CENTS = 5
-# What third parties saw live; the rest is picked from the project's own table.
+# Seen live by third parties; the rest comes from this project's own table.
 SEEN_LIVE = (
     "aav abn abt aem afd afp agb agw ah ahb ajy alg am anb apd aul aws axs ayb ayo bbi bcg bdo "
     "bgt bl blq blx blz bn bnp bow bpi bqr brv bsm bst bsv bsy btx bw bxr byd byh bz bzk dh dr ds "
@@ -24,7 +24,7 @@ SAMPLE_CENTS = {("wa", "AR"): 80, ("wa", "GB"): 90, ("wa", "AT"): 27}
 
 @dataclass(slots=True)
 class Offer:
-    """One service in one country. `charge` differs from `cents` only when a person says so."""
+    """One service in one country. `charge` differs from `cents` only by the control API."""
 
     cents: int
     charge: int
@@ -39,21 +39,21 @@ class Offer:
 
 
 class Catalogue:
-    """`services` maps codes to English names; a service is not offered in every country."""
+    """`services` maps codes to English names. Not every service is offered in every country."""
 
     def __init__(self, services: Mapping[str, str]) -> None:
         self.services = _on_sale(services)
         self.countries = {country.iso: country for country in COUNTRIES}
-        self._touched: dict[tuple[str, str], Offer] = {}
+        self._changed: dict[tuple[str, str], Offer] = {}
 
     def offer(self, service: str, country: str) -> Offer | None:
-        """The offer now; None when the pair is not offered or not known."""
+        """Returns the current offer; None if the pair is not offered or unknown."""
         if service not in self.services or country not in self.countries:
             return None
-        touched = self._touched.get((service, country))
-        if touched is None and (listed := _listed(service, country)):
+        changed = self._changed.get((service, country))
+        if changed is None and (listed := _listed(service, country)):
             return Offer(listed[0], listed[0], listed[1])
-        return touched
+        return changed
 
     def change(
         self,
@@ -64,28 +64,28 @@ class Catalogue:
         charge: int | None,
         stock: int | None,
     ) -> Offer:
-        """Sets what is not None. A price alone is also what is charged."""
+        """Sets the values that are not None. A new price without `charge` is also charged."""
         offer = self.offer(service, country) or Offer(FLOOR_CENTS, FLOOR_CENTS, 0)
         if cents is not None:
             offer.cents = offer.charge = cents
         offer.charge = offer.charge if charge is None else charge
         offer.stock = offer.stock if stock is None else stock
-        self._touched[service, country] = offer
+        self._changed[service, country] = offer
         return offer
 
     def take(self, service: str, country: str, amount: int) -> None:
-        """Takes numbers out of stock, or gives them back with a negative amount."""
+        """Takes numbers out of stock; a negative amount puts them back."""
         offer = self.offer(service, country)
         if offer is not None:
             self.change(service, country, cents=None, charge=None, stock=offer.stock - amount)
 
     def offers_of(self, service: str) -> dict[str, Offer]:
-        """By country."""
+        """Returns the offers of a service by country."""
         pairs = ((iso, self.offer(service, iso)) for iso in self.countries)
         return {iso: offer for iso, offer in pairs if offer is not None}
 
     def offers_in(self, country: str) -> dict[str, Offer]:
-        """By service."""
+        """Returns the offers in a country by service."""
         pairs = ((code, self.offer(code, country)) for code in self.services)
         return {code: offer for code, offer in pairs if offer is not None}
 
@@ -99,7 +99,7 @@ def _on_sale(services: Mapping[str, str]) -> dict[str, str]:
 
 @functools.cache
 def _listed(service: str, country: str) -> tuple[int, int] | None:
-    """Price in cents and stock when nobody has touched them; None: not offered."""
+    """Returns the initial price in cents and stock; None if not offered."""
     drawn = _draw(f"{service}/{country}")
     level = 5 + _draw(service) % 60
     spread = 50 + _draw(country) % 200

@@ -1,10 +1,10 @@
-"""The 59 countries on sale (seen live, May 2026), and what their mobile numbers look like."""
+"""The 59 countries on sale (seen live, May 2026), and the form of their mobile numbers."""
 
 from typing import NamedTuple
 
 
 class Country(NamedTuple):
-    """`prefixes` are dial code and start of a mobile number; `digits` is the whole length."""
+    """`prefixes` are the dial code and first digits of mobile numbers; `digits` is their length."""
 
     iso: str
     name: str

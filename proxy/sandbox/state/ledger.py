@@ -1,4 +1,4 @@
-"""Every movement of the simulated money, in integer cents."""
+"""All movements of the simulated money, in integer cents."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ Kind = Literal["deposit", "charge", "refund", "credit"]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One movement of money; a charge is negative. `order` is the first id of the order."""
+    """One movement of money; charges are negative. `order` is the order's first id."""
 
     id: str
     at: float
@@ -24,14 +24,14 @@ class Entry:
 
 
 class Ledger:
-    """Every movement, oldest first; an account's balance is the sum of its entries.
+    """Entries, oldest first; an account's balance is the sum of its entries.
 
-    `booked` hears of each, after it: the account, its cents before, and when.
+    `on_booking` is called after each with the account, its cents before, and the time.
     """
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
-        self.booked: Callable[[Account, int, float], None] = lambda account, before, at: None
+        self.on_booking: Callable[[Account, int, float], None] = lambda account, before, at: None
 
     def book(
         self,
@@ -46,15 +46,15 @@ class Ledger:
         before = account.cents
         account.cents += cents
         self.entries.append(Entry(number, at, account.name, kind, cents, before, order, about))
-        self.booked(account, before, at)
+        self.on_booking(account, before, at)
 
     def of(self, account: Account | None) -> list[Entry]:
-        """The entries of one account, or of all."""
+        """Returns the entries of one account, or of all (None)."""
         return [e for e in self.entries if account is None or e.account == account.name]
 
 
 def totals(entries: list[Entry]) -> dict[str, int]:
-    """What was charged, refunded and therefore spent, in cents."""
+    """Returns the sums of charges and refunds, and their difference, in cents."""
     charged = -sum(entry.cents for entry in entries if entry.kind == "charge")
     refunded = sum(entry.cents for entry in entries if entry.kind == "refund")
     return {"charged": charged, "refunded": refunded, "spent": charged - refunded}

@@ -1,4 +1,4 @@
-"""The scenarios: what becomes of an order, by its service code, when nobody steers it."""
+"""The scenarios: what happens to an order without interference, by its service code."""
 
 import hashlib
 from collections.abc import Mapping
@@ -48,8 +48,8 @@ def scenario_of(service: str) -> Scenario:
     return SCENARIOS.get(service, ORDINARY)
 
 
-def written(text: str, service_name: str, order_id: str, number: int) -> str:
-    """The text of the order's SMS of this number (0 is the first), with a code of its own."""
+def sms_text(text: str, service_name: str, order_id: str, number: int) -> str:
+    """Returns the text of the order's SMS with this number (0 is the first), with its own code."""
     digest = hashlib.blake2b(f"{order_id}:{number}".encode(), digest_size=8).digest()
     drawn = int.from_bytes(digest)
     code = f"{drawn % 900_000 + 100_000}"

@@ -1,4 +1,4 @@
-"""What is going to happen to orders, and when."""
+"""Scheduled events of orders."""
 
 import heapq
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from proxy.sandbox.state.accounts import Message, Order
 
 @dataclass(order=True, frozen=True, slots=True)
 class ScheduledEvent:
-    """`phone`: the number it was meant for; a swapped order is spared what its old one was due."""
+    """`phone` is the order's number at that time: a swap voids the old number's events."""
 
     due: float
     number: int
@@ -21,13 +21,13 @@ class ScheduledEvent:
 
 
 class Schedule:
-    """Happenings in the order of their times; of equal times, in that of their planning."""
+    """Events in the order of their times; events with equal times stay in the order of `add`."""
 
     def __init__(self) -> None:
         self._heap: list[ScheduledEvent] = []
         self._numbers = count()
 
-    def plan(
+    def add(
         self,
         due: float,
         what: Literal["sms", "expire", "refund", "withdraw"],
@@ -41,7 +41,7 @@ class Schedule:
         return heapq.heappop(self._heap) if self._heap and self._heap[0].due <= now else None
 
     def next_due(self, order: Order | None = None) -> float | None:
-        """When the next happening is due: the order's, or any."""
+        """Returns the time of the next event, of one order or of any (None)."""
         if order is None:
             return self._heap[0].due if self._heap else None
         return min((it.due for it in self._heap if it.order is order), default=None)

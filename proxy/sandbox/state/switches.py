@@ -1,4 +1,4 @@
-"""The switches: what the sources leave open about the upstream, with the other readings."""
+"""The switches: what the sources leave open about the upstream, with all readings of it."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
@@ -12,7 +12,7 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One reading of the upstream. The first value of each list is the default."""
 
-    # Shapes of what is told about an order.
+    # Fields of an order.
     phone: Literal["digits", "plus"] = "digits"
     timestamps: Literal["z", "offset", "fraction"] = "z"
     orders_row: Literal["id", "order_id"] = "id"
@@ -21,7 +21,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     messages_waiting: Literal["empty", "absent", "null"] = "empty"
     messages_order: Literal["oldest", "newest"] = "oldest"
     sms_received: Literal["true", "false"] = "true"
-    # The life of an order, in seconds; the refund of an expired one comes from a separate worker.
+    # Life of an order, in seconds. Upstream, a separate worker refunds expired orders.
     lifetime: Seconds = 1200.0
     hold: Seconds = 120.0
     refund_delay: Seconds = 0.0
@@ -32,7 +32,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     price_unavailable: Literal[404, 200] = 404
     price_available: Literal["absent", "present"] = "absent"
     stock_field: Literal["availability", "count", "neither"] = "availability"
-    # The limit of requests a minute per key, 0 for none, and a call with a narrower one of its own.
+    # Requests per minute and key (0: no limit), and a call with a lower limit of its own.
     requests_per_minute: Count = 60
     narrow: Literal["none", "purchase"] = "none"
     # Refusals.
@@ -42,7 +42,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     too_early: Literal["text", "seconds", "plain"] = "text"
     rate_limit: Literal["bare", "retry_after", "x_ratelimit"] = "bare"
     malformed_id: Literal[404, 400] = 404
-    # Acts.
+    # Actions.
     idempotency: Literal["ignored", "honoured"] = "ignored"
     swap_id: Literal["same", "new"] = "same"
     swap_status: Literal["pending", "pending_order", "waiting"] = "pending"
@@ -63,7 +63,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 def choices(struct: type[msgspec.Struct]) -> dict[str, list[Any] | str]:
-    """What each field may be: its allowed values, else the name of its type."""
+    """Returns the allowed values of each field, else the name of its type."""
     hints = get_type_hints(struct)
     return {
         name: list(get_args(hint)) if get_origin(hint) is Literal else _type_name(hint)
@@ -76,14 +76,14 @@ def _type_name(hint: Any) -> str:
 
 
 def known_switches() -> dict[str, list[Any] | str]:
-    """Each switch with its allowed values, the default first; else its type."""
+    """Returns the allowed values of each switch, the default first; else its type."""
     return choices(Switches)
 
 
 def switched(switches: Switches, changes: Mapping[str, Any]) -> Switches:
-    """The switches with some changed; msgspec.ValidationError on an unknown name or value.
+    """Returns the switches with some changed. Numbers may be text, as on a command line.
 
-    Numbers may come as text, so that `name=value` of a command line can be passed as it is.
+    Raises msgspec.ValidationError on an unknown name or value.
     """
     wanted = {**msgspec.structs.asdict(switches), **changes}
     return msgspec.convert(wanted, Switches, strict=False)

@@ -1,1 +1,1 @@
-"""How the simulated upstream words what it sends."""
+"""Bodies, events, frames and refusals of the simulated upstream."""

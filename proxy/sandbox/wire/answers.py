@@ -16,7 +16,7 @@ TRANSACTION_TYPES = {"charge": "purchase"}
 
 
 def stamp(switches: Switches, at: float) -> str:
-    """RFC 3339: `Z` was seen live, the others stand in the documentation."""
+    """Returns RFC 3339: `Z` was seen live, the other forms are in the documentation."""
     moment = datetime.fromtimestamp(int(at), UTC)
     if switches.timestamps == "offset":
         return moment.astimezone(timezone(timedelta(hours=8))).isoformat()
@@ -112,7 +112,7 @@ def services(switches: Switches, catalogue: Catalogue) -> Json:
 
 
 def countries(switches: Switches, catalogue: Catalogue, service: str | None) -> Json:
-    """Of one service with its price, or of all with their lowest price and their services."""
+    """Countries of one service with its price, or all with lowest price and services."""
     rows = []
     for country in catalogue.countries.values():
         row = _country_keys(switches, country)

@@ -1,7 +1,7 @@
-"""The events that webhooks tell: names, data, envelope. Pure.
+"""The events of webhooks: names, data and envelope. Pure.
 
-The documentation of webhooks shows the data of `sms.received` and `order.cancelled`; the data of
-the other events is a guess after their pattern.
+The documentation shows the data of `sms.received` and `order.cancelled`; the data of the other
+events is a guess by their pattern.
 """
 
 import re
@@ -17,8 +17,8 @@ from proxy.sandbox.wire.frames import code_in
 
 Reason = Literal["user_cancelled", "timeout_no_sms", "operator_rejected"]
 
-# What can be subscribed to, by the name that an SMS has: vendor's README 2026-04-29, and the
-# newer lists of its Go and Swift SDKs, which say that the upstream refuses everything else.
+# Events that a subscription may name, by the name of the SMS event: the vendor's README of
+# 2026-04-29, and the newer lists of its Go and Swift SDKs; the upstream refuses all others.
 KNOWN = {
     "sms.received": (
         "sms.received",
@@ -45,7 +45,7 @@ _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`type` is the name that the upstream gives it at this time, by the switches."""
+    """`type` is the upstream's name of the event, by the switches at that time."""
 
     type: str
     account: Account
@@ -54,7 +54,7 @@ class Event:
 
 
 def about(switches: Switches, order: Order, service_name: str) -> Json:
-    """What the data of every event of an order begins with."""
+    """Returns the first fields of the data of every order event."""
     slug = re.sub(r"[^a-z0-9]+", "-", service_name.lower()).strip("-")
     return {
         "order_id": order.id,
@@ -92,7 +92,7 @@ def balance_low(cents: int, threshold: float | None) -> Json:
 
 
 def sample(switches: Switches, type: str, account: Account, now: float) -> Event:
-    """The event of a test: real in shape, of an order that does not exist."""
+    """Returns a test event: the real form, for an order that does not exist."""
     id = "00000000-0000-4000-8000-000000000000"
     order = Order(id, id, account, "tg", "GB", "447700900123", 50, now, now + 1200, now, now)
     of_order: dict[str, Json] = {
@@ -110,7 +110,7 @@ def sample(switches: Switches, type: str, account: Account, now: float) -> Event
 
 
 def envelope(switches: Switches, event: Event, drawn: int) -> Json:
-    """`drawn` are 80 random bits. The samples show fractions of seconds here."""
+    """`drawn` is 80 random bits. The samples show fractions of seconds here."""
     times = "fraction" if switches.timestamps == "z" else switches.timestamps
     exact = msgspec.structs.replace(switches, timestamps=times)
     return {

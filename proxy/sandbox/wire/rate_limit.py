@@ -1,4 +1,4 @@
-"""The sliding minute: how many requests of one key fall into any 60 seconds."""
+"""The rate limit: requests of one key in a sliding window of 60 seconds."""
 
 import math
 from collections import defaultdict, deque
@@ -15,9 +15,9 @@ NARROW_LIMIT = 10
 
 
 def admit(switches: Switches, account: Account, call: str, now: float) -> None:
-    """Counts a request in the account's window of the call and in that of all calls.
+    """Counts a request in the account's window of the call, and in that of all calls.
 
-    Raises Refusal when one of them is full; a refused request counts in neither.
+    Raises Refusal if one of them is full; a refused request does not count.
     """
     narrow = NARROW_LIMIT if switches.narrow == call else 0
     windows = (
@@ -34,7 +34,10 @@ def admit(switches: Switches, account: Account, call: str, now: float) -> None:
 
 
 def busiest_minute(requests: Iterable[tuple[str | None, float]]) -> int:
-    """The most requests of one account in any 60 seconds; of (account, time), oldest first."""
+    """Returns the most requests of one account in any 60 seconds.
+
+    `requests` are pairs of account and time, oldest first.
+    """
     windows: defaultdict[str | None, deque[float]] = defaultdict(deque)
     busiest = 0
     for account, at in requests:
@@ -46,6 +49,6 @@ def busiest_minute(requests: Iterable[tuple[str | None, float]]) -> int:
 
 
 def _forget(seen: deque[float], now: float) -> None:
-    """Drops what is a minute old."""
+    """Drops times that are a minute old."""
     while seen and round(now - seen[0], 3) >= MINUTE:
         seen.popleft()

@@ -1,4 +1,4 @@
-"""Everything the upstream refuses: status and body, by the switches."""
+"""All refusals of the upstream: status and body, by the switches."""
 
 import math
 from typing import Any

@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 
+from proxy.runtime import log_events
 from proxy.store.postgres.schema import CHANNEL
 from proxy.store.rows import Change
 
@@ -29,7 +30,7 @@ async def changes(
         except psycopg.Error as error:
             log.info("the replicas are not heard: %s", " ".join(str(error).split()))
         except Exception:
-            log.exception("a bug keeps the replicas from being heard; it is tried again")
+            log.exception(log_events.LISTENER_BUG)
         await asyncio.sleep(PAUSE)
 
 

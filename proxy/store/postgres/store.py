@@ -173,7 +173,7 @@ class PostgresStore(SqlStore):
         return len(rows)
 
     async def take_orphan(self, owed: PendingOperation) -> PendingOperation | None:
-        values = (owed.key.hash, owed.service, owed.country, owed.wish)
+        values = (owed.key.hash, owed.service, owed.country, owed.reference)
         rows = await self._write(
             lambda db: db.execute(TAKE_ORPHAN, (self._replica, self._replica, *values)).fetchall(),
             durable=True,
@@ -218,7 +218,7 @@ class PostgresStore(SqlStore):
         """Half of an equal part is kept for each replica: it can be had without asking."""
         return max(most // (2 * self._replicas), 1)
 
-    def tell(self, change: Change) -> None:
+    def publish_change(self, change: Change) -> None:
         told = f"{self._replica} {change.kind} {change.key} {change.order}"
         self._group_commit.note(lambda db: db.execute("select pg_notify(?, ?)", (CHANNEL, told)))
 

@@ -1,27 +1,27 @@
-// The box: one request, tried as a program would send it.
+// The form that sends one request as a program would.
 
 import { $, API, ask, el, say } from "./dom.js";
 
 const ORDER = ["service", "country", "maxPrice", "id", "status"];
 
-export class Box {
+export class RequestForm {
   constructor(lists) {
     this.lists = lists;
-    this.form = $("box");
+    this.form = $("request");
     this.names = { service: new Map(lists.services), country: new Map(lists.countries.map(([id, name]) => [String(id), name])) };
-    fill("actions", Object.keys(lists.actions).map((action) => [action, ""]));
-    fill("services", lists.services);
-    fill("countries", lists.countries);
+    setOptions("actions", Object.keys(lists.actions).map((action) => [action, ""]));
+    setOptions("services", lists.services);
+    setOptions("countries", lists.countries);
     this.form.elements.dialect.append(...lists.dialects.map((dialect) => el("option", { value: dialect }, dialect)));
     this.form.addEventListener("input", () => this.show());
-    this.form.addEventListener("change", (event) => this.settle(event.target));
+    this.form.addEventListener("change", (event) => this.resolveName(event.target));
     this.form.addEventListener("submit", (event) => { event.preventDefault(); this.send(); });
     $("copy").addEventListener("click", () => this.copy());
     this.show();
   }
 
-  /** A name that was typed or picked becomes its code. */
-  settle(input) {
+  /** Replaces a name that was typed or picked by its code. */
+  resolveName(input) {
     const names = this.names[input.name];
     if (names && !names.has(input.value)) {
       const wanted = input.value.trim().toLowerCase();
@@ -67,7 +67,7 @@ export class Box {
     const text = `${location.origin}${this.path("YOUR_KEY")}`;
     try {
       await navigator.clipboard.writeText(text);
-      say($("copied"), "copied; put your key where YOUR_KEY stands");
+      say($("copied"), "copied; replace YOUR_KEY by your key");
     } catch {
       say($("copied"), text);
     }
@@ -79,7 +79,7 @@ export class Box {
     button.disabled = true;
     say($("copied"), "");
     try {
-      this.answer(await ask(`${API}/try`, {
+      this.showAnswer(await ask(`${API}/try`, {
         dialect: dialect.value, parameters: { api_key: key.value.trim(), ...this.parameters() },
       }));
     } catch (error) {
@@ -89,20 +89,20 @@ export class Box {
     }
   }
 
-  answer(told) {
+  showAnswer(answer) {
     $("answer").hidden = false;
-    say($("answer-note"), `HTTP ${told.status}, ${Math.round(told.seconds * 1000)} ms${told.headers["x-cache"] ? `, ${told.headers["x-cache"]}` : ""}`);
-    const isJson = (told.headers["content-type"] ?? "").includes("json");
-    say($("answer-body"), isJson ? pretty(told.body) : told.body);
-    const calls = told.calls.map((call) => el("li", {},
+    say($("answer-note"), `HTTP ${answer.status}, ${Math.round(answer.seconds * 1000)} ms${answer.headers["x-cache"] ? `, ${answer.headers["x-cache"]}` : ""}`);
+    const isJson = (answer.headers["content-type"] ?? "").includes("json");
+    say($("answer-body"), isJson ? pretty(answer.body) : answer.body);
+    const calls = answer.calls.map((call) => el("li", {},
       el("code", {}, `${call.method} ${call.path}${call.body ? ` ${call.body}` : ""}`),
       el("span", { class: "hint" }, ` ${call.status || "no answer"}, ${Math.round(call.seconds * 1000)} ms`)));
-    $("calls").replaceChildren(...(calls.length ? calls : [el("li", { class: "hint" }, "None: it was answered from what is known.")]));
-    const bought = /^ACCESS_NUMBER:(\d+):/.exec(told.body) ?? /"activationId":"?(\d+)/.exec(told.body);
+    $("calls").replaceChildren(...(calls.length ? calls : [el("li", { class: "hint" }, "None: the proxy answered from memory.")]));
+    const bought = /^ACCESS_NUMBER:(\d+):/.exec(answer.body) ?? /"activationId":"?(\d+)/.exec(answer.body);
     if (bought) this.form.elements.id.value = bought[1];
   }
 
-  /** Puts an activation of the table into the form. */
+  /** Fills in an activation of the table. */
   use(row) {
     const { action, id } = this.form.elements;
     id.value = row.id;
@@ -111,11 +111,11 @@ export class Box {
     action.focus();
   }
 
-  ids(rows) {
+  offerIds(rows) {
     const key = rows.slice(0, 50).map((row) => row.row).join();
     if (key === this.offered) return;
     this.offered = key;
-    fill("ids", rows.slice(0, 50).map((row) => [row.id, `+${row.phone} ${row.service_name}`]));
+    setOptions("ids", rows.slice(0, 50).map((row) => [row.id, `+${row.phone} ${row.service_name}`]));
   }
 }
 
@@ -127,6 +127,6 @@ function pretty(text) {
   }
 }
 
-function fill(id, pairs) {
+function setOptions(id, pairs) {
   $(id).replaceChildren(...pairs.map(([value, label]) => el("option", { value, label: label || null })));
 }
