@@ -1,6 +1,7 @@
 """Arbitrary JSON at every place of a good answer, event and frame of the upstream.
 
-`python -m tests.any_json --examples 2000 --seed 1` is the long form of test_any_json.py.
+`python -m tests.any_json --examples 2000 --seed 1` is the long form of
+tests/product/test_any_json.py.
 """
 
 import asyncio

@@ -19,7 +19,7 @@ from proxy.config.codes import Codes
 from proxy.config.mappings import load_codes
 from proxy.sandbox import app as sandbox_app
 from proxy.sandbox import create_sandbox
-from tests import postgres
+from tests.support import postgres
 
 # 2026-03-01T12:00:00Z: what the fake clock shows when a test begins.
 START = 1_772_366_400.0
@@ -27,14 +27,14 @@ START = 1_772_366_400.0
 
 # Those that wait for real processes longest: what begins last should be short.
 LONG = (
-    "test_replicas_money",
-    "test_replicas",
-    "test_crash",
-    "test_life",
-    "test_cli",
-    "test_money",
-    "test_container",
-    "test_docs_commands",
+    "replicas/test_money",
+    "replicas/test_replicas",
+    "product/test_crash",
+    "product/test_life",
+    "commands/test_command_line",
+    "product/test_money",
+    "project/test_container",
+    "project/test_docs_commands",
 )
 
 
@@ -44,7 +44,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.stem not in LONG)
+    items.sort(key=lambda item: f"{item.path.parent.name}/{item.path.stem}" not in LONG)
     items.sort(key=_is_slow)
     if hasattr(config, "workerinput"):
         items[:] = [item for item in items if not _is_slow(item)]

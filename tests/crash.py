@@ -1,47 +1,32 @@
 """The crash test: a proxy under load is killed again and again, then its money is counted.
 
-`python -m tests.crash --kills 50` is the long form; tests/test_crash.py runs a short one.
+`python -m tests.crash --kills 50` is the long form; tests/product/test_crash.py runs a short one.
 """
 
-import os
 import random
-import re
-import signal
-import socket
-import sqlite3
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import click
 import httpx
 
-from tests.pace import slowdown
-from tests.process import COMMAND, PATIENCE, a_process
-
-PATH = "/stubs/handler_api.php"
-NUMBER = "action=getNumber&service=wa&country=16"
-PAIR = {"service": "wa", "country": "GB"}
-NEVER = "1e9"
+from tests.support.pace import slowdown
+from tests.support.process import PATIENCE
+from tests.support.running import NUMBER, Proxy, Upstream, an_upstream, until
 
 GROUPS = 3
 """Keys in use at a time. A key has 60 requests a minute: each life of the proxy has new ones."""
-
 CLIENTS = 6
 HANGS_UP = 0.2
 """How many clients do not wait for their answer."""
-
 LIFE = (0.3, 1.5)
 """Seconds of load before a kill, at least and at most; more where the machine is busy."""
-
 # A window in which a kill finds a purchase under way, and outcomes that stay unclear.
 FAULTS = (
     {"call": "purchase", "kind": "slow", "when": "after", "seconds": 0.3, "chance": 0.2},
@@ -49,136 +34,6 @@ FAULTS = (
     {"call": "purchase", "kind": "status", "when": "before", "chance": 0.05},
     {"call": "cancel", "kind": "broken", "when": "after", "chance": 0.1},
 )
-
-
-class Proxy:
-    """A proxy process with a store file, on the same port in each of its lives."""
-
-    def __init__(
-        self, folder: Path, upstream: str, *arguments: str, port: int = 0, **environ: str
-    ) -> None:
-        self.store = folder / "store.db"
-        self._log = folder / "proxy.log"
-        self._port = str(port)
-        self._arguments = arguments
-        self._environ = {
-            "PROXY_STORE_URL": f"sqlite:///{self.store}",
-            "PROXY_UPSTREAM_URL": f"{upstream}/api/v1",
-            **environ,
-        }
-
-    def start(self) -> None:
-        with self._log.open("a") as log:
-            self._process = subprocess.Popen(
-                [*COMMAND, "serve", "--port", self._port, *self._arguments],
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                env={**os.environ, **self._environ},
-            )
-        line = self._process.stdout.readline()
-        found = re.search(r"http://[^/\s]+:(\d+)", line)
-        assert found, f"the proxy did not start; see {self._log}"
-        self.url, self._port = found[0], found[1]
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._end()
-
-    def stop(self) -> None:
-        self._process.send_signal(signal.SIGTERM)
-        self._end()
-
-    def _end(self) -> None:
-        self._process.wait(PATIENCE)
-        self._process.stdout.close()
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    @property
-    def log(self) -> str:
-        return self._log.read_text()
-
-    def ask(self, query: str, key: str, dialect: str = "") -> str:
-        """The answer of a client that waits for it."""
-        url = f"{self.url}{dialect}{PATH}?api_key={key}&{query}"
-        return httpx.get(url, timeout=PATIENCE, trust_env=False).text
-
-    def ask_and_go(self, query: str, key: str) -> None:
-        """A client that closes its socket in the middle of its request."""
-        with socket.create_connection(("127.0.0.1", int(self._port)), PATIENCE) as wire:
-            line = f"GET {PATH}?api_key={key}&{query} HTTP/1.1"
-            wire.sendall(f"{line}\r\nHost: 127.0.0.1\r\n\r\n".encode())
-
-    def rows(self, sql: str) -> list[Any]:
-        """Reads the store beside the process that writes it."""
-        db = sqlite3.connect(f"file:{self.store}?mode=ro", uri=True, timeout=PATIENCE)
-        try:
-            return db.execute(sql).fetchall()
-        finally:
-            db.close()
-
-
-class Upstream:
-    """The control of a sandbox that runs as a process of its own."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self._http = httpx.Client(base_url=f"{url}/sandbox/", timeout=PATIENCE, trust_env=False)
-
-    def close(self) -> None:
-        self._http.close()
-
-    def steer(self, path: str, body: Any = None) -> Any:
-        method = "GET" if body is None else "POST"
-        response = self._http.request(method, path, json=body)
-        assert response.status_code == 200, response.text
-        return response.json()
-
-    def no_more_faults(self) -> None:
-        assert self._http.delete("faults").status_code == 200
-
-    def orders(self, key: str = "") -> list[dict[str, Any]]:
-        return self.steer(f"orders?key={key}" if key else "orders")["orders"]
-
-    def entries(self, kind: str, key: str = "") -> list[dict[str, Any]]:
-        ledger = self.steer(f"ledger?key={key}" if key else "ledger")
-        return [entry for entry in ledger["entries"] if entry["kind"] == kind]
-
-    def spent(self, key: str = "") -> int:
-        """Charged less refunded, in cents."""
-        return int(self.steer(f"ledger?key={key}" if key else "ledger")["totals"]["spent"])
-
-    def requests(self, call: str, key: str) -> list[dict[str, Any]]:
-        return self.steer(f"requests?call={call}&key={key}")["requests"]
-
-
-@contextmanager
-def an_upstream(folder: Path, hold: float, per_minute: int = 60) -> Iterator[Upstream]:
-    """No SMS comes by itself in it, and there is stock for all."""
-    switches = (f"hold={hold}", f"requests_per_minute={per_minute}")
-    arguments = ("sandbox", "--upstream-only", "--port", "0", "--sms-after", NEVER)
-    named = [word for switch in switches for word in ("--switch", switch)]
-    with a_process(*arguments, *named, log=folder / "upstream.log") as url:
-        upstream = Upstream(url)
-        for country in ("GB", "US"):
-            upstream.steer("offer", {**PAIR, "country": country, "stock": 100_000})
-        try:
-            yield upstream
-        finally:
-            upstream.close()
-
-
-def until(is_so: Callable[[], bool], seconds: float = PATIENCE) -> bool:
-    """Whether it came to be so in that time."""
-    end = time.monotonic() + seconds
-    while not is_so():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 @dataclass(slots=True)
@@ -344,8 +199,8 @@ def crash(kills: int, seed: int, folder: Path) -> Account:
         try:
             _run(load, kills)
             upstream.no_more_faults()
-            until(lambda: _is_settled(load))
-            return _account(load, kills)
+            until(lambda: is_settled(load))
+            return account_of(load, kills)
         finally:
             proxy.stop()
 
@@ -380,12 +235,12 @@ def _orders_of(load: Load, held: list[Held]) -> set[str]:
     return {by_phone[one.phone] for one in held}
 
 
-def _is_settled(load: Load) -> bool:
+def is_settled(load: Load) -> bool:
     owed = load.proxy.rows("select * from owed where kind != 'purchase'")
     return not owed and load.upstream.spent() == sum(_told(load).values())
 
 
-def _account(load: Load, kills: int) -> Account:
+def account_of(load: Load, kills: int) -> Account:
     charges, refunds = load.upstream.entries("charge"), load.upstream.entries("refund")
     cancelled = [held for held in load.held if held.plan == "cancel"]
     given_up = _orders_of(load, cancelled)

@@ -21,8 +21,8 @@ import click
 from proxy.endpoint.actions import ACTIONS
 from proxy.legacy.dialects import DIALECTS
 from proxy.legacy.dialects.dialect import Word
-from tests.judge import FIELDS, WORDS
-from tests.server import ENDPOINT, Server, a_server
+from tests.support.judge import FIELDS, WORDS
+from tests.support.server import ENDPOINT, Server, a_server
 
 PATHS = [
     *(ENDPOINT, "/handler_api.php", f"/{ENDPOINT}/", f"/daisysms{ENDPOINT}", f"/herosms{ENDPOINT}"),

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 from PIL import Image
 
-from tests.browser import Browser, Stage, a_browser
+from tests.support.browser import Browser, Stage, a_browser
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 SHOTS = (

@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 import httpx
 
-from tests.server import ENDPOINT, Server, a_server
+from tests.support.server import ENDPOINT, Server, a_server
 
 ASKERS, WRITERS, BUYERS = 20, 2, 2
 LONG = 60_000

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from proxy.app import server
-from tests.crash import PATH
+from tests.support.running import PATH
 
 WORD = b"STATUS_WAIT_CODE"
 HEADERS = [

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.bench.processes import a_proxy
-from tests.crash import PATH, an_upstream
+from tests.support.running import PATH, an_upstream
 
 HELD_BACK = 4.0
 """Seconds that the first answer of the upstream takes."""

@@ -13,12 +13,12 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from tests import postgres
 from tests.bench.load import KEY, bought
 from tests.bench.marks import Mark, interleaved, ratio
 from tests.bench.pressure import answer, press
 from tests.bench.processes import Server, a_bare_server, a_plain_translator, a_proxy, an_nginx
-from tests.crash import PATH, Upstream, an_upstream, until
+from tests.support import postgres
+from tests.support.running import PATH, Upstream, an_upstream, until
 
 BENCH = "cpu"
 OURS_TO_STARLETTE = 1.0

@@ -22,7 +22,7 @@ from typing import Any
 from tests.bench.figures import PER_MINUTE, Figures, Targets, figures_of
 from tests.bench.load import KEY, Crowd, Held, Plan, a_target, bought
 from tests.bench.processes import Server, a_plain_translator, a_proxy
-from tests.crash import Upstream, an_upstream
+from tests.support.running import Upstream, an_upstream
 
 NO_LIMIT = 100_000
 

@@ -19,7 +19,7 @@ from tests.bench.paid import UNLIMITED, buy
 from tests.bench.pressure import a_wire, answer, get
 from tests.bench.processes import Server, a_proxy
 from tests.bench.shelves import fill
-from tests.crash import PATH, Upstream, an_upstream
+from tests.support.running import PATH, Upstream, an_upstream
 
 BENCH = "growth"
 MOST = 1.15

@@ -19,7 +19,7 @@ from tests.bench.load import bought
 from tests.bench.marks import Mark
 from tests.bench.pressure import Wire, a_wire, get
 from tests.bench.processes import Server, a_proxy
-from tests.crash import an_upstream
+from tests.support.running import an_upstream
 
 BENCH = "idle"
 LONGEST = 1.0

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from tests.crash import PATH, Upstream
+from tests.support.running import PATH, Upstream
 
 KEY = "bench"
 NUMBER = "action=getNumber&service=wa&country=16"

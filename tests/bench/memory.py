@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.bench.load import KEY, a_target, bought
 from tests.bench.processes import a_proxy
 from tests.bench.shelves import fill
-from tests.crash import Upstream, an_upstream, until
+from tests.support.running import Upstream, an_upstream, until
 
 LIST = "action=getActiveActivations"
 SOCKETS = 1000

@@ -19,7 +19,7 @@ from tests.bench.load import NUMBER
 from tests.bench.marks import Mark, difference, interleaved, ratio
 from tests.bench.pressure import a_wire, get
 from tests.bench.processes import Server, a_plain_translator, a_proxy
-from tests.crash import PATH, Upstream, an_upstream
+from tests.support.running import PATH, Upstream, an_upstream
 
 BENCH = "paid"
 IN_FLIGHT = 8

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.crash import Upstream, until
+from tests.support.running import Upstream, until
 
 ROOT = Path(__file__).parents[2]
 STOP_SECONDS = 60

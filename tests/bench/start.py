@@ -19,7 +19,7 @@ from tests.bench.marks import Mark, interleaved, ratio
 from tests.bench.pressure import answer
 from tests.bench.processes import Server, a_plain_translator, a_proxy, is_open
 from tests.bench.shelves import CODE, fill
-from tests.crash import Upstream, an_upstream
+from tests.support.running import Upstream, an_upstream
 
 BENCH = "start"
 TIME_TO_PLAIN = 1.5

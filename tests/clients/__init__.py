@@ -1,0 +1,1 @@
+"""The frozen clients of the old protocol, unmodified, each against the sandbox and the proxy."""

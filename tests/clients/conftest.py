@@ -3,7 +3,7 @@
 import pytest
 
 from tests.clients.stage import Sandbox, a_key
-from tests.process import a_process
+from tests.support.process import a_process
 
 
 @pytest.fixture(scope="session")

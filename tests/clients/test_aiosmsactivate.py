@@ -1,45 +1,13 @@
 """aiosmsactivate 1.5.1: posts an empty body, and reads answers into strict models."""
 
 import asyncio
-import re
 
 import pytest
-from aiosmsactivate import SmsActivate
 from aiosmsactivate.exceptions import SmsActivateException
 from aiosmsactivate.models import SetActivationStatusResponse
 from aiosmsactivate.types import ActivationStatus, SetActivationStatus
 
-from tests.clients.stage import WITHIN, awaited
-
-DIALECTS = ("sms-activate", "")
-
-
-def connect(url, key):
-    return SmsActivate(key, base_url=url)
-
-
-async def walk(client):
-    assert await client.get_balance() == 100.0
-    number = await client.purchase("tg", country=16)
-    id = number.activation_id
-    assert number.phone_number.startswith("44")
-    assert 0 < number.activation_cost < 100
-    assert await client.get_activation_status_v1(id) == (ActivationStatus.WAIT, None)
-    assert (await client.get_activation_status(id)).sms is None
-    # Sees the code, and asks for another one by itself.
-    first = await client.wait_sms_code(number, timeout=WITHIN, per_attempt=1)
-    assert re.fullmatch(r"\d{5}", first)
-    assert await client.get_activation_status_v1(id) == (ActivationStatus.RETRY, first)
-    sms = (await awaited(lambda: client.get_activation_status(id), lambda seen: seen.sms)).sms
-    assert sms.code != first
-    assert sms.code in sms.text
-    finished = await client.set_activation_status(id, SetActivationStatus.COMPLETE)
-    assert finished is SetActivationStatusResponse.ACTIVATED
-    assert await client.get_balance() < 100
-
-
-def journey(url, key):
-    asyncio.run(walk(connect(url, key)))
+from tests.clients.journeys.aiosmsactivate import DIALECTS, connect
 
 
 @pytest.fixture(scope="module")

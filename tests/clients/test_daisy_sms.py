@@ -1,9 +1,5 @@
 """daisy-sms 1.0.2: its URLs are literals, and a word that it does not know is a success."""
 
-import threading
-from types import SimpleNamespace
-from unittest import mock
-
 import daisy_sms.client
 import pytest
 import requests
@@ -12,31 +8,8 @@ from daisy_sms.client import DaisySmsClient
 from daisy_sms.models import ActivationStatus
 from daisy_sms.service import Service
 
-from tests.clients.stage import HANDLER, a_key, eventually
-
-DIALECTS = ("daisysms", "")
-ONE_AT_A_TIME = threading.Lock()
-
-
-def repointed(url, get=requests.get):
-    """Stands for `requests` in the client's module."""
-    place = url.removesuffix(HANDLER)
-    return SimpleNamespace(get=lambda url: get(url.replace("https://daisysms.com", place)))
-
-
-def journey(url, key):
-    with ONE_AT_A_TIME, mock.patch.object(daisy_sms.client, "requests", repointed(url)):
-        client = DaisySmsClient(key)
-        assert client.get_balance() == 100.0
-        rental = client.rent_number(Service.TELEGRAM, max_price=9)
-        assert str(rental.number).startswith("1")
-        assert client.get_code(rental.id).status is ActivationStatus.STATUS_WAIT_CODE
-        seen = eventually(lambda: client.get_code(rental.id), lambda seen: seen.code)
-        assert seen.status is ActivationStatus.STATUS_OK
-        assert 10_000 <= seen.code <= 99_999
-        client.mark_rental_as_done(rental.id)
-        assert client.get_code(rental.id).status is ActivationStatus.STATUS_CANCEL
-        assert client.get_balance() < 100
+from tests.clients.journeys.daisy_sms import DIALECTS, repointed
+from tests.clients.stage import a_key, eventually
 
 
 @pytest.fixture
@@ -132,6 +105,7 @@ def test_what_the_upstream_has_not_is_never_a_success(client):
 
 @pytest.mark.parametrize("client", DIALECTS, indirect=True)
 def test_a_bad_key_is_no_answer_to_anything(client):
+    # Its only way to another key is a client of its own, which is not repointed.
     client._api_key = f"bad-{a_key()}"
     for ask in (client.get_balance, lambda: client.rent_number(Service.TELEGRAM, 9)):
         with pytest.raises(IndexError):

@@ -4,32 +4,32 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.clients import (
-    test_aiosmsactivate,
-    test_async_sms_activate,
-    test_daisy_sms,
-    test_grizzly_sms_client,
-    test_herosms,
-    test_pysmshub,
-    test_simple_smshub_api,
-    test_smsactivate,
-    test_smsactivateru,
-    test_virtualsms,
+from tests.clients.journeys import (
+    aiosmsactivate,
+    async_sms_activate,
+    daisy_sms,
+    grizzly_sms_client,
+    herosms,
+    pysmshub,
+    simple_smshub_api,
+    smsactivate,
+    smsactivateru,
+    virtualsms,
 )
 from tests.clients.stage import a_key
 
 JOURNEYS = {
-    "aiosmsactivate": (test_aiosmsactivate.journey, test_aiosmsactivate.DIALECTS),
-    "async-sms-activate": (test_async_sms_activate.journey, test_async_sms_activate.DIALECTS),
-    "daisy-sms": (test_daisy_sms.journey, test_daisy_sms.DIALECTS),
-    "grizzly-sms-client": (test_grizzly_sms_client.journey, test_grizzly_sms_client.DIALECTS),
-    "herosms": (test_herosms.journey, test_herosms.DIALECTS),
-    "pysmshub": (test_pysmshub.journey, test_pysmshub.DIALECTS),
-    "pysmshub-async": (test_pysmshub.asynchronous_journey, test_pysmshub.DIALECTS),
-    "simple-smshub-api": (test_simple_smshub_api.journey, test_simple_smshub_api.DIALECTS),
-    "smsactivate": (test_smsactivate.journey, test_smsactivate.DIALECTS),
-    "smsactivateru": (test_smsactivateru.journey, test_smsactivateru.DIALECTS),
-    "virtualsms": (test_virtualsms.journey, test_virtualsms.DIALECTS),
+    "aiosmsactivate": (aiosmsactivate.journey, aiosmsactivate.DIALECTS),
+    "async-sms-activate": (async_sms_activate.journey, async_sms_activate.DIALECTS),
+    "daisy-sms": (daisy_sms.journey, daisy_sms.DIALECTS),
+    "grizzly-sms-client": (grizzly_sms_client.journey, grizzly_sms_client.DIALECTS),
+    "herosms": (herosms.journey, herosms.DIALECTS),
+    "pysmshub": (pysmshub.journey, pysmshub.DIALECTS),
+    "pysmshub-async": (pysmshub.asynchronous_journey, pysmshub.DIALECTS),
+    "simple-smshub-api": (simple_smshub_api.journey, simple_smshub_api.DIALECTS),
+    "smsactivate": (smsactivate.journey, smsactivate.DIALECTS),
+    "smsactivateru": (smsactivateru.journey, smsactivateru.DIALECTS),
+    "virtualsms": (virtualsms.journey, virtualsms.DIALECTS),
 }
 WALKS = [(name, dialect) for name, (_, dialects) in JOURNEYS.items() for dialect in dialects]
 

@@ -1,37 +1,10 @@
 """smsactivateru 1.2.6: cancels with −1 and looks for error words anywhere in an answer."""
 
-import re
-
 import pytest
-from smsactivateru import GetBalance, GetFreeSlots, GetNumber, GetStatus, SetStatus, Sms, SmsService
+from smsactivateru import GetBalance, GetFreeSlots, GetNumber, GetStatus, SmsService
 from smsactivateru.errors import ErrorsModel
 
-from tests.clients.stage import WITHIN, eventually
-
-DIALECTS = ("sms-activate", "")
-
-
-def connect(url, key):
-    client = Sms(key)
-    client.url = url
-    return client
-
-
-def journey(url, key):
-    client = connect(url, key)
-    assert GetBalance().request(client) == 100.0
-    activation = GetNumber(SmsService().Telegram, country="16", operator="any").request(client)
-    assert activation.phone_number.startswith("44")
-    activation.was_sent()
-    state = GetStatus(activation.id)
-    assert state.request(client) == {"status": "STATUS_WAIT_CODE", "code": None}
-    first = activation.wait_code(timeout=WITHIN, not_end=True)
-    assert re.fullmatch(r"\d{5}", first)
-    assert SetStatus(activation.id, "3").request(client) == {"status": "ACCESS_RETRY_GET"}
-    again = eventually(lambda: state.request(client), lambda seen: seen["status"] == "STATUS_OK")
-    assert again["code"] != first
-    assert SetStatus(activation.id, "6").request(client) == {"status": "ACCESS_ACTIVATION"}
-    assert GetBalance().request(client) < 100
+from tests.clients.journeys.smsactivateru import DIALECTS, connect
 
 
 @pytest.fixture(params=DIALECTS)
