@@ -270,7 +270,9 @@ def test_the_architecture_names_files_and_what_is_in_them():
         assert any((ROOT / folder / name).exists() for folder in ("", "proxy")), name
     named = re.findall(r"^\| `([\w/]+\.py)` \| `([\w-]+)` \|", text, re.M)
     named += [(file, name) for name, file in re.findall(r"`(\w+)` (?:in|of) `([\w/]+\.py)`", text)]
-    assert len(named) > 40
+    steps = re.findall(r"`([\w/]+\.py)`: `(\w+)`", text)
+    named += [(file, f"(?:def|class) {name}") for file, name in steps]
+    assert len(steps) > 10 and len(named) > 50
     for file, name in named:
         source = next(
             ROOT / folder / file for folder in ("", "proxy") if (ROOT / folder / file).exists()
