@@ -25,7 +25,8 @@ from proxy.model.errors import ProblemError
 from proxy.runtime.counters import Counters
 from proxy.upstream import webhooks, wire
 from proxy.upstream.budget import Budget
-from proxy.upstream.client import ENDPOINTS, Upstream
+from proxy.upstream.client import Upstream
+from proxy.upstream.endpoints import ENDPOINTS
 
 ID = "7e44ebb5-9a55-4bd8-a4e9-7f226f9d5ebd"
 KEY = ClientKey.of("k")

@@ -11,8 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
-from types import MappingProxyType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -26,6 +25,7 @@ from proxy.runtime.counters import Counters
 from proxy.upstream import fields, refusals, webhooks, wire
 from proxy.upstream.budget import Budget
 from proxy.upstream.clock import UpstreamClock
+from proxy.upstream.endpoints import ENDPOINTS
 from proxy.upstream.fields import Rows
 from proxy.upstream.http import Http, Reply, Transport, trusted
 from proxy.upstream.rate_window import PACED, Urgency
@@ -49,39 +49,6 @@ PATIENCE = 0.5
 REFUSED_SECONDS = 10.0
 """How long a key that the upstream refused is not shown to it again."""
 MAX_REFUSED = 10_000
-
-
-class Endpoint(NamedTuple):
-    method: str
-    path: str
-    urgency: Urgency | None
-    """None: its caller has it admitted, and so knows when it is sent."""
-
-
-HOOKS = "/customer/webhooks"
-ENDPOINTS = MappingProxyType(
-    {
-        "balance": Endpoint("GET", "/customer/balance", Urgency.LIST),
-        "countries": Endpoint("GET", "/customer/countries", Urgency.CATALOGUE),
-        "services": Endpoint("GET", "/customer/services", Urgency.CATALOGUE),
-        "price": Endpoint("GET", "/price", Urgency.PAID),
-        "prices": Endpoint("GET", "/catalog/countries", Urgency.CATALOGUE),
-        "purchase": Endpoint("POST", "/customer/purchase", None),
-        "order": Endpoint("GET", "/customer/order/{id}", None),
-        "orders": Endpoint("GET", "/customer/orders", None),
-        "cancel": Endpoint("POST", "/customer/cancel/{id}", Urgency.PAID),
-        "swap": Endpoint("POST", "/customer/swap/{id}", Urgency.PAID),
-        "transactions": Endpoint("GET", "/customer/transactions", Urgency.CATALOGUE),
-        "retry": Endpoint("POST", "/orders/{id}/retry", Urgency.PAID),
-        "webhooks": Endpoint("GET", HOOKS, Urgency.CATALOGUE),
-        "webhook_create": Endpoint("POST", HOOKS, Urgency.CATALOGUE),
-        "webhook": Endpoint("GET", f"{HOOKS}/{{id}}", Urgency.CATALOGUE),
-        "webhook_change": Endpoint("PATCH", f"{HOOKS}/{{id}}", Urgency.CATALOGUE),
-        "webhook_delete": Endpoint("DELETE", f"{HOOKS}/{{id}}", Urgency.CATALOGUE),
-        "webhook_test": Endpoint("POST", f"{HOOKS}/{{id}}/test", Urgency.CATALOGUE),
-        "webhook_deliveries": Endpoint("GET", f"{HOOKS}/{{id}}/deliveries", Urgency.CATALOGUE),
-    }
-)
 
 
 class Upstream:

@@ -154,7 +154,7 @@ MAX_SAID = 1000
 def classify(call: str, status: int, said: str) -> Problem:
     """The Problem that an upstream refusal means.
 
-    `call` is the endpoint's name in upstream.client.ENDPOINTS, `said` what the JSON of the body
+    `call` is the endpoint's name in upstream.endpoints.ENDPOINTS, `said` what the JSON of the body
     says, empty for a body of anything else.
     """
     for row in REFUSALS:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from proxy.app.build import create_app
 from proxy.endpoint.actions import ACTIONS
 from proxy.legacy.dialects import DIALECTS
-from proxy.upstream.client import ENDPOINTS
+from proxy.upstream.endpoints import ENDPOINTS
 from tests.any_json import GOOD, ID, NAMES, bodies, property_of, written
 from tests.conftest import START, FakeTimeLoop
 from tests.support.examples import examples

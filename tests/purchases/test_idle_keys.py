@@ -54,7 +54,7 @@ async def test_the_account_of_a_promised_cancel_is_not_let_go(run, few_keys, mon
 
 
 async def test_a_paid_order_is_kept_though_its_account_was_let_go(run, few_keys, monkeypatch):
-    monkeypatch.setattr(orders.Orders, "pin", lambda self, keys: None)
+    monkeypatch.setattr(open_keys.OpenKeys, "pin", lambda self, keys: None)
     async with run() as world:
         assert id_of(await bought_while_other_keys_come(world))
         assert await world.app.state.services.store.owed() == []

@@ -6,7 +6,7 @@ import pytest
 
 from proxy.legacy.dialects import DIALECTS
 from proxy.model.errors import Problem, ProblemError
-from proxy.upstream.client import ENDPOINTS
+from proxy.upstream.endpoints import ENDPOINTS
 from proxy.upstream.refusals import classify, said, wait_seconds
 
 CDN = b"<!DOCTYPE html><html><title>Attention Required! | Cloudflare</title>no numbers</html>"
