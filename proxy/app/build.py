@@ -56,12 +56,7 @@ from proxy.webhooks.subscriptions import Subscriptions, given_secrets, load_subs
 if TYPE_CHECKING:
     from proxy.console import Console
 
-PATHS = (
-    "/stubs/handler_api.php",
-    "/stubs/handler_api",
-    "/handler_api.php",
-    "/api/handler_api.php",
-)
+PATHS = ("/stubs/handler_api.php", "/stubs/handler_api", "/handler_api.php", "/api/handler_api.php")
 
 CONSOLE_PATHS = ("/console", "/console/{rest:path}")
 
@@ -235,13 +230,7 @@ def build_services(
     balances: Cache[UpstreamKey, int] = Cache(config.balance.ttl, MAX_KEYS, counters, "balance")
     cancels = Cancels(upstream, orders, reads, store, counters, balances)
     journal = Journal(
-        upstream,
-        orders,
-        reads,
-        cancels,
-        store,
-        counters,
-        reuse_seconds=config.orphan.reuse_seconds,
+        upstream, orders, reads, cancels, store, counters, reuse_seconds=config.orphan.reuse_seconds
     )
     limit_checks = LimitChecks(upstream, orders, reads, journal, store)
     return Services(

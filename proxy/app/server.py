@@ -101,10 +101,7 @@ def run(
 
 class _Server(uvicorn.Server):
     def __init__(
-        self,
-        config: uvicorn.Config,
-        head_seconds: float,
-        stopping: Callable[[], None] | None,
+        self, config: uvicorn.Config, head_seconds: float, stopping: Callable[[], None] | None
     ) -> None:
         super().__init__(config)
         self._head_seconds = head_seconds

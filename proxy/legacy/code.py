@@ -77,10 +77,7 @@ FORMS = (
     Form(re.compile(rf"{_START}[A-Z]{{1,3}}-(\d{{4,8}}){_STOP}"), 30),
     # The Web OTP line: @example.com #123456.
     Form(re.compile(r"(?m)^@\S+\s+#(\w{4,10})\b"), 40),
-    Form(
-        re.compile(rf"{_DIGITS_START}(\d{{3}}[-. ]\d{{3}}|\d{{4}}[- ]\d{{4}}){_DIGITS_STOP}"),
-        20,
-    ),
+    Form(re.compile(rf"{_DIGITS_START}(\d{{3}}[-. ]\d{{3}}|\d{{4}}[- ]\d{{4}}){_DIGITS_STOP}"), 20),
     Form(re.compile(rf"{_DIGITS_START}((?:\d[- ]){{3,7}}\d){_DIGITS_STOP}"), 15),
     Form(re.compile(rf"{_DIGITS_START}(\d{{2}}[- ]\d{{2}}[- ]\d{{2}}){_DIGITS_STOP}"), 12),
     Form(

@@ -23,12 +23,7 @@ _NAME = re.compile(r"[ -~]{1,128}")
 # What a client may wish of a number and the upstream cannot sell: bought would be something else.
 # The values are those that wish for nothing. Sources: DaisySMS's and sms-activate's documentation.
 UNSUPPORTED: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "ltr": ("", "0", "false"),
-        "duration": ("",),
-        "number": ("",),
-        "activationType": ("", "0"),
-    }
+    {"ltr": ("", "0", "false"), "duration": ("",), "number": ("",), "activationType": ("", "0")}
 )
 # What a number may be bought without.
 PREFERENCES = ("operator", "carriers", "areas", "phoneException")

@@ -96,7 +96,7 @@ DIALECT = Dialect(
             Problem.RATE_LIMITED: "NO_NUMBERS",
             Problem.TRY_AGAIN: "NO_NUMBERS",
             Problem.UNCLEAR: "NO_NUMBERS",
-        },
+        }
     },
     refused={
         "getExtraActivation": "BAD_ID",
