@@ -1,4 +1,1 @@
-"""Settings, client keys and code tables, read from YAML and the environment.
-
-Knows `model` and `runtime`.
-"""
+"""Settings, client keys and code tables, read from YAML and the environment."""

@@ -1,4 +1,4 @@
-"""Country ids and service codes of the old protocol, and what the upstream calls them. Pure."""
+"""Country ids and service codes of the old protocol, and the upstream's codes for them. Pure."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -10,9 +10,8 @@ ID = re.compile(r"0|[1-9][0-9]{0,3}")
 
 @dataclass(frozen=True, slots=True)
 class Country:
-    """`legacy` is the English name as the old server sent it; `dial` holds digits, () is no check.
-
-    `reads_back` is False for an id that can be bought but that answers never name.
+    """`legacy` is the English name that the old server sent. `dial` has the dial codes in digits;
+    () means no check. `reads_back` is False for an id that can be bought but is never in an answer.
     """
 
     id: int
@@ -27,7 +26,7 @@ class Country:
 
 @dataclass(frozen=True, slots=True)
 class DaisyService:
-    """`buys` is the upstream code; None: DaisySMS had this service, upstream has not."""
+    """`buys` is the upstream code; None: DaisySMS had this service, the upstream has not."""
 
     name: str
     buys: str | None
@@ -35,7 +34,7 @@ class DaisyService:
 
 @dataclass(frozen=True, slots=True)
 class Codes:
-    """All tables, read-only. A dialect names the table that its service codes stand in."""
+    """All tables, read-only. `table` is the dialect's table of service codes (Dialect.services)."""
 
     countries: Mapping[int, Country]
     services: Mapping[str, str]
@@ -48,22 +47,22 @@ class Codes:
         object.__setattr__(self, "_ids", MappingProxyType(ids))
 
     def country(self, text: str) -> Country | None:
-        """The country of an id as a client sends it: plain ASCII digits, else None."""
+        """The country of an id that a client sent; None unless it is known and ASCII digits."""
         return self.countries.get(int(text)) if ID.fullmatch(text) else None
 
     def country_id(self, iso: str) -> int | None:
-        """The id that answers give for a country of the upstream: 187 for US."""
+        """The id of an ISO country code in answers, such as 187 for US; None if it has none."""
         return self._ids.get(iso)
 
     def service(self, code: str, table: str = "") -> str | None:
-        """The upstream code for a code as a client sends it, exactly, else None."""
+        """The upstream code for a service code that a client sent, or None. Case counts."""
         if table == "daisysms":
             row = self.daisysms.get(code)
             return row.buys if row else None
         return code if code in self.services else self.aliases.get(code)
 
     def listed(self, table: str = "") -> Iterator[tuple[str, str, str]]:
-        """Each code of a dialect's table that buys something: code, upstream code, name."""
+        """Code, upstream code and name of each service of a table that can be bought."""
         if table == "daisysms":
             rows = self.daisysms.items()
             yield from ((code, row.buys, row.name) for code, row in rows if row.buys)
@@ -72,5 +71,5 @@ class Codes:
 
     @staticmethod
     def dial_fits(country: Country, phone: str) -> bool:
-        """Whether a number (digits, country code first) can belong to the country."""
+        """Whether a phone number (digits, dial code first) can belong to the country."""
         return not country.dial or phone.startswith(country.dial)

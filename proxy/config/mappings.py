@@ -1,4 +1,4 @@
-"""Reads the mapping tables into Codes: strictly, so that no mistake in a row is bought."""
+"""Reads the mapping tables into Codes, strictly: a wrong row would buy the wrong service."""
 
 import re
 from collections.abc import Mapping
@@ -18,8 +18,8 @@ T = TypeVar("T")
 
 _CODE = re.compile(r"[a-z0-9_]{2,20}")
 _DIAL = re.compile(r"[1-9][0-9]{0,6}")
-# The vendor's Java client takes any body with one of these for an error.
-_POISON = ("SQL", "BANNED")
+# The official Java client reads any body with one of these as an error.
+_FORBIDDEN = ("SQL", "BANNED")
 _COUNTRY = "16: {iso: GB, dial: [44], eng: United Kingdom}"
 _SERVICE = "wa: WhatsApp"
 _ALIAS = "old code: code"
@@ -43,25 +43,24 @@ _ISO = frozenset(_ISO_CODES.split())
 
 
 def load_codes(overlay: Path | None = None) -> Codes:
-    """The shipped tables, with those of the folder `overlay` over them. Raises SheetError."""
+    """The shipped tables, with the rows of the folder `overlay` over them. Raises YamlFileError."""
     own = None if overlay is None else _read_folder(overlay)
     tables = _read_folder(_shipped_folder())
     if own is not None:
         tables = _lay_over(tables, own)
     _check(tables)
     services = {code: row.value for code, row in tables.services.items() if row.value is not None}
-    special = {code: row.value for code, row in tables.daisysms.items()}
     aliases = {code: row.value for code, row in tables.aliases.items() if row.value is not None}
     return Codes(
         MappingProxyType({id: row.value for id, row in sorted(tables.countries.items())}),
         MappingProxyType(services),
         MappingProxyType(aliases),
-        MappingProxyType(special),
+        MappingProxyType({code: row.value for code, row in tables.daisysms.items()}),
     )
 
 
 class _Table(YamlFile):
-    """A sheet whose cells are names, codes and fields."""
+    """A YAML file of names, codes and fields. Its methods raise YamlFileError."""
 
     def text(self, node: Node, what: str) -> str:
         if not isinstance(node, ScalarNode):
@@ -76,12 +75,12 @@ class _Table(YamlFile):
         raise self.error(node, f"{what}: {node.value} is read as {read or kind}: {fix}")
 
     def name(self, node: Node, what: str) -> str:
-        """A name that is safe in every answer."""
+        """Reads a name that is safe in every answer."""
         name = self.text(node, what)
         if not name or name != name.strip() or not name.isprintable():
             fix = "write it in one line, without spaces around it"
             raise self.error(node, f"{what}: {name!a} is not a name: {fix}")
-        for word in _POISON:
+        for word in _FORBIDDEN:
             if word in name:
                 why = f"{name} holds the letters {word}, which an old client takes for an error"
                 raise self.error(node, f"{what}: {why}: write {word.capitalize()}")
@@ -97,7 +96,7 @@ class _Table(YamlFile):
     def fields(
         self, node: Node | None, shape: str, known: tuple[str, ...], needed: int
     ) -> dict[str, Node]:
-        """The fields of one row; the first `needed` of the known ones must be there."""
+        """The fields of one row; the first `needed` fields of `known` are required."""
         found: dict[str, Node] = {}
         for key, value in self.rows(node, shape):
             if key.value not in known:
@@ -111,7 +110,7 @@ class _Table(YamlFile):
 
 @dataclass(frozen=True, slots=True)
 class _Row(Generic[T]):
-    """One row and where it stands; the value None takes a shipped row away."""
+    """A row with its place in the file; the value None removes a shipped row."""
 
     value: T
     sheet: _Table
@@ -130,7 +129,7 @@ class _Tables:
 
 
 def _shipped_folder() -> Path:
-    """Inside the package in a wheel, beside it in a checkout."""
+    """It is in the package in a wheel, and beside the package in a checkout."""
     package = Path(__file__).parent.parent
     inside = package / "mappings"
     return inside if inside.is_dir() else package.parent / "mappings"
@@ -141,7 +140,7 @@ def _read_folder(folder: Path) -> _Tables:
         raise YamlFileError(f"{folder}: no such folder: make it, or name another as mappings")
     tables = _Tables()
     for path in sorted(folder.iterdir()):
-        # Names with a dot: what editors, file managers and Kubernetes volumes leave there.
+        # Names with a dot are left by editors, file managers and Kubernetes volumes.
         if path.name.startswith("."):
             continue
         if path.name not in _READERS:
@@ -187,7 +186,7 @@ def _iso(sheet: _Table, node: Node) -> str:
 
 
 def _dial(sheet: _Table, node: Node) -> tuple[str, ...]:
-    """Digits are taken as they stand in the file, so that quotes make no difference."""
+    """The dial codes as they are in the file; quotes make no difference."""
     if not isinstance(node, SequenceNode):
         raise sheet.error(node, "dial: a list is wanted: write it in brackets, as [44]")
     for item in node.value:
@@ -233,7 +232,9 @@ _READERS = {
 
 
 def _lay_over(shipped: _Tables, own: _Tables) -> _Tables:
-    """Own rows over shipped ones. Shipped rows that lean on a removed service go with it."""
+    """Own rows over shipped rows. With a removed service go its shipped aliases, and its shipped
+    DaisySMS rows buy nothing.
+    """
     services = _without_removed(shipped.services, own.services)
     aliases = _without_removed(shipped.aliases, own.aliases)
     return _Tables(
@@ -254,7 +255,7 @@ def _lay_over(shipped: _Tables, own: _Tables) -> _Tables:
 
 
 def _over(shipped: dict[K, _Row[T]], own: dict[K, _Row[T]]) -> dict[K, _Row[T]]:
-    """Own rows come last, so that a clash between two rows is laid to the own one."""
+    """Own rows come last, so that an error about two rows names the own row."""
     return {key: row for key, row in shipped.items() if key not in own} | own
 
 
@@ -268,7 +269,7 @@ def _without_removed(
 
 
 def _check(tables: _Tables) -> None:
-    """What only all tables together can show."""
+    """Checks the tables against each other."""
     _check_ids(tables.countries)
     names = {code: row.value or "" for code, row in tables.services.items()}
     for code, alias in tables.aliases.items():
@@ -285,7 +286,7 @@ def _check(tables: _Tables) -> None:
 
 
 def _check_ids(countries: dict[int, _Row[Country]]) -> None:
-    """Each ISO code reads back as exactly one id."""
+    """Checks that answers have exactly one id for each ISO code."""
     ids: dict[str, int] = {}
     for id, row in countries.items():
         iso = row.value.iso
@@ -303,12 +304,12 @@ def _check_target(names: Mapping[str, str], row: _Row[Any], target: str) -> str:
         for code, name in names.items():
             if target.lower() in _words(name):
                 raise row.error(f"{target} is a name, not a code: write {code}")
-        # A code that looks alike is another company: none is proposed.
+        # No similar code is proposed: it would be another company's.
         raise row.error(f"{target} is not a service code: write one of services.yaml")
     return target
 
 
 def _words(name: str) -> set[str]:
-    """The forms in which a person may write a service's name for its code."""
+    """The forms of a service's name that a person may write instead of its code."""
     parts = {name, *re.split("[,/+]", name)}
     return {form for part in parts for form in (part.lower(), re.sub(r"\W", "", part.lower()))}

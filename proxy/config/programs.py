@@ -1,10 +1,10 @@
-"""The programs that may use the proxy: whose client key, with which upstream key and ceilings."""
+"""The programs that may use the proxy: their client keys, upstream keys and limits."""
 
 import asyncio
 import hashlib
 import hmac
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from pathlib import Path
@@ -22,31 +22,33 @@ log = logging.getLogger(__name__)
 
 MAX_FAILED_KEYS = 10_000
 FREE_TRIES, FAILED_KEY_SECONDS = 5, 60.0
-"""So many wrong keys a minute from one address are answered at once."""
+"""Wrong keys of one address in these seconds that are answered at once."""
 SLOW_SECONDS = 2.0
 MAX_SLOWED = 200
-"""Requests that wait so at the same time: each holds its connection. Over that, none waits."""
+"""Requests that are delayed at the same time: each holds a connection. More are not delayed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """Who asks. Its `key` names it by `owner`; a key that is passed through has no name."""
+    """A client with its key and limits; the name of a key that is passed through is ""."""
 
     name: str
     key: ClientKey
-    caps: Limits
+    limits: Limits
 
     def check(self, now: float, action: str) -> None:
-        """Whether it may ask for that at all."""
-        caps = self.caps
-        if caps.paused or (caps.expires is not None and now >= caps.expires):
+        """Raises ProblemError if it is paused or expired, or if it may not use the action."""
+        limits = self.limits
+        if limits.paused or (limits.expires is not None and now >= limits.expires):
             raise ProblemError(Problem.PAUSED, self.name)
-        if caps.actions is not None and action not in caps.actions:
+        if limits.actions is not None and action not in limits.actions:
             raise ProblemError(Problem.BAD_ACTION, f"{self.name} may not ask for it")
 
 
 class Programs:
-    """`entries` by the SHA-256 of their client keys; without any, keys are passed through."""
+    """All programs. `entries` are by the SHA-256 of the client key; with `passthrough`, any other
+    key is an upstream key and has the `limits`.
+    """
 
     def __init__(
         self, entries: Mapping[str, Program], limits: Limits, *, passthrough: bool
@@ -54,13 +56,12 @@ class Programs:
         self._entries = entries
         self.limits = limits
         self.passthrough = passthrough
-        self._owners = {program.key.hash: program for program in entries.values()}
 
     def __iter__(self) -> Iterator[Program]:
         return iter(self._entries.values())
 
     def of(self, client_key: str) -> Program:
-        """BAD_KEY for a key that is none of them, without asking the upstream."""
+        """The program of a client key. Raises ProblemError (BAD_KEY); the upstream is not asked."""
         digest = sha256(client_key)
         program = self._entries.get(digest)
         if program and hmac.compare_digest(program.key.hash, digest):
@@ -70,20 +71,20 @@ class Programs:
         raise ProblemError(Problem.BAD_KEY, "no program has this key")
 
     def renewed(self, key: ClientKey) -> ClientKey:
-        """The same program's key, with the upstream key that it has now."""
-        program = self._owners.get(key.hash)
+        """The key of the same program with its present upstream key."""
+        program = self._entries.get(key.hash)
         return program.key if program else key
 
 
 class FailedKeyThrottle:
-    """Slows down whoever tries one wrong key after the other."""
+    """Delays the answers to an address that tries many wrong keys."""
 
     def __init__(self) -> None:
         self._tries: TTLCache[str, int] = TTLCache(MAX_FAILED_KEYS, FAILED_KEY_SECONDS, monotonic)
         self._slowed = 0
 
     async def wait(self, address: str) -> None:
-        """After a wrong key from that address."""
+        """Counts a wrong key of an address, and waits if there were too many."""
         tries = self._tries[address] = self._tries.get(address, 0) + 1
         if tries <= FREE_TRIES or self._slowed >= MAX_SLOWED:
             return
@@ -97,8 +98,10 @@ class FailedKeyThrottle:
 def load_programs(
     config: Config, environ: Mapping[str, str], codes: Codes, actions: Collection[str]
 ) -> Programs:
-    """Reads the upstream keys where they are kept. Raises ConfigError."""
-    limits = _caps(config.limits, "limits", codes, actions)
+    """The programs of `keys`, with their upstream keys from the environment and from files.
+    Raises ConfigError.
+    """
+    limits = _limits(config.limits, "limits", codes, actions)
     entries: dict[str, Program] = {}
     names: set[str] = set()
     secrets = [_secret(entry, environ) for entry in config.keys.values()]
@@ -109,10 +112,11 @@ def load_programs(
         if entry.name in names:
             raise ConfigError(f"keys: two are called {entry.name}: give each its own name")
         names.add(entry.name)
-        # Two keys can be of one account: who is not alone has what it bought, and nothing else.
+        # Two upstream keys can have one account: then a program sees only the orders it bought.
         is_sole = not config.passthrough and len(config.keys) == 1
-        caps = _caps(entry, f"keys: {entry.name}", codes, actions).within(limits)
-        entries[digest] = Program(entry.name, ClientKey(UpstreamKey(secret), digest, is_sole), caps)
+        key = ClientKey(UpstreamKey(secret), digest, is_sole)
+        own = _limits(entry, f"keys: {entry.name}", codes, actions).within(limits)
+        entries[digest] = Program(entry.name, key, own)
     return Programs(entries, limits, passthrough=config.passthrough or not entries)
 
 
@@ -142,7 +146,10 @@ def _secret(entry: ProgramConfig, environ: Mapping[str, str]) -> str:
 
 
 def secret_of(text: str, where: str, environ: Mapping[str, str]) -> str:
-    """A secret, or what `env:NAME` or `file:PATH` says instead. Raises ConfigError."""
+    """A secret: the text itself, or the value that `env:NAME` or `file:PATH` names.
+
+    `where` is the key of the configuration, for errors. Raises ConfigError.
+    """
     kind, _, place = text.partition(":")
     if kind == "env":
         secret = environ.get(place, "").strip()
@@ -161,43 +168,39 @@ def secret_of(text: str, where: str, environ: Mapping[str, str]) -> str:
     return text
 
 
-def _caps(config: LimitsConfig, where: str, codes: Codes, actions: Collection[str]) -> Limits:
+def _limits(config: LimitsConfig, where: str, codes: Codes, actions: Collection[str]) -> Limits:
     for action in config.actions or ():
         if action not in actions:
-            raise ConfigError(
-                f"{where}: actions: {action} is no action: {nearest(action, actions)}"
-            )
+            text = f"{action} is no action: {nearest(action, actions)}"
+            raise ConfigError(f"{where}: actions: {text}")
+    by_id = {str(id): country.iso for id, country in codes.countries.items()}
     return Limits(
         max_price=_cents(config.max_price),
         active=config.active,
         per_day=_cents(config.spend_per_day),
         per_month=_cents(config.spend_per_month),
-        services=_known(config.services, f"{where}: services", codes.services, str),
-        countries=_known(config.countries, f"{where}: countries", *_countries(codes)),
+        services=_known(
+            config.services, f"{where}: services", {code: code for code in codes.services}
+        ),
+        countries=_known(config.countries, f"{where}: countries", by_id),
         actions=None if config.actions is None else frozenset(config.actions),
         paused=config.paused,
         expires=_instant(config.expires, f"{where}: expires"),
     )
 
 
-def _countries(codes: Codes) -> "tuple[Mapping[str, str], Callable[[str], str]]":
-    by_id = {str(id): country.iso for id, country in codes.countries.items()}
-    return by_id, by_id.__getitem__
-
-
 def _known(
-    wished: Iterable[object] | None,
-    where: str,
-    known: Mapping[str, object],
-    meant: Callable[[str], str],
+    allowed: Iterable[object] | None, where: str, known: Mapping[str, str]
 ) -> frozenset[str] | None:
-    if wished is None:
+    """The upstream's codes of what is `allowed`. Raises ConfigError for one that is not `known`."""
+    if allowed is None:
         return None
-    for one in map(str, wished):
-        if one not in known:
-            fix = nearest(one, known) if len(known) < 50 else "see mappings/"
-            raise ConfigError(f"{where}: {one} is not in the tables: {fix}")
-    return frozenset(meant(str(one)) for one in wished)
+    codes = [str(code) for code in allowed]
+    for code in codes:
+        if code not in known:
+            fix = nearest(code, known) if len(known) < 50 else "see mappings/"
+            raise ConfigError(f"{where}: {code} is not in the tables: {fix}")
+    return frozenset(known[code] for code in codes)
 
 
 def _cents(dollars: float | None) -> int | None:
@@ -205,7 +208,7 @@ def _cents(dollars: float | None) -> int | None:
 
 
 def _instant(text: str | None, where: str) -> float | None:
-    """Of a date, its first moment; in UTC where nothing else is said."""
+    """Seconds since the epoch of a date or time; a date is midnight, the default zone UTC."""
     if text is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""What of the configuration must not stand in the log. Pure."""
+"""The secrets of the configuration, which the log has to hide. Pure."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,9 @@ from proxy.runtime.urls import url_secrets
 
 
 def config_secrets(config: Config) -> Iterator[str]:
-    """As it stands there: what `env:` and `file:` lead to is known to those who follow them."""
+    """Every secret text of the configuration. Values of `env:` and `file:` are not resolved: who
+    reads them adds them to the log's secrets.
+    """
     yield from (key for key in config.keys if not key.startswith("sha256:"))
     yield from (entry.upstream_key for entry in config.keys.values())
     yield from config.webhooks.secrets

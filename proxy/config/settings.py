@@ -1,4 +1,4 @@
-"""The configuration: a YAML file, the environment over it, a default for every key. Frozen."""
+"""The configuration: a YAML file, the environment over it, and a default for every key."""
 
 import logging
 from collections.abc import Collection, Iterator, Mapping
@@ -51,7 +51,7 @@ class UpstreamConfig(Section, frozen=True):
 
     @property
     def sockets_url(self) -> str:
-        """Without one of its own, beside the API: a key goes to the host that it is meant for."""
+        """The address of the order sockets: by default on the API's host, as the key is for it."""
         api = urlsplit(self.url)
         scheme = "wss" if api.scheme == "https" else "ws"
         return self.websocket_url or f"{scheme}://{api.netloc}/ws/orders"
@@ -62,7 +62,7 @@ Words = tuple[Text, ...]
 
 
 class LimitsConfig(Section, frozen=True, kw_only=True):
-    """What a program may do and spend; None is no cap."""
+    """What a program may do and spend; None is no limit."""
 
     max_price: Dollars | None = None
     active: Annotated[int, Meta(ge=0)] | None = None
@@ -115,7 +115,7 @@ class WebhooksConfig(Section, frozen=True):
 
 
 class ForwardConfig(Section, frozen=True, kw_only=True):
-    """One target; None: the messages of all programs."""
+    """One target; without `programs` it gets the SMS of all programs."""
 
     url: Address
     dialect: DialectName = "sms-activate"
@@ -136,7 +136,7 @@ class Log(Section, frozen=True):
 
 
 class Config(Section, frozen=True):
-    """All durations are seconds; config.example.yaml says what each key does."""
+    """All durations are in seconds; config.example.yaml explains each key."""
 
     listen: Listen = field(default_factory=Listen)
     dialect: DialectName = "sms-activate"
@@ -159,29 +159,28 @@ class Config(Section, frozen=True):
 
     @property
     def own_tables(self) -> Path | None:
-        """The folder of tables to lay over the shipped ones."""
+        """The folder of tables that replace shipped rows."""
         return Path(self.mappings) if self.mappings else None
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """The names that it may be called by, beside localhost and plain addresses."""
+        """Host names that the console accepts beside localhost and IP addresses."""
         return (self.listen.host, *(self.console.hosts or ()))
 
     def listening(self, host: str | None, port: int | None) -> "Config":
-        """There instead, where either is given."""
-        given = {"host": host or self.listen.host}
-        listen = replace(self.listen, **given, port=self.listen.port if port is None else port)
-        return replace(self, listen=listen)
+        """The same configuration with another host, port or both."""
+        port = self.listen.port if port is None else port
+        return replace(self, listen=replace(self.listen, host=host or self.listen.host, port=port))
 
     def for_sandbox(self, url: str) -> "Config":
-        """On that upstream, and leaving nothing behind."""
+        """The same configuration with this upstream and a store in memory."""
         upstream = replace(self.upstream, url=url, websocket_url=None)
         console = replace(self.console, enabled=self.console.enabled is not False)
         return replace(self, upstream=upstream, store=StoreConfig(url="sqlite://"), console=console)
 
 
 def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
-    """The file, if any, with the environment over it. Raises ConfigError or SheetError."""
+    """The file, if any, with the environment over it. Raises ConfigError or YamlFileError."""
     values = dict(_from_file(YamlFile(path), None, "", Config)) if path else {}
     values |= _from_environment(environ)
     nested: dict[str, Any] = {}
@@ -195,16 +194,16 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
 
 
 def _fault(key: str, value: Any) -> str:
-    """What no type says of a value; empty where nothing is wrong."""
+    """What is wrong with a value of the right type; "" if nothing is."""
     return url_fault(value) if key.endswith("url") and isinstance(value, str) else ""
 
 
 def keys(kind: type[Section] = Config, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every key by its dotted name, with its type."""
+    """Every key that the environment can set: its dotted name and its type."""
     for name, type_ in get_type_hints(kind, include_extras=True).items():
         if _is_section(type_):
             yield from keys(type_, f"{prefix}{name}.")
-        elif get_origin(type_) is not dict and _listed(type_) is None:
+        elif get_origin(type_) is not dict and _section_of_list(type_) is None:
             yield f"{prefix}{name}", type_
 
 
@@ -216,8 +215,8 @@ def _is_section(type_: Any) -> bool:
     return isinstance(type_, type) and issubclass(type_, Section)
 
 
-def _listed(type_: Any) -> type[Section] | None:
-    """Of what a list of sections is."""
+def _section_of_list(type_: Any) -> type[Section] | None:
+    """The section type of a list of sections; None for any other type."""
     kind = next(iter(get_args(type_)), None) if get_origin(type_) is tuple else None
     return kind if _is_section(kind) else None
 
@@ -233,9 +232,9 @@ def _from_file(
             raise sheet.error(key, f"{name} is no key: {nearest(key.value, types)}")
         if get_origin(types[key.value]) is dict:
             yield name, dict(_programs(sheet, value))
-        elif listed := _listed(types[key.value]):
+        elif section := _section_of_list(types[key.value]):
             items = sheet.items(value, f"{name}: [{{...}}]")
-            yield name, [_entry(sheet, item, item, f"{name}: ", listed) for item in items]
+            yield name, [_entry(sheet, item, item, f"{name}: ", section) for item in items]
         elif _is_section(types[key.value]):
             yield from _from_file(sheet, value, f"{name}.", types[key.value])
         else:
@@ -243,7 +242,7 @@ def _from_file(
 
 
 def _programs(sheet: YamlFile, node: Node) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The table of client keys. What it says of an entry names its line, never its key."""
+    """The table of client keys. Its errors name the line of an entry, never its key."""
     for key, value in sheet.rows(node, "sha256:...: {name: ...}", is_secret=True):
         yield key.value, _entry(sheet, key, value, "keys: ", ProgramConfig)
 
@@ -251,7 +250,7 @@ def _programs(sheet: YamlFile, node: Node) -> Iterator[tuple[str, dict[str, Any]
 def _entry(
     sheet: YamlFile, where: Node, node: Node, prefix: str, kind: type[Section]
 ) -> dict[str, Any]:
-    """One of many such sections; its names stand behind the prefix."""
+    """One section of a list or table, as a dict; `prefix` is for its errors."""
     fields = dict(_from_file(sheet, node, prefix, kind))
     entry = {name.removeprefix(prefix): value for name, value in fields.items()}
     for one in msgspec.structs.fields(kind):
@@ -277,8 +276,8 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     names = {environment_name(key): (key, type_) for key, type_ in keys()}
     unknown = sorted(name for name in environ if name.startswith(PREFIX) and name not in names)
     if unknown:
-        said = ", ".join(f"{name}{_like(name, names)}" for name in unknown)
-        log.warning("not a setting, ignored: %s", said)
+        listed = ", ".join(f"{name}{_like(name, names)}" for name in unknown)
+        log.warning("not a setting, ignored: %s", listed)
     values = {}
     for name, (key, type_) in names.items():
         if text := environ.get(name):
@@ -294,9 +293,9 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _like(name: str, known: Collection[str]) -> str:
-    """The one setting whose name ends alike (PROXY_PORT), or that is a slip of the pen away.
+    """The one setting with the same ending (PROXY_PORT) or a similar name, as a question.
 
-    Nothing for most of what Kubernetes injects beside a Service that is called proxy.
+    "" for most of the names that Kubernetes sets beside a Service called proxy.
     """
     end = name.removeprefix(PREFIX)
     found = [one for one in known if one.endswith(f"_{end}")]

@@ -1,4 +1,4 @@
-"""One YAML file, read strictly, as a tree of nodes that know their lines."""
+"""One YAML file, read strictly, as a tree of nodes with their lines."""
 
 import difflib
 import errno
@@ -12,16 +12,18 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from proxy.model.errors import YamlFileError
 
-# libyaml reads the shipped tables about ten times as fast as the loader written in Python.
+# libyaml reads the shipped tables about ten times as fast as the loader in Python.
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-# What YAML itself forbids in a file; found here, because libyaml does not tell the line.
+# Characters that YAML forbids. They are searched here because libyaml does not give the line.
 _UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _FIXES = {errno.EACCES: "mend its rights"}
 _NULL = "tag:yaml.org,2002:null"
 
 
 class YamlFile:
+    """Its methods and its constructor raise YamlFileError."""
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self.root = self._compose(self._read())
@@ -34,8 +36,8 @@ class YamlFile:
     def rows(
         self, node: Node | None, shape: str, *, is_secret: bool = False
     ) -> Iterator[tuple[ScalarNode, Node]]:
-        """The keys and values of a mapping, which may be empty. No key may come twice; one that
-        `is_secret` is not repeated in what is said of it.
+        """The keys and values of a mapping, which may be empty; no key may come twice. `shape` is
+        an example row for errors. Secret keys are not in errors.
         """
         if node is None or node.tag == _NULL:
             return
@@ -62,7 +64,7 @@ class YamlFile:
         return list(node.value)
 
     def value(self, node: Node) -> Any:
-        """What YAML reads there: text, number, truth, list, mapping or nothing."""
+        """The value of a node: text, number, bool, date, list, dict or None."""
         try:
             return yaml.SafeLoader("").construct_document(node)
         except (yaml.YAMLError, ValueError) as error:
@@ -98,12 +100,12 @@ class YamlFile:
 
 
 def is_null(node: Node) -> bool:
-    """Whether null was meant: a value left out by mistake is none."""
+    """Whether null is written out: an empty value may be a mistake."""
     return node.tag == _NULL and bool(node.value)
 
 
 def nearest(word: str, known: Collection[str]) -> str:
-    """The fix for a word that is not known."""
+    """The fix for an unknown word: the nearest known word, or all of them."""
     if close := difflib.get_close_matches(word.lower(), known, n=1):
         return f"write {close[0]}"
     return f"write one of {', '.join(known)}"

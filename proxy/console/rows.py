@@ -63,7 +63,7 @@ class Rows:
                 continue
             row_state = RowState(
                 activation.order,
-                activation.said,
+                activation.client_state,
                 activation.delivered,
                 activation.open_at < math.inf,
                 len(counters.story(activation.order.id)),

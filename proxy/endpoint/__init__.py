@@ -1,4 +1,1 @@
-"""The legacy endpoint: a request of the old protocol in, its answer out.
-
-Knows `services` and what stands below.
-"""
+"""The legacy endpoint: a request of the old protocol in, its answer out."""

@@ -1,4 +1,4 @@
-"""The legacy endpoint over HTTP: reads the request, has it answered, and has the one `except`."""
+"""The legacy endpoint over HTTP: reads a request, calls its action, and has the one `except`."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ from proxy.endpoint.actions import ACTIONS, Call, Client
 from proxy.endpoint.response_cache import MAX_BYTES, Reply, ResponseCache
 from proxy.legacy.answers import Answer, first_word
 from proxy.legacy.dialects import DIALECTS, Dialect
-from proxy.legacy.dialects.dialect import written
+from proxy.legacy.dialects.dialect import refusal
 from proxy.legacy.request import MAX_BODY, Request, parse
 from proxy.model.errors import Problem, ProblemError
 from proxy.runtime import log_events
@@ -28,15 +28,15 @@ from proxy.services import Services
 log = logging.getLogger(__name__)
 
 BODY_SECONDS = 9.5
-"""A little less than the connection gives a body, so that its client hears a legal word."""
+"""A little less than http_connection.BODY_SECONDS, so that the client gets a legal word."""
 
-# The rest of a body is not waited for.
+# The rest of the body is not read.
 CLOSE = MappingProxyType({"Connection": "close"})
 TOO_LONG = Answer(b"the body is over 64 KiB", status=413, headers=CLOSE)
 
 
 class ByHost:
-    """Picks the dialect by the Host header, for programs that a hosts file has repointed."""
+    """Chooses the dialect by the Host header, for programs repointed by a hosts file."""
 
     def __init__(self, by_host: Sequence[tuple[str, ASGIApp]], default: ASGIApp) -> None:
         self._by_host = by_host
@@ -53,9 +53,9 @@ class ByHost:
 
 
 class LegacyEndpoint:
-    """The legacy endpoint in one dialect. Whatever happens, it answers with a legal word.
+    """The legacy endpoint in one dialect. Whatever fails, it answers with a legal word.
 
-    `sample` is the share of requests that get a line in the log.
+    `timeout` is in seconds; `sample` is the fraction of requests that get a line in the log.
     """
 
     def __init__(
@@ -71,28 +71,27 @@ class LegacyEndpoint:
         self._dialect = dialect
         self._timeout = timeout
         self._sample = sample
-        self._repeats = ResponseCache(MAX_BYTES // len(DIALECTS))
+        self._cache = ResponseCache(MAX_BYTES // len(DIALECTS))
         self._failed_keys = failed_keys
         self._secrets = secrets
-        self._run, self._places = token_hex(4), count(1)
+        self._run_id, self._numbers = token_hex(4), count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # Unique in this run, and by its beginning among runs.
-        request_id = f"{self._run}{next(self._places):08x}"
-        repeat = self._repeats.get(scope)
-        if repeat:
-            self._services.counters.count(*repeat.counted)
-            await repeat.reply.send(send, request_id.encode())
+        request_id = f"{self._run_id}{next(self._numbers):08x}"
+        cached = self._cache.get(scope)
+        if cached:
+            self._services.counters.count(*cached.counter)
+            await cached.reply.send(send, request_id.encode())
             if self._sample:
                 REQUEST.set(request_id)
-                self._note("a question asked before", 0.0)
+                self._log_sample("answered from the cache", 0.0)
             return
         begun = time.perf_counter()
         REQUEST.set(request_id)
-        until = monotonic() + self._timeout
+        deadline = monotonic() + self._timeout
         action, answer = "", TOO_LONG
         try:
-            body = await _read_body(scope, receive, min(until, monotonic() + BODY_SECONDS))
+            body = await _read_body(scope, receive, min(deadline, monotonic() + BODY_SECONDS))
         except ClientDisconnect:
             return
         except (TimeoutError, asyncio.CancelledError):
@@ -100,19 +99,19 @@ class LegacyEndpoint:
             answer = self._dialect.refuse(problem, action).with_headers(CLOSE)
         else:
             if body is not None:
-                action, answer = await self._answer(scope, body, Client(receive), until)
+                action, answer = await self._answer(scope, body, Client(receive), deadline)
         await Reply(answer).send(send, request_id.encode())
         known = action if action in ACTIONS else "other"
-        counted = ("answers", self._dialect.name, known, first_word(answer.body))
-        self._services.counters.count(*counted)
-        self._repeats.remember(scope, answer, counted)
+        counter = ("answers", self._dialect.name, known, first_word(answer.body))
+        self._services.counters.count(*counter)
+        self._cache.put(scope, answer, counter)
         if self._sample:
-            self._note(known, time.perf_counter() - begun)
+            self._log_sample(known, time.perf_counter() - begun)
 
     async def _answer(
-        self, scope: Scope, body: bytes, client: Client, until: float
+        self, scope: Scope, body: bytes, client: Client, deadline: float
     ) -> tuple[str, Answer]:
-        """The action that was asked for, and its answer. `until` is a time of the event loop."""
+        """The action of a request and its answer. `deadline` is on the event loop's clock."""
         action = ""
         try:
             key = self._key_of(scope)
@@ -120,42 +119,38 @@ class LegacyEndpoint:
             request = parse(scope["query_string"], body, content_type, key)
             action = request.action
             program = await self._program(request.key, scope)
-            async with asyncio.timeout_at(until):
+            async with asyncio.timeout_at(deadline):
                 answer = await self._act(request, program, scope["method"], client)
-            # With another key in the header, or at another time, it would be another question.
-            is_the_same = not key and program.caps.expires is None
-            return action, answer if is_the_same else answer.while_it(None)
+            # The query string does not have a key from a header, nor the time of expiry.
+            is_repeatable = not key and program.limits.expires is None
+            return action, answer if is_repeatable else answer.valid_while(None)
         except ProblemError as error:
             log.debug("%s", error)
-            self._refused(error, action)
+            known = action if action in ACTIONS else "other"
+            now = self._services.upstream.wall_clock()
+            self._services.counters.refused(error.problem.name, now, known, error.detail)
             return action, self._dialect.refuse(error, action)
         except (TimeoutError, asyncio.CancelledError):
-            # Cancelled is what the server does to the last requests when it stops.
+            # The server cancels the last requests when it stops.
             problem = ProblemError(Problem.TRY_AGAIN)
         except Exception:
             log.exception(log_events.ANSWER_BUG)
             problem = ProblemError(Problem.TRY_AGAIN)
         return action, self._dialect.refuse(problem, action)
 
-    def _refused(self, error: ProblemError, action: str) -> None:
-        known = action if action in ACTIONS else "other"
-        now = self._services.upstream.wall_clock()
-        self._services.counters.refused(error.problem.name, now, known, error.detail)
-
     def _key_of(self, scope: Scope) -> str:
-        """The key that came in a header."""
+        """The key from the dialect's header; "" if there is none."""
         if self._dialect.key_header is None:
             return ""
-        name, before = self._dialect.key_header
-        sent = _header(scope, name.encode())
-        is_named = sent[: len(before)].lower() == before.lower()
-        return sent[len(before) :] if is_named else ""
+        name, prefix = self._dialect.key_header
+        value = _header(scope, name.encode())
+        return value[len(prefix) :] if value.lower().startswith(prefix.lower()) else ""
 
     async def _program(self, key: str, scope: Scope) -> Program:
         try:
             program = self._services.programs.of(key)
         except ProblemError:
-            # Such a key goes nowhere, and its sender has as many as he likes.
+            # Not learned: a wrong key is not sent upstream, and there can be any number of them.
             await self._failed_keys.wait((scope.get("client") or ("", 0))[0])
             raise
         if program.name:
@@ -168,27 +163,27 @@ class LegacyEndpoint:
         program.check(self._services.upstream.wall_clock(), request.action)
         refused = self._dialect.refused.get(request.action)
         if refused:
-            return written(refused)
+            return refusal(refused)
         action = ACTIONS.get(request.action)
-        # HEAD would lose the answer of what it bought.
+        # A HEAD would buy a number and get no body.
         if action is None or method not in ("GET", "POST"):
             raise ProblemError(Problem.BAD_ACTION)
         return await action(Call(self._services, self._dialect, request, program, client))
 
-    def _note(self, what: str, seconds: float) -> None:
+    def _log_sample(self, what: str, seconds: float) -> None:
         if random.random() < self._sample:
             log.info("%s: %s, %.1f ms", self._dialect.name, what, seconds * 1000)
 
 
-async def _read_body(scope: Scope, receive: Receive, until: float) -> bytes | None:
-    """The whole body; None where it is longer than a legacy request can be.
+async def _read_body(scope: Scope, receive: Receive, deadline: float) -> bytes | None:
+    """The whole body of a POST, b"" of other methods, None if it is over MAX_BODY.
 
-    Raises ClientDisconnect, or TimeoutError where it is not there by then.
+    Raises ClientDisconnect; TimeoutError at the deadline.
     """
     body = b""
     if scope["method"] != "POST":
         return body
-    async with asyncio.timeout_at(until):
+    async with asyncio.timeout_at(deadline):
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":

@@ -1,8 +1,8 @@
-"""The fast entrance: a question asked before is answered from memory while its answer stands.
+"""Caches answers by query string: a repeated GET is answered from memory while that is valid.
 
-Old programs ask the same GET again and again. Its query string leads to the bytes that were the
-answer, and to the answer's own word on whether it still stands; nothing is parsed or looked up.
-Only a question that brings its key in the query string is remembered.
+Old programs send the same GET again and again. The cache has the bytes of the answer and a function
+that says whether it is still valid; nothing is parsed or looked up. Only requests that have their
+key in the query string are cached.
 """
 
 import asyncio
@@ -14,17 +14,17 @@ from starlette.types import Scope, Send
 from proxy.legacy.answers import Answer
 
 MAX_BYTES = 16 * 1024 * 1024
-"""Of all that is remembered, in all dialects together."""
-MAX_QUESTION = 512
-"""Bytes of a query string: no program asks the same longer one again and again."""
+"""Memory for the caches of all dialects together."""
+MAX_QUERY = 512
+"""Bytes of a query string: programs do not repeat longer ones."""
 IDLE_SECONDS = 30.0
-"""What is not asked for so long, up to twice as long, is forgotten, whether or not it stands."""
+"""An entry that is not used for so long is removed, after at most twice as long."""
 ENTRY_BYTES = 1500
-"""What an entry takes beside its question and its body (tracemalloc: 1,200 to 1,400)."""
+"""Memory of an entry beside its query and body (measured with tracemalloc: 1,200 to 1,400)."""
 
 
 class Reply:
-    """An answer as the server sends it."""
+    """An answer as ASGI messages."""
 
     __slots__ = ("_body", "_headers", "_status")
 
@@ -44,84 +44,80 @@ class Reply:
 
 
 @dataclass(slots=True, eq=False)
-class Repeat:
-    """A question that was answered, and can be answered so again while that `stands`."""
+class CachedReply:
+    """An answer in the cache, with the labels of its counter."""
 
-    stands: Callable[[], bool]
+    is_valid: Callable[[], bool]
     reply: Reply
-    counted: tuple[str, ...]
-    """As what each answer is counted."""
+    counter: tuple[str, ...]
     size: int
-    """About so many bytes."""
+    """Bytes of memory, estimated."""
 
 
 class ResponseCache:
-    """By query string, at most `most` bytes. `get` forgets what stands no longer; the rest goes by
-    itself. Two generations: what is asked again moves into the young one, and when that is full or
-    its time is over, it becomes the old one, whose place it takes.
+    """Answers by query string, `max_bytes` together. There are two generations: a used entry moves
+    into the young one. When that is full, or after IDLE_SECONDS, it replaces the old one.
     """
 
-    def __init__(self, most: int = MAX_BYTES) -> None:
-        self._most = most // 2
-        self._young: dict[bytes, Repeat] = {}
-        self._old: dict[bytes, Repeat] = {}
+    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+        self._max_young = max_bytes // 2
+        self._young: dict[bytes, CachedReply] = {}
+        self._old: dict[bytes, CachedReply] = {}
         self._bytes = 0
         self._timer: asyncio.TimerHandle | None = None
 
-    def get(self, scope: Scope) -> Repeat | None:
-        question = scope["query_string"]
-        repeat = self._young.get(question) or self._old.get(question)
-        if repeat is None or scope["method"] != "GET":
+    def get(self, scope: Scope) -> CachedReply | None:
+        """The valid answer to a request, if the cache has one."""
+        query = scope["query_string"]
+        cached = self._young.get(query) or self._old.get(query)
+        if cached is None or scope["method"] != "GET":
             return None
-        if not repeat.stands():
-            self._forget(question)
+        if not cached.is_valid():
+            self._remove(query)
             return None
-        if question not in self._young:
-            self._keep(question, repeat)
-        return repeat
+        if query not in self._young:
+            self._add(query, cached)
+        return cached
 
-    def remember(self, scope: Scope, answer: Answer, counted: tuple[str, ...]) -> None:
-        """Does nothing with an answer that has to be looked for anew each time."""
-        question, stands = scope["query_string"], answer.stands
-        if stands is None or scope["method"] != "GET" or len(question) > MAX_QUESTION:
+    def put(self, scope: Scope, answer: Answer, counter: tuple[str, ...]) -> None:
+        """Caches an answer that has `is_valid`, and does nothing with any other."""
+        query, is_valid = scope["query_string"], answer.is_valid
+        if is_valid is None or scope["method"] != "GET" or len(query) > MAX_QUERY:
             return
         if "X-Cache" in answer.headers:
             answer = answer.with_headers({"X-Cache": "HIT"})
-        self._forget(question)
-        self._keep(question, Repeat(stands, Reply(answer), counted, _size(question, answer)))
+        self._remove(query)
+        size = ENTRY_BYTES + len(query) + len(answer.body)
+        self._add(query, CachedReply(is_valid, Reply(answer), counter, size))
 
     def __len__(self) -> int:
         return len(self._young.keys() | self._old.keys())
 
-    def _keep(self, question: bytes, repeat: Repeat) -> None:
-        if self._bytes + repeat.size > self._most:
-            self._turn()
-        if repeat.size > self._most:
+    def _add(self, query: bytes, cached: CachedReply) -> None:
+        if self._bytes + cached.size > self._max_young:
+            self._rotate()
+        if cached.size > self._max_young:
             return
-        self._old.pop(question, None)
-        self._young[question] = repeat
-        self._bytes += repeat.size
+        self._old.pop(query, None)
+        self._young[query] = cached
+        self._bytes += cached.size
         if self._timer is None:
-            self._wait()
+            self._start_timer()
 
-    def _forget(self, question: bytes) -> None:
-        if repeat := self._young.pop(question, None):
-            self._bytes -= repeat.size
-        self._old.pop(question, None)
+    def _remove(self, query: bytes) -> None:
+        if cached := self._young.pop(query, None):
+            self._bytes -= cached.size
+        self._old.pop(query, None)
 
-    def _turn(self) -> None:
+    def _rotate(self) -> None:
         """The young generation becomes the old one."""
         self._old, self._young, self._bytes = self._young, {}, 0
 
-    def _wait(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._age)
+    def _start_timer(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._expire)
 
-    def _age(self) -> None:
+    def _expire(self) -> None:
         self._timer = None
-        self._turn()
+        self._rotate()
         if self._old:
-            self._wait()
-
-
-def _size(question: bytes, answer: Answer) -> int:
-    return ENTRY_BYTES + len(question) + len(answer.body)
+            self._start_timer()

@@ -1,1 +1,1 @@
-"""The old protocol: requests, words, states, dialects. Pure; it knows nothing of the upstream."""
+"""The old protocol: requests, words, states, dialects. Pure; it does not know the upstream."""

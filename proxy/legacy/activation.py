@@ -11,31 +11,31 @@ from proxy.legacy.status import Phase
 from proxy.model import OVER, ActivationFlags, Order, OrderState, Sms, money
 
 MAX_ID = 2**31 - 1
-"""The official Java client reads an id with Integer.parseInt."""
+"""The official Java client reads an id with Integer.parseInt, which takes 31 bits."""
 
 
 @dataclass(slots=True)
 class Activation(ActivationFlags):
-    """What the client holds: an order under its legacy id, and what the client has said of it."""
+    """An order under its legacy id, with the state that the client's requests have set."""
 
     id: int
     order: Order
     service: str
-    """The code that the client bought, else the upstream's."""
+    """The service code that the client sent; the upstream's code if no client is known."""
     place: int = 0
-    """How many of its key were known before it, and itself."""
+    """Its position among the activations of its key, from 1, in the order they became known."""
     reference: str = ""
-    """The client's own `orderId` for it."""
+    """The client's `orderId` for it."""
     asked_at: int | None = None
-    """How many messages were known when the client asked for one more."""
+    """The number of messages when the client last asked for another SMS."""
     read_at: float = 0.0
-    """When the order itself, not just its row in the list, was last read: upstream's clock."""
+    """When the order itself, not only its row in the list, was last read: upstream's clock."""
     forwarded: tuple[str, ...] = ()
-    """The texts of the SMS that are queued for the targets of the configuration, or were."""
+    """Texts of the SMS that are or were queued for the targets of `forward`."""
 
     @property
-    def said(self) -> tuple[object, ...]:
-        """What is known beside the order: its client's words, and that its end is certain."""
+    def client_state(self) -> tuple[object, ...]:
+        """Everything that can change while the order stays the same: requests and flags."""
         return self.asked_at, *self.flags().values()
 
     @property
@@ -48,7 +48,7 @@ class Activation(ActivationFlags):
         if messages > (self.asked_at or 0):
             return Phase.RECEIVED
         if messages:
-            # The activation was paid for; when its time is over, no further SMS can come.
+            # The activation is charged; after its end no further SMS can come.
             return Phase.FINISHED if self._was_read_after_its_end else Phase.RETRYING
         return Phase.CANCELLED if self.confirmed else Phase.WAITING
 
@@ -59,66 +59,66 @@ class Activation(ActivationFlags):
 
     @property
     def is_untouched(self) -> bool:
-        """Nothing but waiting is known of it: a row of the order list can tell all."""
+        """It is waiting and has no messages: the order list shows everything about it."""
         return self.order.state is OrderState.WAITING and not self.order.messages
 
     @property
     def is_without_sms(self) -> bool:
-        """No SMS is known, and the order is not known to be over."""
+        """It has no messages, and its order is not over as far as known."""
         return self.order.state not in OVER and not self.order.messages
 
     @property
     def is_unread(self) -> bool:
-        """The list says that something has come of it, and nobody has read what."""
+        """The list shows that it has changed, and the order has not been read since."""
         is_waiting = self.order.state is OrderState.WAITING
         return not (is_waiting or self.order.messages or self.confirmed)
 
     @property
     def is_settled(self) -> bool:
-        """No read can change what the client is told."""
+        """No further read of the order can change the answer of getStatus."""
         if self.phase is Phase.RECEIVED:
-            # A welcome may come before the code.
+            # A welcome SMS may come before the one with the code.
             return self.sms is not None and find_code(self.sms.text) is not None
         return self.phase in (Phase.FINISHED, Phase.CANCELLED)
 
     @property
     def is_only_pushed(self) -> bool:
-        """A socket has told its code; the order itself has not shown any."""
+        """All its messages came by push; no read of the order has shown them yet."""
         return bool(self.order.messages) and all(sms.pushed for sms in self.order.messages)
 
     @property
     def unforwarded(self) -> list[Sms]:
-        """The messages that no target was to get so far."""
+        """The messages that were never queued for the targets of `forward`."""
         left, fresh = list(self.forwarded), []
         for sms in self.order.messages:
             if sms.text in left:
                 left.remove(sms.text)
             else:
                 fresh.append(sms)
-        # What was only pushed may be worded otherwise in the order itself.
+        # The text of a pushed SMS may differ from the text in the order.
         codes = {find_code(text) for text in left} - {None}
         return [sms for sms in fresh if find_code(sms.text) not in codes]
 
     def nth(self, sms: Sms) -> int:
-        """How many messages with the same code came before it."""
+        """The number of messages with the same code before this one."""
         before = self.order.messages[: self.order.messages.index(sms)]
         return sum(code_of(other) == code_of(sms) for other in before)
 
     def name_of(self, sms: Sms) -> str:
-        """The same in every process: what is made of it tells one SMS from another."""
+        """A unique name of the SMS, the same in every process."""
         return f"{self.order.id}/{self.nth(sms)}/{code_of(sms)}"
 
     @property
     def is_worth_keeping(self) -> bool:
-        """It was bought here, or its client has said something of it."""
-        spoken_of = self.finished or self.cancelling or self.asked_at is not None
-        return self.delivered is not None or spoken_of
+        """It was bought here, or a setStatus of its client has changed it."""
+        is_changed = self.finished or self.cancelling or self.asked_at is not None
+        return self.delivered is not None or is_changed
 
     @property
     def sms(self) -> Sms | None:
-        """The newest message that has a code, else the newest.
+        """The newest message with a code; without any, the newest message.
 
-        After a further SMS was asked for, an older message is looked at only while none has come.
+        After the client has asked for another SMS, older messages count only until one has come.
         """
         messages = self.order.messages
         newest = messages[self.asked_at or 0 :] or messages
@@ -127,7 +127,7 @@ class Activation(ActivationFlags):
 
     @property
     def code(self) -> str:
-        """The code of `sms`, else its text, safe for the wire."""
+        """The code of `sms`, or its text if it has none, safe for the wire."""
         return code_of(self.sms) if self.sms else ""
 
 
@@ -137,7 +137,7 @@ def code_of(sms: Sms) -> str:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """An activation with all that a body can show of it."""
+    """An activation with everything that an answer can show. `now` is the upstream's clock."""
 
     activation: Activation
     phase: Phase
@@ -170,13 +170,13 @@ class View:
 
     @property
     def sms(self) -> Sms | None:
-        """What may be shown: nothing while a further SMS is waited for, nor after a cancel."""
+        """The SMS to show: None while the client waits for another one, and after a cancel."""
         shown = self.phase in (Phase.RECEIVED, Phase.FINISHED)
         return self.activation.sms if shown else None
 
 
 def candidates(order_id: str) -> Iterator[int]:
-    """The legacy ids that an order may have, in order of preference: 1 to MAX_ID, for ever."""
+    """The legacy ids that an order may get, from 1 to MAX_ID, the preferred one first; endless."""
     for attempt in count():
         digest = hashlib.blake2b(f"{order_id}:{attempt}".encode(), digest_size=8).digest()
         yield int.from_bytes(digest) % MAX_ID + 1

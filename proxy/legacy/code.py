@@ -1,8 +1,8 @@
 """Finds the verification code in the text of an SMS. Pure: text in, code out.
 
-Legacy servers answered `STATUS_OK:code`; the upstream's orders hold the text only. First what is
-surely no code is blanked out (DECOYS), then each form a code can have (FORMS) makes candidates, and
-the best-placed candidate wins: the one that a word for "code" points at.
+Legacy servers answered `STATUS_OK:code`; the upstream's orders have the text only. First, what
+cannot be a code is blanked out (DECOYS). Then each pattern in FORMS finds candidates, and the one
+with the highest score wins. A candidate beside a word for "code" scores most.
 """
 
 import re
@@ -33,7 +33,7 @@ DECOYS = tuple(
     for pattern in (
         r"https?://\S+",
         r"\bwww\.\S+",
-        # With the lengths of RFC 1035 and 5321: without them a long text costs 20 ms.
+        # The lengths of RFC 1035 and 5321: without them a long text takes 20 ms.
         r"[\w.+-]{1,64}@[\w-]{1,63}\.[\w.]+",
         r"(?<![\w@])(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,63}(?:/\S*)",
         rf"{_SIGN}\s?{_NUMBER}",
@@ -52,14 +52,14 @@ DECOYS = tuple(
         r"(?:(?<!\w)\*+|[x•]{2,})\d{3,4}(?!\d|\*)",
         r"\b(?:stop|help|text|txt|call|sms)\b[^.\n]{0,20}?\bto\s+\d{4,7}\b",
         r"\bcall\s+\d[\d\s-]{3,}\d",
-        # The hash of Android's SMS Retriever: eleven characters, alone at the end.
+        # The hash of Android's SMS Retriever API: a last word of eleven characters.
         r"(?<=\s)(?=[\w+/]*[a-z])(?=[\w+/]*[A-Z+/])[\w+/]{11}\s*$",
     )
 )
 
 
 class Form(NamedTuple):
-    """A form of code: its pattern, how sure it is by itself, and if a word must point at it."""
+    """A form of code: its pattern, its score, and whether a word for "code" must be beside it."""
 
     pattern: re.Pattern[str]
     weight: int
@@ -68,12 +68,12 @@ class Form(NamedTuple):
 
 _START = r"(?<![\w,-])(?<!\w[.'])"
 _STOP = r"(?![\w%]|[.,'-]\w)"
-# Scripts without spaces write the code right after a letter, so digits look at digits only.
+# Scripts without spaces have letters right before the code: only Latin letters and digits count.
 _DIGITS_START = r"(?<![\da-zA-Z,-])(?<!\d[.'])"
 _DIGITS_STOP = r"(?![\da-zA-Z%]|[.,'-]\d)"
 
 FORMS = (
-    # Google: G-123456; others FB-12345. The digits are the code.
+    # Google sends G-123456, others FB-12345. The digits are the code.
     Form(re.compile(rf"{_START}[A-Z]{{1,3}}-(\d{{4,8}}){_STOP}"), 30),
     # The Web OTP line: @example.com #123456.
     Form(re.compile(r"(?m)^@\S+\s+#(\w{4,10})\b"), 40),
@@ -102,7 +102,7 @@ FORMS = (
     ),
 )
 
-# Letters alone, as Steam sends: only where nothing with a digit is found, right behind "code is".
+# Letters only, as Steam sends: if no candidate has a digit, and right behind "code is".
 _LETTERS = re.compile(
     r"(?:code|otp|pin|password|passcode|token|k[oó]d|код|c[oó]digo)\s?(?:is|es|est|ist|:|=)\s?[\"'«*]*([A-Z]{4,8})(?![\w-])",
     re.IGNORECASE,
@@ -120,24 +120,24 @@ _POINTED_FROM = re.compile(
     re.IGNORECASE,
 )
 _NOT_A_CODE = re.compile(r"(?:order|ticket|invoice|ref\w*|case|заказ\w*)\W{0,3}$", re.IGNORECASE)
-# A number of an account, unless it is the only one: "Your Google Account: 482913".
+# An account number, unless it is the only candidate: "Your Google Account: 482913".
 _HARDLY_A_CODE = re.compile(r"(?:account|acct|id)\W{0,3}$", re.IGNORECASE)
 
-LONGEST_TEXT = 1600
-"""Ten parts of an SMS; nobody hides a code behind more."""
+MAX_SEARCHED = 1600
+"""Characters of a text that are searched: ten parts of an SMS."""
 
 MAX_CACHED = 2048
-"""Texts whose code is remembered: each answer about an order looks through all its texts, and one
-made for it takes up to 12 ms.
+"""Texts whose code is cached: each answer about an order searches all its texts, and a text made
+to be slow takes up to 12 ms.
 """
 
-# What NFKC would make commas and letters of, and the dashes that stand between digits.
+# Marks that NFKC would turn into commas and letters, and the forms of the dash.
 _MARKS = str.maketrans("，、；。№‐‑‒–", "    #----")
 
 
 def find_code(text: str) -> str | None:
-    """The code of an SMS text, digits where the code is digits; None where there is none."""
-    return _find_code(text[:LONGEST_TEXT])
+    """Returns the code of an SMS text, without separators if it is a number, or None."""
+    return _find_code(text[:MAX_SEARCHED])
 
 
 @lru_cache(MAX_CACHED)
@@ -152,14 +152,14 @@ def _find_code(text: str) -> str | None:
         if (score := _score(form, match, text)) > 0
     ]
     if found:
-        # Of two that begin at one place, the longer: 4829 13, not 4829.
+        # Of two that begin at the same place, the longer one: 4829 13, not 4829.
         return _joined(max(found, key=lambda one: (one[0], one[1], len(one[2])))[2])
     letters = _LETTERS.search(text)
     return letters[1] if letters and letters[1].isupper() else None
 
 
 def _plain(text: str) -> str:
-    """Full-width and other scripts' digits become ASCII; invisible marks go."""
+    """The text with all digits in ASCII and without invisible characters."""
     return "".join(
         str(unicodedata.decimal(char)) if char.isdecimal() else char
         for char in unicodedata.normalize("NFKC", text.translate(_MARKS))
@@ -184,6 +184,6 @@ def _score(form: Form, match: re.Match[str], text: str) -> int:
 
 
 def _joined(code: str) -> str:
-    """`123-456` and `1 2 3 4` are digits with separators; `X7K9-Q2M4` keeps its dash."""
+    """Removes separators from a number (`123-456`, `1 2 3 4`); `X7K9-Q2M4` keeps its dash."""
     bare = re.sub(r"[-. ]", "", code)
     return bare if bare.isdigit() else code

@@ -1,6 +1,6 @@
-"""The fields of a form sent as multipart/form-data (RFC 7578). Pure: bytes in.
+"""Reads the fields of a multipart/form-data body (RFC 7578). Pure: bytes in.
 
-Each byte is looked at a fixed number of times: Python's own email parser is quadratic in quotes and
+The time is linear in the size of the body. Python's email parser is quadratic in quotes and
 semicolons, and raises on nested messages and on parameters of the form `name*` (seen 2026-11-29).
 """
 
@@ -8,9 +8,7 @@ import re
 from collections.abc import Iterator
 
 MAX_HEADER = 1024
-"""Bytes of a Content-Type, or of the head of one part, that are read. RFC 2046 allows a boundary of
-70; longer is no form.
-"""
+"""Bytes of a Content-Type, or of the head of one part. RFC 2046 allows a boundary of 70."""
 
 _TOKEN = r"[^\s\"(),/:;<=>?@\[\\\]]+"
 _BOUNDARY = re.compile(rf';\s*boundary=(?:"([^"\\]+)"|({_TOKEN}))', re.IGNORECASE)
@@ -21,8 +19,8 @@ _END_OF_HEAD = re.compile(rb"\r?\n\r?\n|\A\r?\n")
 
 
 def fields(body: bytes, content_type: str) -> list[tuple[str, str]]:
-    """Name and value of each part that has a name, in their order; text that is no UTF-8 is
-    replaced. A body that does not fit its boundary has none.
+    """Name and value of each part with a name, in their order. Bytes that are not UTF-8 are
+    replaced. A body without its boundary has no fields.
     """
     found = _BOUNDARY.search(content_type)
     if not found:
@@ -32,7 +30,7 @@ def fields(body: bytes, content_type: str) -> list[tuple[str, str]]:
 
 
 def _parts(body: bytes, boundary: bytes) -> Iterator[bytes]:
-    """What stands between two delimiters; the last part may lack the second."""
+    """The bytes between two delimiters; the second one may be missing after the last part."""
     delimiter = re.compile(rb"(?:\A|\r?\n)--" + re.escape(boundary) + rb"(--)?[ \t]*(?:\r?\n|\Z)")
     begins: int | None = None
     for edge in delimiter.finditer(body):

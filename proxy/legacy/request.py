@@ -1,4 +1,4 @@
-"""A legacy request: query and form body merged into one set of parameters. Pure: bytes in."""
+"""A legacy request: the parameters of query and form body together. Pure: bytes in."""
 
 import re
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from proxy.model import is_key, money
 from proxy.model.errors import Problem, ProblemError
 
 MAX_BODY = 64 * 1024
+"""Bytes."""
 
 _DIGITS = re.compile(r"[0-9]{1,12}")
 _PRICE = re.compile(r"(?=[.,]?[0-9])([0-9]{0,7})(?:[.,]([0-9]{0,6}))?")
@@ -17,12 +18,12 @@ _PRICE = re.compile(r"(?=[.,]?[0-9])([0-9]{0,7})(?:[.,]([0-9]{0,6}))?")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Parameters by name. An absent parameter reads as the empty text."""
+    """Parameters by name. A missing parameter reads as an empty string."""
 
     parameters: Mapping[str, str]
 
     def text(self, *names: str) -> str:
-        """The first of these names that the client sent with a value."""
+        """The value of the first of these names that is not empty; "" if there is none."""
         return next((value for name in names if (value := self.parameters.get(name))), "")
 
     def has(self, name: str) -> bool:
@@ -34,7 +35,7 @@ class Request:
 
     @property
     def key(self) -> str:
-        """The API key. A key that no HTTP header can carry is none of the upstream's."""
+        """The API key. Raises ProblemError: NO_KEY, or BAD_KEY if no HTTP header can carry it."""
         key = self.text("api_key")
         if not key:
             raise ProblemError(Problem.NO_KEY)
@@ -43,7 +44,7 @@ class Request:
         return key
 
     def number(self, *names: str) -> int | None:
-        """A whole number in ASCII digits; None for anything else, also for none at all."""
+        """A whole number in ASCII digits; None for anything else, or if it is missing."""
         text = self.text(*names)
         return int(text) if _DIGITS.fullmatch(text) else None
 
@@ -53,15 +54,16 @@ class Request:
 
     @property
     def max_cents(self) -> int | None:
-        """The client's price cap in whole cents, rounded down; None when it sent none.
+        """The client's `maxPrice` in whole cents, rounded down; None if it sent none.
 
-        The literal `maxPrice` stands in sms-activate's own sample URL and means none.
+        Raises ProblemError (BAD_PARAMETER). The literal value `maxPrice` is in the sample URL of
+        sms-activate's documentation and means none.
         """
-        most = _cents(self.text("maxPrice", "max_price"))
-        least = _cents(self.text("minPrice"))
-        if most is not None and least is not None and least > most:
+        maximum = _cents(self.text("maxPrice", "max_price"))
+        minimum = _cents(self.text("minPrice"))
+        if maximum is not None and minimum is not None and minimum > maximum:
             raise ProblemError(Problem.BAD_PARAMETER, "minPrice is over maxPrice")
-        return most
+        return maximum
 
 
 def _cents(text: str) -> int | None:
@@ -69,15 +71,15 @@ def _cents(text: str) -> int | None:
         return None
     match = _PRICE.fullmatch(text)
     if not match:
-        raise ProblemError(Problem.BAD_PARAMETER, "a price cap that is no price")
+        raise ProblemError(Problem.BAD_PARAMETER, "maxPrice or minPrice is not a price")
     return money.cents(float(match[0].replace(",", ".")))
 
 
 def parse(query: bytes, body: bytes = b"", content_type: str = "", key: str = "") -> Request:
-    """Merge query and form body: of a repeated name the last counts, the body over the query.
+    """Reads the query, then the form body; of a repeated name the last value counts.
 
-    `key` is one that came in a header. Names are trimmed because aiosmsactivate 1.5.1 sends some
-    with a trailing space.
+    `key` is the key from a header; it counts if there is no `api_key`. Names are trimmed because
+    aiosmsactivate 1.5.1 sends some with a trailing space.
     """
     pairs = [*_pairs(query), *_form(body, content_type)]
     parameters = {name.strip(): value.strip() for name, value in pairs}
@@ -87,8 +89,8 @@ def parse(query: bytes, body: bytes = b"", content_type: str = "", key: str = ""
 
 
 def _form(body: bytes, content_type: str) -> list[tuple[str, str]]:
-    """A form in either encoding; PHP's curl sends an array as multipart. JSON is no form, nor is a
-    body whose type is too long to be read.
+    """The fields of a form in either encoding; PHP's curl sends an array as multipart. JSON and
+    a body with an overlong type have none.
     """
     if not body or len(content_type) > multipart.MAX_HEADER:
         return []
@@ -99,5 +101,5 @@ def _form(body: bytes, content_type: str) -> list[tuple[str, str]]:
 
 
 def _pairs(text: bytes) -> list[tuple[str, str]]:
-    # Latin-1 keeps every byte; %-escapes are read as UTF-8 with replacement, never an error.
+    # Latin-1 keeps every byte; %-escapes are read as UTF-8 with replacement and never fail.
     return parse_qsl(text.decode("latin-1"), keep_blank_values=True, errors="replace")

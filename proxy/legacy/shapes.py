@@ -1,11 +1,11 @@
-"""The bodies of the legacy protocol as sms-activate had them; other dialects override some. Pure.
+"""The bodies of the legacy protocol in sms-activate's form; other dialects override some. Pure.
 
-Every shape is one that all clients of the old protocol accept: ids and phones are texts in JSON,
-no value is null that a client reads without asking, empty maps are `{}`.
+All known clients accept these forms: ids and phone numbers are strings in JSON, a value that some
+client reads unchecked is never null, and an empty map is `{}`.
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from proxy.model import OVER, Sms, money
 
 USD = 840
 
-# activationStatus and the history's status: what HeroSMS's own front end takes the numbers for.
+# activationStatus, and status in the history: the meaning that HeroSMS's front end gives them.
 STATUS_NUMBERS = {
     Phase.WAITING: "4",
     Phase.RECEIVED: "2",
@@ -31,7 +31,7 @@ STATUS_NUMBERS = {
 
 @dataclass(frozen=True, slots=True)
 class PriceRow:
-    """One service in one country, both by their legacy codes."""
+    """Price and stock of one service in one country, both by their legacy codes."""
 
     service: str
     name: str
@@ -59,7 +59,7 @@ Map = dict[str, Any]
 
 class Shapes:
     shows_sender = False
-    """A body tells who sent an SMS: what a socket tells of it is not enough."""
+    """A body shows the sender of an SMS, which a pushed SMS does not have: the order is read."""
 
     def number(self, view: View) -> Answer:
         return answers.text(f"ACCESS_NUMBER:{view.activation.id}:{view.order.phone}")
@@ -88,7 +88,8 @@ class Shapes:
     def _status_sms(self, view: View) -> Map | None:
         if (sms := view.sms) is None:
             return None
-        return {"dateTime": arrived(view, sms), "code": code_of(sms), "text": without_sql(sms.text)}
+        text = without_sql(sms.text)
+        return {"dateTime": received_stamp(view, sms), "code": code_of(sms), "text": text}
 
     def all_sms(self, view: View) -> Map:
         rows = [self._sms_row(view, sms) for sms in view.order.messages]
@@ -101,12 +102,12 @@ class Shapes:
             "code": code_of(sms),
             "text": without_sql(sms.text),
             "service": view.activation.service,
-            "date": arrived(view, sms),
+            "date": received_stamp(view, sms),
             "type": "sms",
         }
 
     def active(self, views: Sequence[View]) -> Map:
-        # One client compares the empty answer by its bytes.
+        # One client compares the bytes of the empty answer.
         if not views:
             return {"status": "error", "error": "NO_ACTIVATIONS"}
         return {"status": "success", "activeActivations": [self._active_row(v) for v in views]}
@@ -144,9 +145,9 @@ class Shapes:
             "currency": USD,
         }
 
-    def prices(self, rows: Iterable[PriceRow], only: int | None) -> Map:
-        """By country, then service. Old clients look under 187 without asking if it is there."""
-        return by_country(rows, only, self._price)
+    def prices(self, rows: Iterable[PriceRow], country: int | None) -> Map:
+        """By country, then by service; `country` is the id if only one was asked for."""
+        return by_country(rows, country, self._price)
 
     def _price(self, row: PriceRow) -> Map:
         return {
@@ -158,7 +159,7 @@ class Shapes:
         }
 
     def prices_verification(self, rows: Iterable[PriceRow]) -> Map:
-        """By service, then country."""
+        """By service, then by country."""
         found: Map = {}
         for row in rows:
             price = {"count": row.count, "price": money.dollars(row.cents)}
@@ -166,7 +167,7 @@ class Shapes:
         return found
 
     def countries(self, rows: Iterable[CountryRow]) -> Map:
-        """The names are the old server's own: clients look countries up by them."""
+        """By id, with the old server's English names: clients search countries by them."""
         return {
             str(row.id): {
                 "id": row.id,
@@ -185,42 +186,45 @@ class Shapes:
         return answers.json({"status": "error", "error": "OPERATORS_NOT_FOUND"})
 
     def forward(self, activation: Activation, sms: Sms, country: int) -> Map:
-        """What the old server posted to its customer when an SMS came."""
+        """The body that the old server posted to its customer for each SMS."""
         return {
             "activationId": activation.id,
             "service": activation.service,
             "text": sms.text,
             "code": code_of(sms),
             "country": country,
-            "receivedAt": stamp(came(activation, sms)),
+            "receivedAt": stamp(received_at(activation, sms)),
         }
 
     def done(self, word: str) -> Answer:
-        """What finishActivation and cancelActivation answer."""
+        """The answer of finishActivation and cancelActivation."""
         return answers.text(word)
 
 
 def status_number(view: View) -> str:
-    """In a list, what a row of the upstream's says is enough."""
+    """In a list the state in the upstream's order list is enough: the order is not read."""
     is_unused = view.order.state in OVER and not view.order.messages
     return STATUS_NUMBERS[Phase.CANCELLED if is_unused else view.phase]
 
 
-def by_country(rows: Iterable[PriceRow], only: int | None, price: Any) -> Map:
-    found: Map = {} if only is not None else {"187": {}}
+def by_country(
+    rows: Iterable[PriceRow], country: int | None, price: Callable[[PriceRow], Map]
+) -> Map:
+    """`price` of each row by country, then by service. Old clients read 187 unchecked."""
+    found: Map = {} if country is not None else {"187": {}}
     for row in rows:
         found.setdefault(str(row.country), {})[row.service] = price(row)
     return found
 
 
 def stamp(instant: float) -> str:
-    """UTC, in the form that one client reads with strptime."""
+    """A time in UTC, in the form that one client reads with strptime."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(instant))
 
 
-def arrived(view: View, sms: Sms) -> str:
+def received_stamp(view: View, sms: Sms) -> str:
     return stamp(sms.received_at or view.bought_at)
 
 
-def came(activation: Activation, sms: Sms) -> float:
+def received_at(activation: Activation, sms: Sms) -> float:
     return sms.received_at or activation.order.created_at or 0.0

@@ -1,7 +1,7 @@
-"""The activation's state machine: what getStatus says and what setStatus does, as tables. Pure.
+"""The activation's state machine: the words of getStatus, the effects of setStatus. Pure.
 
-Everything that decides between states stands here; actions/statuses.py carries it out.
-Source: sms-activate's documentation of 2025 ("simple logic"), the same text at three clones.
+Every rule between states is here; actions/statuses.py carries it out.
+Source: sms-activate's documentation of 2025 ("simple logic"); three clones have the same text.
 """
 
 import enum
@@ -12,17 +12,17 @@ from proxy.model.errors import Problem
 
 class Phase(enum.Enum):
     WAITING = enum.auto()
-    """The number is handed out, no SMS yet."""
+    """The client has the number; no SMS has come."""
     RECEIVED = enum.auto()
     RETRYING = enum.auto()
-    """A further SMS was asked for and has not come."""
+    """The client has asked for another SMS, and it has not come."""
     FINISHED = enum.auto()
     CANCELLED = enum.auto()
-    """Cancelled or expired without an SMS: not paid for."""
+    """Cancelled, or expired without an SMS: not charged."""
 
 
 class Act(enum.Enum):
-    """What has to be carried out."""
+    """The effect of a setStatus."""
 
     NOTHING = enum.auto()
     RETRY = enum.auto()
@@ -31,7 +31,7 @@ class Act(enum.Enum):
 
 
 class Step(NamedTuple):
-    """An allowed setStatus: what it does, and the word that says it was done."""
+    """An allowed setStatus: its effect, and the word of its answer."""
 
     act: Act
     word: str
@@ -42,7 +42,7 @@ RETRY = Step(Act.RETRY, "ACCESS_RETRY_GET")
 FINISH = Step(Act.FINISH, "ACCESS_ACTIVATION")
 CANCEL = Step(Act.CANCEL, "ACCESS_CANCEL")
 
-# A repeat of the last word is answered as the first time: the client may have missed the answer.
+# A repeated setStatus gets the same answer again: the client may have missed the first one.
 SET_STATUS: dict[Phase, dict[int, Step | Problem]] = {
     Phase.WAITING: {1: READY, 6: FINISH, 8: CANCEL},
     Phase.RECEIVED: {1: READY, 3: RETRY, 6: FINISH, 8: Problem.CODE_RECEIVED},
@@ -52,7 +52,7 @@ SET_STATUS: dict[Phase, dict[int, Step | Problem]] = {
 }
 
 # -1 is the cancel of the oldest clients (smsactivateru, Grizzly, 5sim scripts).
-SAME = {-1: 8}
+ALIASES = {-1: 8}
 
 
 def is_cancel(status: int | None) -> bool:
@@ -60,14 +60,14 @@ def is_cancel(status: int | None) -> bool:
 
 
 def set_status(phase: Phase, status: int | None) -> Step | Problem:
-    """What a client's setStatus means in this phase."""
+    """The step that a setStatus means in this phase, or the problem that refuses it."""
     if status is None:
         return Problem.BAD_STATUS
-    return SET_STATUS[phase].get(SAME.get(status, status), Problem.BAD_STATUS)
+    return SET_STATUS[phase].get(ALIASES.get(status, status), Problem.BAD_STATUS)
 
 
 def get_status(phase: Phase, code: str) -> str:
-    """The word for a phase; `code` is the last code, safe for the wire."""
+    """The answer of getStatus in a phase; `code` is the last code, safe for the wire."""
     match phase:
         case Phase.WAITING:
             return "STATUS_WAIT_CODE"
@@ -75,6 +75,6 @@ def get_status(phase: Phase, code: str) -> str:
             return f"STATUS_OK:{code}"
         case Phase.RETRYING:
             return f"STATUS_WAIT_RETRY:{code}"
-        # sms-activate: "cancelled or completed".
+        # sms-activate's documentation: "cancelled or completed".
         case Phase.FINISHED | Phase.CANCELLED:
             return "STATUS_CANCEL"

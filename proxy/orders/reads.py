@@ -106,13 +106,13 @@ class Reads:
 
     def standing(self, key: ClientKey, activation: TrackedActivation) -> Callable[[], bool] | None:
         """Whether what is known of an activation still stands, and is not too old."""
-        known, order, said = self.lists.of(key), activation.order, activation.said
+        known, order, said = self.lists.of(key), activation.order, activation.client_state
         is_settled = activation.is_settled
         if activation.is_only_pushed or not (is_settled or activation.is_untouched):
             return None
 
         def stands() -> bool:
-            if activation.order is not order or activation.said != said:
+            if activation.order is not order or activation.client_state != said:
                 return False
             if is_settled:
                 return True

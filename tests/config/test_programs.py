@@ -66,7 +66,7 @@ def test_an_upstream_key_is_in_the_environment_or_in_a_file_or_there_itself(tmp_
 def test_without_a_table_every_key_is_passed_through_under_the_limits(tmp_path):
     programs = loaded(tmp_path, "limits: {max_price: 0.5}\n")
     program = programs.of("any")
-    assert (program.key, program.caps) == (ClientKey.of("any"), Limits(max_price=50))
+    assert (program.key, program.limits) == (ClientKey.of("any"), Limits(max_price=50))
 
 
 def test_a_program_is_sole_while_no_other_and_no_passed_through_key_has_its_account(tmp_path):
@@ -81,7 +81,7 @@ def test_a_program_is_sole_while_no_other_and_no_passed_through_key_has_its_acco
 
 def test_dollars_are_whole_cents_rounded_down(tmp_path):
     for dollars, cents in ((0.29, 29), (1.1, 110), (0.505, 50), (0, 0), (2, 200), (4.35, 435)):
-        assert only(tmp_path, max_price=dollars).caps.max_price == cents
+        assert only(tmp_path, max_price=dollars).limits.max_price == cents
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_date_is_its_first_moment_in_utc(tmp_path, written, when):
     for quoted in (written, f'"{written}"'):
         text = f"keys:\n  k: {{name: ci, upstream_key: up, expires: {quoted}}}\n"
         [program] = loaded(tmp_path, text)
-        assert program.caps.expires == when.timestamp()
+        assert program.limits.expires == when.timestamp()
         program.check(when.timestamp() - 0.001, "getBalance")
         with pytest.raises(ProblemError, match="PAUSED"):
             program.check(when.timestamp(), "getBalance")
@@ -117,7 +117,7 @@ def test_the_stricter_of_two_ceilings_counts(tmp_path):
         expires="2028-01-01",
     )
     config = Config(keys={"k": own}, limits=limits)
-    assert load_programs(config, {}, CODES, ACTIONS).of("k").caps == Limits(
+    assert load_programs(config, {}, CODES, ACTIONS).of("k").limits == Limits(
         max_price=100,
         active=4,
         per_day=300,
@@ -127,12 +127,12 @@ def test_the_stricter_of_two_ceilings_counts(tmp_path):
         expires=datetime(2027, 1, 1, tzinfo=UTC).timestamp(),
     )
     paused = Config(keys={"k": own}, limits=LimitsConfig(paused=True))
-    assert load_programs(paused, {}, CODES, ACTIONS).of("k").caps.paused
+    assert load_programs(paused, {}, CODES, ACTIONS).of("k").limits.paused
 
 
 def test_limits_are_also_read_from_the_environment(tmp_path):
     environ = {"PROXY_LIMITS_ACTIVE": "2", "PROXY_LIMITS_COUNTRIES": "16, 187"}
-    caps = loaded(tmp_path, "keys:\n" + entry(), **environ).of(CLIENT_KEY).caps
+    caps = loaded(tmp_path, "keys:\n" + entry(), **environ).of(CLIENT_KEY).limits
     assert (caps.active, caps.countries) == (2, {"GB", "US"})
 
 

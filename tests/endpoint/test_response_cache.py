@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from prometheus_client import Counter
 
-from proxy.endpoint.response_cache import ENTRY_BYTES, IDLE_SECONDS, MAX_QUESTION, ResponseCache
+from proxy.endpoint.response_cache import ENTRY_BYTES, IDLE_SECONDS, MAX_QUERY, ResponseCache
 from proxy.legacy.answers import Answer
 
 pytestmark = pytest.mark.anyio
@@ -17,12 +17,12 @@ def asked(query, method="GET"):
 
 
 def standing(body=b"ok", stands=lambda: True):
-    return Answer(body).while_it(stands)
+    return Answer(body).valid_while(stands)
 
 
 async def test_what_stands_is_answered_again_and_what_does_not_is_forgotten():
     repeats, stands = ResponseCache(), [True]
-    repeats.remember(asked(b"a"), standing(stands=lambda: stands[0]), COUNTER)
+    repeats.put(asked(b"a"), standing(stands=lambda: stands[0]), COUNTER)
     assert repeats.get(asked(b"a")) and not repeats.get(asked(b"b"))
     assert not repeats.get(asked(b"a", "POST"))
     stands[0] = False
@@ -33,40 +33,40 @@ async def test_what_stands_is_answered_again_and_what_does_not_is_forgotten():
 @pytest.mark.parametrize(
     ("query", "answer", "method"),
     [
-        (b"x" * (MAX_QUESTION + 1), standing(), "GET"),
+        (b"x" * (MAX_QUERY + 1), standing(), "GET"),
         (b"x", standing(), "POST"),
         (b"x", Answer(b"ok"), "GET"),
         (b"x", standing(b"b" * 100_000), "GET"),
     ],
 )
 async def test_what_is_long_or_does_not_stand_is_not_remembered(query, answer, method):
-    repeats = ResponseCache(most=100_000)
-    repeats.remember(asked(query, method), answer, COUNTER)
+    repeats = ResponseCache(max_bytes=100_000)
+    repeats.put(asked(query, method), answer, COUNTER)
     assert len(repeats) == 0
 
 
 async def test_its_bytes_are_bounded_and_what_is_asked_again_outlives_the_rest():
     entry = ENTRY_BYTES + 10 + 100
-    repeats = ResponseCache(most=100 * entry)
+    repeats = ResponseCache(max_bytes=100 * entry)
     for number in range(1000):
-        repeats.remember(asked(b"%010d" % number), standing(b"b" * 100), COUNTER)
+        repeats.put(asked(b"%010d" % number), standing(b"b" * 100), COUNTER)
         assert repeats.get(asked(b"%010d" % 0)), number
         assert len(repeats) <= 100
     assert len(repeats) >= 50
 
 
 async def test_answers_that_are_replaced_do_not_count_twice():
-    repeats = ResponseCache(most=4 * (ENTRY_BYTES + 2))
-    repeats.remember(asked(b"a"), standing(b"1"), COUNTER)
+    repeats = ResponseCache(max_bytes=4 * (ENTRY_BYTES + 2))
+    repeats.put(asked(b"a"), standing(b"1"), COUNTER)
     for _ in range(10):
-        repeats.remember(asked(b"b"), standing(b"1"), COUNTER)
+        repeats.put(asked(b"b"), standing(b"1"), COUNTER)
     assert repeats.get(asked(b"a"))
 
 
 async def test_what_nobody_asks_any_more_leaves_by_itself():
     repeats = ResponseCache()
-    repeats.remember(asked(b"a"), standing(), COUNTER)
-    repeats.remember(asked(b"b"), standing(), COUNTER)
+    repeats.put(asked(b"a"), standing(), COUNTER)
+    repeats.put(asked(b"b"), standing(), COUNTER)
     for _ in range(6):
         await asyncio.sleep(IDLE_SECONDS / 2)
         assert repeats.get(asked(b"a"))

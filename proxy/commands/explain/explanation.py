@@ -14,9 +14,9 @@ from proxy.config.programs import Program, Programs
 from proxy.config.settings import Config, StoreConfig
 from proxy.config.yaml_file import nearest
 from proxy.endpoint.actions import ACTIONS, Call, Client
-from proxy.endpoint.actions.numbers import wished
+from proxy.endpoint.actions.numbers import purchase_parameters
 from proxy.legacy.answers import Answer
-from proxy.legacy.dialects.dialect import written
+from proxy.legacy.dialects.dialect import refusal
 from proxy.model import ClientKey, lowest, money
 from proxy.model.errors import Problem, ProblemError, QuestionError
 from proxy.model.money import dollars
@@ -124,7 +124,7 @@ def _refused_action(call: Call) -> Answer | None:
     action = call.request.action
     call.program.check(call.services.upstream.wall_clock(), action)
     if refused := call.dialect.refused.get(action):
-        return written(refused)
+        return refusal(refused)
     if action not in ACTIONS:
         raise ProblemError(Problem.BAD_ACTION, f"no such action: {nearest(action, BUYS)}")
     if action not in BUYS:
@@ -134,10 +134,10 @@ def _refused_action(call: Call) -> Answer | None:
 
 async def _buy(call: Call, said: Explanation, store: str, *, is_somebody: bool) -> None:
     """Everything that is asked before a purchase is sent, in the same order."""
-    caps, key = call.program.caps, call.program.key if is_somebody else None
+    caps, key = call.program.limits, call.program.key if is_somebody else None
     now = call.services.upstream.wall_clock()
     said.facts.append(("ceilings", limits.in_words(caps, key, store, now)))
-    said.service, country, cap = wished(call)
+    said.service, country, cap = purchase_parameters(call)
     said.country = country.iso
     problem, stock = await asyncio.gather(_price(call, said), _stock(call, said))
     # Behind the price, whichever comes first.

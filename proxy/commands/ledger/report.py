@@ -62,7 +62,7 @@ def by_key(entries: Iterable[Entry], programs: Programs, now: float) -> str:
         }
         program = known.get(hash)
         name = program.name if program else hash[:8]
-        caps = program.caps if program else programs.limits
+        caps = program.limits if program else programs.limits
         day, month = caps.since(now)
         table.append(
             (

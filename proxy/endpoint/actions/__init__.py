@@ -1,6 +1,7 @@
-"""THE TRANSLATION: one function for each legacy action, registered here by name.
+"""The legacy actions: one function for each, registered here by name.
 
-Each takes a Call and gives an Answer, or raises a ProblemError that the dialect puts into words.
+An action takes a Call and returns an Answer, or raises a ProblemError, which becomes the dialect's
+word in endpoint.py.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""A call of an action: the request, whose it is, and the house that can answer it."""
+"""A call of an action: the request, its program, and the services that answer it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -26,11 +26,11 @@ class Client:
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
 
-    def watched(self) -> "AbstractAsyncContextManager[asyncio.Task[None]]":
-        """Gives a task that ends when the client hangs up."""
-        return child_task(self._gone(), "client hangs up")
+    def disconnected(self) -> "AbstractAsyncContextManager[asyncio.Task[None]]":
+        """A context with a task that ends when the client disconnects."""
+        return child_task(self._wait_for_disconnect(), "client hangs up")
 
-    async def _gone(self) -> None:
+    async def _wait_for_disconnect(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
@@ -41,7 +41,7 @@ class Call:
     dialect: Dialect
     request: Request
     program: Program
-    client: "Client"
+    client: Client
 
     @property
     def key(self) -> ClientKey:
@@ -49,12 +49,12 @@ class Call:
 
     @property
     def defers_cancel(self) -> bool:
-        """An early cancel is promised, not refused: as configured, else as the dialect does."""
+        """Whether an early cancel is scheduled or refused: `early_cancel`, else the dialect."""
         configured = self.services.defers_cancel
         return self.dialect.defers_cancel if configured is None else configured
 
     def service(self) -> str:
-        """The upstream code of the service that is asked for."""
+        """The upstream code of the requested service. Raises ProblemError (BAD_SERVICE)."""
         text = self.request.text("service")
         service = self.services.codes.service(text, self.dialect.services)
         if service is None:
@@ -62,7 +62,10 @@ class Call:
         return service
 
     def country(self) -> Country:
-        """The country to buy. One that was sent empty is a mistake, not a wish for the default."""
+        """The requested country, or the default if none was sent. An empty one is a mistake.
+
+        Raises ProblemError (BAD_COUNTRY).
+        """
         if self.dialect.country is None and self.request.has("country"):
             text = self.request.text("country")
         else:
@@ -72,12 +75,13 @@ class Call:
             raise ProblemError(Problem.BAD_COUNTRY, "not in the tables")
         return country
 
-    def only_country(self) -> Country | None:
-        """The country that a list is to be of; None for all."""
-        wished = self.dialect.country is not None or self.request.text("country")
-        return self.country() if wished else None
+    def country_filter(self) -> Country | None:
+        """The one country that a list has to show; None for all. Raises ProblemError."""
+        is_one = self.dialect.country is not None or self.request.text("country")
+        return self.country() if is_one else None
 
     async def activation(self) -> TrackedActivation:
+        """The activation of the request's id. Raises ProblemError (NO_ACTIVATION)."""
         return await self.services.reads.find(self.key, self.request.text("id", "activationId"))
 
     def view(self, activation: TrackedActivation) -> View:

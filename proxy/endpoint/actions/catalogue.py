@@ -1,4 +1,4 @@
-"""The lists of services, countries and operators: what is really for sale, by the old names."""
+"""The lists of services, countries and operators that are for sale, by their legacy names."""
 
 from proxy.endpoint.actions.call import Call
 from proxy.legacy import answers
@@ -8,15 +8,13 @@ from proxy.model.errors import ProblemError
 
 
 async def get_services(call: Call) -> Answer:
-    """Of one country or of all, with the names of the tables."""
+    """The services of one country or of all, with the names of the tables."""
     services = call.services
     read = await services.catalogue.services(call.key)
     sold = {service.code for service in read.value}
-    only = call.only_country()
-    if only:
-        iso = only.iso
+    if country := call.country_filter():
         markets = (await services.catalogue.markets(call.key)).value
-        sold &= {code for market in markets if market.country == iso for code in market.services}
+        sold &= {code for m in markets if m.country == country.iso for code in m.services}
     listed = services.codes.listed(call.dialect.services)
     rows = [{"code": code, "name": name} for code, buys, name in listed if buys in sold]
     body = {"status": "success", "services": rows}
@@ -24,7 +22,7 @@ async def get_services(call: Call) -> Answer:
 
 
 async def get_countries(call: Call) -> Answer:
-    """Every country of the tables; `visible` says that something is for sale there."""
+    """All countries of the tables; `visible` is 1 if something is for sale there."""
     read = await call.services.catalogue.markets(call.key)
     sold = {market.country for market in read.value}
     rows = (
@@ -36,14 +34,14 @@ async def get_countries(call: Call) -> Answer:
 
 
 async def get_operators(call: Call) -> Answer:
-    """`any` is the truth: the upstream sells numbers of no operator in particular."""
+    """`any` for each country: with the upstream the operator cannot be chosen."""
     codes = call.services.codes
     try:
-        only = call.only_country()
+        country = call.country_filter()
     except ProblemError:
         return call.dialect.shapes.no_operators()
-    if only:
-        ids: list[int | None] = [only.id]
+    if country:
+        ids: list[int | None] = [country.id]
     else:
         markets = (await call.services.catalogue.markets(call.key)).value
         ids = [codes.country_id(market.country) for market in markets]

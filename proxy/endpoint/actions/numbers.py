@@ -18,27 +18,29 @@ from proxy.purchases.purchase import PurchaseRequest
 
 log = logging.getLogger(__name__)
 
-_NAME = re.compile(r"[ -~]{1,128}")
+_REFERENCE = re.compile(r"[ -~]{1,128}")
 
-# What a client may wish of a number and the upstream cannot sell: bought would be something else.
-# The values are those that wish for nothing. Sources: DaisySMS's and sms-activate's documentation.
+# Parameters for kinds of numbers that the upstream does not sell, with the values that ask for
+# nothing special; any other is refused. Sources: DaisySMS's and sms-activate's documentation.
 UNSUPPORTED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"ltr": ("", "0", "false"), "duration": ("",), "number": ("",), "activationType": ("", "0")}
 )
-# What a number may be bought without.
+# Parameters that are ignored.
 PREFERENCES = ("operator", "carriers", "areas", "phoneException")
 
 
 async def get_number(call: Call) -> Answer:
-    return await _bought(call, _handed_out)
+    return await _buy(call, _number)
 
 
 async def get_number_v2(call: Call) -> Answer:
-    return await _bought(call, _handed_out_v2)
+    return await _buy(call, _number_v2)
 
 
 async def swap_number(call: Call) -> Answer:
-    """This project's own: another number for the same activation, refused as early as a cancel."""
+    """This project's own action: another number for the same activation. The upstream refuses it
+    during the hold, like a cancel.
+    """
     activation = await call.activation()
     if activation.phase is not Phase.WAITING:
         raise ProblemError(Problem.BAD_STATUS, "only a number without an SMS can be swapped")
@@ -51,58 +53,57 @@ async def swap_number(call: Call) -> Answer:
         await call.services.reads.read_anew(call.key, activation.order.id)
         if activation.order.phone == before:
             raise
-    return _handed_out(call, call.view(activation))
+    return _number(call, call.view(activation))
 
 
-def _handed_out(call: Call, view: View) -> Answer:
+def _number(call: Call, view: View) -> Answer:
     shapes = call.dialect.shapes
     return shapes.number(view).with_headers(shapes.rental_headers(view))
 
 
-def _handed_out_v2(call: Call, view: View) -> Answer:
+def _number_v2(call: Call, view: View) -> Answer:
     shapes = call.dialect.shapes
     return answers.json(shapes.number_v2(view)).with_headers(shapes.rental_headers(view))
 
 
-async def _bought(call: Call, handed_out: Callable[[Call, View], Answer]) -> Answer:
-    service, country, cap = wished(call)
-    wanted = PurchaseRequest(
+async def _buy(call: Call, answer: Callable[[Call, View], Answer]) -> Answer:
+    service, country, max_price = purchase_parameters(call)
+    order_id = call.request.text("orderId")
+    is_reference = not order_id or _REFERENCE.fullmatch(order_id)
+    request = PurchaseRequest(
         key=call.key,
         code=call.request.text("service"),
         service=service,
         country=country,
-        caps=call.program.caps,
-        cap=cap,
-        reference=_wish(call.request.text("orderId")),
+        caps=call.program.limits,
+        cap=max_price,
+        # Not every store can index any text.
+        reference=order_id if is_reference else sha256(order_id),
     )
-    async with call.client.watched() as gone:
+    async with call.client.disconnected() as gone:
         return await call.services.purchases.buy(
-            wanted, gone, lambda activation: handed_out(call, call.view(activation))
+            request, gone, lambda activation: answer(call, call.view(activation))
         )
 
 
-def wished(call: Call) -> tuple[str, Country, int | None]:
-    """The upstream's service, the country, and what the client would pay at most, in cents.
-    ProblemError where that cannot be had, or not by this program.
+def purchase_parameters(call: Call) -> tuple[str, Country, int | None]:
+    """The upstream's service code, the country, and the client's `maxPrice` in cents.
+
+    Raises ProblemError if they are wrong, not supported, or not allowed to the program.
     """
-    refuse_unsupported(call.request)
-    service, country, cap = call.service(), call.country(), call.request.max_cents
-    caps, whose = call.program.caps, call.program.name or "limits"
-    if caps.services is not None and service not in caps.services:
-        raise ProblemError(Problem.BAD_SERVICE, f"{whose}: not among its services")
-    if caps.countries is not None and country.iso not in caps.countries:
-        raise ProblemError(Problem.BAD_COUNTRY, f"{whose}: not among its countries")
-    return service, country, cap
+    _refuse_unsupported(call.request)
+    service, country, max_price = call.service(), call.country(), call.request.max_cents
+    limits, owner = call.program.limits, call.program.name or "limits"
+    if limits.services is not None and service not in limits.services:
+        raise ProblemError(Problem.BAD_SERVICE, f"{owner}: not among its services")
+    if limits.countries is not None and country.iso not in limits.countries:
+        raise ProblemError(Problem.BAD_COUNTRY, f"{owner}: not among its countries")
+    return service, country, max_price
 
 
-def _wish(text: str) -> str:
-    """The client's own name for its wish; the hash of one that not every store could index."""
-    return text if not text or _NAME.fullmatch(text) else sha256(text)
-
-
-def refuse_unsupported(request: Request) -> None:
-    for name, nothing in UNSUPPORTED.items():
-        if request.text(name).lower() not in nothing:
+def _refuse_unsupported(request: Request) -> None:
+    for name, defaults in UNSUPPORTED.items():
+        if request.text(name).lower() not in defaults:
             raise ProblemError(Problem.UNSUPPORTED_WISH, name)
     ignored = [name for name in PREFERENCES if request.text(name) not in ("", "any")]
     if ignored:

@@ -1,4 +1,4 @@
-"""What is for sale and for how much, in the shapes that the old servers had for it."""
+"""Balance, prices and stock, in the shapes of the old servers."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -11,105 +11,107 @@ from proxy.legacy.shapes import Map, PriceRow, by_country
 from proxy.model import Price, money
 from proxy.model.errors import ProblemError
 
-FREE_PAGE = 10
-FORWARDED = ("av", "ot", "ya", "ym")
+DEFAULT_PAGE = 10
+FORWARDING_SERVICES = ("av", "ot", "ya", "ym")
 
 Rows = list[PriceRow]
-Stands = Callable[[], bool] | None
+IsValid = Callable[[], bool] | None
 
 
 async def get_balance(call: Call) -> Answer:
-    """The account's, or what the key may still spend, if that is less."""
-    services, caps = call.services, call.program.caps
+    """The balance of the account, or what the key may still spend, if that is less."""
+    services, limits = call.services, call.program.limits
     read = await services.balances.get(
         call.key.upstream, lambda: services.upstream.balance(call.key)
     )
     headers = {"X-Cache": read.how}
-    if not caps.counts_money:
-        return answers.balance(read.value).with_headers(headers).while_it(read.stands)
-    left = await services.limit_checks.left(call.key, caps)
+    if not limits.counts_money:
+        return answers.balance(read.value).with_headers(headers).valid_while(read.stands)
+    left = await services.limit_checks.left(call.key, limits)
     return answers.balance(max(min(read.value, left), 0)).with_headers(headers)
 
 
 async def get_prices(call: Call) -> Answer:
     """`{country: {service: {cost, count, …}}}`, for one service, one country, both, or all."""
-    return await _answered(call, lambda rows, only: call.dialect.shapes.prices(rows, only))
+    return await _prices(call, call.dialect.shapes.prices)
 
 
 async def get_prices_v2(call: Call) -> Answer:
-    """Count by price: the upstream has one price."""
-    return await _answered(call, lambda rows, only: by_country(rows, only, _price_v2))
+    """Count by price; the upstream has one price."""
+    return await _prices(call, lambda rows, country: by_country(rows, country, _price_v2))
 
 
 async def get_prices_v3(call: Call) -> Answer:
-    """By provider: the upstream is one."""
-    return await _answered(call, lambda rows, only: by_country(rows, only, _price_v3))
+    """By provider; the upstream is the only one."""
+    return await _prices(call, lambda rows, country: by_country(rows, country, _price_v3))
 
 
 async def get_prices_verification(call: Call) -> Answer:
-    return await _answered(call, lambda rows, only: call.dialect.shapes.prices_verification(rows))
+    return await _prices(call, lambda rows, country: call.dialect.shapes.prices_verification(rows))
 
 
 async def get_numbers_status(call: Call) -> Answer:
-    """`{"tg_0":"6"}` for one country; 0 of what is not for sale there.
+    """`{"tg_0":"6"}` for one country; 0 for a service that is not for sale there.
 
-    The suffix is the old one for "without call forwarding", which six clients still need. One of
-    them, smsactivateru 1.2.6, looks up many codes without asking if they are there, and four of
-    them with forwarding, which there is none of.
+    The suffix _0 means "without call forwarding"; six clients still need it. One of them,
+    smsactivateru 1.2.6, reads many codes unchecked, four of them with _1 for forwarding.
     """
     country = call.country()
     rows, *_ = await _rows(call, country)
     markets = (await call.services.catalogue.markets(call.key)).value
-    # Offered there, and its stock not read yet: a program that asks first would never buy.
+    # 1 while the stock is not known: with 0, a program that checks first would never buy.
     offered = {s for market in markets if market.country == country.iso for s in market.services}
     listed = call.services.codes.listed(call.dialect.services)
     counts = {f"{code}_0": "1" if buys in offered else "0" for code, buys, _ in listed}
-    counts |= {f"{code}_1": "0" for code in FORWARDED}
+    counts |= {f"{code}_1": "0" for code in FORWARDING_SERVICES}
     return answers.json(counts | {f"{row.service}_0": str(row.count) for row in rows})
 
 
 async def get_top_countries(call: Call) -> Answer:
-    """The countries of a service, best stocked and then cheapest first; of all without one."""
-    rows, *_ = await _rows(call, _one(call))
+    """The countries of a service, or of each service: largest stock first, then lowest price."""
+    rows, *_ = await _rows(call, _dialect_country(call))
     by_service: dict[str, Rows] = {}
     for row in rows:
         by_service.setdefault(row.service, []).append(row)
-    tops = {service: _top(found) for service, found in by_service.items()}
-    asked = call.request.text("service")
-    return answers.json(tops.get(asked, {}) if asked else tops)
+    tops = {
+        service: {str(place): _top_row(row) for place, row in enumerate(_best(found))}
+        for service, found in by_service.items()
+    }
+    service = call.request.text("service")
+    return answers.json(tops.get(service, {}) if service else tops)
 
 
 async def get_list_of_top_countries(call: Call) -> Answer:
-    """A bare list, as documented. Shares and success rates are known to nobody: they are 0."""
+    """A plain list, as documented. Shares and success rates are not known: they are 0."""
     call.service()
-    rows, *_ = await _rows(call, _one(call))
-    length = min(call.request.number("length") or FREE_PAGE, 100)
+    rows, *_ = await _rows(call, _dialect_country(call))
+    length = min(call.request.number("length") or DEFAULT_PAGE, 100)
     first = ((call.request.number("page") or 1) - 1) * length
     page = _best(rows)[first : first + length]
     return answers.json([{"country": row.country, "share": 0, "rate": 0} for row in page])
 
 
-def _one(call: Call) -> Country | None:
-    """The country of a dialect that knows only one."""
+def _dialect_country(call: Call) -> Country | None:
+    """The country of a dialect that has only one."""
     return call.country() if call.dialect.country is not None else None
 
 
-async def _answered(call: Call, shape: Callable[[Rows, int | None], Map]) -> Answer:
-    wish, codes = call.request, call.services.codes
-    if wish.text("service") and codes.service(wish.text("service"), call.dialect.services) is None:
+async def _prices(call: Call, shape: Callable[[Rows, int | None], Map]) -> Answer:
+    service = call.request.text("service")
+    if service and call.services.codes.service(service, call.dialect.services) is None:
         return answers.json({"status": "false", "msg": "service is incorrect"})
     try:
-        only = call.only_country()
+        country = call.country_filter()
     except ProblemError:
         return answers.json({"status": "false", "msg": "country is incorrect"})
-    rows, headers, stands = await _rows(call, only)
-    answer = answers.json(shape(rows, only.id if only else None)).with_headers(headers)
-    return answer.while_it(stands)
+    rows, headers, is_valid = await _rows(call, country)
+    answer = answers.json(shape(rows, country.id if country else None)).with_headers(headers)
+    return answer.valid_while(is_valid)
 
 
-async def _rows(call: Call, only: Country | None) -> tuple[Rows, dict[str, str], Stands]:
-    """What is known of the service that is asked for, or of all; headers that say how much; and
-    whether that still stands.
+async def _rows(call: Call, country: Country | None) -> tuple[Rows, dict[str, str], IsValid]:
+    """The known prices of the requested service, or of all services; headers that say how complete
+    they are; and a function that says whether they are still valid.
     """
     codes, catalogue = call.services.codes, call.services.catalogue
     text = call.request.text("service")
@@ -118,28 +120,24 @@ async def _rows(call: Call, only: Country | None) -> tuple[Rows, dict[str, str],
         listed = codes.listed(call.dialect.services)
         found = ((code, name, matrix[buys]) for code, buys, name in listed if buys in matrix)
         headers = {"X-Cache": "MATRIX", "X-Matrix": f"{len(matrix)}/{services}"}
-        return [row for one in found for row in _of(call, *one, only)], headers, None
+        return [row for one in found for row in _price_rows(call, *one, country)], headers, None
     service = call.service()
     read = await catalogue.prices(service)
-    rows = list(_of(call, text, codes.services[service], read.value, only))
+    rows = list(_price_rows(call, text, codes.services[service], read.value, country))
     return rows, {"X-Cache": read.how}, read.stands
 
 
-def _of(
-    call: Call, code: str, name: str, prices: Iterable[Price], only: Country | None
+def _price_rows(
+    call: Call, code: str, name: str, prices: Iterable[Price], country: Country | None
 ) -> Iterable[PriceRow]:
     for price in prices:
-        number = call.services.codes.country_id(price.country) if only is None else only.id
-        if number is not None and (only is None or price.country == only.iso):
-            yield PriceRow(code, name, number, price.cents, price.count)
+        id = call.services.codes.country_id(price.country) if country is None else country.id
+        if id is not None and (country is None or price.country == country.iso):
+            yield PriceRow(code, name, id, price.cents, price.count)
 
 
 def _best(rows: Rows) -> Rows:
     return sorted(rows, key=lambda row: (-row.count, row.cents, row.country))
-
-
-def _top(rows: Rows) -> Map:
-    return {str(place): _top_row(row) for place, row in enumerate(_best(rows))}
 
 
 def _top_row(row: PriceRow) -> dict[str, Any]:

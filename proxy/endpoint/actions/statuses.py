@@ -1,4 +1,4 @@
-"""What became of a number: its status, its messages, its end."""
+"""The status of an activation, its messages, and setStatus."""
 
 import logging
 
@@ -17,21 +17,21 @@ log = logging.getLogger(__name__)
 async def get_status(call: Call) -> Answer:
     wants_text = call.request.text("text") == "1"
     activation = await call.activation()
-    view = await _looked(call, activation)
+    view = await _refreshed(call, activation)
     answer = call.dialect.shapes.status(view, wants_text)
-    return answer.while_it(call.services.reads.standing(call.key, activation))
+    return answer.valid_while(call.services.reads.standing(call.key, activation))
 
 
 async def get_status_v2(call: Call) -> Answer:
     activation = await call.activation()
-    view = await _looked(call, activation, whole=call.dialect.shapes.shows_sender)
+    view = await _refreshed(call, activation, whole=call.dialect.shapes.shows_sender)
     if view.phase is Phase.CANCELLED or (view.phase is Phase.FINISHED and not view.sms):
         return answers.text("STATUS_CANCEL")
     return answers.json(call.dialect.shapes.status_v2(view))
 
 
 async def get_full_sms(call: Call) -> Answer:
-    view = await _looked(call, await call.activation())
+    view = await _refreshed(call, await call.activation())
     if view.sms:
         return answers.text(f"FULL_SMS:{answers.full(view.sms.text)}")
     return answers.text(status.get_status(view.phase, view.activation.code))
@@ -55,13 +55,17 @@ async def cancel_activation(call: Call) -> Answer:
     return call.dialect.shapes.done((await _set(call, 8)).word)
 
 
-async def _looked(call: Call, activation: TrackedActivation, *, whole: bool = False) -> View:
+async def _refreshed(call: Call, activation: TrackedActivation, *, whole: bool = False) -> View:
+    """The activation after a read of the upstream, if one is due; writes its story."""
     if not activation.was_asked:
         activation.was_asked = True
         _happened(call, activation, "asked")
     await call.services.reads.look(call.key, activation, whole=whole)
     view = call.view(activation)
-    _note_answer(call, view)
+    story = call.services.counters.story(view.order.id)
+    is_new = bool(story) and story[-1].what in ("asked", "sms")
+    if is_new and view.phase is Phase.RECEIVED:
+        _happened(call, activation, "answered")
     if view.phase is Phase.RECEIVED and view.sms and not activation.was_read:
         activation.was_read = True
         if view.sms.received_at:
@@ -69,33 +73,27 @@ async def _looked(call: Call, activation: TrackedActivation, *, whole: bool = Fa
     return view
 
 
-def _note_answer(call: Call, view: View) -> None:
-    story = call.services.counters.story(view.order.id)
-    is_new = bool(story) and story[-1].what in ("asked", "sms")
-    if is_new and view.phase is Phase.RECEIVED:
-        _happened(call, view.activation, "answered")
-
-
 def _happened(call: Call, activation: Activation, what: str) -> None:
     call.services.counters.happened(activation.order.id, what, call.services.upstream.wall_clock())
 
 
-async def _set(call: Call, wish: int | None) -> Step:
+async def _set(call: Call, code: int | None) -> Step:
+    """Carries out a setStatus with this status code."""
     try:
-        return await _carried_out(call, wish)
+        return await _carry_out(call, code)
     except ProblemError as error:
-        if error.problem is Problem.NO_ACTIVATION and status.is_cancel(wish):
+        if error.problem is Problem.NO_ACTIVATION and status.is_cancel(code):
             raise ProblemError(Problem.NOTHING_TO_CANCEL) from error
         raise
 
 
-async def _carried_out(call: Call, wish: int | None) -> Step:
+async def _carry_out(call: Call, code: int | None) -> Step:
     activation = await call.activation()
     if activation.is_unread:
         await call.services.reads.look(call.key, activation)
-    step = status.set_status(activation.phase, wish)
+    step = status.set_status(activation.phase, code)
     if isinstance(step, Problem):
-        raise ProblemError(step, f"status {wish}")
+        raise ProblemError(step, f"status {code}")
     match step.act:
         case Act.FINISH:
             activation.finished = True
@@ -111,11 +109,11 @@ async def _carried_out(call: Call, wish: int | None) -> Step:
 
 
 async def _ask_again(call: Call, activation: TrackedActivation) -> None:
-    """Waiting for one more message begins whether or not the upstream passes the wish on."""
+    """Waits for another SMS, even if the upstream refuses the retry."""
     before = activation.asked_at, activation.asked_since, activation.offered
     activation.asked_at = len(activation.order.messages)
     if activation.asked_at != before[0]:
-        # Else the wait goes on: what came since it began is new.
+        # A repeat must not move the start: an SMS since the first setStatus is new.
         activation.asked_since, activation.offered = call.services.upstream.now(), None
     _happened(call, activation, "asked_again")
     try:

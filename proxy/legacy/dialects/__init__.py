@@ -1,4 +1,4 @@
-"""The dialects of the old protocol: each is data in a file of its own, and a row here."""
+"""The dialects of the old protocol: each is a file here and a row in DIALECTS."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

@@ -1,6 +1,6 @@
-"""The dialect of DaisySMS: numbers of the US only, service codes of its own, prices in headers.
+"""The dialect of DaisySMS: US numbers only, its own service codes, the price in a header.
 
-Sources: DaisySMS's API documentation of 2024-25 and the clients that were written to it.
+Sources: DaisySMS's API documentation of 2024-25 and the clients written for it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,11 +14,11 @@ from proxy.model import Sms
 from proxy.model.errors import Problem
 
 US = 187
-MOST_SHOWN = 100
+MAX_COUNT = 100
 """DaisySMS never showed a larger count."""
 
-FORWARDED = {US: 0}
-"""What its pushes had as the country: 0 in the only sample, that of its documentation."""
+FORWARD_COUNTRIES = {US: 0}
+"""The country in its pushed SMS: 0 in the only sample, in its documentation."""
 
 TRY_AGAIN = "ERROR_SQL"
 
@@ -36,16 +36,16 @@ class DaisyShapes(Shapes):
     def _price(self, row: PriceRow) -> Map:
         return {
             "name": row.name,
-            "count": min(row.count, MOST_SHOWN),
+            "count": min(row.count, MAX_COUNT),
             "cost": row.dollars,
             "repeatable": True,
         }
 
-    def prices(self, rows: Iterable[PriceRow], only: int | None) -> Map:
+    def prices(self, rows: Iterable[PriceRow], country: int | None) -> Map:
         return by_country(rows, None, self._price)
 
     def forward(self, activation: Activation, sms: Sms, country: int) -> Map:
-        body = super().forward(activation, sms, FORWARDED.get(country, country))
+        body = super().forward(activation, sms, FORWARD_COUNTRIES.get(country, country))
         return {"activationId": activation.id, "messageId": message_id(activation, sms)} | body
 
     def prices_verification(self, rows: Iterable[PriceRow]) -> Map:
@@ -53,7 +53,7 @@ class DaisyShapes(Shapes):
 
 
 def message_id(activation: Activation, sms: Sms) -> int:
-    """A number for the SMS, the same each time it is sent."""
+    """A number for the SMS, the same each time it is posted."""
     return next(candidates(activation.name_of(sms)))
 
 
@@ -71,8 +71,8 @@ DIALECT = Dialect(
         Problem.BAD_DATE: "WRONG_DATE",
         Problem.ORDER_EXISTS: "ORDER_ALREADY_EXISTS",
         Problem.UNSUPPORTED_WISH: "BAD_SERVICE",
-        # Here ACCESS_READY after a cancel means: refused, the rental is paid or gone.
-        # daisy-sms 1.0.2 takes NO_ACTIVATION after a cancel for success.
+        # ACCESS_READY as the answer to a cancel means: refused, the rental is charged or gone.
+        # daisy-sms 1.0.2 reads NO_ACTIVATION as success there.
         Problem.NOTHING_TO_CANCEL: "ACCESS_READY",
         Problem.CODE_RECEIVED: "ACCESS_READY",
         Problem.CANNOT_CANCEL: "ACCESS_READY",
@@ -89,7 +89,7 @@ DIALECT = Dialect(
         Problem.TRY_AGAIN: TRY_AGAIN,
         Problem.UNCLEAR: TRY_AGAIN,
     },
-    # Its clients know no other word for "ask again" here.
+    # Here these words alone make its clients try again.
     words_of={
         "getNumber": {
             Problem.BAD_PARAMETER: "MAX_PRICE_EXCEEDED",
@@ -101,7 +101,7 @@ DIALECT = Dialect(
     refused={
         "getExtraActivation": "BAD_ID",
         "keep": "BAD_ID",
-        # daisy-sms 1.0.2 takes every other word for success.
+        # daisy-sms 1.0.2 reads every other word as success.
         "setAutoRenew": "BAD_REQUEST",
     },
     shapes=DaisyShapes(),

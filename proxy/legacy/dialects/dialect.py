@@ -1,4 +1,4 @@
-"""What makes a dialect: its words, its shapes and a few choices. Pure."""
+"""Dialect: its words, its shapes and a few switches. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from proxy.model.errors import Problem, ProblemError
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A refusal: bare text, or with `details` the JSON envelope of HeroSMS."""
+    """A refusal: plain text, or HeroSMS's JSON envelope if it has `details`."""
 
     text: str
     status: int = 200
@@ -23,34 +23,34 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """`{price}` in a word is the real price in dollars."""
+    """`{price}` in a word stands for the real price in dollars."""
 
     name: str
     host: str
-    """A Host header with this in it means the dialect, for programs repointed by a hosts file."""
+    """A Host header that contains this selects the dialect: programs repointed by a hosts file."""
     words: Mapping[Problem, str | Word]
     """A row for every Problem."""
     words_of: Mapping[str, Mapping[Problem, str | Word]] = field(default_factory=dict)
-    """By action, where its clients know no other word."""
+    """Other words for single actions, by action."""
     refused: Mapping[str, str | Word] = field(default_factory=dict)
-    """Actions that the upstream has nothing for, with their honest refusal."""
+    """Actions that the upstream cannot serve, with the word that says so."""
     shapes: Shapes = field(default_factory=Shapes)
     key_header: tuple[str, str] | None = None
-    """A header that may carry the key, and what stands before the key in it."""
+    """A header that may have the key, and the text before the key in it."""
     services: str = ""
-    """The table in mappings/ that its service codes stand in; none: the plain one."""
+    """The table of mappings/ that has its service codes; "" is services.yaml."""
     country: int | None = None
-    """The one country that it knows; a client's `country` is then not looked at."""
+    """The id of its only country; a client's `country` is then ignored."""
     defers_cancel: bool = False
     """An early cancel is accepted, and carried out when the upstream allows it."""
 
     def refuse(self, error: ProblemError, action: str = "") -> Answer:
         word = self.words_of.get(action, {}).get(error.problem) or self.words[error.problem]
-        return written(word, error.cents or 0)
+        return refusal(word, error.cents or 0)
 
 
-def written(word: str | Word, cents: int = 0) -> Answer:
-    """The answer that a word is; in an envelope a price is a number."""
+def refusal(word: str | Word, cents: int = 0) -> Answer:
+    """A word as an answer. `cents` is the real price; in JSON it is a number of dollars."""
     if isinstance(word, str):
         return answers.text(word.replace("{price}", money.dollars(cents)))
     if not word.details:
@@ -60,4 +60,4 @@ def written(word: str | Word, cents: int = 0) -> Answer:
         for name, value in word.info.items()
     }
     body = {"title": word.text, "details": word.details, "info": info or None}
-    return answers.json(body).with_status(word.status)
+    return answers.json(body, word.status)

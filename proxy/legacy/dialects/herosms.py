@@ -1,4 +1,4 @@
-"""The dialect of HeroSMS as of 2026: HTTP status codes, and refusals in a JSON envelope.
+"""The dialect of HeroSMS in 2026: HTTP status codes, and refusals in a JSON envelope.
 
 Sources: HeroSMS's OpenAPI of 2026-09 and fixtures recorded live on 2026-08-30.
 """
@@ -11,7 +11,7 @@ from proxy.legacy.activation import Activation, View, code_of
 from proxy.legacy.answers import Answer
 from proxy.legacy.code import find_code
 from proxy.legacy.dialects.dialect import Dialect, Word
-from proxy.legacy.shapes import USD, CountryRow, Map, Shapes, came, status_number
+from proxy.legacy.shapes import USD, CountryRow, Map, Shapes, received_at, status_number
 from proxy.model import Sms
 from proxy.model.errors import Problem
 
@@ -29,8 +29,8 @@ class HeroShapes(Shapes):
             "countryCode": view.country,
             "countryPhoneCode": view.dial,
             "canGetAnotherSms": True,
-            "activationTime": moment(view.bought_at),
-            "activationEndTime": moment(ends) if ends else None,
+            "activationTime": iso_time(view.bought_at),
+            "activationEndTime": iso_time(ends) if ends else None,
             "activationOperator": "any",
             "verificationType": "sms",
             "subtype": 1,
@@ -39,12 +39,12 @@ class HeroShapes(Shapes):
         }
 
     def status_v2(self, view: View) -> Map:
-        """`data` is today's shape; herosms 0.1.1 still reads `sms`, and a number as the type."""
+        """With both shapes: `data` of today, and `sms` and a numeric type for herosms 0.1.1."""
         data = self._sms_row(view, view.sms) if view.sms else None
         return {**super().status_v2(view), "data": data}
 
     def _sms_row(self, view: View, sms: Sms) -> Map:
-        return super()._sms_row(view, sms) | {"date": moment(sms.received_at or view.bought_at)}
+        return super()._sms_row(view, sms) | {"date": iso_time(sms.received_at or view.bought_at)}
 
     def active(self, views: Sequence[View]) -> Map:
         rows = [self._active_row(view) for view in views]
@@ -56,7 +56,7 @@ class HeroShapes(Shapes):
         messages = view.order.messages
         return {
             "id": str(view.activation.id),
-            "date": moment(view.bought_at),
+            "date": iso_time(view.bought_at),
             "phone": view.order.phone,
             "sms": code_of(messages[-1]) if messages else None,
             "cost": view.cost,
@@ -79,7 +79,7 @@ class HeroShapes(Shapes):
         }
 
     def forward(self, activation: Activation, sms: Sms, country: int) -> Map:
-        """herosms 0.1.1 reads no id but a text."""
+        """The id is a string: herosms 0.1.1 reads no other."""
         return {
             "activationId": str(activation.id),
             "phoneFrom": sms.sender,
@@ -87,7 +87,7 @@ class HeroShapes(Shapes):
             "text": sms.text,
             "code": find_code(sms.text),
             "country": country,
-            "receivedAt": moment(came(activation, sms)),
+            "receivedAt": iso_time(received_at(activation, sms)),
         }
 
     def no_operators(self) -> Answer:
@@ -97,7 +97,7 @@ class HeroShapes(Shapes):
         return Answer(b"", status=204)
 
 
-def moment(instant: float) -> str:
+def iso_time(instant: float) -> str:
     return datetime.fromtimestamp(int(instant), UTC).isoformat()
 
 

@@ -1,13 +1,13 @@
 """The dialect of sms-activate: HTTP 200 for everything, one word per failure.
 
-Sources: sms-activate's API documentation of 2025, its official Python client 1.5, and what 35 runs
-of real clients accept.
+Sources: sms-activate's API documentation of 2025, its official Python client 1.5, and 35 runs of
+real clients.
 """
 
 from proxy.legacy.dialects.dialect import Dialect
 from proxy.model.errors import Problem
 
-# "One of the parameters has an invalid value", which clients answer by asking again.
+# "One of the parameters has an invalid value": clients try again.
 TRY_AGAIN = "ERROR_SQL"
 
 DIALECT = Dialect(
@@ -22,7 +22,7 @@ DIALECT = Dialect(
         Problem.BAD_STATUS: "BAD_STATUS",
         Problem.BAD_PARAMETER: "ERROR_SQL",
         Problem.BAD_DATE: "WRONG_DATE",
-        # Final, so that no client goes on asking for what cannot be had.
+        # Final words: a client must not go on asking.
         Problem.ORDER_EXISTS: "ORDER_ALREADY_EXISTS",
         Problem.UNSUPPORTED_WISH: "BAD_SERVICE",
         Problem.CODE_RECEIVED: "BAD_STATUS",
@@ -43,7 +43,7 @@ DIALECT = Dialect(
     },
     words_of={"getListOfTopCountriesByService": {Problem.BAD_SERVICE: "WRONG_SERVICE"}},
     refused={
-        # A second SMS on an old number, several services on one number, calls.
+        # Reuse of an old number, several services on one number, voice calls.
         "getExtraActivation": "RENEW_ACTIVATION_NOT_AVAILABLE",
         "checkExtraActivation": "RENEW_ACTIVATION_NOT_AVAILABLE",
         "getAdditionalService": "WRONG_ADDITIONAL_SERVICE",
