@@ -1,7 +1,8 @@
-"""The command, from outside the package `proxy`: PyPI's proxy.py installs one of that name, too.
+"""The command's entry point. It is outside the package `proxy` because proxy.py on PyPI installs
+a package of the same name.
 
-Where both are in one environment, whichever came last has overwritten the other's
-`proxy/__init__.py`, and nothing inside the package could say so any more.
+With both in one environment, the later one has overwritten the other's `proxy/__init__.py`, and no
+code inside the package could report it.
 """
 
 import sys
@@ -14,11 +15,11 @@ install virtualsms-proxy into an environment of its own (venv, pipx or uv tool)"
 
 
 def main() -> None:
-    """`virtualsms-proxy`, or one line and exit code 1."""
+    """Runs `virtualsms-proxy`; if the package is another one, prints one line, exit code 1."""
     try:
         import proxy
     except ImportError as error:
-        # Ours imports nothing.
+        # Our proxy/__init__.py imports nothing.
         sys.exit(COLLISION.format(error))
     if getattr(proxy, "DISTRIBUTION", None) != DISTRIBUTION:
         where = getattr(proxy, "__file__", None) or ", ".join(proxy.__path__)

@@ -1,4 +1,1 @@
-"""Builds the ASGI app and runs it: wiring, lifespan, readiness, HTTP server.
-
-May use everything but `commands`.
-"""
+"""Builds the ASGI app and runs it: wiring, lifespan, readiness, HTTP server."""

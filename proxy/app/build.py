@@ -1,4 +1,4 @@
-"""The ASGI app: create_app builds the house and its routes."""
+"""The ASGI app: create_app builds all parts and the routes."""
 
 import os
 import time
@@ -60,12 +60,13 @@ PATHS = ("/stubs/handler_api.php", "/stubs/handler_api", "/handler_api.php", "/a
 
 CONSOLE_PATHS = ("/console", "/console/{rest:path}")
 
-# A known activation's last state is worth more than "try again": reads for it give up first.
-READ_SHARE = 0.75
+# Reads for a known activation end before the client's timeout: its last state is a better answer
+# than "try again".
+READ_TIMEOUT_FRACTION = 0.75
 
 MAX_KEYS = 10_000
 
-# What early_cancel makes of a dialect's own way.
+# Services.defers_cancel for each value of early_cancel.
 DEFERS = MappingProxyType({"auto": None, "deny": False, "defer": True})
 
 
@@ -79,11 +80,11 @@ def create_app(
     secrets: Secrets | None = None,
     sandbox: bool = False,
 ) -> "App":
-    """The proxy. `clock` is the wall clock in seconds; `transport` and `connect` stand in for the
-    network to the upstream, `outward` for that to the targets of forwards; `secrets` learns the
-    keys, for the log. In the `sandbox` there is no money to guard.
+    """Builds the proxy. `clock` is the wall clock in seconds. `transport` and `connect` replace the
+    network to the upstream, `outward` that to the targets of `forward`. `secrets` learns the keys,
+    so that the log hides them. `sandbox` opens the console without a token.
 
-    Raises SheetError, ConfigError or StoreError. Nothing is connected before the app starts.
+    Raises YamlFileError, ConfigError or StoreError. Connections are made when the app starts.
     """
     secrets = secrets or Secrets()
     secrets.pin(*config_secrets(config))
@@ -98,7 +99,7 @@ def create_app(
     )
     replicas = _replicas(services, secrets)
     metrics = Metrics(services.counters, lambda: gauges(services, forwards))
-    legacy = endpoints(_protocols(config, services, secrets), config.dialect)
+    legacy = endpoints(_legacy_endpoints(config, services, secrets), config.dialect)
     console = _console(config, services, secrets, legacy, sandbox)
 
     async def show_metrics(request: HttpRequest) -> Response:
@@ -125,7 +126,7 @@ def create_app(
         exception_handlers=disconnect.HANDLERS,
     )
     app.state.services, app.state.console = services, console
-    # A redirect would carry the key in its address.
+    # The address of a redirect would have the key.
     app.router.redirect_slashes = False
     return app
 
@@ -146,7 +147,7 @@ def _webhooks(config: Config, services: Services, subscriptions: Subscriptions) 
 
 def _replicas(services: Services, secrets: Secrets) -> Replicas:
     def renewed(key: ClientKey) -> ClientKey:
-        """Of what an earlier run owes: its key is no stranger to the log."""
+        """The key of a pending operation of an earlier run; the log has to hide it, too."""
         secrets.pin(key.upstream.secret)
         return services.programs.renewed(key)
 
@@ -158,10 +159,10 @@ def _replicas(services: Services, secrets: Secrets) -> Replicas:
     )
 
 
-def _protocols(
+def _legacy_endpoints(
     config: Config, services: Services, secrets: Secrets
 ) -> Mapping[str, LegacyEndpoint]:
-    """Of each dialect. Wrong keys are counted by address, whatever dialect they come in."""
+    """The endpoint of each dialect. They count wrong keys of an address together."""
     failed_keys, timeout, sample = FailedKeyThrottle(), config.upstream.timeout, config.log.sample
     return {
         name: LegacyEndpoint(services, dialect, failed_keys, secrets, timeout, sample)
@@ -176,7 +177,7 @@ def _console(
     legacy: Mapping[str, ASGIApp],
     sandbox: bool,
 ) -> "Console | None":
-    """Loaded only where it is wanted."""
+    """The console, imported only if it is enabled."""
     if not config.console.enabled:
         return None
     from proxy.console import Console
@@ -202,20 +203,21 @@ def build_services(
     transport: Transport | None = None,
     connect: Connect | None = None,
 ) -> Services:
-    codes, wanted = codes_of(config), config.upstream
+    """Builds all parts. Raises YamlFileError, ConfigError or StoreError."""
+    codes, settings = codes_of(config), config.upstream
     programs = programs_of(config, codes)
     targets = load_targets(config, os.environ, programs, codes, clock)
-    # What may be wrong stands before it: nobody would close it.
+    # After everything that can raise ConfigError: nobody would close the store.
     store = open_store(config.store.url, config.store.secret)
-    budget = Budget(wanted.requests_per_minute, store, clock)
+    budget = Budget(settings.requests_per_minute, store, clock)
     counters = Counters()
-    upstream = Upstream(wanted.url, wanted.timeout, budget, counters, clock, transport)
+    upstream = Upstream(settings.url, settings.timeout, budget, counters, clock, transport)
     orders = Orders(store, counters, upstream.now, clock, targets)
-    feed = SocketClient(wanted.sockets_url, connect)
+    client, limit = SocketClient(settings.sockets_url, connect), settings.push_sockets
     sockets = OrderSockets(
-        feed, orders, store, counters, upstream.now, wanted.push_sockets if wanted.push else 0
+        client, orders, store, counters, upstream.now, limit if settings.push else 0
     )
-    patience = wanted.timeout * READ_SHARE
+    patience = settings.timeout * READ_TIMEOUT_FRACTION
     lists = ListReads(upstream, orders, budget, store)
     reads = Reads(upstream, orders, lists, sockets, budget, patience=patience)
     catalogue = Catalogue(
@@ -258,12 +260,12 @@ def build_services(
 
 
 def programs_of(config: Config, codes: Codes) -> Programs:
-    """Those of `keys`, with the environment that some of their keys are in. ConfigError."""
+    """The programs of `keys`. Raises ConfigError."""
     return load_programs(config, os.environ, codes, tuple(ACTIONS))
 
 
 def codes_of(config: Config) -> Codes:
-    """The tables, and a default country that stands in them. Raises SheetError or ConfigError."""
+    """The tables, which must have the default country. Raises YamlFileError or ConfigError."""
     codes = load_codes(config.own_tables)
     if config.default_country not in codes.countries:
         text = f"{config.default_country} is no country id: see countries.yaml"
@@ -271,17 +273,17 @@ def codes_of(config: Config) -> Codes:
     return codes
 
 
-def endpoints(protocols: Mapping[str, LegacyEndpoint], default: str) -> Mapping[str, ASGIApp]:
-    """The legacy endpoint of each path."""
-    hosts = [(DIALECTS[name].host, protocol) for name, protocol in protocols.items()]
-    found: dict[str, ASGIApp] = dict.fromkeys(PATHS, ByHost(hosts, protocols[default]))
-    for name, protocol in protocols.items():
-        found |= {f"/{name}{path}": protocol for path in PATHS}
+def endpoints(dialects: Mapping[str, LegacyEndpoint], default: str) -> Mapping[str, ASGIApp]:
+    """The legacy endpoint of each path; plain paths choose by host, else the `default` dialect."""
+    hosts = [(DIALECTS[name].host, endpoint) for name, endpoint in dialects.items()]
+    found: dict[str, ASGIApp] = dict.fromkeys(PATHS, ByHost(hosts, dialects[default]))
+    for name, endpoint in dialects.items():
+        found |= {f"/{name}{path}": endpoint for path in PATHS}
     return found
 
 
 class App(Starlette):
-    """Starlette, with a way past its router for the paths that are asked all the time."""
+    """Starlette; the paths of the legacy endpoints skip its router, which is slow."""
 
     def __init__(self, *, endpoints: Mapping[str, ASGIApp], **options: Any) -> None:
         super().__init__(**options)
@@ -295,7 +297,7 @@ class App(Starlette):
             await super().__call__(scope, receive, send)
 
     def _endpoint(self, path: str) -> ASGIApp | None:
-        """Programs join their base address and the path with one slash too many."""
+        """The endpoint of a path. Some programs send a slash too many between host and path."""
         endpoint = self._endpoints.get(path)
         if endpoint is None and (path.endswith("/") or "//" in path):
             plain = "/" + "/".join(filter(None, path.split("/")))

@@ -1,7 +1,7 @@
-"""One client's connection: how long a request may take to arrive, and how much it may send.
+"""A client's connection: deadlines and size limits of its requests.
 
-uvicorn knows one limit, between an answer and the next byte; a client that sends nothing, or half
-a request, would stay for ever.
+uvicorn has one limit, from an answer to the next byte. A client that sends nothing, or half a
+request, would stay connected for ever.
 """
 
 import asyncio
@@ -18,20 +18,20 @@ from proxy.runtime import log_events
 log = logging.getLogger(__name__)
 
 HEAD_SECONDS = 10.0
-"""From the connect, or from the first byte of a further request, to the end of its head."""
+"""From the connect, or from the first byte of a later request, to the end of its head."""
 
 BODY_SECONDS = 10.0
 """From the end of a head to the end of its body."""
 
 MAX_HEAD = 64 * 1024
 MAX_REQUEST = 2 * MAX_HEAD
-"""Bytes of a head and the longest body that is read."""
+"""Bytes of a head and of the longest body."""
 
 MAX_PIPELINE = 32
-"""Requests that may wait behind the one that is answered: old clients send none."""
+"""Requests that may wait behind the one that is being answered: old clients send none."""
 
-# What the parser cannot read as HTTP, such as raw UTF-8 in a query, gets the protocol's own word
-# for a wrong parameter: the status of every answer is 200.
+# The answer to a request that the parser cannot read, such as raw UTF-8 in a query: the protocol's
+# word for a wrong parameter. Its answers have status 200.
 UNREADABLE = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/html; charset=UTF-8\r\ncontent-length: 9\r\n"
     b"cache-control: no-store\r\nconnection: close\r\n\r\nERROR_SQL"
@@ -43,52 +43,52 @@ TOO_LONG = _REFUSED % b"413 Content Too Large"
 
 
 class DescriptorLimit:
-    """The descriptors below `most` are for clients, the rest for the store and the upstream."""
+    """Descriptors below `limit` are for clients, the others for the store and the upstream."""
 
-    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self.most = most
+    def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.limit = limit
         self._clock = clock
         self._quiet_until = -1.0
 
-    def has(self, descriptor: int) -> bool:
-        """The system gives the lowest free number: one over the limit says that all below are
-        taken, by whatever it is.
+    def allows(self, descriptor: int) -> bool:
+        """Whether a client may keep its descriptor. The system gives the lowest free number, so
+        one over the limit means that all below are in use.
         """
-        if descriptor < self.most:
+        if descriptor < self.limit:
             return True
         if self._clock() >= self._quiet_until:
             self._quiet_until = self._clock() + 60
-            log.error(log_events.DESCRIPTORS_USED_UP, self.most)
+            log.error(log_events.DESCRIPTORS_USED_UP, self.limit)
         return False
 
 
 class Connection(HttpToolsProtocol):
-    """Shares uvicorn's timer: armed here while a head or a body is awaited, and by uvicorn itself
-    after each answer. Overrides private members of uvicorn: it is pinned below its next minor.
+    """Uses uvicorn's timer: set here while a head or body is awaited, and by uvicorn after each
+    answer. Overrides private members of uvicorn, which is pinned below its next minor version.
     """
 
-    room: DescriptorLimit
+    descriptors: DescriptorLimit
     head_seconds: float
     body_seconds: float
 
-    # Since the last answer.
     _size: int
-    _until: float | None
-    """The deadline of what is awaited, on the loop's clock."""
+    """Bytes received since the last answer."""
+    _deadline: float | None
+    """The end of the awaited head or body, on the loop's clock."""
 
     transport: asyncio.Transport
     cycle: Any
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
-        self._size, self._until = 0, None
-        if self.room.has(transport.get_extra_info("socket").fileno()):
+        self._size, self._deadline = 0, None
+        if self.descriptors.allows(transport.get_extra_info("socket").fileno()):
             self._set_deadline()
         else:
             self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        # uvicorn leaves it armed after a reset, and all of the connection stays in memory for it.
+        # uvicorn leaves it set after a reset, and it keeps the whole connection in memory.
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
@@ -119,13 +119,13 @@ class Connection(HttpToolsProtocol):
                 return
 
     def _plain_head(self) -> bytes:
-        """The head just read, as the parser is to read it: it takes all that is behind a request
-        for another protocol, the body included, for that protocol's. Java's HttpClient asks for
-        h2c by default, and goes on in HTTP/1.1 where it is not granted (RFC 9110, 7.8).
+        """The head that was just read, without its upgrade header. After an upgrade request the
+        parser takes all further bytes, the body included, for the other protocol's. Java's
+        HttpClient asks for h2c by default, and uses HTTP/1.1 if refused (RFC 9110, 7.8).
         """
         method = self.parser.get_method()
         if method == b"CONNECT":
-            raise httptools.HttpParserError("CONNECT is for proxies of another kind")
+            raise httptools.HttpParserError("CONNECT is not supported")
         version = self.parser.get_http_version().encode()
         lines = [b"%s %s HTTP/%s" % (method, self.url, version)]
         lines += [b"%s: %s" % (name, value) for name, value in self.headers if name != b"upgrade"]
@@ -133,31 +133,31 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         if self.parser.should_upgrade() and not self._should_upgrade():
-            # It is read again without.
+            # It will be read again without the upgrade.
             return
         if len(self.pipeline) >= MAX_PIPELINE:
-            # The parser makes an HttpParserError of it.
+            # The parser turns this into an HttpParserError.
             raise OverflowError("too many requests are sent at once")
-        self._until = None
+        self._deadline = None
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         if not self.parser.should_upgrade():
             super().on_message_complete()
-            # uvicorn leaves it so where the answer came first.
+            # uvicorn leaves it True if the answer came first.
             self.cycle.more_body = False
 
     def on_response_complete(self) -> None:
-        self._size, self._until = 0, None
+        self._size, self._deadline = 0, None
         super().on_response_complete()
-        # Of the next request, or what is left of one that was refused unread.
+        # For the next request, or for the rest of a body that was refused.
         if self.cycle.more_body and not self.pipeline:
             self._set_deadline()
 
     def timeout_keep_alive_handler(self) -> None:
         if self._is_body_awaited and not self.cycle.response_started:
-            self._say(TOO_LATE)
-        # A mere close would wait until the client has fetched what was written.
+            self._send(TOO_LATE)
+        # A close would wait until the client has read everything.
         self.transport.abort()
 
     @property
@@ -166,40 +166,40 @@ class Connection(HttpToolsProtocol):
 
     @property
     def _is_body_awaited(self) -> bool:
-        """It is its request's turn, and its body is not there yet."""
+        """The request is the one to answer, and its body is not complete."""
         return not self._is_head_awaited and self.cycle.more_body and not self.pipeline
 
     def _set_deadline(self) -> None:
-        """The deadline stands, however many bytes drip in."""
-        # A WebSocket is uvicorn's other protocol's, which takes it out of `connections`.
+        """Sets the timer. Further bytes of the same head or body do not move the deadline."""
+        # After an upgrade to a WebSocket, uvicorn has taken it out of `connections`.
         if self.transport.is_closing() or self not in self.connections:
             return
         if not (self._is_head_awaited or self._is_body_awaited):
             return
         seconds = self.head_seconds if self._is_head_awaited else self.body_seconds
-        if self._until is None:
-            self._until = self.loop.time() + seconds
+        if self._deadline is None:
+            self._deadline = self.loop.time() + seconds
         self._unset_keepalive_if_required()
-        timer = self.loop.call_at(self._until, self.timeout_keep_alive_handler)
+        timer = self.loop.call_at(self._deadline, self.timeout_keep_alive_handler)
         self.timeout_keep_alive_task = timer
 
     def _is_too_long(self, data: bytes) -> bool:
-        """`data` is in `_size` already."""
+        """Whether the head or body is too long. `_size` includes `data`."""
         if self._is_head_awaited:
-            room = MAX_HEAD - self._size + len(data)
-            return data.find(b"\r\n\r\n", 0, max(room, 0)) < 0
+            left = MAX_HEAD - self._size + len(data)
+            return data.find(b"\r\n\r\n", 0, max(left, 0)) < 0
         return self._size > MAX_REQUEST
 
     def _refuse(self) -> None:
-        """Says so only where no other answer is awaited, or was given before all was read."""
+        """Closes the connection, with an answer unless another one was given or is awaited."""
         if self.cycle is None or (self.cycle.response_complete and not self.cycle.more_body):
             self.transport.write(UNREADABLE)
         elif self._is_body_awaited and not self.cycle.response_started:
-            self._say(TOO_LONG)
+            self._send(TOO_LONG)
         self.transport.close()
 
-    def _say(self, answer: bytes) -> None:
-        """In the place of the answer that the app was about to make: to it the client is gone."""
+    def _send(self, answer: bytes) -> None:
+        """Sends an answer in place of the app's; for the app the client has disconnected."""
         self.transport.write(answer)
         self.cycle.disconnected = True
         self.cycle.message_event.set()

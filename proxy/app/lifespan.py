@@ -1,4 +1,4 @@
-"""What runs while the app runs: started in the order of one table, closed in that of another."""
+"""Starts the parts of the app in the order of one table, and closes them in that of another."""
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
@@ -28,15 +28,15 @@ Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 
 
 class Loops:
-    """Loops that belong to no other part, by their names."""
+    """Loops that belong to no other part, by name."""
 
-    def __init__(self, works: Mapping[str, Callable[[], Coroutine[Any, Any, None]]]) -> None:
-        self._works = works
+    def __init__(self, loops: Mapping[str, Callable[[], Coroutine[Any, Any, None]]]) -> None:
+        self._loops = loops
         self._tasks = BackgroundTasks()
 
     def start(self) -> None:
-        for name, work in self._works.items():
-            self._tasks.loop(work, name)
+        for name, loop in self._loops.items():
+            self._tasks.loop(loop, name)
 
     async def close(self) -> None:
         await self._tasks.aclose()
@@ -52,7 +52,7 @@ def lifespan(
     *,
     retention: float,
 ) -> Lifespan:
-    """Orders are forgotten after `retention` seconds."""
+    """The lifespan of the app. Orders are deleted after `retention` seconds."""
     loops = _loops(services, retention)
     starts: tuple[Step, ...] = (
         services.catalogue.start,
@@ -86,11 +86,11 @@ def lifespan(
     @asynccontextmanager
     async def life(app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            # All of them before the first start: one that fails leaves nothing open either.
+            # Registered before the first start: if a start fails, all parts are closed.
             for name, close in reversed(tuple(closes.items())):
                 stack.push_async_callback(_close, name, close)
             for start in starts:
-                await _carry_out(start)
+                await _run(start)
             yield
 
     return life
@@ -102,14 +102,14 @@ def _loops(services: Services, retention: float) -> Loops:
     return Loops({"retention": forget, **({"lookout": look} if services.targets else {})})
 
 
-async def _carry_out(step: Step) -> None:
+async def _run(step: Step) -> None:
     if waiting := step():
         await waiting
 
 
 async def _close(name: str, close: Step) -> None:
-    """Its failure is logged, and keeps nothing else open."""
+    """Logs a failure, so that the other parts are closed too."""
     try:
-        await _carry_out(close)
+        await _run(close)
     except Exception:
         log.exception(log_events.CLOSE_FAILED, name)

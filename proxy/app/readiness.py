@@ -1,4 +1,4 @@
-"""Whether the process can answer, and what troubles it: /readyz."""
+"""/readyz: whether the process can answer, and which troubles it has."""
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -8,12 +8,12 @@ from proxy.store import Store
 from proxy.upstream.client import Upstream
 
 SERVER = "virtualsms-proxy"
-"""What /readyz calls itself, so that `doctor` knows the proxy from another program."""
+"""The Server header of /readyz: `doctor` recognizes the proxy by it."""
 
 
 class Readiness:
-    """Switched by the app's lifespan. Trouble upstream or in the store is named, and is no reason
-    to be taken out of service: the old protocol has words for it.
+    """The lifespan sets the state. Trouble upstream or in the store is shown and does not change
+    the status: the proxy can still answer, the old protocol has words for it.
     """
 
     def __init__(self, upstream: Upstream, lists: ListReads, store: Store) -> None:
@@ -29,7 +29,7 @@ class Readiness:
         self._state = "stopping"
 
     async def show(self, request: Request) -> Response:
-        """The state in the first line, then a line for each trouble."""
+        """Answers with the state in the first line, then a line for each trouble."""
         troubles = {
             "upstream": self._upstream.trouble,
             "order lists": self._lists.trouble,

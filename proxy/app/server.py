@@ -23,19 +23,19 @@ from proxy.runtime import log_events
 log = logging.getLogger(__name__)
 
 GRACE = 8
-"""Seconds that requests in flight have after SIGTERM."""
+"""Seconds after SIGTERM in which running requests may end."""
 
 KEEP_ALIVE = 75
-"""Seconds that a connection may be idle after an answer: nginx's own number. A client with a pool
-that takes up a connection while it is being closed loses that request: the longer, the rarer.
+"""Seconds that a connection may be idle after an answer: nginx's default. A client that uses a
+pooled connection while it is being closed loses its request; a long time makes that rare.
 """
 
-SPARE = 1024
-"""Descriptors kept from clients, for the store, the upstream and 500 push sockets; at most half."""
+RESERVED = 1024
+"""Descriptors for the store, the upstream and 500 push sockets; at most half of all."""
 
 
 def tls_context(cert: str | None, key: str | None) -> ssl.SSLContext | None:
-    """None where neither is configured. Raises TlsError."""
+    """The TLS context of a certificate and its key; None without both. Raises TlsError."""
     if cert is None and key is None:
         return None
     if cert is None or key is None:
@@ -51,7 +51,7 @@ def tls_context(cert: str | None, key: str | None) -> ssl.SSLContext | None:
 
 
 def open_socket(host: str, port: int) -> sockets.socket:
-    """Listens at once, so that a taken port is known before anything else happens."""
+    """Opens and listens at once, before anything else is started. Raises OSError."""
     family = sockets.AF_INET6 if ":" in host else sockets.AF_INET
     return sockets.create_server((host, port), family=family, backlog=2048)
 
@@ -73,30 +73,30 @@ def run(
     keep_alive: float = KEEP_ALIVE,
     grace: float = GRACE,
 ) -> None:
-    """Serves until SIGTERM or SIGINT; then `stopping` is called, to end answers that would go on
-    for ever. Takes the socket over. SIGHUP is noted and does nothing.
+    """Serves until SIGTERM or SIGINT, and closes the socket. `stopping` is called at the stop: it
+    has to end the endless answers. SIGHUP is only logged. All times are in seconds.
     """
     if hasattr(signal, "SIGHUP"):
-        # Until the loop runs, and says so.
+        # Until the loop runs, which logs it.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    room = DescriptorLimit(_most_descriptors())
-    # Its access log holds the query string, and that the API key.
+    descriptors = DescriptorLimit(_client_descriptors())
+    # No access log: the query string has the API key.
     config = uvicorn.Config(
         app,
-        http=_protocol(room, head_seconds, body_seconds),
+        http=_connection_class(descriptors, head_seconds, body_seconds),
         ws="auto" if websockets else "none",
         proxy_headers=False,
         log_config=None,
         access_log=False,
         server_header=False,
         date_header=False,
-        # Its types say int; the event loop that they go to takes any number.
+        # uvicorn's types say int, but the event loop takes any number.
         timeout_keep_alive=keep_alive,  # type: ignore[arg-type]
         timeout_graceful_shutdown=grace,  # type: ignore[arg-type]
         ssl_context_factory=(lambda config, default: tls) if tls else None,
     )
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
-    _Server(config, head_seconds, stopping).run(sockets=[_Listener(room, socket)])
+    _Server(config, head_seconds, stopping).run(sockets=[_Listener(descriptors, socket)])
 
 
 class _Server(uvicorn.Server):
@@ -109,9 +109,12 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[sockets.socket] | None = None) -> None:
         if hasattr(signal, "SIGHUP"):
-            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _note_hangup)
+            # SIGHUP would end the process, when a terminal closes or someone expects a reload.
+            asyncio.get_running_loop().add_signal_handler(
+                signal.SIGHUP, log.warning, log_events.SIGHUP_IGNORED
+            )
         if self.config.ssl:
-            # uvicorn has no setting for it, and the loop's own is 60 seconds.
+            # uvicorn has no setting for this timeout, and the loop's default is 60 seconds.
             loop: Any = asyncio.get_running_loop()
             loop.create_server = partial(
                 loop.create_server, ssl_handshake_timeout=self._head_seconds
@@ -125,56 +128,51 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self.should_exit:
-            # The second one ends it as a kill would, for which the store is made. uvicorn would
-            # stop for SIGINT only, and from Python 3.12 on wait for the last connection.
+            # A second signal kills the process; the store can take that. uvicorn would stop for
+            # SIGINT only, and from Python 3.12 on it would wait for the last connection.
             signal.signal(sig, signal.SIG_DFL)
             signal.raise_signal(sig)
         super().handle_exit(sig, frame)
 
 
 class _Listener(sockets.socket):
-    """Turns clients away as they come. Where no descriptor is left, the plain asyncio loop tries to
-    accept and logs that it cannot, thousands of times a second; uvloop does its own accepting.
+    """Refuses clients over the limit at the accept. When no descriptor is left, asyncio's loop
+    retries the accept and logs it thousands of times a second. uvloop does not call this `accept`.
     """
 
-    def __init__(self, room: DescriptorLimit, socket: sockets.socket) -> None:
-        # By the name of its protocol the plain loop knows to switch Nagle's delay off: an answer is
-        # written in two parts, and the second waited 40 ms for an acknowledgement of the first.
+    def __init__(self, descriptors: DescriptorLimit, socket: sockets.socket) -> None:
+        # With this protocol number asyncio's loop turns Nagle's algorithm off: an answer is written
+        # in two parts, and the second one waited 40 ms for an acknowledgement of the first.
         super().__init__(socket.family, socket.type, sockets.IPPROTO_TCP, socket.detach())
-        self._room = room
+        self._descriptors = descriptors
 
     def accept(self) -> tuple[sockets.socket, Any]:
-        """Raises ConnectionAbortedError, which the loop takes for a client that is gone."""
+        """Raises ConnectionAbortedError, which the loop reads as a client that is gone."""
         connection, address = super().accept()
-        if self._room.has(connection.fileno()):
+        if self._descriptors.allows(connection.fileno()):
             return connection, address
         connection.close()
         raise ConnectionAbortedError
 
 
-def _most_descriptors() -> int:
-    """Raises the limit of this process as far as it may."""
+def _client_descriptors() -> int:
+    """Raises this process's limit of descriptors to the maximum, and returns the clients' part."""
     try:
         import resource
     except ImportError:
         return sys.maxsize
     limit, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # macOS gives no limit as the hard one, and does not take it for the soft one.
+    # macOS reports an unlimited hard limit and refuses it as the soft limit.
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         limit = hard
-    return sys.maxsize if limit == resource.RLIM_INFINITY else limit - min(SPARE, limit // 2)
+    return sys.maxsize if limit == resource.RLIM_INFINITY else limit - min(RESERVED, limit // 2)
 
 
-def _note_hangup() -> None:
-    """It would end the process: a terminal that closes, or a reload that other servers know."""
-    log.warning(log_events.SIGHUP_IGNORED)
-
-
-def _protocol(among: DescriptorLimit, head: float, body: float) -> type[asyncio.Protocol]:
-    class Bounded(Connection):
-        room = among
+def _connection_class(limit: DescriptorLimit, head: float, body: float) -> type[asyncio.Protocol]:
+    class LimitedConnection(Connection):
+        descriptors = limit
         head_seconds = head
         body_seconds = body
 
-    return Bounded
+    return LimitedConnection

@@ -15,7 +15,7 @@ from proxy.commands.options import built, config_of, config_option, json_option
 @json_option
 def check(path: Path | None, as_json: bool) -> None:
     """Validate the config and the mapping tables."""
-    from proxy.app.address import noted
+    from proxy.app.address import listening_note
     from proxy.app.build import codes_of, programs_of
     from proxy.app.server import tls_context
     from proxy.commands.health.probe import address
@@ -40,7 +40,7 @@ def check(path: Path | None, as_json: bool) -> None:
         "keys": names,
         "passthrough": programs.passthrough,
         "store": shown_url(config.store.url),
-        "listens": address(config.listen) + noted(config.listen.host),
+        "listens": address(config.listen) + listening_note(config.listen.host),
         "upstream": shown_url(config.upstream.url),
         "forward": [target.shown for target in targets],
     }

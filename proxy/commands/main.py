@@ -50,7 +50,7 @@ def main() -> None:
 def serve(path: Path | None, host: str | None, port: int | None) -> None:
     """Serve (the default command). No config is needed."""
     from proxy.app import server
-    from proxy.app.address import noted
+    from proxy.app.address import listening_note
     from proxy.app.build import create_app
     from proxy.runtime import logs
 
@@ -61,7 +61,7 @@ def serve(path: Path | None, host: str | None, port: int | None) -> None:
     tls = built(lambda: server.tls_context(config.listen.tls_cert, config.listen.tls_key))
     opened = _open(config.listen.host, config.listen.port)
     url = server.url(opened, tls)
-    click.echo(f"listening on {url}{noted(opened.getsockname()[0])}")
+    click.echo(f"listening on {url}{listening_note(opened.getsockname()[0])}")
     if console := app.state.console:
         click.echo(f"the console: {url}{console.path}")
     server.run(app, opened, tls, stopping=console and console.streams.stop)

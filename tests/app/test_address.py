@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from proxy.app import server
-from proxy.app.address import noted, reachable, url
+from proxy.app.address import listening_note, reachable, url
 from tests.support.process import a_process, run
 
 
@@ -22,7 +22,7 @@ from tests.support.process import a_process, run
 )
 def test_an_address_of_every_interface_is_shown_as_one_that_can_be_used(host, shown, note):
     assert url(host, 8080, is_tls=False) == shown
-    assert noted(host) == note
+    assert listening_note(host) == note
 
 
 def hosts():

@@ -349,11 +349,11 @@ def test_half_a_body_and_half_a_head_do_not_hold_up_the_stop(kind, tmp_path):
 
 def test_a_full_room_is_logged_once_a_minute(caplog):
     now = [0.0]
-    room = DescriptorLimit(10, lambda: now[0])
-    assert [room.has(number) for number in (9, 10, 11)] == [True, False, False]
+    descriptors = DescriptorLimit(10, lambda: now[0])
+    assert [descriptors.allows(number) for number in (9, 10, 11)] == [True, False, False]
     now[0] = 59.0
-    assert not room.has(10)
+    assert not descriptors.allows(10)
     assert len(caplog.records) == 1
     now[0] = 60.0
-    assert not room.has(10)
+    assert not descriptors.allows(10)
     assert len(caplog.records) == 2
