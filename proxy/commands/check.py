@@ -1,4 +1,4 @@
-"""`check`: whether the configuration and the tables are right."""
+"""`check`: checks the configuration and the tables."""
 
 import json
 import os
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from proxy.commands.options import built, config_of, config_option, json_option
+from proxy.commands.options import config_of, config_option, json_option, or_exit
 
 
 @click.command()
@@ -18,8 +18,8 @@ def check(path: Path | None, as_json: bool) -> None:
     from proxy.app.address import listening_note
     from proxy.app.build import codes_of, programs_of
     from proxy.app.server import tls_context
+    from proxy.commands.columns import counted
     from proxy.commands.health.probe import address
-    from proxy.commands.plural import counted
     from proxy.forwarding.targets import load_targets
     from proxy.runtime.printable import visible
     from proxy.runtime.urls import shown_url
@@ -27,12 +27,12 @@ def check(path: Path | None, as_json: bool) -> None:
     from proxy.webhooks.subscriptions import given_secrets
 
     config = config_of(path)
-    built(lambda: tls_context(config.listen.tls_cert, config.listen.tls_key))
-    built(lambda: check_store(config.store.url, config.store.secret))
-    codes = built(lambda: codes_of(config))
-    programs = built(lambda: programs_of(config, codes))
-    targets = built(lambda: load_targets(config, os.environ, programs, codes, time.time))
-    built(lambda: given_secrets(config, os.environ))
+    or_exit(lambda: tls_context(config.listen.tls_cert, config.listen.tls_key))
+    or_exit(lambda: check_store(config.store.url, config.store.secret))
+    codes = or_exit(lambda: codes_of(config))
+    programs = or_exit(lambda: programs_of(config, codes))
+    targets = or_exit(lambda: load_targets(config, os.environ, programs, codes, time.time))
+    or_exit(lambda: given_secrets(config, os.environ))
     names = [program.name for program in programs]
     found = {
         "countries": len(codes.countries),
@@ -48,7 +48,7 @@ def check(path: Path | None, as_json: bool) -> None:
         click.echo(json.dumps(found, indent=1))
         return
     keys = f"{len(names)} ({', '.join(names)})" if names else "none"
-    through = "; keys of the upstream are passed through" if programs.passthrough else ""
+    through = "; upstream keys are passed through" if programs.passthrough else ""
     countries = counted(len(codes.countries), "country", "countries")
     click.echo(f"ok: {countries}, {counted(len(codes.services), 'service')}")
     click.echo(visible(f"keys: {keys}{through}"))

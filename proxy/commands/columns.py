@@ -1,4 +1,4 @@
-"""Rows of words in aligned columns, as commands print them. Pure."""
+"""Tables and counts in the output of commands. Pure."""
 
 from collections.abc import Sequence
 
@@ -6,8 +6,13 @@ from proxy.runtime.printable import visible
 
 
 def columns(rows: Sequence[Sequence[str]]) -> str:
-    """Aligned, a row a line: whatever stands in a cell."""
+    """Rows as lines with aligned columns; control characters are escaped."""
     rows = [[visible(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     cells = ([cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows)
     return "\n".join("  ".join(row).rstrip() for row in cells)
+
+
+def counted(count: int, noun: str, nouns: str = "") -> str:
+    """A count and its noun, as in "1 order", "2 orders"; `nouns` is an irregular plural."""
+    return f"{count} {noun if count == 1 else nouns or f'{noun}s'}"

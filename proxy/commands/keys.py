@@ -1,4 +1,4 @@
-"""`keys`: a new key for a program."""
+"""`keys`: makes a key for a program."""
 
 import json
 
@@ -7,13 +7,13 @@ import click
 
 @click.group()
 def keys() -> None:
-    """Client keys: each program its own, with its own ceilings."""
+    """Client keys: one for each program, with its own limits."""
 
 
 @keys.command("new")
 @click.argument("name")
 def new_key(name: str) -> None:
-    """Print a new key, once, and the lines of the configuration for it."""
+    """Print a new key, once, and its lines for the configuration."""
     from secrets import token_hex
 
     from proxy.config.programs import sha256

@@ -1,4 +1,6 @@
-"""The command line. A wrong config or table ends with one line and exit code 1, port unopened."""
+"""The command line. A wrong config or table ends it with one line and exit code 1, before the port
+is opened.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +15,7 @@ from proxy.commands.health.command import health
 from proxy.commands.keys import keys
 from proxy.commands.ledger.command import ledger
 from proxy.commands.lookup.command import lookup
-from proxy.commands.options import built, config_of, config_option
+from proxy.commands.options import config_of, config_option, or_exit
 from proxy.commands.store import store
 from proxy.commands.webhooks import webhooks
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class _DefaultsToServe(click.Group):
-    """Options without a command belong to `serve`."""
+    """Without a command, the options are those of `serve`."""
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         own = {"--help", "-h", "--version", *self.commands}
@@ -40,7 +42,7 @@ class _DefaultsToServe(click.Group):
 )
 @click.version_option(__version__, message="%(version)s")
 def main() -> None:
-    """Answer the sms-activate and DaisySMS protocol by VirtualSMS's customer API."""
+    """Answer the sms-activate and DaisySMS protocols with VirtualSMS's customer API."""
 
 
 @main.command()
@@ -57,8 +59,8 @@ def serve(path: Path | None, host: str | None, port: int | None) -> None:
     config = config_of(path).listening(host, port)
     secrets = logs.Secrets()
     logs.set_up(config.log.level, config.log.format, secrets)
-    app = built(lambda: create_app(config, secrets=secrets))
-    tls = built(lambda: server.tls_context(config.listen.tls_cert, config.listen.tls_key))
+    app = or_exit(lambda: create_app(config, secrets=secrets))
+    tls = or_exit(lambda: server.tls_context(config.listen.tls_cert, config.listen.tls_key))
     opened = _open(config.listen.host, config.listen.port)
     url = server.url(opened, tls)
     click.echo(f"listening on {url}{listening_note(opened.getsockname()[0])}")
@@ -82,12 +84,12 @@ def serve(path: Path | None, host: str | None, port: int | None) -> None:
     "changes",
     metavar="NAME=VALUE",
     multiple=True,
-    help="Another reading of the upstream; may be given often. See docs/sandbox.md.",
+    help="Another behaviour of the upstream; may be repeated. See docs/sandbox.md.",
 )
 def sandbox(
     port: int | None, sms_after: float, upstream_only: bool, changes: tuple[str, ...]
 ) -> None:
-    """Serve on a simulated upstream: no key, no money."""
+    """Serve with a simulated upstream: no key, no money."""
     from proxy.app import server
     from proxy.app.build import create_app
     from proxy.runtime import logs
@@ -98,7 +100,7 @@ def sandbox(
     secrets = logs.Secrets()
     logs.set_up(config.log.level, config.log.format, secrets)
     switches = _switches(changes)
-    simulated = built(lambda: create_sandbox(switches, sms_after=sms_after, hosts=config.hosts))
+    simulated = or_exit(lambda: create_sandbox(switches, sms_after=sms_after, hosts=config.hosts))
     opened = _open(config.listen.host, config.listen.port)
     url = server.url(opened)
     if upstream_only:
@@ -106,7 +108,7 @@ def sandbox(
         server.run(simulated, opened, websockets=True)
         return
     config = config.for_sandbox(f"{url}/api/v1")
-    app = built(lambda: create_app(config, secrets=secrets, sandbox=True))
+    app = or_exit(lambda: create_app(config, secrets=secrets, sandbox=True))
     console = app.state.console
     click.echo(lines_to_copy(url, sms_after, console.path if console else None))
     stopping = console and console.streams.stop

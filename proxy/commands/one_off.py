@@ -1,9 +1,10 @@
-"""The upstream for one command of a person: nothing is kept."""
+"""The upstream for a single command, with a store in memory."""
 
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from proxy.config.settings import UpstreamConfig
 from proxy.runtime.counters import Counters
 from proxy.store import open_store
 from proxy.upstream.budget import Budget
@@ -11,9 +12,10 @@ from proxy.upstream.client import Upstream
 
 
 @asynccontextmanager
-async def at_hand(url: str, patience: float, per_minute: int) -> AsyncIterator[Upstream]:
+async def temporary_upstream(config: UpstreamConfig) -> AsyncIterator[Upstream]:
     store = open_store("sqlite://")
-    upstream = Upstream(url, patience, Budget(per_minute, store, time.time), Counters())
+    budget = Budget(config.requests_per_minute, store, time.time)
+    upstream = Upstream(config.url, config.timeout, budget, Counters())
     try:
         yield upstream
     finally:

@@ -1,4 +1,4 @@
-"""What several commands have in common: options, and one line for what is wrong."""
+"""Options and errors that several commands share."""
 
 import os
 from collections.abc import Callable
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 config_option = click.option(
     "--config", "path", type=click.Path(path_type=Path), help="The YAML file; see docs."
@@ -22,18 +21,20 @@ config_option = click.option(
 def config_of(path: Path | None) -> "Config":
     from proxy.config.settings import load_config
 
-    return built(lambda: load_config(path, os.environ))
+    return or_exit(lambda: load_config(path, os.environ))
 
 
 def failed(error: Exception | str) -> click.ClickException:
-    """One line and exit code 1; the text may be the upstream's or a client's."""
+    """An exception that ends the command with one line and exit code 1. Control characters are
+    escaped: the text may come from the upstream or a client.
+    """
     from proxy.runtime.printable import visible
 
     return click.ClickException(visible(str(error)))
 
 
-def built(build: Callable[[], T]) -> T:
-    """What was built, or one line and exit code 1."""
+def or_exit(build: Callable[[], T]) -> T:
+    """Returns what `build` returns; an error ends the command with one line and exit code 1."""
     from proxy.model.errors import ConfigError, StoreError, TlsError, YamlFileError
 
     try:

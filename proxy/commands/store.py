@@ -1,17 +1,17 @@
-"""`store`: from one store to another."""
+"""`store`: copies a store to another."""
 
 import asyncio
 from pathlib import Path
 
 import click
 
-from proxy.commands.options import built, config_of, config_option
-from proxy.commands.plural import counted
+from proxy.commands.columns import counted
+from proxy.commands.options import config_of, config_option, or_exit
 
 
 @click.group()
 def store() -> None:
-    """What survives a restart, and where it is kept."""
+    """The store, which keeps everything that survives a restart."""
 
 
 @store.command("copy")
@@ -19,13 +19,13 @@ def store() -> None:
 @click.argument("target", metavar="TO")
 @config_option
 def copy_all(source: str, target: str, path: Path | None) -> None:
-    """Copy everything from one store.url to another that is empty; no proxy may run on either."""
+    """Copy everything from one store.url to an empty one; no proxy may run on either."""
     from proxy.store import Store, file_of, open_store
     from proxy.store.copy import Copied, copy
 
     file, secret = file_of(source), config_of(path).store.secret
     if file and not file.exists():
-        raise click.ClickException(f"{file} is not there: name the store that is to be copied")
+        raise click.ClickException(f"{file} does not exist: name the store to copy")
 
     async def copied() -> Copied:
         stores: list[Store] = []
@@ -37,6 +37,6 @@ def copy_all(source: str, target: str, path: Path | None) -> None:
             for one in stores:
                 await one.close()
 
-    done = built(lambda: asyncio.run(copied()))
-    orders, owed = counted(done.orders, "order"), counted(done.owed, "owed call")
-    click.echo(f"copied {orders}, {owed}, {counted(done.ledger, 'ledger line')}")
+    done = or_exit(lambda: asyncio.run(copied()))
+    orders, pending = counted(done.orders, "order"), counted(done.owed, "pending operation")
+    click.echo(f"copied {orders}, {pending}, {counted(done.ledger, 'ledger line')}")

@@ -1,4 +1,4 @@
-"""`virtualsms-proxy webhooks`: the upstream's subscriptions, for a person."""
+"""`webhooks`: manages the upstream's webhook subscriptions."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from proxy.commands.options import built, config_of, config_option, failed, json_option
+from proxy.commands.options import config_of, config_option, failed, json_option, or_exit
 
 if TYPE_CHECKING:
     from proxy.config.settings import Config
@@ -24,7 +24,7 @@ DELIVERY_HEADS = ("created_at", "event_type", "attempt", "status", "response_sta
 
 
 class CommandContext:
-    """What all the commands begin with: whose subscriptions, and in which form they are shown."""
+    """The account, and the form of the output."""
 
     def __init__(self, path: Path | None, name: str | None, as_json: bool) -> None:
         self._path = path
@@ -32,18 +32,18 @@ class CommandContext:
         self._as_json = as_json
 
     def ask(self, act: Act[T]) -> T:
-        """What the upstream answers, or one line and exit code 1."""
+        """Returns the upstream's answer; an error ends the command with one line, exit code 1."""
         from proxy.model.errors import ProblemError
 
         config = config_of(self._path)
-        key = built(lambda: _key(config, self._name))
+        key = or_exit(lambda: _key(config, self._name))
         try:
-            return asyncio.run(_asked(config, key, act))
+            return asyncio.run(_run(config, key, act))
         except ProblemError as error:
             raise failed(error) from error
 
     def show(self, what: Any, rows: Sequence[Sequence[Any]]) -> None:
-        """The thing as JSON, or its rows as a table."""
+        """Prints `what` as JSON, or `rows` as a table."""
         import msgspec
 
         from proxy.commands.columns import columns
@@ -57,11 +57,10 @@ class CommandContext:
             click.echo(columns(texts))
 
 
-async def _asked(config: "Config", key: "ClientKey", act: Act[T]) -> T:
-    from proxy.commands.one_off import at_hand
+async def _run(config: "Config", key: "ClientKey", act: Act[T]) -> T:
+    from proxy.commands.one_off import temporary_upstream
 
-    wanted = config.upstream
-    async with at_hand(wanted.url, wanted.timeout, wanted.requests_per_minute) as upstream:
+    async with temporary_upstream(config.upstream) as upstream:
         return await act(upstream, key)
 
 
@@ -72,16 +71,16 @@ def _key(config: "Config", name: str | None) -> "ClientKey":
 
     if name is None:
         if not config.upstream.api_key:
-            raise ConfigError("whose? set upstream.api_key, or give --key NAME of `keys`")
+            raise ConfigError("no account: set upstream.api_key, or give --key NAME of `keys`")
         return ClientKey.of(config.upstream.api_key)
     for program in programs_of(config, codes_of(config)):
         if program.name == name:
             return program.key.account
-    raise ConfigError(f"--key {name}: none of `keys` is called so")
+    raise ConfigError(f"--key {name}: no entry of `keys` has this name")
 
 
-def _at_desk(act: Callable[..., None]) -> Callable[..., None]:
-    """A command whose first argument is the desk, with the options that lead to it."""
+def _with_context(act: Callable[..., None]) -> Callable[..., None]:
+    """A command with the options of its CommandContext, which is its first argument."""
 
     @config_option
     @click.option("--key", "name", help="The name of an entry of `keys`; else upstream.api_key.")
@@ -98,20 +97,22 @@ def webhooks() -> None:
     """The upstream's webhooks: list, create, show, update, delete, test, deliveries."""
 
 
-_events = click.option("--event", "events", multiple=True, help="Such as sms.received; often.")
+_events = click.option(
+    "--event", "events", multiple=True, help="Such as sms.received; may be repeated."
+)
 _threshold = click.option("--threshold", type=float, help="Dollars, for balance.low.")
 _description = click.option("--description")
 
 
 @webhooks.command("list")
-@_at_desk
-def list_all(desk: CommandContext) -> None:
-    """All of the account."""
-    rows = desk.ask(lambda upstream, key: upstream.webhooks(key))
+@_with_context
+def list_all(context: CommandContext) -> None:
+    """List the subscriptions of the account."""
+    rows = context.ask(lambda upstream, key: upstream.webhooks(key))
     cells = [
         (r.id, _state(r), r.failure_count_consecutive, ",".join(r.events), r.url) for r in rows
     ]
-    desk.show(rows, [HEADS, *cells])
+    context.show(rows, [HEADS, *cells])
 
 
 @webhooks.command()
@@ -119,24 +120,26 @@ def list_all(desk: CommandContext) -> None:
 @_events
 @_threshold
 @_description
-@_at_desk
-def create(desk: CommandContext, url: str, **fields: Any) -> None:
-    """Make one, and print its secret: it is told only now."""
+@_with_context
+def create(context: CommandContext, url: str, **fields: Any) -> None:
+    """Create a subscription, and print its secret, once."""
     from proxy.upstream.webhooks import EVENTS
 
     fields["events"] = fields["events"] or EVENTS[0]
-    made = desk.ask(lambda upstream, key: upstream.create_webhook(key, url=url, **_given(fields)))
-    desk.show(made, _fields(made))
-    click.echo("Put the secret into webhooks.secrets: nobody tells it again.", err=True)
+    made = context.ask(
+        lambda upstream, key: upstream.create_webhook(key, url=url, **_given(fields))
+    )
+    context.show(made, _fields(made))
+    click.echo("Put the secret into webhooks.secrets: it is not shown again.", err=True)
 
 
 @webhooks.command()
 @click.argument("id")
-@_at_desk
-def show(desk: CommandContext, id: str) -> None:
-    """All that is known of one."""
-    row = desk.ask(lambda upstream, key: upstream.webhook(key, id))
-    desk.show(row, _fields(row))
+@_with_context
+def show(context: CommandContext, id: str) -> None:
+    """Show a subscription."""
+    row = context.ask(lambda upstream, key: upstream.webhook(key, id))
+    context.show(row, _fields(row))
 
 
 @webhooks.command()
@@ -147,44 +150,44 @@ def show(desk: CommandContext, id: str) -> None:
 @_description
 @click.option("--active/--inactive", default=None)
 @click.option("--pause/--go-on", "paused", default=None)
-@_at_desk
-def update(desk: CommandContext, id: str, **fields: Any) -> None:
-    """Change what is given, and leave the rest."""
+@_with_context
+def update(context: CommandContext, id: str, **fields: Any) -> None:
+    """Change the given fields of a subscription."""
     wanted = _given(fields)
     if not wanted:
         raise click.UsageError("nothing to change: give --url, --event, --go-on, ...")
-    row = desk.ask(lambda upstream, key: upstream.change_webhook(key, id, **wanted))
-    desk.show(row, _fields(row))
+    row = context.ask(lambda upstream, key: upstream.change_webhook(key, id, **wanted))
+    context.show(row, _fields(row))
 
 
 @webhooks.command()
 @click.argument("id")
-@_at_desk
-def delete(desk: CommandContext, id: str) -> None:
-    """Delete one."""
-    desk.ask(lambda upstream, key: upstream.delete_webhook(key, id))
-    desk.show({"id": id}, [("deleted", id)])
+@_with_context
+def delete(context: CommandContext, id: str) -> None:
+    """Delete a subscription."""
+    context.ask(lambda upstream, key: upstream.delete_webhook(key, id))
+    context.show({"id": id}, [("deleted", id)])
 
 
 @webhooks.command()
 @click.argument("id")
-@_at_desk
-def test(desk: CommandContext, id: str) -> None:
-    """Have a test event sent."""
-    sent = desk.ask(lambda upstream, key: upstream.test_webhook(key, id))
-    desk.show(sent, [("queued", sent.event_type, sent.event_id)])
+@_with_context
+def test(context: CommandContext, id: str) -> None:
+    """Ask the upstream to send a test event."""
+    sent = context.ask(lambda upstream, key: upstream.test_webhook(key, id))
+    context.show(sent, [("queued", sent.event_type, sent.event_id)])
 
 
 @webhooks.command()
 @click.argument("id")
 @click.option("--limit", type=click.IntRange(1, 500), default=100, show_default=True)
 @click.option("--offset", type=click.IntRange(0), default=0)
-@_at_desk
-def deliveries(desk: CommandContext, id: str, limit: int, offset: int) -> None:
-    """What was sent to one, newest first; without its contents."""
-    rows = desk.ask(lambda upstream, key: upstream.deliveries(key, id, limit, offset))
+@_with_context
+def deliveries(context: CommandContext, id: str, limit: int, offset: int) -> None:
+    """List the deliveries of a subscription, newest first, without their contents."""
+    rows = context.ask(lambda upstream, key: upstream.deliveries(key, id, limit, offset))
     heads = (*DELIVERY_HEADS, "error_message")
-    desk.show(rows, [heads, *([getattr(row, head) for head in heads] for row in rows)])
+    context.show(rows, [heads, *([getattr(row, head) for head in heads] for row in rows)])
 
 
 def _given(fields: dict[str, Any]) -> dict[str, Any]:

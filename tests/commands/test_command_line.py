@@ -271,8 +271,8 @@ def test_the_ledger_by_key_is_the_sums_of_each_and_what_is_left(books):
     today = "2.70" if is_first else "4.70"
     assert rows == {
         "ci": ["3.70", "1.40", "2.30", today, "7.70"],
-        "idle": ["0.00", "0.00", "0.00", "no ceiling", "1.00"],
-        "01234567": ["0.50", "0.00", "0.50", "no ceiling", "no ceiling"],
+        "idle": ["0.00", "0.00", "0.00", "no limit", "1.00"],
+        "01234567": ["0.50", "0.00", "0.50", "no limit", "no limit"],
     }
 
 
@@ -285,7 +285,7 @@ def test_a_key_that_is_passed_through_has_what_the_limits_leave(books):
     config.write_text(books.read_text().partition("keys:")[0] + "limits: {spend_per_day: 2}\n")
     assert by_key("--config", str(config), "--days", "60")["01234567"][-2:] == [
         "1.50",
-        "no ceiling",
+        "no limit",
     ]
 
 

@@ -115,7 +115,7 @@ def test_the_codes_of_every_dialect_are_told_apart():
 @pytest.mark.parametrize("text", ["q0q", "xqzzy", "", "9999"])
 def test_what_is_like_nothing_is_said_so(text):
     assert find(CODES, text) == []
-    assert ask("lookup", "--", text) == (1, f"Error: nothing is like {text}: {SEE_TABLES}\n")
+    assert ask("lookup", "--", text) == (1, f"Error: nothing found for {text}: {SEE_TABLES}\n")
 
 
 SEE_TABLES = "see the tables in mappings/"
@@ -154,13 +154,13 @@ LINE = "/stubs/handler_api.php?api_key=planted-key&action=getNumber&service=wa&c
     ("asked", "refused", "why"),
     [
         (["service=whatsapp"], "BAD_SERVICE", "write wa (WhatsApp)"),
-        (["service="], "BAD_SERVICE", "none is sent"),
+        (["service="], "BAD_SERVICE", "none was sent"),
         (["service=q0q"], "BAD_SERVICE", "find it with lookup"),
         (["service=bbq", "dialect=daisysms"], "BAD_SERVICE", "write chime (Chime)"),
         (["service=wa", "country=uk"], "BAD_COUNTRY", "write 16 (United Kingdom)"),
         (["service=wa", "country=germny"], "BAD_COUNTRY", "write 43 (Germany)"),
-        (["service=wa", "country=16", "maxPrice=0.5"], "WRONG_MAX_PRICE:0.90", "at most 0.50"),
-        (["service=wa", "maxPrice=cheap"], "ERROR_SQL", "no price"),
+        (["service=wa", "country=16", "maxPrice=0.5"], "WRONG_MAX_PRICE:0.90", "maximum 0.50"),
+        (["service=wa", "maxPrice=cheap"], "ERROR_SQL", "not a price"),
         (["service=wa", "maxPrice=0.9", "minPrice=1"], "ERROR_SQL", "minPrice is over maxPrice"),
         (["service=wa", "ltr=1"], "BAD_SERVICE", "ltr: the upstream has no such"),
         (["service=wa", "country=0"], "NO_NUMBERS", "not available"),
@@ -207,8 +207,8 @@ def test_words_and_whole_requests_are_understood(upstream, asked, dialect):
         (["service=tg", "dialect=daisy"], "dialect: daisy is none: write daisysms"),
         (["service=tg", "key=ci"], "key: ci is no program: the configuration has no keys"),
         (["/stubs/handler_apii.php?action=x"], "it gets a 404: write /stubs/handler_api.php"),
-        (["http://[/?a=b"], "this is no address"),
-        ([LINE.replace("getNumber", "getBalance")], "getBalance buys nothing: explain is about"),
+        (["http://[/?a=b"], "this is not a URL"),
+        ([LINE.replace("getNumber", "getBalance")], "getBalance buys nothing: explain takes"),
     ],
 )
 def test_what_cannot_be_understood_is_wrong_usage(asked, error):
@@ -234,13 +234,13 @@ def explained(folder: Path, *words: str, **environ: str) -> dict:
     return json.loads(ask("explain", *config, *words, **own, **environ)[1])
 
 
-def test_the_ceilings_of_all_and_of_a_program_are_counted(folder):
+def test_the_limits_of_all_and_of_a_program_are_counted(folder):
     words = ("key=ci", "service=wa", "country=16")
     said = explained(folder, *words, PROXY_LIMITS_ACTIVE="1", PROXY_LIMITS_SPEND_PER_DAY="10")
     assert said["refused"] == "CHANNELS_LIMIT"
-    assert said["why"] == "1 number held, and no more may be"
-    limit_checks = dict(said["facts"])["ceilings"]
-    assert "1 of 1 number held at once; 0.90 of 10.00 spent today" in limit_checks
+    assert said["why"] == "the limit of 1 active number is reached"
+    limits = dict(said["facts"])["limits"]
+    assert "1 of 1 active number; 0.90 of 10.00 spent today" in limits
     assert explained(folder, *words, PROXY_LIMITS_SPEND_PER_DAY="1")["refused"] == "NO_BALANCE"
     assert explained(folder, *words)["refused"] is None
 
@@ -250,9 +250,9 @@ def test_a_client_key_is_known_by_its_program_and_a_wrong_one_is_refused(folder)
     assert (said["refused"], ["api_key=[key]", "the key of ci"] in said["facts"]) == (None, True)
     said = explained(folder, LINE)
     assert (said["refused"], said["why"]) == ("BAD_KEY", "no program has this key")
-    assert ["api_key=[key]", "a key of no program"] in said["facts"]
+    assert ["api_key=[key]", "not the key of a program"] in said["facts"]
     through = explained(folder, LINE, PROXY_PASSTHROUGH="true")
-    assert dict(through["facts"])["api_key=[key]"].startswith("a key of the upstream, passed")
+    assert dict(through["facts"])["api_key=[key]"].startswith("an upstream key, passed")
     assert "planted-key" not in str(said)
 
 
@@ -266,12 +266,12 @@ def test_a_program_that_is_none_is_named_with_those_there_are(folder):
 @pytest.mark.parametrize(
     ("name", "value", "refused", "why"),
     [
-        ("PAUSED", "true", "ACCOUNT_INACTIVE", "every key is paused, or its time is over"),
-        ("EXPIRES", "2020-01-31", "ACCOUNT_INACTIVE", "every key is paused, or its time is over"),
+        ("PAUSED", "true", "ACCOUNT_INACTIVE", "every key is paused or has expired"),
+        ("EXPIRES", "2020-01-31", "ACCOUNT_INACTIVE", "every key is paused or has expired"),
         ("ACTIONS", "getStatus", "BAD_ACTION", "may not ask for it"),
         ("SERVICES", "tg", "BAD_SERVICE", "limits: not among its services"),
         ("COUNTRIES", "16", "BAD_COUNTRY", "limits: not among its countries"),
-        ("MAX_PRICE", "0.1", "WRONG_MAX_PRICE:0.20", "it costs 0.20, and at most 0.10 may be paid"),
+        ("MAX_PRICE", "0.1", "WRONG_MAX_PRICE:0.20", "the price is 0.20, the maximum 0.10"),
         ("SPEND_PER_DAY", "0.1", None, None),
     ],
 )

@@ -57,10 +57,10 @@ def test_everything_that_is_wrong_has_its_line(tmp_path):
     assert (done.returncode, said["ok"]) == (1, False)
     wrong = [f"{row['about']}: {row['says']}" for row in said["findings"] if not row["ok"]]
     for pattern in (
-        r"port: 127.0.0.1:\d+ is another program's: end it, or set listen.port",
-        r"store: .* owes 1 promised cancel: start the proxy, it settles them",
-        r"forward: 1 target, 0 SMS on their way, 1 given up after eight attempts: .*",
-        r"clock: 3[56]\d\d s behind the upstream's: set it, by NTP",
+        r"port: 127.0.0.1:\d+: another program answers: stop it, or set listen.port",
+        r"store: .* pending: 1 scheduled cancel: start the proxy, it carries them out",
+        r"forward: 1 target, 0 SMS waiting, 1 given up after eight attempts: .*",
+        r"clock: 3[56]\d\d s behind the upstream's: set it by NTP",
         r"key: lost: the upstream refuses it: put a key of your VirtualSMS account there",
         r"key: poor: balance 0.00: top it up",
         r"sharing: two, one: not in the store: 1 of 1 order of the last hour: .*",
@@ -114,7 +114,7 @@ def test_keys_are_not_sent_over_the_net_unencrypted():
     code, said = findings(PROXY_UPSTREAM_URL="http://example.org/api/v1")
     assert (code, said["upstream"]) == (
         1,
-        "wrong example.org: keys go there unencrypted: write https://",
+        "wrong example.org: keys are sent unencrypted: write https://",
     )
 
 
@@ -157,7 +157,7 @@ def make_dead_link(path: Path) -> str:
 @pytest.mark.parametrize(
     ("make", "why"),
     [
-        (make_none, "cannot be made|No such file"),
+        (make_none, "cannot be created|No such file"),
         (make_text, "file is not a database"),
         (make_newer, "of a newer"),
         (make_link, "store.db: it is a symbolic link: set store.url to the file itself"),
@@ -259,7 +259,7 @@ def test_a_program_of_another_is_not_healthy(upstream):
 def test_a_certificate_is_looked_at_as_its_clients_will(tmp_path):
     assert certificate(Listen()) is None
     good = certificate(Listen(**a_certificate(tmp_path, "2")))
-    assert re.search(r"good until \w{3} .* GMT$", good.says)
+    assert re.search(r"valid until \w{3} .* GMT$", good.says)
     over = certificate(Listen(**a_certificate(tmp_path, "-1")))
     assert over.is_wrong
     assert "certificate has expired" in over.says

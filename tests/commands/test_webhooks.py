@@ -78,13 +78,13 @@ def test_the_key_of_a_program_is_named(run, tmp_path):
     there = said(run("list", "--json", "--key", "shop", "--config", str(path), key=""))
     assert [row["url"] for row in there] == [URL]
     wrong = run("list", "--key", "shpo", "--config", str(path), exit_code=1)
-    assert wrong.output == "Error: --key shpo: none of `keys` is called so\n"
+    assert wrong.output == "Error: --key shpo: no entry of `keys` has this name\n"
 
 
 @pytest.mark.parametrize(
     ("arguments", "environ", "says"),
     [
-        (["list"], {"PROXY_UPSTREAM_API_KEY": ""}, "Error: whose? set upstream.api_key"),
+        (["list"], {"PROXY_UPSTREAM_API_KEY": ""}, "Error: no account: set upstream.api_key"),
         (["list"], {"PROXY_UPSTREAM_API_KEY": "bad-key"}, "Error: BAD_KEY: webhooks: HTTP 401"),
         (["create", "http://localhost/x"], {}, "Error: BAD_PARAMETER: webhook_create: HTTP 400"),
         (["list"], {"PROXY_UPSTREAM_URL": "http://127.0.0.1:1"}, "Error: TRY_AGAIN: webhooks: Con"),

@@ -108,4 +108,5 @@ async def test_a_file_is_copied_into_a_database_by_a_command(database, tmp_path)
     assert "another process has it open" in done.stderr
     await held.close()
     done = await asyncio.to_thread(*copying, PROXY_STORE_SECRET=SEALED_WITH)
-    assert (done.stdout, done.stderr) == ("copied 1 order, 1 owed call, 0 ledger lines\n", "")
+    copied = "copied 1 order, 1 pending operation, 0 ledger lines\n"
+    assert (done.stdout, done.stderr) == (copied, "")

@@ -1,13 +1,13 @@
-"""The examination: what is looked at, in which order, and where it ends early."""
+"""The order of the checks, and where they end early."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 from proxy.app.build import codes_of, programs_of
+from proxy.commands.columns import counted
 from proxy.commands.doctor import machine
 from proxy.commands.doctor.finding import Finding, good, wrong
 from proxy.commands.doctor.upstream import Probe, accounts
-from proxy.commands.plural import counted
 from proxy.config.programs import Programs
 from proxy.config.settings import Config, load_config
 from proxy.model.errors import ConfigError, YamlFileError
@@ -16,7 +16,7 @@ from proxy.model.errors import ConfigError, YamlFileError
 async def examine(
     path: Path | None, environ: Mapping[str, str], progress: Callable[[str], None]
 ) -> AsyncIterator[Finding]:
-    """One finding after the other; `progress` is told what is looked at next."""
+    """Yields the findings; calls `progress` with the name of each next check."""
     progress("the configuration")
     try:
         config = load_config(path, environ)

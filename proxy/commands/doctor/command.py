@@ -1,4 +1,4 @@
-"""`doctor`: a line for each thing that the proxy needs."""
+"""`doctor`: prints a line for each check."""
 
 import asyncio
 import json
@@ -12,15 +12,16 @@ import click
 from proxy.commands.options import config_option, json_option
 
 if TYPE_CHECKING:
-    from proxy.commands.doctor import Finding
+    from proxy.commands.doctor.finding import Finding
 
 
 @click.command()
 @config_option
 @json_option
 def doctor(path: Path | None, as_json: bool) -> None:
-    """Look at everything that the proxy needs: a line each, ok or what to do."""
-    from proxy.commands.doctor import Finding, examine
+    """Check everything that the proxy needs: a line each, ok or what to do."""
+    from proxy.commands.doctor.checks import examine
+    from proxy.commands.doctor.finding import Finding
 
     async def look() -> list[Finding]:
         found = []
@@ -45,7 +46,7 @@ def doctor(path: Path | None, as_json: bool) -> None:
 
 
 def _progress(what: str) -> None:
-    """One line on a terminal, which the next one covers."""
+    """Shows a line on a terminal; the next call replaces it."""
     if sys.stderr.isatty():
         click.echo(f"\r\x1b[K{f'... {what}' if what else ''}", nl=False, err=True)
 

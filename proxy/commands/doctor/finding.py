@@ -1,10 +1,10 @@
-"""What was found out about one thing. Pure."""
+"""The result of a check. Pure."""
 
 from typing import NamedTuple
 
 
 class Finding(NamedTuple):
-    """`says` is one line; where something is wrong, it ends with what to do."""
+    """`says` is one line; if something is wrong, it ends with what to do."""
 
     about: str
     says: str

@@ -1,4 +1,4 @@
-"""What can be found out on this machine alone: the certificate, the port, the store."""
+"""Checks on this machine: the certificate, the port, the store."""
 
 import os
 import ssl
@@ -6,9 +6,9 @@ from pathlib import Path
 
 from proxy.app.readiness import SERVER
 from proxy.app.server import open_socket, tls_context
+from proxy.commands.columns import counted
 from proxy.commands.doctor.finding import Finding, good, wrong
 from proxy.commands.health.probe import address, ask, reason
-from proxy.commands.plural import counted
 from proxy.config.settings import Config, Listen
 from proxy.model.errors import HealthError, StoreError, TlsError
 from proxy.store import (
@@ -22,15 +22,15 @@ from proxy.store import (
 )
 from proxy.store.schema import STEPS
 
-OWED = {
+PENDING = {
     OperationKind.PURCHASE: ("purchase of unknown outcome", "purchases of unknown outcome"),
-    OperationKind.ORPHAN: ("paid number that was not told", "paid numbers that were not told"),
-    OperationKind.CANCEL: ("promised cancel", "promised cancels"),
+    OperationKind.ORPHAN: ("unclaimed number", "unclaimed numbers"),
+    OperationKind.CANCEL: ("scheduled cancel", "scheduled cancels"),
 }
 
 
 def certificate(listen: Listen) -> Finding | None:
-    """None where HTTPS is not spoken."""
+    """Whether the certificate can be used; None without HTTPS."""
     try:
         server = tls_context(listen.tls_cert, listen.tls_key)
     except TlsError as error:
@@ -38,17 +38,20 @@ def certificate(listen: Listen) -> Finding | None:
     if server is None:
         return None
     try:
-        ends = _shaken(server, str(listen.tls_cert))
+        ends = _end_of(server, str(listen.tls_cert))
     except ssl.SSLCertVerificationError as error:
         why = error.verify_message
         return wrong("tls", f"{listen.tls_cert}: {why}: make a new one, as in docs/repoint.md")
     except ssl.SSLError as error:
         return wrong("tls", f"{listen.tls_cert}: {error.reason}: make a new one")
-    return good("tls", f"{listen.tls_cert} is good until {ends}")
+    return good("tls", f"{listen.tls_cert} is valid until {ends}")
 
 
-def _shaken(server_context: ssl.SSLContext, cert: str) -> str:
-    """When the certificate ends, by a handshake in memory with a client that trusts it alone."""
+def _end_of(server_context: ssl.SSLContext, cert: str) -> str:
+    """The end date of a certificate, by a handshake in memory with a client that trusts only it.
+
+    Raises SSLError.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.load_verify_locations(cert)
@@ -66,10 +69,10 @@ def _shaken(server_context: ssl.SSLContext, cert: str) -> str:
 
 
 async def port(listen: Listen) -> Finding:
-    """Free, or the proxy itself answers there."""
+    """Whether the port is free, or the proxy answers there."""
     where = f"{listen.host}:{listen.port}"
     if listen.port == 0:
-        return good("port", "any that is free")
+        return good("port", "any free port")
     try:
         open_socket(listen.host, listen.port).close()
     except OSError as error:
@@ -79,9 +82,9 @@ async def port(listen: Listen) -> Finding:
     try:
         health = await ask(listen)
     except HealthError:
-        return wrong("port", f"{where}: {why}: end what has it, or set listen.port")
+        return wrong("port", f"{where}: {why}: stop the program there, or set listen.port")
     if health.server != SERVER:
-        return wrong("port", f"{where} is another program's: end it, or set listen.port")
+        return wrong("port", f"{where}: another program answers: stop it, or set listen.port")
     says = ", ".join(health.lines)
     if not health.is_good or len(health.lines) > 1:
         return wrong("port", f"the proxy at {address(listen)} says {says}: see its log")
@@ -93,16 +96,16 @@ def store(config: Config) -> Finding:
         return _on_a_server(config)
     path = file_of(config.store.url)
     if path is None:
-        return good("store", "in memory: a restart forgets what is owed and what was spent")
+        return good("store", "in memory: a restart loses pending operations and the ledger")
     try:
         refuse_links(path)
     except StoreError as error:
         return wrong("store", str(error))
     if not path.exists():
         if os.access(path.parent, os.W_OK):
-            return good("store", f"{path} is made when the proxy starts")
-        fix = "make that folder writable, or set store.url"
-        return wrong("store", f"{path} is not there and cannot be made: {fix}")
+            return good("store", f"{path}: the proxy creates it at its start")
+        fix = "make its folder writable, or set store.url"
+        return wrong("store", f"{path} does not exist and cannot be created: {fix}")
     if not (os.access(path, os.R_OK | os.W_OK) and os.access(path.parent, os.W_OK)):
         return wrong("store", f"{path} cannot be written: make it and its folder writable")
     try:
@@ -119,16 +122,16 @@ def _on_a_server(config: Config) -> Finding:
         with glance(config.store.url) as seen:
             version, known = seen.version, len(STEPS)
             if version > known:
-                text = f"it is of a newer proxy ({version}; this is {known})"
+                text = f"it is of a newer proxy (version {version}; this proxy has {known})"
                 return wrong("store", f"PostgreSQL: {text}: start the newer one")
-            owed = sum(seen.owed().values())
+            pending = counted(sum(seen.owed().values()), "pending operation")
     except StoreError as error:
         return wrong("store", f"{error}")
-    return good("store", f"PostgreSQL, version {version}, owed calls: {owed}")
+    return good("store", f"PostgreSQL, version {version}, {pending}")
 
 
 def forwards(config: Config) -> Finding | None:
-    """None where nobody is to be told of SMS, or there is no store of this version to look into."""
+    """The SMS to post to targets; None without targets, or without a store of this version."""
     path = file_of(config.store.url)
     is_there = is_on_a_server(config.store.url) or (path and path.exists())
     if not (config.forward and is_there):
@@ -140,10 +143,10 @@ def forwards(config: Config) -> Finding | None:
             waiting, dead = seen.forwards()
     except StoreError as error:
         return wrong("forward", f"{error}")
-    says = f"{counted(len(config.forward), 'target')}, {waiting} SMS on their way"
+    says = f"{counted(len(config.forward), 'target')}, {waiting} SMS waiting"
     if not dead:
         return good("forward", says)
-    fix = "the log of the proxy names the target and why; mend it"
+    fix = "the proxy's log has the target and the reason; repair it"
     return wrong("forward", f"{says}, {dead} given up after eight attempts: {fix}")
 
 
@@ -152,12 +155,13 @@ def _contents(seen: ReadOnlyStore, path: Path) -> Finding:
     version, known = seen.version, len(STEPS)
     if version > known:
         fix = "start the newer one, or set store.url to another file"
-        return wrong("store", f"{path} is of a newer proxy ({version}; this is {known}): {fix}")
+        text = f"it is of a newer proxy (version {version}; this proxy has {known})"
+        return wrong("store", f"{path}: {text}: {fix}")
     where = f"{path}, version {version}, {size} KB, {'in use' if held else 'not in use'}"
-    owed = seen.owed() if version else {}
-    if not owed:
-        return good("store", f"{where}, nothing is owed")
-    debts = ", ".join(counted(count, *OWED[kind]) for kind, count in owed.items())
+    pending = seen.owed() if version else {}
+    if not pending:
+        return good("store", f"{where}, no pending operations")
+    counts = ", ".join(counted(count, *PENDING[kind]) for kind, count in pending.items())
     if held:
-        return good("store", f"{where}, owes {debts}: the proxy is at it")
-    return wrong("store", f"{where}, owes {debts}: start the proxy, it settles them")
+        return good("store", f"{where}, pending: {counts}; the proxy carries them out")
+    return wrong("store", f"{where}, pending: {counts}: start the proxy, it carries them out")

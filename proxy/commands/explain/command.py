@@ -1,4 +1,4 @@
-"""`explain`: what a getNumber would buy."""
+"""`explain`: the command and its options."""
 
 import asyncio
 import json
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from proxy.commands.options import built, config_of, config_option, json_option
+from proxy.commands.options import config_of, config_option, json_option, or_exit
 
 
 @click.command()
@@ -20,17 +20,17 @@ def explain(words: tuple[str, ...], path: Path | None, as_json: bool) -> None:
     request as a program sends it.
     """
     from proxy.commands.columns import columns
-    from proxy.commands.explain import asked
-    from proxy.commands.explain import explain as explained
+    from proxy.commands.explain.explanation import explain as explained
+    from proxy.commands.explain.question import parse_question
     from proxy.model.errors import QuestionError
     from proxy.runtime.printable import visible
 
     config = config_of(path)
     try:
-        question = asked(words, config.dialect)
-        said = built(lambda: asyncio.run(explained(config, question)))
+        question = parse_question(words, config.dialect)
+        result = or_exit(lambda: asyncio.run(explained(config, question)))
     except QuestionError as error:
         raise click.UsageError(visible(str(error))) from error
-    click.echo(json.dumps(said.as_json(), indent=1) if as_json else columns(said.facts))
-    if said.refused is not None:
+    click.echo(json.dumps(result.as_json(), indent=1) if as_json else columns(result.facts))
+    if result.refused is not None:
         raise SystemExit(1)

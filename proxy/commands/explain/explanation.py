@@ -1,4 +1,4 @@
-"""What a getNumber would buy: asked of the upstream's public prices, for no money."""
+"""What a getNumber would buy, by the upstream's public prices: nothing is bought."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from proxy.app.build import build_services
-from proxy.commands.explain import limits
+from proxy.commands.explain.limits import check_limits, describe_limits
 from proxy.commands.explain.parameters import Facts, better_country, better_service, parameters
 from proxy.commands.explain.question import Question
 from proxy.config.programs import Program, Programs
@@ -25,14 +25,14 @@ from proxy.services import Services
 from proxy.upstream.client import SHARE
 
 SECONDS = 4.0
-"""The deadline of each question to the upstream."""
+"""The timeout of each request to the upstream."""
 
 BUYS = ("getNumber", "getNumberV2")
 
 
 @dataclass(slots=True)
 class Explanation:
-    """`facts` are lines for a person: what, and what of it."""
+    """`facts` are the lines for a person: a name and a text each."""
 
     dialect: str
     facts: list[tuple[str, str]] = field(default_factory=list)
@@ -40,9 +40,9 @@ class Explanation:
     country: str | None = None
     cents: int | None = None
     count: int | None = None
-    """How many are surely in stock: 0 is none that is known."""
+    """A lower bound of the stock; 0 if none is known."""
     refused: str | None = None
-    """What the client would get instead of a number."""
+    """The answer that the client would get instead of a number."""
     why: str | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -59,50 +59,46 @@ class Explanation:
 
 
 async def explain(config: Config, question: Question) -> Explanation:
-    """QuestionError where it is about something else; and what build_house raises."""
+    """Raises QuestionError if the action buys nothing, and the errors of build_services."""
     upstream = replace(config.upstream, timeout=SECONDS / SHARE)
-    # The file is the running proxy's; nothing is bought that would have to be kept.
-    services = build_services(
-        replace(config, upstream=upstream, store=StoreConfig(url="sqlite://"))
-    )
+    # The configured store is the running proxy's.
+    temporary = replace(config, upstream=upstream, store=StoreConfig(url="sqlite://"))
+    services = build_services(temporary)
     try:
-        return await _explained(services, question, config.store.url)
+        return await _explain(services, question, config.store.url)
     finally:
         await services.catalogue.close()
         await services.upstream.close()
         await services.store.close()
 
 
-async def _explained(services: Services, question: Question, store: str) -> Explanation:
+async def _explain(services: Services, question: Question, store: str) -> Explanation:
     program, problem = _program(services.programs, question)
     dialect, request = question.dialect, question.request
-    call = Call(services, dialect, request, program, Client(_nobody))
-    said = Explanation(dialect.name, [("dialect", dialect.name), *parameters(call, question)])
+    call = Call(services, dialect, request, program, Client(_no_client))
+    result = Explanation(dialect.name, [("dialect", dialect.name), *parameters(call, question)])
     try:
         if problem:
             raise problem
         refused = _refused_action(call)
         if refused is None:
-            await _buy(call, said, store, is_somebody=_is_somebody(question))
+            has_key = bool(question.program or request.text("api_key"))
+            await _check_purchase(call, result, store, program.key if has_key else None)
     except ProblemError as error:
-        refused, said.why = dialect.refuse(error, request.action), _why(call, error)
+        refused, result.why = dialect.refuse(error, request.action), _why(call, error)
     if refused is not None:
-        said.refused = _shown(refused)
-        said.why = said.why or "the upstream has nothing for this action"
-    said.facts += _end(call, said)
-    return said
+        result.refused = _shown(refused)
+        result.why = result.why or "the upstream has nothing for this action"
+    result.facts += _end(call, result)
+    return result
 
 
-async def _nobody() -> Any:
-    """The client that a Call wants; nothing is bought, so nobody listens to it."""
-
-
-def _is_somebody(question: Question) -> bool:
-    return bool(question.program or question.request.text("api_key"))
+async def _no_client() -> Any:
+    """The `receive` of the Call's client. It is never called: nothing is bought."""
 
 
 def _program(programs: Programs, question: Question) -> tuple[Program, ProblemError | None]:
-    """Whose question it is: a nameless one under the limits of all, where that is not known."""
+    """The program of a question; without a key, a nameless one with the limits for all."""
     anybody = Program("", ClientKey.of(""), programs.limits)
     if question.program:
         known = {program.name: program for program in programs}
@@ -120,7 +116,9 @@ def _program(programs: Programs, question: Question) -> tuple[Program, ProblemEr
 
 
 def _refused_action(call: Call) -> Answer | None:
-    """As the endpoint does, before any action begins."""
+    """The refusal that the endpoint gives before the action, if any. Raises ProblemError, or
+    QuestionError if the action buys nothing.
+    """
     action = call.request.action
     call.program.check(call.services.upstream.wall_clock(), action)
     if refused := call.dialect.refused.get(action):
@@ -128,48 +126,51 @@ def _refused_action(call: Call) -> Answer | None:
     if action not in ACTIONS:
         raise ProblemError(Problem.BAD_ACTION, f"no such action: {nearest(action, BUYS)}")
     if action not in BUYS:
-        raise QuestionError(f"{action} buys nothing: explain is about {' and '.join(BUYS)}")
+        raise QuestionError(f"{action} buys nothing: explain takes {' and '.join(BUYS)}")
     return None
 
 
-async def _buy(call: Call, said: Explanation, store: str, *, is_somebody: bool) -> None:
-    """Everything that is asked before a purchase is sent, in the same order."""
-    caps, key = call.program.limits, call.program.key if is_somebody else None
-    now = call.services.upstream.wall_clock()
-    said.facts.append(("ceilings", limits.in_words(caps, key, store, now)))
-    said.service, country, cap = purchase_parameters(call)
-    said.country = country.iso
-    problem, stock = await asyncio.gather(_price(call, said), _stock(call, said))
-    # Behind the price, whichever comes first.
-    said.facts.append(("stock", stock))
+async def _check_purchase(
+    call: Call, result: Explanation, store: str, key: ClientKey | None
+) -> None:
+    """The checks before a purchase, in the same order. Raises ProblemError."""
+    limits, now = call.program.limits, call.services.upstream.wall_clock()
+    result.facts.append(("limits", describe_limits(limits, key, store, now)))
+    result.service, country, max_price = purchase_parameters(call)
+    result.country = country.iso
+    problem, stock = await asyncio.gather(_price(call, result), _stock(call, result))
+    # After the line of the price, whichever is read first.
+    result.facts.append(("stock", stock))
     if problem:
         raise problem
-    cents, cap = said.cents or 0, lowest(cap, caps.max_price)
-    if money.is_over(cents, cap):
-        why = f"it costs {dollars(cents)}, and at most {dollars(cap or 0)} may be paid"
+    cents, max_price = result.cents or 0, lowest(max_price, limits.max_price)
+    if money.is_over(cents, max_price):
+        why = f"the price is {dollars(cents)}, the maximum {dollars(max_price or 0)}"
         raise ProblemError(Problem.PRICE_TOO_HIGH, why, cents=cents)
-    limits.check(caps, key, cents, store, now)
+    check_limits(limits, key, cents, store, now)
 
 
-async def _price(call: Call, said: Explanation) -> ProblemError | None:
-    """Why there is none. Not raised: the stock is told all the same."""
+async def _price(call: Call, result: Explanation) -> ProblemError | None:
+    """Reads the price. A problem is returned, not raised: the stock is printed all the same."""
     try:
-        said.cents = await call.services.catalogue.price(said.service or "", said.country or "")
+        result.cents = await call.services.catalogue.price(
+            result.service or "", result.country or ""
+        )
     except ProblemError as error:
-        said.facts.append(("price", f"not known: {error.detail}"))
+        result.facts.append(("price", f"not known: {error.detail}"))
         return error
-    said.facts.append(("price", f"{dollars(said.cents)} dollars now"))
+    result.facts.append(("price", f"{dollars(result.cents)} dollars now"))
     return None
 
 
-async def _stock(call: Call, said: Explanation) -> str:
+async def _stock(call: Call, result: Explanation) -> str:
     try:
-        rows = (await call.services.catalogue.prices(said.service or "")).value
+        rows = (await call.services.catalogue.prices(result.service or "")).value
     except ProblemError as error:
         return f"not known: {error.detail}"
-    said.count = sum(row.count for row in rows if row.country == said.country)
-    none = "none that is known: perhaps NO_NUMBERS"
-    return f"at least {said.count}" if said.count else none
+    result.count = sum(row.count for row in rows if row.country == result.country)
+    none = "none known: the answer may be NO_NUMBERS"
+    return f"at least {result.count}" if result.count else none
 
 
 def _why(call: Call, error: ProblemError) -> str:
@@ -178,7 +179,7 @@ def _why(call: Call, error: ProblemError) -> str:
         case Problem.NO_KEY:
             return "no api_key is sent"
         case Problem.PAUSED:
-            return f"{call.program.name or 'every key'} is paused, or its time is over"
+            return f"{call.program.name or 'every key'} is paused or has expired"
         case Problem.BAD_SERVICE if detail == "not in the tables":
             return f"no service of this dialect{better_service(call)}"
         case Problem.BAD_COUNTRY if detail == "not in the tables":
@@ -193,17 +194,17 @@ def _shown(answer: Answer) -> str:
     return f"{status}{answer.body.decode()}"
 
 
-def _end(call: Call, said: Explanation) -> Facts:
-    """The answer, and what comes after a number."""
-    if said.refused is not None:
-        yield "answer", said.refused
-        yield "because", said.why or ""
+def _end(call: Call, result: Explanation) -> Facts:
+    """The answer, and what the client can expect after a number."""
+    if result.refused is not None:
+        yield "answer", result.refused
+        yield "because", result.why or ""
         return
-    yield "answer", f"a number, for {dollars(said.cents or 0)} dollars or what is then charged"
-    until = "until the upstream allows it, some two minutes after the purchase"
+    yield "answer", f"a number, for {dollars(result.cents or 0)} dollars or the price at that time"
+    until = "until the upstream allows it, about two minutes after the purchase"
     early = call.dialect.refuse(ProblemError(Problem.EARLY_CANCEL), "setStatus")
-    cancel = "accepted, and kept" if call.defers_cancel else _shown(early)
+    cancel = "accepted; it waits" if call.defers_cancel else _shown(early)
     yield "cancel", f"{cancel} {until}"
-    yield "unused", "refunded by the upstream when it expires, after some twenty minutes"
-    again = f"NO_NUMBERS is said again for {SOLD_OUT_SECONDS:g} seconds without asking"
-    yield "again", f"{again}; for {CLOSED_SECONDS:g}, if a number of another country came"
+    yield "unused", "refunded by the upstream when it expires, after about twenty minutes"
+    again = f"NO_NUMBERS is repeated for {SOLD_OUT_SECONDS:g} seconds without a call upstream"
+    yield "again", f"{again}; {CLOSED_SECONDS:g} seconds after a number of another country"

@@ -1,8 +1,8 @@
-"""What the ceilings of a program leave for one more number, by the store that the proxy keeps."""
+"""The limits of a program, and what it has used of them by the running proxy's store."""
 
 from collections.abc import Iterator
 
-from proxy.commands.plural import counted
+from proxy.commands.columns import counted
 from proxy.model import ClientKey, Limits
 from proxy.model.errors import Problem, ProblemError, StoreError
 from proxy.model.money import dollars
@@ -19,64 +19,64 @@ from proxy.store import (
 PERIODS = ("today", "this month")
 
 
-def in_words(caps: Limits, key: ClientKey | None, store: str, now: float) -> str:
-    """Each ceiling there is, and how near it is; without a `key`, nobody's in particular."""
-    words = list(_fixed(caps))
+def describe_limits(limits: Limits, key: ClientKey | None, store: str, now: float) -> str:
+    """Each limit as text; with a `key`, also how much of it is used."""
+    texts = list(_fixed(limits))
     try:
-        if key and _is_there(store):
+        if key and _exists(store):
             with glance(store) as seen:
-                words += list(_counted(caps, seen, key, now))
+                texts += list(_counted(limits, seen, key, now))
         else:
-            words += _counted(caps, None, key, now)
+            texts += _counted(limits, None, key, now)
     except StoreError as error:
-        words += [*_counted(caps, None, None, now), f"not known how near: {error}"]
-    return "; ".join(words) or "none"
+        texts += [*_counted(limits, None, None, now), f"how much is used is not known: {error}"]
+    return "; ".join(texts) or "none"
 
 
-def check(caps: Limits, key: ClientKey | None, cents: int, store: str, now: float) -> None:
-    """ProblemError where a number of that price does not fit under them."""
-    counts = caps.active is not None or caps.counts_money
-    if key is None or not counts or not _is_there(store):
+def check_limits(limits: Limits, key: ClientKey | None, cents: int, store: str, now: float) -> None:
+    """Raises ProblemError if a number at this price would be over a limit."""
+    is_limited = limits.active is not None or limits.counts_money
+    if key is None or not is_limited or not _exists(store):
         return
-    ceiling = SpendingLimit(now, caps.active, tuple(caps.money(now)))
-    reference = PendingOperation("", OperationKind.PURCHASE, key, "", "", now, cents=cents)
+    spending = SpendingLimit(now, limits.active, tuple(limits.money(now)))
+    purchase = PendingOperation("", OperationKind.PURCHASE, key, "", "", now, cents=cents)
     try:
         with glance(store) as seen:
-            problem = seen.refusal(reference, ceiling)
+            problem = seen.refusal(purchase, spending)
     except StoreError as error:
         raise ProblemError(Problem.TRY_AGAIN, str(error)) from error
     if problem is Problem.TOO_MANY_ACTIVE:
-        held = counted(caps.active or 0, "number")
-        raise ProblemError(problem, f"{held} held, and no more may be")
+        active = counted(limits.active or 0, "active number")
+        raise ProblemError(problem, f"the limit of {active} is reached")
     if problem:
-        raise ProblemError(problem, "a ceiling of spending is reached")
+        raise ProblemError(problem, "a spending limit is reached")
 
 
-def _is_there(store: str) -> bool:
-    """Before its first start, a proxy has spent nothing."""
+def _exists(store: str) -> bool:
+    """Whether there is a store: before its first start a proxy has spent nothing."""
     if is_on_a_server(store):
         return True
     path = file_of(store)
     return path is not None and path.exists()
 
 
-def _fixed(caps: Limits) -> Iterator[str]:
-    if caps.max_price is not None:
-        yield f"at most {dollars(caps.max_price)} for one number"
-    if caps.services is not None:
-        yield f"services {', '.join(sorted(caps.services))} alone"
-    if caps.countries is not None:
-        yield f"countries {', '.join(sorted(caps.countries))} alone"
+def _fixed(limits: Limits) -> Iterator[str]:
+    if limits.max_price is not None:
+        yield f"at most {dollars(limits.max_price)} for one number"
+    if limits.services is not None:
+        yield f"only services {', '.join(sorted(limits.services))}"
+    if limits.countries is not None:
+        yield f"only countries {', '.join(sorted(limits.countries))}"
 
 
 def _counted(
-    caps: Limits, seen: ReadOnlyStore | None, key: ClientKey | None, now: float
+    limits: Limits, seen: ReadOnlyStore | None, key: ClientKey | None, now: float
 ) -> Iterator[str]:
-    if caps.active is not None:
-        held = f"{seen.held(key.hash, now) if seen and key else 0} of " if key else ""
-        yield f"{held}{counted(caps.active, 'number')} held at once"
-    most_of = zip(caps.since(now), (caps.per_day, caps.per_month), PERIODS, strict=True)
-    for since, most, period in most_of:
-        if most is not None:
-            spent = seen.spent(key.hash, since) if seen and key else 0
-            yield f"{f'{dollars(spent)} of ' if key else ''}{dollars(most)} spent {period}"
+    if limits.active is not None:
+        used = f"{seen.held(key.hash, now) if seen and key else 0} of" if key else "at most"
+        yield f"{used} {counted(limits.active, 'active number')}"
+    periods = zip(limits.since(now), (limits.per_day, limits.per_month), PERIODS, strict=True)
+    for since, limit, period in periods:
+        if limit is not None:
+            spent = dollars(seen.spent(key.hash, since) if seen and key else 0)
+            yield f"{f'{spent} of' if key else 'at most'} {dollars(limit)} spent {period}"

@@ -1,4 +1,4 @@
-"""How each parameter of a getNumber is read, in words. Pure."""
+"""How each parameter of a getNumber is read, as text. Pure."""
 
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
@@ -15,7 +15,7 @@ Facts = Iterator[tuple[str, str]]
 
 
 def parameters(call: Call, question: Question) -> Facts:
-    """Those that were sent, in their order, and what stands for those that were not."""
+    """A line for each known parameter of the request, for the country, and for unknown ones."""
     sent = call.request.parameters
     for name, read in READERS.items():
         if name in sent:
@@ -23,8 +23,8 @@ def parameters(call: Call, question: Question) -> Facts:
             yield f"{name}={value}", read(call, name)
     if "country" not in sent:
         yield "country", _country(call, "country")
-    for name, meant in question.unknown:
-        yield name, f"unknown, ignored{f': did you mean {meant}?' if meant else ''}"
+    for name, similar in question.unknown:
+        yield name, f"unknown, ignored{f': did you mean {similar}?' if similar else ''}"
 
 
 def better_service(call: Call) -> str:
@@ -44,8 +44,8 @@ def _key(call: Call, name: str) -> str:
     if call.program.name:
         return f"the key of {call.program.name}"
     if not call.services.programs.passthrough:
-        return "a key of no program"
-    return "a key of the upstream, passed through; whether it is good there, doctor says"
+        return "not the key of a program"
+    return "an upstream key, passed through; doctor checks the keys of the configuration"
 
 
 def _action(call: Call, name: str) -> str:
@@ -66,33 +66,33 @@ def _country(call: Call, name: str) -> str:
     except ProblemError:
         return f"no country{better_country(call)}"
     if call.dialect.country is not None:
-        return f"{'not looked at: ' if is_sent else ''}this dialect buys {named(country)}"
-    return named(country) if is_sent else f"none is sent: {country.id}, {named(country)}"
+        return f"{'ignored: ' if is_sent else ''}this dialect buys {named(country)}"
+    return named(country) if is_sent else f"not sent, the default: {country.id}, {named(country)}"
 
 
 def _price(call: Call, name: str) -> str:
     try:
-        cap = call.request.max_cents
+        cents = call.request.max_cents
     except ProblemError as error:
         return error.detail
-    return "no cap" if cap is None else f"at most {dollars(cap)} dollars"
+    return "no limit" if cents is None else f"at most {dollars(cents)} dollars"
 
 
-def _least(call: Call, name: str) -> str:
-    return "not looked at, but for being over maxPrice"
+def _min_price(call: Call, name: str) -> str:
+    return "ignored, unless it is over maxPrice"
 
 
-def _order(call: Call, name: str) -> str:
-    return "bought once, however often it is asked for so"
+def _order_id(call: Call, name: str) -> str:
+    return "only the first request with this orderId buys"
 
 
-def _wish(call: Call, name: str) -> str:
-    is_nothing = call.request.text(name).lower() in UNSUPPORTED[name]
-    return "wishes for nothing" if is_nothing else "a wish that the upstream cannot fulfil"
+def _unsupported(call: Call, name: str) -> str:
+    is_default = call.request.text(name).lower() in UNSUPPORTED[name]
+    return "no effect" if is_default else "the upstream does not support it"
 
 
 def _preference(call: Call, name: str) -> str:
-    return "a preference that the upstream does not know: ignored"
+    return "the upstream does not support it: ignored"
 
 
 READERS: Mapping[str, Callable[[Call, str], str]] = MappingProxyType(
@@ -103,17 +103,17 @@ READERS: Mapping[str, Callable[[Call, str], str]] = MappingProxyType(
         "country": _country,
         "maxPrice": _price,
         "max_price": _price,
-        "minPrice": _least,
-        "orderId": _order,
-        **dict.fromkeys(UNSUPPORTED, _wish),
+        "minPrice": _min_price,
+        "orderId": _order_id,
+        **dict.fromkeys(UNSUPPORTED, _unsupported),
         **dict.fromkeys(PREFERENCES, _preference),
     }
 )
 
 
 def _better(call: Call, kind: Kind, text: str) -> str:
-    """What a wrong word may have been meant for, as the end of a sentence."""
+    """The code that a wrong word probably means, as the end of a sentence."""
     row = nearest(call.services.codes, text, kind, call.dialect.name) if text else None
     if row is None:
-        return ": find it with lookup" if text else ": none is sent"
+        return ": find it with lookup" if text else ": none was sent"
     return f": write {row.code} ({row.name})"

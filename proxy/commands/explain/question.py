@@ -1,4 +1,4 @@
-"""What a person asks `explain` about: words as name=value, or a whole request. Pure."""
+"""Reads the arguments of `explain`: words such as name=value, or a whole request. Pure."""
 
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,7 +13,7 @@ from proxy.legacy.request import Request, parse
 from proxy.model.errors import QuestionError
 
 OWN = ("dialect", "key")
-"""Words for `explain` itself: the dialect, and the name of a program in the configuration."""
+"""Words that are not parameters: the dialect, and the name of a program."""
 
 PARAMETERS = (
     "api_key", "action", "service", "country", "maxPrice", "max_price", "minPrice", "orderId",
@@ -28,18 +28,18 @@ class Question:
     program: str = ""
     """The name of a program in the configuration."""
     is_whole: bool = False
-    """A whole request: what it lacks, the client does not send."""
+    """It was a whole request: a missing parameter is one that the client does not send."""
 
     @property
     def unknown(self) -> Iterator[tuple[str, str]]:
-        """The parameters that are ignored, each with what it may be meant for."""
+        """The unknown parameters, each with a similar known one or ""."""
         for name in self.request.parameters:
             if name not in PARAMETERS:
                 yield name, _like(name, PARAMETERS)
 
 
-def asked(words: Sequence[str], default: str) -> Question:
-    """`default` is the dialect of the plain path. Raises QuestionError."""
+def parse_question(words: Sequence[str], default: str) -> Question:
+    """`default` is the dialect of the plain paths. Raises QuestionError."""
     parts = " ".join(words).split()
     if len(parts) > 1 and parts[0] in ("GET", "POST"):
         parts = parts[1:2]
@@ -49,12 +49,12 @@ def asked(words: Sequence[str], default: str) -> Question:
 
 
 def _of_url(url: str, default: str) -> Question:
-    """Of an address, a path with a query, or a query alone."""
+    """Reads a URL, a path with a query, or a query."""
     try:
         parts = urlsplit(url if "/" in url.partition("=")[0] else f"?{url.lstrip('?')}")
         host = parts.hostname or ""
     except ValueError as error:
-        raise QuestionError("this is no address") from error
+        raise QuestionError("this is not a URL") from error
     names = (name for name, dialect in DIALECTS.items() if dialect.host in host)
     name, path = next(names, default), parts.path or PATHS[0]
     for prefix in DIALECTS:
@@ -84,7 +84,7 @@ def _of_words(words: Sequence[str], default: str) -> Question:
 
 
 def _like(name: str, known: Iterable[str]) -> str:
-    """The one that a name is most like, whatever its capitals; nothing if it is like none."""
-    small = {one.lower(): one for one in known}
-    close = difflib.get_close_matches(name.lower(), small, n=1)
-    return small[close[0]] if close else ""
+    """The most similar of the known names, ignoring case; "" if none is similar."""
+    by_lower = {one.lower(): one for one in known}
+    close = difflib.get_close_matches(name.lower(), by_lower, n=1)
+    return by_lower[close[0]] if close else ""

@@ -1,1 +1,1 @@
-"""`health`: asks a running proxy whether it is alive."""
+"""`health`: asks a running proxy whether it can answer."""

@@ -1,4 +1,4 @@
-"""`health`: whether the proxy that runs here can answer."""
+"""`health`: prints the answer of /readyz."""
 
 import asyncio
 from pathlib import Path
@@ -11,7 +11,7 @@ from proxy.commands.options import config_of, config_option, failed
 @click.command()
 @config_option
 def health(path: Path | None) -> None:
-    """Ask the proxy that runs here whether it can answer; for a container's health check."""
+    """Ask the running proxy whether it can answer; for a container's health check."""
     from proxy.commands.health.probe import address, ask
     from proxy.model.errors import HealthError
     from proxy.runtime.printable import visible

@@ -1,4 +1,4 @@
-"""Asks the proxy that runs by this configuration whether it can answer."""
+"""Reads /readyz of the proxy that runs with this configuration."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ from proxy.config.settings import Listen
 from proxy.model.errors import HealthError
 
 SECONDS = 3.0
-MOST_BYTES = 16_384
+MAX_BYTES = 16_384
 
 
 class Health(NamedTuple):
@@ -27,12 +27,12 @@ class Health(NamedTuple):
 
 
 def address(listen: Listen) -> str:
-    """Where it can be asked."""
+    """The URL of the proxy on this machine."""
     return url(listen.host, listen.port, is_tls=bool(listen.tls_cert))
 
 
 async def ask(listen: Listen) -> Health:
-    """HealthError after three seconds at the latest."""
+    """Reads /readyz in at most SECONDS. Raises HealthError."""
     try:
         async with asyncio.timeout(SECONDS):
             answer = await _answer(listen)
@@ -43,23 +43,23 @@ async def ask(listen: Listen) -> Health:
     try:
         return _read(answer.decode("latin-1"))
     except (ValueError, IndexError) as error:
-        raise HealthError(f"{address(listen)}: what answers there is no HTTP") from error
+        raise HealthError(f"{address(listen)}: the answer is not HTTP") from error
 
 
 def reason(error: OSError) -> str:
-    """What the system says, without Python's addition of the address."""
+    """The system's text for an error, without the address that Python adds."""
     has_own = isinstance(error, socket.gaierror | ssl.SSLError) or not error.errno
     return (error.strerror or str(error)) if has_own else os.strerror(error.errno or 0)
 
 
 async def _answer(listen: Listen) -> bytes:
-    """All that comes back, up to a limit. HTTP/1.0: the server closes behind its answer."""
+    """The answer, at most MAX_BYTES. With HTTP/1.0 the server closes after its answer."""
     host = reachable(listen.host)
     tls = _unverified() if listen.tls_cert else None
     reader, writer = await asyncio.open_connection(host, listen.port, ssl=tls)
     try:
         writer.write(f"GET /readyz HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
-        return await reader.readexactly(MOST_BYTES)
+        return await reader.readexactly(MAX_BYTES)
     except asyncio.IncompleteReadError as error:
         return error.partial
     finally:
@@ -67,7 +67,7 @@ async def _answer(listen: Listen) -> bytes:
 
 
 def _unverified() -> ssl.SSLContext:
-    """The certificate is our own, and for another name than the one asked here."""
+    """A TLS context that accepts the proxy's own certificate, which has another host name."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -1,1 +1,1 @@
-"""`ledger`: prints the money."""
+"""`ledger`: prints charges and refunds."""

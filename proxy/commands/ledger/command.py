@@ -1,4 +1,4 @@
-"""`ledger`: what was charged and refunded."""
+"""`ledger`: the command and its options."""
 
 import asyncio
 import time
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from proxy.commands.options import built, config_of, config_option, failed
+from proxy.commands.options import config_of, config_option, failed, or_exit
 
 
 @click.command()
@@ -20,7 +20,7 @@ from proxy.commands.options import built, config_of, config_option, failed
 )
 @click.option("--days", type=click.IntRange(1), default=30, show_default=True, help="How far back.")
 @click.option("--account", is_flag=True, help="The upstream's own account, by upstream.api_key.")
-@click.option("--by", type=click.Choice(["key"]), help="The sums of each key, and what is left.")
+@click.option("--by", type=click.Choice(["key"]), help="Totals of each key, and what is left.")
 def ledger(path: Path | None, form: str, days: int, account: bool, by: str | None) -> None:
     """Print what was charged and refunded, also while the proxy runs."""
     from proxy.app.build import codes_of, programs_of
@@ -40,9 +40,9 @@ def ledger(path: Path | None, form: str, days: int, account: bool, by: str | Non
         except ProblemError as error:
             raise failed(error) from error
     else:
-        entries = built(lambda: read_ledger(config.store.url, since))
+        entries = or_exit(lambda: read_ledger(config.store.url, since))
     if by:
-        programs = built(lambda: programs_of(config, codes_of(config)))
+        programs = or_exit(lambda: programs_of(config, codes_of(config)))
         click.echo(by_key(entries, programs, time.time()))
         return
     click.echo(FORMS[form](entries))

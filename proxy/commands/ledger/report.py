@@ -1,4 +1,4 @@
-"""The money ledger as a person or a program reads it."""
+"""The ledger as a table, CSV or JSON."""
 
 import csv
 import io
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from proxy.commands.columns import columns
-from proxy.commands.one_off import at_hand
+from proxy.commands.one_off import temporary_upstream
 from proxy.config.programs import Programs
 from proxy.config.settings import UpstreamConfig
 from proxy.model import ClientKey
@@ -23,7 +23,7 @@ HEADS = ("time", "key", "order", "kind", "dollars", "what")
 
 
 def table(entries: Sequence[Entry]) -> str:
-    """Aligned columns, and the sum of each kind."""
+    """Aligned columns, and the totals."""
     lines = columns([HEADS, *map(_row, entries)])
     sums = {kind: sum(e.cents for e in entries if e.kind == kind) for kind in ("charge", "refund")}
     total = f"charged {dollars(-sums['charge'])}, refunded {dollars(sums['refund'])}"
@@ -50,7 +50,7 @@ FORMS: Mapping[str, Callable[[Sequence[Entry]], str]] = MappingProxyType(
 
 
 def by_key(entries: Iterable[Entry], programs: Programs, now: float) -> str:
-    """What each key has spent, got back and may still spend: since when the entries begin."""
+    """What each key was charged and refunded in these entries, and what it may still spend."""
     rows: dict[str, list[Entry]] = {program.key.hash: [] for program in programs}
     for entry in entries:
         rows.setdefault(entry.key, []).append(entry)
@@ -62,35 +62,35 @@ def by_key(entries: Iterable[Entry], programs: Programs, now: float) -> str:
         }
         program = known.get(hash)
         name = program.name if program else hash[:8]
-        caps = program.limits if program else programs.limits
-        day, month = caps.since(now)
+        limits = program.limits if program else programs.limits
+        day, month = limits.since(now)
         table.append(
             (
                 name,
                 dollars(-sums["charge"]),
                 dollars(sums["refund"]),
                 dollars(-sums["charge"] - sums["refund"]),
-                _left(caps.per_day, found, day),
-                _left(caps.per_month, found, month),
+                _left(limits.per_day, found, day),
+                _left(limits.per_month, found, month),
             )
         )
     return columns(table)
 
 
-def _left(cap: int | None, entries: Sequence[Entry], since: float) -> str:
-    if cap is None:
-        return "no ceiling"
+def _left(limit: int | None, entries: Sequence[Entry], since: float) -> str:
+    if limit is None:
+        return "no limit"
     charged = {entry.order for entry in entries if entry.kind == "charge" and entry.at >= since}
     spent = -sum(e.cents for e in entries if e.order in charged and e.kind != "quote")
-    return dollars(max(cap - spent, 0))
+    return dollars(max(limit - spent, 0))
 
 
 async def of_account(config: UpstreamConfig, since: float) -> list[Entry]:
-    """The upstream's own account, oldest first, in the ledger's words. ProblemError."""
+    """The transactions of the upstream's account, oldest first. Raises ProblemError."""
     if not config.api_key:
         raise ProblemError(Problem.NO_KEY, "set upstream.api_key, or PROXY_UPSTREAM_API_KEY")
     key = ClientKey.of(config.api_key)
-    async with at_hand(config.url, config.timeout, config.requests_per_minute) as upstream:
+    async with temporary_upstream(config) as upstream:
         rows = await upstream.transactions(key)
     return [
         Entry(row.at, key.hash, row.order, WORDS.get(row.kind, row.kind), row.cents, row.what)

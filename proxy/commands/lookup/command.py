@@ -1,11 +1,11 @@
-"""`lookup`: a service or a country by whatever it is called."""
+"""`lookup`: the command and its options."""
 
 import json
 from pathlib import Path
 
 import click
 
-from proxy.commands.options import built, config_of, config_option, failed, json_option
+from proxy.commands.options import config_of, config_option, failed, json_option, or_exit
 
 
 @click.command()
@@ -13,18 +13,18 @@ from proxy.commands.options import built, config_of, config_option, failed, json
 @config_option
 @json_option
 def lookup(text: tuple[str, ...], path: Path | None, as_json: bool) -> None:
-    """Find a service or a country by TEXT: a name, a code, an id, two letters."""
+    """Find a service or a country by TEXT: a name, a code, an id, a dial code."""
     from proxy.commands.columns import columns
     from proxy.commands.lookup.search import HEADS, find
     from proxy.config.mappings import load_codes
     from proxy.runtime.printable import visible_json
 
-    wanted, config = " ".join(text), config_of(path)
-    rows = find(built(lambda: load_codes(config.own_tables)), wanted)
+    query, config = " ".join(text), config_of(path)
+    rows = find(or_exit(lambda: load_codes(config.own_tables)), query)
     if as_json:
         found = json.dumps([row.as_json() for row in rows], indent=1, ensure_ascii=False)
         click.echo(visible_json(found))
     elif rows:
         click.echo(columns([HEADS, *(row.cells for row in rows)]))
     if not rows:
-        raise failed(f"nothing is like {wanted}: see the tables in mappings/")
+        raise failed(f"nothing found for {query}: see the tables in mappings/")

@@ -1,4 +1,4 @@
-"""A service or a country of the tables, by whatever a person calls it. Pure."""
+"""Finds a service or a country in the tables by a name, code or id. Pure."""
 
 import difflib
 import re
@@ -11,7 +11,7 @@ from proxy.legacy.dialects import DIALECTS
 
 Kind = Literal["service", "country"]
 
-# What people write for a country, where that is neither its name nor its ISO code.
+# Other names that people write for a country.
 NICKNAMES = {
     "GB": ("uk", "u.k.", "great britain", "britain"),
     "US": ("usa", "u.s.", "united states of america", "america"),
@@ -25,15 +25,15 @@ NICKNAMES = {
     "MM": ("burma",),
 }
 
-SHORTEST = 3
-"""Letters below which nothing is looked for but codes: "wa" is in many names."""
-ALIKE = 0.75
-"""How alike a misspelt name must be: 1 is the same."""
+MIN_LENGTH = 3
+"""Shorter texts are searched as codes only: "wa" is in many names."""
+MIN_SIMILARITY = 0.75
+"""Of a misspelt name; 1 is equality."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`code` is what a client sends, `buys` what is bought upstream: None, nothing."""
+    """`code` is the code that a client sends, `buys` the upstream's; None if it is not for sale."""
 
     kind: Kind
     code: str
@@ -49,7 +49,6 @@ class Row:
         return self.kind, self.code, self.name, self.buys or "nothing", dial, dialects
 
     def as_json(self) -> dict[str, Any]:
-        """By column, and `null` for what there is not."""
         return asdict(self)
 
 
@@ -57,39 +56,37 @@ HEADS = ("kind", "code", "name", "buys", "dial", "dialects")
 
 
 def find(codes: Codes, text: str) -> list[Row]:
-    """The rows that are called so; else those with a word that begins so, the shortest name first;
-    else those that are spelt alike, the most alike first.
+    """The rows with this name; else those with a word that begins with it, shortest name first;
+    else those with a similar name, most similar first.
     """
-    wanted = " ".join(text.casefold().split())
+    query = " ".join(text.casefold().split())
     known = list(_known(codes))
-    if same := [row for row, names in known if wanted in names]:
+    if same := [row for row, names in known if query in names]:
         return same
-    if len(wanted) < SHORTEST:
+    if len(query) < MIN_LENGTH:
         return []
-    if begun := [row for row, names in known if any(_has_word(name, wanted) for name in names)]:
+    if begun := [row for row, names in known if any(_has_word(name, query) for name in names)]:
         return sorted(begun, key=lambda row: len(row.name))
-    forms = {name for _, names in known for name in names if len(name) >= SHORTEST}
-    alike = difflib.get_close_matches(wanted, sorted(forms), n=10, cutoff=ALIKE)
-    found = [row for name in alike for row, names in known if name in names]
+    forms = {name for _, names in known for name in names if len(name) >= MIN_LENGTH}
+    similar = difflib.get_close_matches(query, sorted(forms), n=10, cutoff=MIN_SIMILARITY)
+    found = [row for name in similar for row, names in known if name in names]
     return list(dict.fromkeys(found))
 
 
 def nearest(codes: Codes, text: str, kind: Kind, dialect: str) -> Row | None:
-    """What a wrong word may have been meant for: something that the dialect can buy, if need be by
-    another code than the one found.
-    """
+    """The row that a wrong word probably means, with a code of this dialect; None if none does."""
     found = [row for row in find(codes, text) if row.kind == kind and row.buys]
-    meant = {row.buys for row in found}
-    rows = [*found, *(row for row, _ in _known(codes) if row.kind == kind and row.buys in meant)]
+    bought = {row.buys for row in found}
+    rows = [*found, *(row for row, _ in _known(codes) if row.kind == kind and row.buys in bought)]
     return next((row for row in rows if dialect in row.dialects), None)
 
 
-def _has_word(name: str, wanted: str) -> bool:
-    return name.startswith(wanted) or f" {wanted}" in name
+def _has_word(name: str, query: str) -> bool:
+    return name.startswith(query) or f" {query}" in name
 
 
 def _known(codes: Codes) -> Iterator[tuple[Row, set[str]]]:
-    """Every row, with all that it may be called, in small letters."""
+    """Every row with all its names, in lower case."""
     yield from ((row, _forms(row)) for row in _services(codes))
     for country in codes.countries.values():
         yield _country(country), _country_forms(country)
