@@ -101,6 +101,7 @@ def create_app(
     metrics = Metrics(services.counters, lambda: gauges(services, forwards))
     legacy = endpoints(_legacy_endpoints(config, services, secrets), config.dialect)
     console = _console(config, services, secrets, legacy, sandbox)
+    parts = (services, replicas, subscriptions, forwards, console, readiness)
 
     async def show_metrics(request: HttpRequest) -> Response:
         return Response(metrics.page(), media_type="text/plain; version=0.0.4")
@@ -113,15 +114,7 @@ def create_app(
             Route(WEBHOOKS, _webhooks(config, services, subscriptions).serve, methods=["POST"]),
             *(Route(path, console) for path in CONSOLE_PATHS if console),
         ],
-        lifespan=lifespan(
-            services,
-            replicas,
-            subscriptions,
-            forwards,
-            console,
-            readiness,
-            retention=config.store.retention,
-        ),
+        lifespan=lifespan(*parts, retention=config.store.retention),
         endpoints=legacy,
         exception_handlers=disconnect.HANDLERS,
     )
@@ -132,17 +125,10 @@ def create_app(
 
 
 def _webhooks(config: Config, services: Services, subscriptions: Subscriptions) -> Webhooks:
-    return Webhooks(
-        services.orders,
-        services.reads,
-        services.store,
-        services.balances,
-        services.counters,
-        lambda: subscriptions.secrets,
-        services.upstream.now,
-        services.upstream.wall_clock,
-        check_timestamp=config.webhooks.check_timestamp,
-    )
+    parts = services.orders, services.reads, services.store, services.balances, services.counters
+    clocks = services.upstream.now, services.upstream.wall_clock
+    is_checked = config.webhooks.check_timestamp
+    return Webhooks(*parts, lambda: subscriptions.secrets, *clocks, check_timestamp=is_checked)
 
 
 def _replicas(services: Services, secrets: Secrets) -> Replicas:

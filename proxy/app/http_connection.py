@@ -51,9 +51,7 @@ class DescriptorLimit:
         self._quiet_until = -1.0
 
     def allows(self, descriptor: int) -> bool:
-        """Whether a client may keep its descriptor. The system gives the lowest free number, so
-        one over the limit means that all below are in use.
-        """
+        """Whether a client may keep it. The system gives the lowest free one: others are in use."""
         if descriptor < self.limit:
             return True
         if self._clock() >= self._quiet_until:

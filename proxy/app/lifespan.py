@@ -1,10 +1,10 @@
 """Starts the parts of the app in the order of one table, and closes them in that of another."""
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 
@@ -27,21 +27,6 @@ Step = Callable[[], Awaitable[None] | None]
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 
 
-class Loops:
-    """Loops that belong to no other part, by name."""
-
-    def __init__(self, loops: Mapping[str, Callable[[], Coroutine[Any, Any, None]]]) -> None:
-        self._loops = loops
-        self._tasks = BackgroundTasks()
-
-    def start(self) -> None:
-        for name, loop in self._loops.items():
-            self._tasks.loop(loop, name)
-
-    async def close(self) -> None:
-        await self._tasks.aclose()
-
-
 def lifespan(
     services: Services,
     replicas: Replicas,
@@ -53,21 +38,30 @@ def lifespan(
     retention: float,
 ) -> Lifespan:
     """The lifespan of the app. Orders are deleted after `retention` seconds."""
-    loops = _loops(services, retention)
+    tasks = BackgroundTasks()
+
+    def start_loops() -> None:
+        """Starts the loops that belong to no other part."""
+        forget = partial(forget_old, services.store, services.orders, services.upstream, retention)
+        tasks.loop(forget, "retention")
+        if services.targets:
+            look = partial(look_out, services.orders, services.reads, services.programs)
+            tasks.loop(look, "lookout")
+
     starts: tuple[Step, ...] = (
         services.catalogue.start,
         services.journal.start,
         replicas.start,
         subscriptions.start,
         forwards.start,
-        loops.start,
+        start_loops,
         *([console.start] if console else ()),
         readiness.begin,
     )
     closes: Mapping[str, Step] = {
         "readiness": readiness.end,
         **({"console": console.close} if console else {}),
-        "loops": loops.close,
+        "loops": tasks.aclose,
         "subscriptions": subscriptions.close,
         "forward delivery": forwards.close,
         "purchases": services.purchases.close,
@@ -94,12 +88,6 @@ def lifespan(
             yield
 
     return life
-
-
-def _loops(services: Services, retention: float) -> Loops:
-    forget = partial(forget_old, services.store, services.orders, services.upstream, retention)
-    look = partial(look_out, services.orders, services.reads, services.programs)
-    return Loops({"retention": forget, **({"lookout": look} if services.targets else {})})
 
 
 async def _run(step: Step) -> None:

@@ -1,6 +1,4 @@
-"""The command line. A wrong config or table ends it with one line and exit code 1, before the port
-is opened.
-"""
+"""The command line. A wrong config or table: one line and exit code 1 before the port is opened."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

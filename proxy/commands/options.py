@@ -25,9 +25,7 @@ def config_of(path: Path | None) -> "Config":
 
 
 def failed(error: Exception | str) -> click.ClickException:
-    """An exception that ends the command with one line and exit code 1. Control characters are
-    escaped: the text may come from the upstream or a client.
-    """
+    """One line and exit code 1. Control characters are escaped: they may come from a client."""
     from proxy.runtime.printable import visible
 
     return click.ClickException(visible(str(error)))
@@ -35,9 +33,9 @@ def failed(error: Exception | str) -> click.ClickException:
 
 def or_exit(build: Callable[[], T]) -> T:
     """Returns what `build` returns; an error ends the command with one line and exit code 1."""
-    from proxy.model.errors import ConfigError, StoreError, TlsError, YamlFileError
+    from proxy.model.errors import ConfigError, ProblemError, StoreError, TlsError, YamlFileError
 
     try:
         return build()
-    except (ConfigError, YamlFileError, StoreError, TlsError) as error:
+    except (ConfigError, YamlFileError, StoreError, TlsError, ProblemError) as error:
         raise failed(error) from error

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from proxy.commands.options import config_of, config_option, failed, json_option, or_exit
+from proxy.commands.options import config_of, config_option, json_option, or_exit
 
 if TYPE_CHECKING:
     from proxy.config.settings import Config
@@ -33,14 +33,16 @@ class CommandContext:
 
     def ask(self, act: Act[T]) -> T:
         """Returns the upstream's answer; an error ends the command with one line, exit code 1."""
-        from proxy.model.errors import ProblemError
+        from proxy.commands.one_off import temporary_upstream
 
         config = config_of(self._path)
         key = or_exit(lambda: _key(config, self._name))
-        try:
-            return asyncio.run(_run(config, key, act))
-        except ProblemError as error:
-            raise failed(error) from error
+
+        async def run() -> T:
+            async with temporary_upstream(config.upstream) as upstream:
+                return await act(upstream, key)
+
+        return or_exit(lambda: asyncio.run(run()))
 
     def show(self, what: Any, rows: Sequence[Sequence[Any]]) -> None:
         """Prints `what` as JSON, or `rows` as a table."""
@@ -55,13 +57,6 @@ class CommandContext:
         else:
             texts = [["" if cell is None else str(cell) for cell in row] for row in rows]
             click.echo(columns(texts))
-
-
-async def _run(config: "Config", key: "ClientKey", act: Act[T]) -> T:
-    from proxy.commands.one_off import temporary_upstream
-
-    async with temporary_upstream(config.upstream) as upstream:
-        return await act(upstream, key)
 
 
 def _key(config: "Config", name: str | None) -> "ClientKey":

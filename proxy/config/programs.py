@@ -98,9 +98,7 @@ class FailedKeyThrottle:
 def load_programs(
     config: Config, environ: Mapping[str, str], codes: Codes, actions: Collection[str]
 ) -> Programs:
-    """The programs of `keys`, with their upstream keys from the environment and from files.
-    Raises ConfigError.
-    """
+    """The programs of `keys`; `environ` and files have upstream keys. Raises ConfigError."""
     limits = _limits(config.limits, "limits", codes, actions)
     entries: dict[str, Program] = {}
     names: set[str] = set()
@@ -146,9 +144,8 @@ def _secret(entry: ProgramConfig, environ: Mapping[str, str]) -> str:
 
 
 def secret_of(text: str, where: str, environ: Mapping[str, str]) -> str:
-    """A secret: the text itself, or the value that `env:NAME` or `file:PATH` names.
-
-    `where` is the key of the configuration, for errors. Raises ConfigError.
+    """The secret: `text` itself, or the value that its `env:NAME` or `file:PATH` names. Raises
+    ConfigError, with `where` as the key of the configuration.
     """
     kind, _, place = text.partition(":")
     if kind == "env":

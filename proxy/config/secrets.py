@@ -16,11 +16,6 @@ def config_secrets(config: Config) -> Iterator[str]:
     yield from (target.secret or "" for target in config.forward)
     yield from (config.upstream.api_key or "", config.store.secret or "")
     yield config.console.token or ""
-    for url in _urls(config):
-        yield from url_secrets(url)
-
-
-def _urls(config: Config) -> Iterator[str]:
-    yield from (config.upstream.url, config.upstream.websocket_url or "", config.store.url)
-    yield config.webhooks.public_url or ""
-    yield from (target.url for target in config.forward)
+    addresses = [config.upstream.url, config.upstream.websocket_url, config.webhooks.public_url]
+    for url in (*addresses, config.store.url, *(target.url for target in config.forward)):
+        yield from url_secrets(url or "")

@@ -22,8 +22,10 @@ log = logging.getLogger(__name__)
 PREFIX = "PROXY_"
 
 Seconds = Annotated[float, Meta(ge=0, le=1e9)]
+Dollars = Annotated[float, Meta(ge=0, le=1_000_000)]
 Text = Annotated[str, Meta(min_length=1)]
-
+Words = tuple[Text, ...]
+Address = Annotated[str, Meta(pattern="^https?://.")]
 
 DialectName = Literal["sms-activate", "daisysms", "herosms"]
 """The names of `legacy.dialects`; a test compares both."""
@@ -41,7 +43,7 @@ class Listen(Section, frozen=True):
 
 
 class UpstreamConfig(Section, frozen=True):
-    url: Annotated[str, Meta(pattern="^https?://.")] = "https://virtualsms.io/api/v1"
+    url: Address = "https://virtualsms.io/api/v1"
     websocket_url: Annotated[str, Meta(pattern="^wss?://.")] | None = None
     api_key: str | None = None
     timeout: Annotated[float, Meta(gt=0, le=3600)] = 12.0
@@ -55,10 +57,6 @@ class UpstreamConfig(Section, frozen=True):
         api = urlsplit(self.url)
         scheme = "wss" if api.scheme == "https" else "ws"
         return self.websocket_url or f"{scheme}://{api.netloc}/ws/orders"
-
-
-Dollars = Annotated[float, Meta(ge=0, le=1_000_000)]
-Words = tuple[Text, ...]
 
 
 class LimitsConfig(Section, frozen=True, kw_only=True):
@@ -103,9 +101,6 @@ class Catalog(Section, frozen=True):
 
 class Balance(Section, frozen=True):
     ttl: Seconds = 5.0
-
-
-Address = Annotated[str, Meta(pattern="^https?://.")]
 
 
 class WebhooksConfig(Section, frozen=True):

@@ -44,18 +44,13 @@ class ByHost:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         host = _header(scope, b"host").lower()
-        app = self._default
-        for name, other in self._by_host:
-            if name in host:
-                app = other
-                break
+        app = next((app for name, app in self._by_host if name in host), self._default)
         await app(scope, receive, send)
 
 
 class LegacyEndpoint:
-    """The legacy endpoint in one dialect. Whatever fails, it answers with a legal word.
-
-    `timeout` is in seconds; `sample` is the fraction of requests that get a line in the log.
+    """The legacy endpoint in one dialect; whatever fails, it answers with a legal word. `timeout`
+    is in seconds, `sample` is the fraction of requests that get a line in the log.
     """
 
     def __init__(
@@ -176,9 +171,8 @@ class LegacyEndpoint:
 
 
 async def _read_body(scope: Scope, receive: Receive, deadline: float) -> bytes | None:
-    """The whole body of a POST, b"" of other methods, None if it is over MAX_BODY.
-
-    Raises ClientDisconnect; TimeoutError at the deadline.
+    """The whole body of a POST, b"" of other methods, None if it is over MAX_BODY. Raises
+    ClientDisconnect, or TimeoutError at the deadline.
     """
     body = b""
     if scope["method"] != "POST":

@@ -19,9 +19,7 @@ _END_OF_HEAD = re.compile(rb"\r?\n\r?\n|\A\r?\n")
 
 
 def fields(body: bytes, content_type: str) -> list[tuple[str, str]]:
-    """Name and value of each part with a name, in their order. Bytes that are not UTF-8 are
-    replaced. A body without its boundary has no fields.
-    """
+    """Name and value of each named part, in their order; bytes that are not UTF-8 are replaced."""
     found = _BOUNDARY.search(content_type)
     if not found:
         return []

@@ -89,9 +89,7 @@ def parse(query: bytes, body: bytes = b"", content_type: str = "", key: str = ""
 
 
 def _form(body: bytes, content_type: str) -> list[tuple[str, str]]:
-    """The fields of a form in either encoding; PHP's curl sends an array as multipart. JSON and
-    a body with an overlong type have none.
-    """
+    """The fields of a form in either encoding: PHP's curl sends an array as multipart."""
     if not body or len(content_type) > multipart.MAX_HEADER:
         return []
     kind = content_type.partition(";")[0].strip().lower()

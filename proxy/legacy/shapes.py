@@ -167,19 +167,19 @@ class Shapes:
         return found
 
     def countries(self, rows: Iterable[CountryRow]) -> Map:
-        """By id, with the old server's English names: clients search countries by them."""
+        return {str(row.id): self._country(row) for row in rows}
+
+    def _country(self, row: CountryRow) -> Map:
+        """With the old server's English name: clients search countries by it."""
         return {
-            str(row.id): {
-                "id": row.id,
-                "rus": row.rus,
-                "eng": row.legacy,
-                "chn": row.chn,
-                "visible": int(row.visible),
-                "retry": 1,
-                "rent": 0,
-                "multiService": 0,
-            }
-            for row in rows
+            "id": row.id,
+            "rus": row.rus,
+            "eng": row.legacy,
+            "chn": row.chn,
+            "visible": int(row.visible),
+            "retry": 1,
+            "rent": 0,
+            "multiService": 0,
         }
 
     def no_operators(self) -> Answer:

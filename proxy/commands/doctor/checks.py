@@ -5,8 +5,7 @@ from pathlib import Path
 
 from proxy.app.build import codes_of, programs_of
 from proxy.commands.columns import counted
-from proxy.commands.doctor import machine
-from proxy.commands.doctor.finding import Finding, good, wrong
+from proxy.commands.doctor import Finding, good, machine, wrong
 from proxy.commands.doctor.upstream import Probe, accounts
 from proxy.config.programs import Programs
 from proxy.config.settings import Config, load_config

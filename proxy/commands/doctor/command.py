@@ -12,7 +12,7 @@ import click
 from proxy.commands.options import config_option, json_option
 
 if TYPE_CHECKING:
-    from proxy.commands.doctor.finding import Finding
+    from proxy.commands.doctor import Finding
 
 
 @click.command()
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 @json_option
 def doctor(path: Path | None, as_json: bool) -> None:
     """Check everything that the proxy needs: a line each, ok or what to do."""
+    from proxy.commands.doctor import Finding
     from proxy.commands.doctor.checks import examine
-    from proxy.commands.doctor.finding import Finding
 
     async def look() -> list[Finding]:
         found = []

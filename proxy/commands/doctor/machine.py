@@ -7,7 +7,7 @@ from pathlib import Path
 from proxy.app.readiness import SERVER
 from proxy.app.server import open_socket, tls_context
 from proxy.commands.columns import counted
-from proxy.commands.doctor.finding import Finding, good, wrong
+from proxy.commands.doctor import Finding, good, wrong
 from proxy.commands.health.probe import address, ask, reason
 from proxy.config.settings import Config, Listen
 from proxy.model.errors import HealthError, StoreError, TlsError
@@ -48,10 +48,7 @@ def certificate(listen: Listen) -> Finding | None:
 
 
 def _end_of(server_context: ssl.SSLContext, cert: str) -> str:
-    """The end date of a certificate, by a handshake in memory with a client that trusts only it.
-
-    Raises SSLError.
-    """
+    """The end date, by a handshake in memory with a client that trusts only it. Raises SSLError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.load_verify_locations(cert)
@@ -92,15 +89,19 @@ async def port(listen: Listen) -> Finding:
 
 
 def store(config: Config) -> Finding:
-    if is_on_a_server(config.store.url):
-        return _on_a_server(config)
-    path = file_of(config.store.url)
-    if path is None:
-        return good("store", "in memory: a restart loses pending operations and the ledger")
     try:
-        refuse_links(path)
-    except StoreError as error:
+        if is_on_a_server(config.store.url):
+            return _on_a_server(config)
+        path = file_of(config.store.url)
+        if path is None:
+            return good("store", "in memory: a restart loses pending operations and the ledger")
+        return _in_a_file(config.store.url, path)
+    except (StoreError, OSError) as error:
         return wrong("store", str(error))
+
+
+def _in_a_file(url: str, path: Path) -> Finding:
+    refuse_links(path)
     if not path.exists():
         if os.access(path.parent, os.W_OK):
             return good("store", f"{path}: the proxy creates it at its start")
@@ -108,25 +109,19 @@ def store(config: Config) -> Finding:
         return wrong("store", f"{path} does not exist and cannot be created: {fix}")
     if not (os.access(path, os.R_OK | os.W_OK) and os.access(path.parent, os.W_OK)):
         return wrong("store", f"{path} cannot be written: make it and its folder writable")
-    try:
-        with glance(config.store.url) as seen:
-            return _contents(seen, path)
-    except (StoreError, OSError) as error:
-        return wrong("store", f"{error}")
+    with glance(url) as seen:
+        return _contents(seen, path)
 
 
 def _on_a_server(config: Config) -> Finding:
     if not config.store.secret:
         return wrong("store", "PostgreSQL needs store.secret: set a long random text")
-    try:
-        with glance(config.store.url) as seen:
-            version, known = seen.version, len(STEPS)
-            if version > known:
-                text = f"it is of a newer proxy (version {version}; this proxy has {known})"
-                return wrong("store", f"PostgreSQL: {text}: start the newer one")
-            pending = counted(sum(seen.owed().values()), "pending operation")
-    except StoreError as error:
-        return wrong("store", f"{error}")
+    with glance(config.store.url) as seen:
+        version, known = seen.version, len(STEPS)
+        if version > known:
+            text = f"it is of a newer proxy (version {version}; this proxy has {known})"
+            return wrong("store", f"PostgreSQL: {text}: start the newer one")
+        pending = counted(sum(seen.owed().values()), "pending operation")
     return good("store", f"PostgreSQL, version {version}, {pending}")
 
 

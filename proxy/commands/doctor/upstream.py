@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from proxy.commands.columns import counted
-from proxy.commands.doctor.finding import Finding, good, wrong
+from proxy.commands.doctor import Finding, good, wrong
 from proxy.config.programs import Programs
 from proxy.config.settings import Config
 from proxy.model import WINDOW, ClientKey, Order

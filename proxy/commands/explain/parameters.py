@@ -20,7 +20,7 @@ def parameters(call: Call, question: Question) -> Facts:
     for name, read in READERS.items():
         if name in sent:
             value = "[key]" if name == "api_key" else sent[name]
-            yield f"{name}={value}", read(call, name)
+            yield f"{name}={value}", read if isinstance(read, str) else read(call, name)
     if "country" not in sent:
         yield "country", _country(call, "country")
     for name, similar in question.unknown:
@@ -78,24 +78,12 @@ def _price(call: Call, name: str) -> str:
     return "no limit" if cents is None else f"at most {dollars(cents)} dollars"
 
 
-def _min_price(call: Call, name: str) -> str:
-    return "ignored, unless it is over maxPrice"
-
-
-def _order_id(call: Call, name: str) -> str:
-    return "only the first request with this orderId buys"
-
-
 def _unsupported(call: Call, name: str) -> str:
     is_default = call.request.text(name).lower() in UNSUPPORTED[name]
     return "no effect" if is_default else "the upstream does not support it"
 
 
-def _preference(call: Call, name: str) -> str:
-    return "the upstream does not support it: ignored"
-
-
-READERS: Mapping[str, Callable[[Call, str], str]] = MappingProxyType(
+READERS: Mapping[str, str | Callable[[Call, str], str]] = MappingProxyType(
     {
         "api_key": _key,
         "action": _action,
@@ -103,10 +91,10 @@ READERS: Mapping[str, Callable[[Call, str], str]] = MappingProxyType(
         "country": _country,
         "maxPrice": _price,
         "max_price": _price,
-        "minPrice": _min_price,
-        "orderId": _order_id,
+        "minPrice": "ignored, unless it is over maxPrice",
+        "orderId": "only the first request with this orderId buys",
         **dict.fromkeys(UNSUPPORTED, _unsupported),
-        **dict.fromkeys(PREFERENCES, _preference),
+        **dict.fromkeys(PREFERENCES, "the upstream does not support it: ignored"),
     }
 )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from proxy.commands.options import config_of, config_option, failed, or_exit
+from proxy.commands.options import config_of, config_option, or_exit
 
 
 @click.command()
@@ -26,7 +26,6 @@ def ledger(path: Path | None, form: str, days: int, account: bool, by: str | Non
     from proxy.app.build import codes_of, programs_of
     from proxy.commands.ledger.report import FORMS, by_key, of_account
     from proxy.model import Limits
-    from proxy.model.errors import ProblemError
     from proxy.store import read_ledger
 
     if by and form != "table":
@@ -35,10 +34,7 @@ def ledger(path: Path | None, form: str, days: int, account: bool, by: str | Non
     if by:
         since = min(since, Limits().since(time.time())[1])
     if account:
-        try:
-            entries = asyncio.run(of_account(config.upstream, since))
-        except ProblemError as error:
-            raise failed(error) from error
+        entries = or_exit(lambda: asyncio.run(of_account(config.upstream, since)))
     else:
         entries = or_exit(lambda: read_ledger(config.store.url, since))
     if by:

@@ -24,10 +24,9 @@ HEADS = ("time", "key", "order", "kind", "dollars", "what")
 
 def table(entries: Sequence[Entry]) -> str:
     """Aligned columns, and the totals."""
-    lines = columns([HEADS, *map(_row, entries)])
-    sums = {kind: sum(e.cents for e in entries if e.kind == kind) for kind in ("charge", "refund")}
-    total = f"charged {dollars(-sums['charge'])}, refunded {dollars(sums['refund'])}"
-    return f"{lines}\n{total}"
+    charged, refunded = _totals(entries)
+    total = f"charged {dollars(charged)}, refunded {dollars(refunded)}"
+    return f"{columns([HEADS, *map(_row, entries)])}\n{total}"
 
 
 def as_csv(entries: Iterable[Entry]) -> str:
@@ -51,30 +50,27 @@ FORMS: Mapping[str, Callable[[Sequence[Entry]], str]] = MappingProxyType(
 
 def by_key(entries: Iterable[Entry], programs: Programs, now: float) -> str:
     """What each key was charged and refunded in these entries, and what it may still spend."""
-    rows: dict[str, list[Entry]] = {program.key.hash: [] for program in programs}
-    for entry in entries:
-        rows.setdefault(entry.key, []).append(entry)
     known = {program.key.hash: program for program in programs}
-    table = [("key", "charged", "refunded", "spent", "left today", "left this month")]
-    for hash, found in rows.items():
-        sums = {
-            kind: sum(e.cents for e in found if e.kind == kind) for kind in ("charge", "refund")
-        }
+    by_hash: dict[str, list[Entry]] = {hash: [] for hash in known}
+    for entry in entries:
+        by_hash.setdefault(entry.key, []).append(entry)
+    rows = [("key", "charged", "refunded", "spent", "left today", "left this month")]
+    for hash, found in by_hash.items():
+        charged, refunded = _totals(found)
         program = known.get(hash)
         name = program.name if program else hash[:8]
         limits = program.limits if program else programs.limits
         day, month = limits.since(now)
-        table.append(
-            (
-                name,
-                dollars(-sums["charge"]),
-                dollars(sums["refund"]),
-                dollars(-sums["charge"] - sums["refund"]),
-                _left(limits.per_day, found, day),
-                _left(limits.per_month, found, month),
-            )
-        )
-    return columns(table)
+        left = _left(limits.per_day, found, day), _left(limits.per_month, found, month)
+        spent = dollars(charged - refunded)
+        rows.append((name, dollars(charged), dollars(refunded), spent, *left))
+    return columns(rows)
+
+
+def _totals(entries: Sequence[Entry]) -> tuple[int, int]:
+    """Cents charged and refunded, both positive."""
+    charged = -sum(entry.cents for entry in entries if entry.kind == "charge")
+    return charged, sum(entry.cents for entry in entries if entry.kind == "refund")
 
 
 def _left(limit: int | None, entries: Sequence[Entry], since: float) -> str:

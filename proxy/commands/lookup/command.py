@@ -1,6 +1,7 @@
 """`lookup`: the command and its options."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -22,7 +23,7 @@ def lookup(text: tuple[str, ...], path: Path | None, as_json: bool) -> None:
     query, config = " ".join(text), config_of(path)
     rows = find(or_exit(lambda: load_codes(config.own_tables)), query)
     if as_json:
-        found = json.dumps([row.as_json() for row in rows], indent=1, ensure_ascii=False)
+        found = json.dumps([asdict(row) for row in rows], indent=1, ensure_ascii=False)
         click.echo(visible_json(found))
     elif rows:
         click.echo(columns([HEADS, *(row.cells for row in rows)]))

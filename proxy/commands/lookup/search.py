@@ -3,8 +3,8 @@
 import difflib
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from proxy.config.codes import Codes, Country
 from proxy.legacy.dialects import DIALECTS
@@ -47,9 +47,6 @@ class Row:
         dialects = "all" if len(self.dialects) == len(DIALECTS) else " ".join(self.dialects)
         dial = " ".join(f"+{digits}" for digits in self.dial) or "-"
         return self.kind, self.code, self.name, self.buys or "nothing", dial, dialects
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 HEADS = ("kind", "code", "name", "buys", "dial", "dialects")

@@ -9,7 +9,6 @@ from types import MappingProxyType
 
 from proxy.endpoint.actions import catalogue, lists, numbers, prices, statuses
 from proxy.endpoint.actions.call import Action, Call, Client
-from proxy.services import Services
 
 ACTIONS: Mapping[str, Action] = MappingProxyType(
     {
@@ -43,4 +42,4 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
     }
 )
 
-__all__ = ["ACTIONS", "Action", "Call", "Client", "Services"]
+__all__ = ["ACTIONS", "Action", "Call", "Client"]

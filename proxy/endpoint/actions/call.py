@@ -62,10 +62,8 @@ class Call:
         return service
 
     def country(self) -> Country:
-        """The requested country, or the default if none was sent. An empty one is a mistake.
-
-        Raises ProblemError (BAD_COUNTRY).
-        """
+        """The requested country, or the default if none was sent. Raises ProblemError."""
+        # An empty country is a mistake: it does not mean the default.
         if self.dialect.country is None and self.request.has("country"):
             text = self.request.text("country")
         else:
@@ -88,14 +86,9 @@ class Call:
         codes = self.services.codes
         id = codes.country_id(activation.order.country)
         country = codes.countries[self.services.default_country if id is None else id]
-        return View(
-            activation=activation,
-            phase=activation.phase,
-            country=country.id,
-            country_name=country.eng,
-            dial=country.dial[0] if country.dial else "",
-            now=self.services.upstream.now(),
-        )
+        dial = country.dial[0] if country.dial else ""
+        now = self.services.upstream.now()
+        return View(activation, activation.phase, country.id, country.eng, dial, now)
 
 
 Action = Callable[[Call], Awaitable[Answer]]

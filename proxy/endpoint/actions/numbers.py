@@ -38,9 +38,7 @@ async def get_number_v2(call: Call) -> Answer:
 
 
 async def swap_number(call: Call) -> Answer:
-    """This project's own action: another number for the same activation. The upstream refuses it
-    during the hold, like a cancel.
-    """
+    """This project's own action: another number for an activation, after the hold like a cancel."""
     activation = await call.activation()
     if activation.phase is not Phase.WAITING:
         raise ProblemError(Problem.BAD_STATUS, "only a number without an SMS can be swapped")
@@ -87,9 +85,8 @@ async def _buy(call: Call, answer: Callable[[Call, View], Answer]) -> Answer:
 
 
 def purchase_parameters(call: Call) -> tuple[str, Country, int | None]:
-    """The upstream's service code, the country, and the client's `maxPrice` in cents.
-
-    Raises ProblemError if they are wrong, not supported, or not allowed to the program.
+    """The upstream's service code, the country, and the client's `maxPrice` in cents. Raises
+    ProblemError if one is wrong, not supported or not allowed to the program.
     """
     _refuse_unsupported(call.request)
     service, country, max_price = call.service(), call.country(), call.request.max_cents

@@ -103,8 +103,6 @@ async def _carry_out(call: Call, code: int | None) -> Step:
             await _ask_again(call, activation)
         case Act.CANCEL:
             await call.services.cancels.cancel(call.key, activation, defer=call.defers_cancel)
-        case Act.NOTHING:
-            pass
     return step
 
 

@@ -5,7 +5,7 @@ Sources: DaisySMS's API documentation of 2024-25 and the clients written for it.
 
 from collections.abc import Iterable, Mapping
 
-from proxy.legacy import answers, status
+from proxy.legacy import answers
 from proxy.legacy.activation import Activation, View, candidates
 from proxy.legacy.answers import Answer
 from proxy.legacy.dialects.dialect import Dialect
@@ -28,7 +28,7 @@ class DaisyShapes(Shapes):
         return {"X-Price": view.dollars}
 
     def status(self, view: View, wants_text: bool) -> Answer:
-        answer = answers.text(status.get_status(view.phase, view.activation.code))
+        answer = super().status(view, wants_text)
         if wants_text and view.sms:
             return answer.with_headers({"X-Text": answers.header(view.sms.text)})
         return answer

@@ -3,7 +3,7 @@
 Sources: HeroSMS's OpenAPI of 2026-09 and fixtures recorded live on 2026-08-30.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from proxy.legacy import answers
@@ -11,7 +11,7 @@ from proxy.legacy.activation import Activation, View, code_of
 from proxy.legacy.answers import Answer
 from proxy.legacy.code import find_code
 from proxy.legacy.dialects.dialect import Dialect, Word
-from proxy.legacy.shapes import USD, CountryRow, Map, Shapes, received_at, status_number
+from proxy.legacy.shapes import USD, CountryRow, Map, Shapes, received_at
 from proxy.model import Sms
 from proxy.model.errors import Problem
 
@@ -53,30 +53,14 @@ class HeroShapes(Shapes):
         return {"status": "success", "data": rows, "activeActivations": counts | listed}
 
     def _history_row(self, view: View) -> Map:
-        messages = view.order.messages
-        return {
-            "id": str(view.activation.id),
-            "date": iso_time(view.bought_at),
-            "phone": view.order.phone,
-            "sms": code_of(messages[-1]) if messages else None,
-            "cost": view.cost,
-            "status": status_number(view),
-            "currency": USD,
-        }
+        own = {"id": str(view.activation.id), "date": iso_time(view.bought_at)}
+        codes = [code_of(sms) for sms in view.order.messages]
+        return super()._history_row(view) | own | {"sms": codes[-1] if codes else None}
 
-    def countries(self, rows: Iterable[CountryRow]) -> Map:
-        return {
-            str(row.id): {
-                "id": row.id,
-                "rus": row.rus,
-                "eng": row.eng,
-                "chn": row.chn,
-                "visible": int(row.visible),
-                "retry": 1,
-                "rent": 0,
-            }
-            for row in rows
-        }
+    def _country(self, row: CountryRow) -> Map:
+        country = super()._country(row) | {"eng": row.eng}
+        del country["multiService"]
+        return country
 
     def forward(self, activation: Activation, sms: Sms, country: int) -> Map:
         """The id is a string: herosms 0.1.1 reads no other."""
