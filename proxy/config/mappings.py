@@ -64,12 +64,12 @@ class _Table(YamlFile):
 
     def text(self, node: Node, what: str) -> str:
         if not isinstance(node, ScalarNode):
-            raise self.error(node, f"{what}: a text is wanted here: write it without brackets")
+            raise self.error(node, f"{what}: a text is expected: write it without brackets")
         kind = node.tag.rpartition(":")[2]
         if kind == "str":
             return str(node.value)
         if not node.value:
-            raise self.error(node, f"{what}: nothing stands here: write the text")
+            raise self.error(node, f"{what}: it is empty: write the text")
         read = str(node.value.lower() in _TRUE).lower() if kind == "bool" else _READ_AS.get(kind)
         fix = f'write "{node.value}" in quotes'
         raise self.error(node, f"{what}: {node.value} is read as {read or kind}: {fix}")
@@ -82,7 +82,7 @@ class _Table(YamlFile):
             raise self.error(node, f"{what}: {name!a} is not a name: {fix}")
         for word in _FORBIDDEN:
             if word in name:
-                why = f"{name} holds the letters {word}, which an old client takes for an error"
+                why = f"{name} has the letters {word}, which an old client reads as an error"
                 raise self.error(node, f"{what}: {why}: write {word.capitalize()}")
         return name
 
@@ -137,7 +137,7 @@ def _shipped_folder() -> Path:
 
 def _read_folder(folder: Path) -> _Tables:
     if not folder.is_dir():
-        raise YamlFileError(f"{folder}: no such folder: make it, or name another as mappings")
+        raise YamlFileError(f"{folder}: no such folder: create it, or set mappings to another")
     tables = _Tables()
     for path in sorted(folder.iterdir()):
         # Names with a dot are left by editors, file managers and Kubernetes volumes.
@@ -188,12 +188,12 @@ def _iso(sheet: _Table, node: Node) -> str:
 def _dial(sheet: _Table, node: Node) -> tuple[str, ...]:
     """The dial codes as they are in the file; quotes make no difference."""
     if not isinstance(node, SequenceNode):
-        raise sheet.error(node, "dial: a list is wanted: write it in brackets, as [44]")
+        raise sheet.error(node, "dial: a list is expected: write it in brackets, as [44]")
     for item in node.value:
         if not isinstance(item, ScalarNode) or not _DIAL.fullmatch(item.value):
             fix = "write digits without + or 00 in front, as [44] or [1787, 1939]"
             what = item.value if isinstance(item, ScalarNode) else "this"
-            raise sheet.error(item, f"dial: {what} is not how a number begins: {fix}")
+            raise sheet.error(item, f"dial: {what} is not a dial code: {fix}")
     return tuple(str(item.value) for item in node.value)
 
 
@@ -264,7 +264,7 @@ def _without_removed(
 ) -> dict[str, _Row[str | None]]:
     for code, row in own.items():
         if row.value is None and code not in shipped:
-            raise row.error(f"{code}: no shipped row to take away: take this one away")
+            raise row.error(f"{code}: no shipped row to remove: remove this row")
     return {code: row for code, row in _over(shipped, own).items() if row.value is not None}
 
 
@@ -275,10 +275,10 @@ def _check(tables: _Tables) -> None:
     for code, alias in tables.aliases.items():
         target = _check_target(names, alias, alias.value or "")
         if code in names:
-            text = f"{code} is itself a service ({names[code]}): take the alias away"
+            text = f"{code} is itself a service ({names[code]}): remove the alias"
             raise alias.error(text)
         if code in _words(names[target]):
-            text = f"{code} is a name of {target}, not an old code: take the alias away"
+            text = f"{code} is a name of {target}, not an old code: remove the alias"
             raise alias.error(text)
     for row in tables.daisysms.values():
         if row.value.buys is not None:
@@ -295,7 +295,7 @@ def _check_ids(countries: dict[int, _Row[Country]]) -> None:
             raise row.error(f"{text}: write reads_back: false into one of them")
     for row in countries.values():
         if row.value.iso not in ids:
-            text = f"no id reads back as {row.value.iso}: take reads_back: false away from one"
+            text = f"no id reads back as {row.value.iso}: remove reads_back: false from one"
             raise row.error(text)
 
 

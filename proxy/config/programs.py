@@ -42,7 +42,7 @@ class Program:
         if limits.paused or (limits.expires is not None and now >= limits.expires):
             raise ProblemError(Problem.PAUSED, self.name)
         if limits.actions is not None and action not in limits.actions:
-            raise ProblemError(Problem.BAD_ACTION, f"{self.name} may not ask for it")
+            raise ProblemError(Problem.BAD_ACTION, f"{self.name} may not use it")
 
 
 class Programs:
@@ -108,7 +108,7 @@ def load_programs(
         if digest in entries:
             raise ConfigError(f"keys: {entry.name} has the key of {entries[digest].name}")
         if entry.name in names:
-            raise ConfigError(f"keys: two are called {entry.name}: give each its own name")
+            raise ConfigError(f"keys: two have the name {entry.name}: give each its own name")
         names.add(entry.name)
         # Two upstream keys can have one account: then a program sees only the orders it bought.
         is_sole = not config.passthrough and len(config.keys) == 1
@@ -126,11 +126,11 @@ def _digest(client_key: str, name: str) -> str:
     kind, _, digest = client_key.partition(":")
     if kind != "sha256":
         if kind.lower() == "sha256" or not is_key(client_key):
-            text = "wants printable ASCII without spaces, or sha256: and its hash"
+            text = "must be printable ASCII without spaces, or sha256: and its hash"
             raise ConfigError(f"keys: {name}: the client key {text}")
         return sha256(client_key)
     if len(digest) != 64 or set(digest.lower()) - set("0123456789abcdef"):
-        raise ConfigError(f"keys: {name}: sha256: wants 64 hexadecimal digits")
+        raise ConfigError(f"keys: {name}: sha256: must have 64 hexadecimal digits")
     return digest.lower()
 
 
@@ -139,7 +139,7 @@ def _secret(entry: ProgramConfig, environ: Mapping[str, str]) -> str:
     secret = secret_of(entry.upstream_key, where, environ)
     if not is_key(secret):
         place = "it" if secret == entry.upstream_key else entry.upstream_key.partition(":")[2]
-        raise ConfigError(f"{where}: {place} holds no key: it is printable ASCII without spaces")
+        raise ConfigError(f"{where}: {place} has no key: a key is printable ASCII without spaces")
     return secret
 
 

@@ -17,7 +17,7 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 # Characters that YAML forbids. They are searched here because libyaml does not give the line.
 _UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_FIXES = {errno.EACCES: "mend its rights"}
+_FIXES = {errno.EACCES: "change its permissions"}
 _NULL = "tag:yaml.org,2002:null"
 
 
@@ -42,16 +42,16 @@ class YamlFile:
         if node is None or node.tag == _NULL:
             return
         if not isinstance(node, MappingNode):
-            raise self.error(node, f"rows are wanted here: write them as in {shape}")
+            raise self.error(node, f"rows are expected: write them as in {shape}")
         seen: dict[str, Node] = {}
         for key, value in node.value:
             if not isinstance(key, ScalarNode):
-                raise self.error(key, f"a row begins with a plain word: write it as in {shape}")
+                raise self.error(key, f"the key of a row is a plain word: write it as in {shape}")
             first = seen.setdefault(key.value, key)
             if first is not key:
                 line = first.start_mark.line + 1
                 name = "this entry" if is_secret else key.value
-                text = f"{name} is here twice, first in line {line}: take one of them away"
+                text = f"{name} is repeated, first in line {line}: remove one of them"
                 raise self.error(key, text)
             yield key, value
 
@@ -60,7 +60,7 @@ class YamlFile:
         if node.tag == _NULL:
             return []
         if not isinstance(node, SequenceNode):
-            raise self.error(node, f"a list is wanted here: write it as in {shape}")
+            raise self.error(node, f"a list is expected: write it as in {shape}")
         return list(node.value)
 
     def value(self, node: Node) -> Any:
@@ -85,7 +85,7 @@ class YamlFile:
             raise self.error(line, "not UTF-8: save the file as UTF-8") from error
         if bad := _UNREADABLE.search(text):
             line = text.count("\n", 0, bad.start()) + 1
-            raise self.error(line, f"the character {bad[0]!a} is not allowed: take it away")
+            raise self.error(line, f"the character {bad[0]!a} is not allowed: remove it")
         return text
 
     def _compose(self, text: str) -> Node | None:

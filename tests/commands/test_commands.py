@@ -268,7 +268,7 @@ def test_a_program_that_is_none_is_named_with_those_there_are(folder):
     [
         ("PAUSED", "true", "ACCOUNT_INACTIVE", "every key is paused or has expired"),
         ("EXPIRES", "2020-01-31", "ACCOUNT_INACTIVE", "every key is paused or has expired"),
-        ("ACTIONS", "getStatus", "BAD_ACTION", "may not ask for it"),
+        ("ACTIONS", "getStatus", "BAD_ACTION", "may not use it"),
         ("SERVICES", "tg", "BAD_SERVICE", "limits: not among its services"),
         ("COUNTRIES", "16", "BAD_COUNTRY", "limits: not among its countries"),
         ("MAX_PRICE", "0.1", "WRONG_MAX_PRICE:0.20", "the price is 0.20, the maximum 0.10"),

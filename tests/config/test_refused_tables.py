@@ -12,12 +12,10 @@ def gb(iso="GB", dial="[44]", eng="X", more=""):
 
 GB = "{iso: GB, dial: [44], eng: X}"
 LIKE_GB = "as in 16: {iso: GB, dial: [44], eng: United Kingdom}"
-TWICE = "is here twice, first in line 1: take one of them away"
+TWICE = "is repeated, first in line 1: remove one of them"
 NO_ID = "is not a country id: write plain digits, at most four"
 NO_ISO = "is not an ISO 3166-1 code: write"
-NO_DIAL = (
-    "is not how a number begins: write digits without + or 00 in front, as [44] or [1787, 1939]"
-)
+NO_DIAL = "is not a dial code: write digits without + or 00 in front, as [44] or [1787, 1939]"
 NO_FLAG = "reads_back: neither true nor false: write true or false"
 COUNTRIES_REFUSED = [
     (f"16: {GB}\n\n16: {GB}", f"3: 16 {TWICE}"),
@@ -40,10 +38,10 @@ COUNTRIES_REFUSED = [
     ),
     ("16: {iso: GB, dial: [44]}", f"1: eng is missing: write it {LIKE_GB}"),
     ("16: null", f"1: iso is missing: write it {LIKE_GB}"),
-    ("\n16: GB", f"2: rows are wanted here: write them {LIKE_GB}"),
-    ("[16, 17]", f"1: rows are wanted here: write them {LIKE_GB}"),
-    ("? [16]\n: GB", f"1: a row begins with a plain word: write it {LIKE_GB}"),
-    (gb(dial="44"), "1: dial: a list is wanted: write it in brackets, as [44]"),
+    ("\n16: GB", f"2: rows are expected: write them {LIKE_GB}"),
+    ("[16, 17]", f"1: rows are expected: write them {LIKE_GB}"),
+    ("? [16]\n: GB", f"1: the key of a row is a plain word: write it {LIKE_GB}"),
+    (gb(dial="44"), "1: dial: a list is expected: write it in brackets, as [44]"),
     (gb(dial="[+44]"), f"1: dial: +44 {NO_DIAL}"),
     (gb(dial="[44, '0044']"), f"1: dial: 0044 {NO_DIAL}"),
     (gb(dial="[44 20]"), f"1: dial: 44 20 {NO_DIAL}"),
@@ -52,8 +50,8 @@ COUNTRIES_REFUSED = [
     (gb(eng="16"), '1: eng: 16 is read as a number: write "16" in quotes'),
     (gb(eng="1.5"), '1: eng: 1.5 is read as a number: write "1.5" in quotes'),
     (gb(eng="2024-01-01"), '1: eng: 2024-01-01 is read as a date: write "2024-01-01" in quotes'),
-    (gb(eng=""), "1: eng: nothing stands here: write the text"),
-    (gb(eng="[X]"), "1: eng: a text is wanted here: write it without brackets"),
+    (gb(eng=""), "1: eng: it is empty: write the text"),
+    (gb(eng="[X]"), "1: eng: a text is expected: write it without brackets"),
     (gb(more=", rus: Yes"), '1: rus: Yes is read as true: write "Yes" in quotes'),
     (gb(more=", reads_back: maybe"), f"1: {NO_FLAG}"),
     (gb(more=", reads_back: 0"), f"1: {NO_FLAG}"),
@@ -67,12 +65,12 @@ COUNTRIES_REFUSED = [
     ),
     (
         gb(more=", reads_back: false"),
-        "1: no id reads back as GB: take reads_back: false away from one",
+        "1: no id reads back as GB: remove reads_back: false from one",
     ),
 ]
 NO_CODE = "is not a code: write 2 to 20 small letters, digits or _"
 NO_NAME = "is not a name: write it in one line, without spaces around it"
-POISON = "which an old client takes for an error"
+POISON = "which an old client reads as an error"
 SERVICES_REFUSED = [
     ("services: {tg: A,\n  tg: B}", f"2: tg {TWICE}"),
     ("services:\n  no: Virgo", '2: code: no is read as false: write "no" in quotes'),
@@ -81,31 +79,31 @@ SERVICES_REFUSED = [
     ("services:\n  null: A", '2: code: null is read as nothing: write "null" in quotes'),
     ("services:\n  xx: Yes", '2: xx: Yes is read as true: write "Yes" in quotes'),
     ("services:\n  xx: 1688", '2: xx: 1688 is read as a number: write "1688" in quotes'),
-    ("services:\n  xx:", "2: xx: nothing stands here: write the text"),
+    ("services:\n  xx:", "2: xx: it is empty: write the text"),
     ("services:\n  xx: ' A'", f"2: xx: ' A' {NO_NAME}"),
     ('services:\n  xx: ""', f"2: xx: '' {NO_NAME}"),
     ('services:\n  xx: "a\\nb"', f"2: xx: 'a\\nb' {NO_NAME}"),
-    ("services:\n  xx: MySQL", f"2: xx: MySQL holds the letters SQL, {POISON}: write Sql"),
-    ("services:\n  xx: BANNED", f"2: xx: BANNED holds the letters BANNED, {POISON}: write Banned"),
+    ("services:\n  xx: MySQL", f"2: xx: MySQL has the letters SQL, {POISON}: write Sql"),
+    ("services:\n  xx: BANNED", f"2: xx: BANNED has the letters BANNED, {POISON}: write Banned"),
     ("services:\n  WhatsApp: wa", f"2: code: WhatsApp {NO_CODE}"),
     ("services:\n  x: A", f"2: code: x {NO_CODE}"),
     ("services:\n  x-y: A", f"2: code: x-y {NO_CODE}"),
     (f"services:\n  {'x' * 21}: A", f"2: code: {'x' * 21} {NO_CODE}"),
-    ("services:\n  zzz: null", "2: zzz: no shipped row to take away: take this one away"),
+    ("services:\n  zzz: null", "2: zzz: no shipped row to remove: remove this row"),
     ("wa: WhatsApp", "1: wa is no field: write one of services, aliases"),
     ("service:\n  wa: WhatsApp", "1: service is no field: write services"),
-    ("services: [wa]", "1: rows are wanted here: write them as in wa: WhatsApp"),
+    ("services: [wa]", "1: rows are expected: write them as in wa: WhatsApp"),
     ("aliases:\n  zzz: zzy", "2: zzy is not a service code: write one of services.yaml"),
     ("aliases:\n  zzz: WhatsApp", "2: WhatsApp is a name, not a code: write wa"),
     ("aliases:\n  zzz: youtube", "2: youtube is a name, not a code: write go"),
     ("aliases:\n  zzz: no", '2: zzz: no is read as false: write "no" in quotes'),
     ("aliases:\n  ZZZ: wa", f"2: alias: ZZZ {NO_CODE}"),
     ("aliases:\n  zzz: zzy\n  zzy: wa", "2: zzy is not a service code: write one of services.yaml"),
-    ("aliases:\n  zzz: null", "2: zzz: no shipped row to take away: take this one away"),
-    ("aliases:\n  hn: hw", "2: hn is itself a service (Bonia): take the alias away"),
+    ("aliases:\n  zzz: null", "2: zzz: no shipped row to remove: remove this row"),
+    ("aliases:\n  hn: hw", "2: hn is itself a service (Bonia): remove the alias"),
     (
         "aliases:\n  whatsapp: wa",
-        "2: whatsapp is a name of wa, not an old code: take the alias away",
+        "2: whatsapp is a name of wa, not an old code: remove the alias",
     ),
     (
         "services:\n  wa: null\naliases:\n  zzz: wa",
@@ -122,11 +120,11 @@ DAISYSMS_REFUSED = [
     ),
     ("chime: {name: Chime}", f"1: buys is missing: write it {LIKE_CHIME}"),
     ("abf: null", f"1: name is missing: write it {LIKE_CHIME}"),
-    ("abf: axr", f"1: rows are wanted here: write them {LIKE_CHIME}"),
+    ("abf: axr", f"1: rows are expected: write them {LIKE_CHIME}"),
     ("chime: {name: Chime, buy: bbq}", "1: buy is no field: write buys"),
-    ("chime: {name: Chime, buys: }", "1: buys: nothing stands here: write the text"),
+    ("chime: {name: Chime, buys: }", "1: buys: it is empty: write the text"),
     ("chime: {name: A, buys: no}", '1: buys: no is read as false: write "no" in quotes'),
-    ("chime: {name: SQL, buys: bbq}", f"1: name: SQL holds the letters SQL, {POISON}: write Sql"),
+    ("chime: {name: SQL, buys: bbq}", f"1: name: SQL has the letters SQL, {POISON}: write Sql"),
     ("Chime: {name: Chime, buys: bbq}", f"1: code: Chime {NO_CODE}"),
 ]
 REFUSED = [
@@ -170,7 +168,7 @@ def test_what_is_not_yaml_is_refused_with_its_line(own, tmp_path, text, line):
     [
         (b"services:\n  xx: Caf\xe9\n", "2: not UTF-8: save the file as UTF-8"),
         ("services:\n".encode("utf-16"), "1: not UTF-8: save the file as UTF-8"),
-        (b"#\n#\nservices: \x00\n", "3: the character '\\x00' is not allowed: take it away"),
+        (b"#\n#\nservices: \x00\n", "3: the character '\\x00' is not allowed: remove it"),
     ],
 )
 def test_what_is_not_text_is_refused_with_its_line(tmp_path, raw, message):
@@ -207,7 +205,7 @@ def test_a_table_that_cannot_be_read_is_refused(tmp_path):
 def test_a_folder_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(YamlFileError) as refused:
         load_codes(tmp_path / "gone")
-    message = " no such folder: make it, or name another as mappings"
+    message = " no such folder: create it, or set mappings to another"
     assert str(refused.value) == f"{tmp_path}/gone:{message}"
 
 
