@@ -92,9 +92,7 @@ def webhooks() -> None:
     """The upstream's webhooks: list, create, show, update, delete, test, deliveries."""
 
 
-_events = click.option(
-    "--event", "events", multiple=True, help="Such as sms.received; may be repeated."
-)
+_events = click.option("--event", "events", multiple=True, help="Such as sms.received; repeatable.")
 _threshold = click.option("--threshold", type=float, help="Dollars, for balance.low.")
 _description = click.option("--description")
 
@@ -103,7 +101,7 @@ _description = click.option("--description")
 @_with_context
 def list_all(context: CommandContext) -> None:
     """List the subscriptions of the account."""
-    rows = context.ask(lambda upstream, key: upstream.webhooks(key))
+    rows = context.ask(lambda api, key: api.webhooks(key))
     cells = [
         (r.id, _state(r), r.failure_count_consecutive, ",".join(r.events), r.url) for r in rows
     ]
@@ -121,9 +119,7 @@ def create(context: CommandContext, url: str, **fields: Any) -> None:
     from proxy.upstream.webhooks import EVENTS
 
     fields["events"] = fields["events"] or EVENTS[0]
-    made = context.ask(
-        lambda upstream, key: upstream.create_webhook(key, url=url, **_given(fields))
-    )
+    made = context.ask(lambda api, key: api.create_webhook(key, url=url, **_given(fields)))
     context.show(made, _fields(made))
     click.echo("Put the secret into webhooks.secrets: it is not shown again.", err=True)
 
@@ -133,7 +129,7 @@ def create(context: CommandContext, url: str, **fields: Any) -> None:
 @_with_context
 def show(context: CommandContext, id: str) -> None:
     """Show a subscription."""
-    row = context.ask(lambda upstream, key: upstream.webhook(key, id))
+    row = context.ask(lambda api, key: api.webhook(key, id))
     context.show(row, _fields(row))
 
 
@@ -151,7 +147,7 @@ def update(context: CommandContext, id: str, **fields: Any) -> None:
     wanted = _given(fields)
     if not wanted:
         raise click.UsageError("nothing to change: give --url, --event, --go-on, ...")
-    row = context.ask(lambda upstream, key: upstream.change_webhook(key, id, **wanted))
+    row = context.ask(lambda api, key: api.change_webhook(key, id, **wanted))
     context.show(row, _fields(row))
 
 
@@ -160,7 +156,7 @@ def update(context: CommandContext, id: str, **fields: Any) -> None:
 @_with_context
 def delete(context: CommandContext, id: str) -> None:
     """Delete a subscription."""
-    context.ask(lambda upstream, key: upstream.delete_webhook(key, id))
+    context.ask(lambda api, key: api.delete_webhook(key, id))
     context.show({"id": id}, [("deleted", id)])
 
 
@@ -169,7 +165,7 @@ def delete(context: CommandContext, id: str) -> None:
 @_with_context
 def test(context: CommandContext, id: str) -> None:
     """Ask the upstream to send a test event."""
-    sent = context.ask(lambda upstream, key: upstream.test_webhook(key, id))
+    sent = context.ask(lambda api, key: api.test_webhook(key, id))
     context.show(sent, [("queued", sent.event_type, sent.event_id)])
 
 
@@ -180,7 +176,7 @@ def test(context: CommandContext, id: str) -> None:
 @_with_context
 def deliveries(context: CommandContext, id: str, limit: int, offset: int) -> None:
     """List the deliveries of a subscription, newest first, without their contents."""
-    rows = context.ask(lambda upstream, key: upstream.deliveries(key, id, limit, offset))
+    rows = context.ask(lambda api, key: api.deliveries(key, id, limit, offset))
     heads = (*DELIVERY_HEADS, "error_message")
     context.show(rows, [heads, *([getattr(row, head) for head in heads] for row in rows)])
 

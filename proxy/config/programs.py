@@ -171,14 +171,13 @@ def _limits(config: LimitsConfig, where: str, codes: Codes, actions: Collection[
             text = f"{action} is no action: {nearest(action, actions)}"
             raise ConfigError(f"{where}: actions: {text}")
     by_id = {str(id): country.iso for id, country in codes.countries.items()}
+    by_code = {code: code for code in codes.services}
     return Limits(
         max_price=_cents(config.max_price),
         active=config.active,
         per_day=_cents(config.spend_per_day),
         per_month=_cents(config.spend_per_month),
-        services=_known(
-            config.services, f"{where}: services", {code: code for code in codes.services}
-        ),
+        services=_known(config.services, f"{where}: services", by_code),
         countries=_known(config.countries, f"{where}: countries", by_id),
         actions=None if config.actions is None else frozenset(config.actions),
         paused=config.paused,

@@ -25,6 +25,7 @@ def describe_limits(limits: Limits, key: ClientKey | None, store: str, now: floa
     try:
         if key and _exists(store):
             with glance(store) as seen:
+                # As a list: if the store fails half-way, no text is added.
                 texts += list(_counted(limits, seen, key, now))
         else:
             texts += _counted(limits, None, key, now)
