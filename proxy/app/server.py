@@ -108,14 +108,12 @@ class _Server(uvicorn.Server):
         self._stopping = stopping
 
     async def startup(self, sockets: list[sockets.socket] | None = None) -> None:
+        loop: Any = asyncio.get_running_loop()
         if hasattr(signal, "SIGHUP"):
             # SIGHUP would end the process, when a terminal closes or someone expects a reload.
-            asyncio.get_running_loop().add_signal_handler(
-                signal.SIGHUP, log.warning, log_events.SIGHUP_IGNORED
-            )
+            loop.add_signal_handler(signal.SIGHUP, lambda: log.warning(log_events.SIGHUP_IGNORED))
         if self.config.ssl:
             # uvicorn has no setting for this timeout, and the loop's default is 60 seconds.
-            loop: Any = asyncio.get_running_loop()
             loop.create_server = partial(
                 loop.create_server, ssl_handshake_timeout=self._head_seconds
             )

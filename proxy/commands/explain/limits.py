@@ -47,8 +47,8 @@ def check_limits(limits: Limits, key: ClientKey | None, cents: int, store: str, 
     except StoreError as error:
         raise ProblemError(Problem.TRY_AGAIN, str(error)) from error
     if problem is Problem.TOO_MANY_ACTIVE:
-        active = counted(limits.active or 0, "active number")
-        raise ProblemError(problem, f"the limit of {active} is reached")
+        numbers = counted(limits.active or 0, "active number")
+        raise ProblemError(problem, f"the limit of {numbers} is reached")
     if problem:
         raise ProblemError(problem, "a spending limit is reached")
 
