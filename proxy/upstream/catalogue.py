@@ -53,7 +53,7 @@ class Matrix(NamedTuple):
 class AnswerStore(Protocol):
     """What the catalogue wants of a store. What is waited for raises StoreError."""
 
-    def remember(self, answer: CatalogueAnswer) -> None: ...
+    def save_answer(self, answer: CatalogueAnswer) -> None: ...
 
     async def answers(self) -> list[CatalogueAnswer]: ...
 
@@ -201,5 +201,5 @@ class Catalogue:
         return await self._prices.get(service, read, stale=stale)
 
     def _kept(self, name: str, value: T) -> T:
-        self._store.remember(CatalogueAnswer(name, self._clock(), encode(value)))
+        self._store.save_answer(CatalogueAnswer(name, self._clock(), encode(value)))
         return value

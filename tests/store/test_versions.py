@@ -44,8 +44,8 @@ async def test_a_file_of_the_first_version_is_brought_up_to_date_and_loses_nothi
         assert [row async for row in store.orders("hash")] == [KEPT]
         assert await store.owed() == [OWED]
         assert await store.ledger() == [Entry(100.0, "hash", "o-1", "charge", -90, "wa/GB")]
-        store.spend("hash", 1.0)
-        store.remember(CatalogueAnswer("services", 1.0, b"[]"))
+        store.record_request("hash", 1.0)
+        store.save_answer(CatalogueAnswer("services", 1.0, b"[]"))
         await store.close()
         assert version(path) == len(STEPS)
 
