@@ -19,7 +19,7 @@ from proxy.runtime.counters import Counters
 from proxy.runtime.urls import shown_host
 from proxy.store import OperationKind, file_of, glance, open_store
 from proxy.upstream.budget import Budget
-from proxy.upstream.client import SHARE, Upstream
+from proxy.upstream.client import TIMEOUT_FRACTION, Upstream
 from proxy.upstream.order_socket import SocketClient
 from proxy.upstream.rate_window import Urgency
 
@@ -65,7 +65,9 @@ class Probe:
         self._taken: ClientKey | None = None
         self._store = open_store("sqlite://")
         budget = Budget(config.upstream.requests_per_minute, self._store, time.time)
-        self._upstream = Upstream(config.upstream.url, SECONDS / SHARE, budget, Counters())
+        self._upstream = Upstream(
+            config.upstream.url, SECONDS / TIMEOUT_FRACTION, budget, Counters()
+        )
 
     async def close(self) -> None:
         await self._upstream.close()

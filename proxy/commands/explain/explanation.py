@@ -22,7 +22,7 @@ from proxy.model.errors import Problem, ProblemError, QuestionError
 from proxy.model.money import dollars
 from proxy.purchases.buying import CLOSED_SECONDS, SOLD_OUT_SECONDS
 from proxy.services import Services
-from proxy.upstream.client import SHARE
+from proxy.upstream.client import TIMEOUT_FRACTION
 
 SECONDS = 4.0
 """The deadline of each question to the upstream."""
@@ -60,7 +60,7 @@ class Explanation:
 
 async def explain(config: Config, question: Question) -> Explanation:
     """QuestionError where it is about something else; and what build_house raises."""
-    upstream = replace(config.upstream, timeout=SECONDS / SHARE)
+    upstream = replace(config.upstream, timeout=SECONDS / TIMEOUT_FRACTION)
     # The file is the running proxy's; nothing is bought that would have to be kept.
     services = build_services(
         replace(config, upstream=upstream, store=StoreConfig(url="sqlite://"))
