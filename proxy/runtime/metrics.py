@@ -1,6 +1,5 @@
-"""What Prometheus is told, see docs/metrics.md. Every label has few values.
-
-The library is loaded for the first answer, not for the start.
+"""The metrics for Prometheus, see docs/metrics.md. Every label has few values. The library is
+imported at the first answer, not at the start.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 PREFIX = "virtualsms_proxy_"
 
-# The names of Counters.counts: labels, and what it is.
+# Rows for the names in Counters.counts: labels, and the help text.
 COUNTS = (
     (
         "answers",
@@ -28,11 +27,7 @@ COUNTS = (
     ("cache_answers", ("cache", "how"), "Answers of the caches: HIT, MISS or STALE."),
     ("frames", ("kind",), "What sockets said: an SMS, or a hint to read."),
     ("webhook_events", ("kind",), "Events that the upstream has sent, by what came of them."),
-    (
-        "forward_attempts",
-        ("outcome",),
-        "SMS posted to targets: delivered, failed, dead, dropped.",
-    ),
+    ("forward_attempts", ("outcome",), "SMS posted to targets: delivered, failed, dead, dropped."),
     ("purchases", ("outcome",), "Purchases: told, or what became of them."),
     ("promised_cancels", ("outcome",), "Promised cancels: promised, kept, too_late."),
     ("charged_cents", (), "Cents that the upstream took."),
@@ -40,11 +35,11 @@ COUNTS = (
 )
 
 Gauges = Callable[[], Iterator[tuple[str, str, dict[str, float]]]]
-"""Name, what it is, and the value of each label; a value without labels has the label ''."""
+"""Name, help text, and the value of each label; a value without labels has the label ''."""
 
 
 class Metrics:
-    """One set for each app. `gauges` tells what is so at the moment."""
+    """The metrics of one app. `gauges` returns the present values."""
 
     def __init__(self, counters: Counters, gauges: Gauges) -> None:
         self._counters = counters

@@ -4,7 +4,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from proxy.model.errors import Problem, StoreError
@@ -34,7 +34,11 @@ def is_on_a_server(url: str) -> bool:
 def glance(url: str) -> "Iterator[ReadOnlyStore]":
     """Opens the store to read. Raises StoreError, also if a read inside the block fails."""
     if is_on_a_server(url):
-        with _on_a_server(url) as db:
+        try:
+            from proxy.store.postgres.connection import glanced
+        except ImportError as error:
+            raise StoreError(NO_EXTRA) from error
+        with glanced(url) as db:
             yield ReadOnlyStore(db, *OF_A_SERVER)
         return
     path = file_of(url)
@@ -47,14 +51,6 @@ def glance(url: str) -> "Iterator[ReadOnlyStore]":
             yield ReadOnlyStore(db, *OF_A_FILE)
     except sqlite3.Error as error:
         raise StoreError(f"{path}: {error}: set store.url to the file of the proxy") from error
-
-
-def _on_a_server(url: str) -> AbstractContextManager[Database]:
-    try:
-        from proxy.store.postgres.connection import glanced
-    except ImportError as error:
-        raise StoreError(NO_EXTRA) from error
-    return glanced(url)
 
 
 def read_ledger(url: str, since: float = 0.0) -> list[Entry]:

@@ -22,46 +22,26 @@ from proxy.store.rows import (
 STEPS = (
     """
 create table orders (
-    key text not null,
-    id integer not null,
-    order_id text not null,
-    service text not null,
-    body blob not null,
-    told integer not null,
-    finished integer not null,
-    cancelling integer not null,
-    confirmed integer not null,
-    asked_at integer,
-    wish text not null,
+    key text not null, id integer not null, order_id text not null, service text not null,
+    body blob not null, told integer not null, finished integer not null,
+    cancelling integer not null, confirmed integer not null, asked_at integer, wish text not null,
     created_at real not null,
     primary key (key, order_id)
 ) without rowid;
 create index orders_by_age on orders (created_at);
 create table owed (
-    id text primary key,
-    kind text not null,
-    secret text not null,
-    service text not null,
-    country text not null,
-    at real not null,
-    order_id text not null,
-    wish text not null
+    id text primary key, kind text not null, secret text not null, service text not null,
+    country text not null, at real not null, order_id text not null, wish text not null
 ) without rowid;
 create table ledger (
-    at real not null,
-    key text not null,
-    order_id text not null,
-    kind text not null,
-    cents integer not null,
-    what text not null
+    at real not null, key text not null, order_id text not null, kind text not null,
+    cents integer not null, what text not null
 );
 create index ledger_by_time on ledger (at);
 """,
     """
 create table spent (
-    key text not null,
-    at real not null,
-    requests integer not null,
+    key text not null, at real not null, requests integer not null,
     primary key (key, at)
 ) without rowid;
 create table answers (name text primary key, at real not null, body blob not null);
@@ -78,22 +58,15 @@ update owed set key = sha256(secret);
 """,
     """
 create table forwards (
-    id text not null,
-    target text not null,
-    body blob not null,
-    at real not null,
-    due real not null,
-    tries integer not null,
-    dead integer not null,
+    id text not null, target text not null, body blob not null, at real not null, due real not null,
+    tries integer not null, dead integer not null,
     primary key (target, id)
 ) without rowid;
 create index forwards_by_due on forwards (target, dead, due);
 create table events (id text primary key, at real not null) without rowid;
 create index events_by_time on events (at);
 create table subscriptions (
-    key text primary key,
-    id text not null,
-    secret text not null
+    key text primary key, id text not null, secret text not null
 ) without rowid;
 create index orders_by_order on orders (order_id);
 """,

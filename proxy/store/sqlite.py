@@ -80,11 +80,10 @@ class SqliteStore(SqlStore):
             self._release_file()
             raise
 
-    async def take_over(self) -> list[PendingOperation]:
-        return await self.owed()
-
     async def mine(self) -> list[PendingOperation]:
         return await self.owed()
+
+    take_over = mine
 
     async def others(self) -> int:
         return 0

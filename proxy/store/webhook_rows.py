@@ -2,6 +2,7 @@
 the secrets of subscriptions.
 """
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from proxy.store import schema
@@ -23,17 +24,11 @@ on conflict (key) do update set id = excluded.id, secret = excluded.secret
 class WebhookRows:
     """The part of a SQL store that only reads and writes whole rows."""
 
-    async def _read(self, sql: str, *values: Any) -> list[Any]:
-        raise NotImplementedError
-
-    async def _write(self, write: Any, **how: bool) -> Any:
-        raise NotImplementedError
-
-    def _seal(self, secret: str, id: str) -> str:
-        raise NotImplementedError
-
-    def _unseal(self, sealed: str, id: str) -> str:
-        raise NotImplementedError
+    # Methods of SqlStore.
+    _read: Callable[..., Awaitable[list[Any]]]
+    _write: Callable[..., Awaitable[Any]]
+    _seal: Callable[[str, str], str]
+    _unseal: Callable[[str, str], str]
 
     async def holders(self, order: str) -> list[ActivationRow]:
         rows = await self._read(f"{schema.ORDERS} where order_id = ?", order)

@@ -48,7 +48,6 @@ PRIORITY_FRACTION = MappingProxyType(
     }
 )
 
-
 # Reads of orders one after the other never end. Above the fraction UNPACED of the limit they go at
 # an even pace: a fifth of the limit beside the list, so that there is always room for the list, and
 # all that they may use in its place.

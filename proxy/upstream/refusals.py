@@ -90,7 +90,6 @@ _NO_STOCK = r"no.?numbers?\b|out of stock|no stock|no free phones"
 
 _WEBHOOK = "webhook webhook_change webhook_delete webhook_test webhook_deliveries"
 
-
 # The first row that fits counts; no row means UNCLEAR. Sources: the vendor's VERIFICATION.md
 # (2026-05-24), its API introduction, and SDK 2.0.0. No source defines the words for "no stock": SDK
 # 2.0.0 looks for them in any status, other clients know "no free phones" and "not available". A
@@ -122,7 +121,6 @@ REFUSALS = (
     Refusal(_WEBHOOK, _only(404), r".", Problem.NO_ACTIVATION),
     Refusal(f"webhook_create {_WEBHOOK}", _only(400), r".", Problem.BAD_PARAMETER),
 )  # fmt: skip
-
 
 # The upstream's errors in plain text: its live log quotes errors as bare strings. All other plain
 # texts may come from a gateway, like "Not Found", "Unauthorized", "no available server".

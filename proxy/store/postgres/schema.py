@@ -22,10 +22,7 @@ SHARED = f"""
 create table replicas (id text primary key, until timestamptz not null);
 create table claims (name text primary key, owner text not null, until timestamptz);
 create table shares (
-    key text not null,
-    replica text not null,
-    requests bigint not null,
-    until timestamptz not null,
+    key text not null, replica text not null, requests bigint not null, until timestamptz not null,
     primary key (key, replica)
 );
 create unique index ledger_once on ledger (order_id, kind) where kind in ('charge', 'refund');
