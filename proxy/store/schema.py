@@ -119,9 +119,8 @@ on conflict (id) do update set kind = excluded.kind, secret = excluded.secret,
     order_id = excluded.order_id, cents = excluded.cents, unclear = excluded.unclear
     where owed.owner = excluded.owner
 """
-OPERATIONS = """
-select id, kind, secret, service, country, at, order_id, wish, key, cents, unclear from owed
-"""
+OPERATION_COLUMNS = "id, kind, secret, service, country, at, order_id, wish, key, cents, unclear"
+OPERATIONS = f"select {OPERATION_COLUMNS} from owed"
 
 REFERENCE_USED = "select 1 from orders where key = ? and wish = ? and told = 1"
 REFERENCE_PENDING = "select 1 from owed where key = ? and wish = ? and kind <> 'cancel' and id <> ?"
@@ -191,7 +190,7 @@ def activation_row(row: Any) -> ActivationRow:
 
 
 def pending_operation(row: Any, secret: str) -> PendingOperation:
-    """`row` has the columns of OPERATIONS; `secret` is the key, decrypted."""
+    """`row` has the OPERATION_COLUMNS; `secret` is the key, decrypted."""
     id, kind, _, service, country, at, order, reference, owner, cents, unclear = row
     key = ClientKey.of(secret)
     if owner not in ("", key.hash):

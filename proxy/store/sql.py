@@ -1,4 +1,4 @@
-"""What the SQL stores have in common: they read and write the rows of the contract."""
+"""The part that both SQL stores share: reads and writes of all rows."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence

@@ -48,12 +48,9 @@ class UpstreamClock:
             return
         ahead = self.last_ahead = at - self._wall_clock()
         is_step = abs(ahead - self.ahead) > MAX_STEP
-        is_said_again = self._unconfirmed is not None and _is_near(ahead, self._unconfirmed)
-        if is_step and not is_said_again:
+        before = self._unconfirmed
+        is_confirmed = before is not None and abs(ahead - before) <= MAX_STEP
+        if is_step and not is_confirmed:
             self._unconfirmed = ahead
         else:
             self.ahead, self._unconfirmed = ahead, None
-
-
-def _is_near(one: float, other: float) -> bool:
-    return abs(one - other) <= MAX_STEP

@@ -83,7 +83,8 @@ def rows(data: Any, name: str, read: Callable[[Row], T | None], most: int = MAX_
     rows that cannot be read, and rows for which `read` returns None. A `null` is an empty list, as
     Go writes it. Raises UNCLEAR if there is no list, or if no row of it can be read.
     """
-    found = data if isinstance(data, list) else _under(as_object(data), name)
+    found = data if isinstance(data, list) else as_object(data).get(name, ())
+    found = [] if found is None else found
     if not isinstance(found, list):
         raise ProblemError(Problem.UNCLEAR, f"no list under {name!r}")
     readable = list(_readable(found[:most], read))
@@ -92,10 +93,6 @@ def rows(data: Any, name: str, read: Callable[[Row], T | None], most: int = MAX_
     result = Rows(row for row in readable if row is not None)
     result.listed, result.unread = len(found), len(found) - len(readable)
     return result
-
-
-def _under(row: Row, name: str) -> Any:
-    return [] if name in row and row[name] is None else row.get(name)
 
 
 def _readable(found: list[Any], read: Callable[[Row], T | None]) -> Iterator[T | None]:

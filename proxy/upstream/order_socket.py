@@ -53,7 +53,7 @@ def _connection(uri: str) -> AbstractAsyncContextManager[AsyncIterable[str | byt
     return connect(
         uri,
         # Its log lines have the URL, which has the key.
-        logger=_mute(),
+        logger=logging.Logger("mute", logging.CRITICAL + 1),
         # With compression each connection takes 250 KB.
         compression=None,
         open_timeout=OPEN_SECONDS,
@@ -65,9 +65,3 @@ def _connection(uri: str) -> AbstractAsyncContextManager[AsyncIterable[str | byt
         user_agent_header="virtualsms-proxy",
         proxy=None if is_here(urlsplit(uri).hostname) else True,
     )
-
-
-def _mute() -> logging.Logger:
-    logger = logging.Logger("mute", logging.CRITICAL + 1)
-    logger.propagate = False
-    return logger

@@ -26,14 +26,14 @@ class Urgency(enum.IntEnum):
     PAID = 0
     """Purchases, cancels, and the search for the order of an unclear purchase."""
     ORDER = 1
-    """An order for which a push has come."""
+    """One order with something new to read: an unread SMS, or a hint that one has come."""
     LIST = 2
     """The order list, which has all orders of a key; the balance."""
     CATALOGUE = 3
     ALONE = 4
-    """Orders one after the other, when the order list cannot be read."""
+    """Orders that the list does not show or cannot be read for, one after the other."""
     TURN = 5
-    """Orders one after the other, for what the order list does not have."""
+    """Orders that the list shows, one after the other, for their messages."""
 
 
 # The fraction of the limit that each may use; the rest is reserved for more urgent requests.

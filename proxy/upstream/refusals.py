@@ -35,11 +35,14 @@ def _said(value: Any) -> str:
 
 
 def _plain_text(status: int, body: bytes) -> str:
+    """A plain text that is one of the upstream's own errors; empty for any other."""
     if len(body) > MAX_PLAIN:
         return ""
     data = fields.parsed(body)
     text = (data if isinstance(data, str) else body.decode("utf-8", "replace")).strip()
-    return text if is_own_word(status, text) else ""
+    error = text.strip(" .!\r\n").lower()
+    is_own = any(status in row and re.fullmatch(words, error) for row, words in PLAIN_TEXTS)
+    return text if is_own else ""
 
 
 def wait_seconds(body: bytes) -> float | None:
@@ -134,12 +137,6 @@ PLAIN_TEXTS: tuple[tuple[range, str], ...] = (
     (range(400, 600), r"no.numbers?( are)?( available)?|out of stock|no stock|no free phones"),
     (_only(425), r"(cannot cancel|swap not allowed) within .{1,150}"),
 )
-
-
-def is_own_word(status: int, text: str) -> bool:
-    """Whether a plain text is one of the upstream's own errors."""
-    said = text.strip(" .!\r\n").lower()
-    return any(status in statuses and re.fullmatch(words, said) for statuses, words in PLAIN_TEXTS)
 
 
 MAX_SAID = 1000

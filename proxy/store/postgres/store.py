@@ -84,14 +84,14 @@ update owed set owner = ? where id in (
     select id from owed
     where owner <> ? and (owner = '' or (? and owner not in ({LIVING})))
     order by at for update skip locked
-) returning id, kind, secret, service, country, at, order_id, wish, key, cents, unclear
+) returning {schema.OPERATION_COLUMNS}
 """
-TAKE_UNCLAIMED = """
+TAKE_UNCLAIMED = f"""
 update owed set owner = ? where id in (
     select id from owed
     where owner <> ? and kind = 'orphan' and key = ? and service = ? and country = ? and wish = ?
     order by at limit 1 for update skip locked
-) returning id, kind, secret, service, country, at, order_id, wish, key, cents, unclear
+) returning {schema.OPERATION_COLUMNS}
 """
 CLAIM = f"""
 insert into claims values (?, ?, now() + make_interval(secs => ?))
