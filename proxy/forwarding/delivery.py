@@ -14,7 +14,7 @@ from proxy.runtime import log_events
 from proxy.runtime.counters import Counters
 from proxy.runtime.tasks import BackgroundTasks
 from proxy.store import Forward, Store
-from proxy.upstream.http import Http, Transport, trusted
+from proxy.upstream.http import Http, Transport, certificates
 
 log = logging.getLogger(__name__)
 
@@ -71,9 +71,9 @@ class ForwardDelivery:
         return {"waiting": sum(waiting), "dead": sum(dead)}
 
     async def _work(self, target: Target) -> None:
-        verify, transport = trusted(target.url), self._transport
+        verify, transport = certificates(target.url), self._transport
         http = Http(
-            target.url, TIMEOUT, LONGEST_ANSWER, inflates=False, trusted=verify, transport=transport
+            target.url, TIMEOUT, LONGEST_ANSWER, inflates=False, verify=verify, transport=transport
         )
         try:
             while True:

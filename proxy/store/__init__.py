@@ -3,7 +3,7 @@
 from proxy.model.errors import StoreError
 from proxy.store.files import file_of, refuse_links
 from proxy.store.interface import NO_EXTRA, Store, readable
-from proxy.store.read_only import ReadOnlyStore, glance, is_held, is_on_a_server, read_ledger
+from proxy.store.read_only import ReadOnlyStore, is_held, is_postgres, open_read_only, read_ledger
 from proxy.store.rows import (
     ActivationRow,
     Change,
@@ -28,9 +28,9 @@ __all__ = [
     "Subscription",
     "check_store",
     "file_of",
-    "glance",
     "is_held",
-    "is_on_a_server",
+    "is_postgres",
+    "open_read_only",
     "open_store",
     "read_ledger",
     "readable",
@@ -41,7 +41,7 @@ __all__ = [
 def open_store(url: str, secret: str | None = None) -> Store:
     """Opens a SQLite or PostgreSQL store, according to the URL. Raises StoreError."""
     check_store(url, secret)
-    if not is_on_a_server(url):
+    if not is_postgres(url):
         from proxy.store.sqlite import open_sqlite
 
         return open_sqlite(url)
@@ -52,7 +52,7 @@ def open_store(url: str, secret: str | None = None) -> Store:
 
 def check_store(url: str, secret: str | None) -> None:
     """Checks what can be checked without opening the store. Raises StoreError."""
-    if not is_on_a_server(url):
+    if not is_postgres(url):
         if path := file_of(url):
             refuse_links(path)
         return

@@ -32,7 +32,7 @@ def refuse_links(path: Path) -> None:
             raise StoreError(f"{beside}: it is a symbolic link: {fix}")
 
 
-def opened(path: str, flags: int) -> int:
+def open_file(path: str, flags: int) -> int:
     """Opens a file and returns its descriptor. Raises OSError, also for a symbolic link."""
     try:
         return os.open(path, flags | os.O_NOFOLLOW, 0o600)

@@ -178,14 +178,14 @@ class Store(Protocol):
 
     # The request budget of upstream keys.
 
-    async def lease_requests(self, key: str, most: int, spent: int, wanted: int) -> int:
-        """Leases a part of the `most` requests per minute of an upstream key. `spent` is what this
+    async def lease_requests(self, key: str, limit: int, sent: int, wanted: int) -> int:
+        """Leases a part of the `limit` requests per minute of an upstream key. `sent` is what this
         replica sent in the last minute. Returns the requests per minute it may send: `wanted` if
-        so many are free, and never less than `spent`.
+        so many are free, and never less than `sent`.
         """
 
-    def unleased_limit(self, most: int) -> int:
-        """Requests per minute this replica may send without a lease, of `most` for the key."""
+    def unleased_limit(self, limit: int) -> int:
+        """Requests per minute this replica may send without a lease, of `limit` for the key."""
 
     def record_request(self, key: str, at: float) -> None:
         """Records one request of an upstream key."""
@@ -203,7 +203,7 @@ class Store(Protocol):
 
     # SMS on their way to targets, and the upstream's webhooks.
 
-    async def forwards(self, target: str, most: int) -> list[Forward]:
+    async def forwards(self, target: str, limit: int) -> list[Forward]:
         """At most so many messages to deliver to a target, the earliest due first."""
 
     async def all_forwards(self) -> list[Forward]:
@@ -227,7 +227,7 @@ class Store(Protocol):
     async def has_event(self, id: str) -> bool:
         """Whether the webhook event was recorded before."""
 
-    async def note_event(self, id: str, at: float, before: float) -> None:
+    async def record_event(self, id: str, at: float, before: float) -> None:
         """Records a webhook event, and deletes those recorded earlier than `before`."""
 
     async def subscriptions(self) -> list[Subscription]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from proxy.model.errors import Problem, StoreError
 from proxy.store import schema
-from proxy.store.files import file_of, opened, refuse_links
+from proxy.store.files import file_of, open_file, refuse_links
 from proxy.store.interface import NO_EXTRA
 from proxy.store.rows import Entry, OperationKind, PendingOperation, SpendingLimit
 from proxy.store.schema import Database
@@ -26,19 +26,19 @@ OF_A_SERVER = (
 )
 
 
-def is_on_a_server(url: str) -> bool:
+def is_postgres(url: str) -> bool:
     return not url.startswith("sqlite:")
 
 
 @contextmanager
-def glance(url: str) -> "Iterator[ReadOnlyStore]":
+def open_read_only(url: str) -> "Iterator[ReadOnlyStore]":
     """Opens the store to read. Raises StoreError, also if a read inside the block fails."""
-    if is_on_a_server(url):
+    if is_postgres(url):
         try:
-            from proxy.store.postgres.connection import glanced
+            from proxy.store.postgres.connection import connect_read_only
         except ImportError as error:
             raise StoreError(NO_EXTRA) from error
-        with glanced(url) as db:
+        with connect_read_only(url) as db:
             yield ReadOnlyStore(db, *OF_A_SERVER)
         return
     path = file_of(url)
@@ -55,13 +55,13 @@ def glance(url: str) -> "Iterator[ReadOnlyStore]":
 
 def read_ledger(url: str, since: float = 0.0) -> list[Entry]:
     """The ledger entries since then, oldest first. Raises StoreError."""
-    with glance(url) as seen:
+    with open_read_only(url) as seen:
         return seen.ledger(since)
 
 
 def is_held(path: Path) -> bool:
     """Whether a process has the SQLite file open to write. Raises OSError."""
-    descriptor = opened(str(path), os.O_RDONLY)
+    descriptor = open_file(str(path), os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -117,11 +117,11 @@ class Change:
     order: str = ""
 
 
-def packed(order: Order) -> bytes:
+def encode_order(order: Order) -> bytes:
     return msgspec.json.encode(order)
 
 
-def unpacked(body: Any) -> Order:
+def decode_order(body: Any) -> Order:
     order = msgspec.json.decode(body, type=Order)
     # Saves memory: a hundred thousand orders have few different codes.
     return replace(order, service=intern(order.service), country=intern(order.country))

@@ -14,8 +14,8 @@ from proxy.store.rows import (
     OperationKind,
     PendingOperation,
     SpendingLimit,
-    packed,
-    unpacked,
+    decode_order,
+    encode_order,
 )
 
 # One step for each version; a store of an older version runs the steps that it lacks.
@@ -150,10 +150,10 @@ def save_orders(db: Database, rows: Iterable[ActivationRow], lock: str = "") -> 
         found = db.execute(f"{SAVED_ORDER} {lock}", (row.key, row.order.id)).fetchone()
         order, asked_at = row.order, row.asked_at
         if found:
-            before = unpacked(found[0])
+            before = decode_order(found[0])
             order = merge(before, row.order)
             asked_at = last_asked(before, found[1], row.order, row.asked_at)
-        values = (row.key, row.id, row.service, packed(order), asked_at, row.reference)
+        values = (row.key, row.id, row.service, encode_order(order), asked_at, row.reference)
         times = (order.created_at or 0.0, order.expires_at or 0.0)
         db.execute(SAVE_ORDER, (*values, *map(int, row.flags().values()), order.id, *times))
         for forward in row.forwards:
@@ -186,7 +186,7 @@ def activation_row(row: Any) -> ActivationRow:
     """`row` has the COLUMNS."""
     key, id, service, body, asked_at, reference, *values = row
     flags: dict[str, Any] = dict(zip(FLAGS, map(bool, values), strict=True))
-    return ActivationRow(key, id, unpacked(body), service, asked_at, reference, **flags)
+    return ActivationRow(key, id, decode_order(body), service, asked_at, reference, **flags)
 
 
 def pending_operation(row: Any, secret: str) -> PendingOperation:

@@ -19,7 +19,7 @@ from proxy.model import UpstreamKey
 from proxy.model.errors import InvalidRowError, StoreError, StoreUnavailableError
 from proxy.runtime import log_events
 from proxy.store import schema
-from proxy.store.files import opened
+from proxy.store.files import open_file
 from proxy.store.group_commit import Write
 from proxy.store.rows import Change, PendingOperation
 from proxy.store.schema import Database
@@ -103,11 +103,11 @@ class SqliteStore(SqlStore):
     async def release(self, name: str) -> None:
         pass
 
-    async def lease_requests(self, key: str, most: int, spent: int, wanted: int) -> int:
-        return most
+    async def lease_requests(self, key: str, limit: int, sent: int, wanted: int) -> int:
+        return limit
 
-    def unleased_limit(self, most: int) -> int:
-        return most
+    def unleased_limit(self, limit: int) -> int:
+        return limit
 
     def publish_change(self, change: Change) -> None:
         pass
@@ -175,7 +175,7 @@ def _locked(path: str) -> int:
     """Locks the file for this process, and makes it readable for this user only. Returns the
     descriptor that holds the lock.
     """
-    descriptor = opened(path, os.O_RDWR | os.O_CREAT)
+    descriptor = open_file(path, os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.fchmod(descriptor, 0o600)

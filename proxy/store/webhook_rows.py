@@ -34,8 +34,8 @@ class WebhookRows:
         rows = await self._read(f"{schema.ORDERS} where order_id = ?", order)
         return [schema.activation_row(row) for row in rows]
 
-    async def forwards(self, target: str, most: int) -> list[Forward]:
-        return [Forward(*row[:-1]) for row in await self._read(NEXT, target, most)]
+    async def forwards(self, target: str, limit: int) -> list[Forward]:
+        return [Forward(*row[:-1]) for row in await self._read(NEXT, target, limit)]
 
     async def all_forwards(self) -> list[Forward]:
         rows = await self._read("select * from forwards where dead = 0 order by at")
@@ -65,7 +65,7 @@ class WebhookRows:
     async def has_event(self, id: str) -> bool:
         return bool(await self._read("select 1 from events where id = ?", id))
 
-    async def note_event(self, id: str, at: float, before: float) -> None:
+    async def record_event(self, id: str, at: float, before: float) -> None:
         def write(db: Any) -> None:
             db.execute("delete from events where at < ?", (before,))
             db.execute("insert into events values (?, ?) on conflict do nothing", (id, at))

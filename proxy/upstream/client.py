@@ -27,7 +27,7 @@ from proxy.upstream.budget import Budget
 from proxy.upstream.clock import UpstreamClock
 from proxy.upstream.endpoints import ENDPOINTS
 from proxy.upstream.fields import Rows
-from proxy.upstream.http import Http, Reply, Transport, trusted
+from proxy.upstream.http import Http, Reply, Transport, certificates
 from proxy.upstream.rate_window import PACED, Urgency
 from proxy.upstream.refusals import classify
 from proxy.upstream.trace import TRACED_CALLS, TracedCall
@@ -252,8 +252,8 @@ class Upstream:
     def _client(self, for_purchases: bool) -> Http:
         """Creates both pools at the first call: it takes long to load the certificates."""
         if self._reads is None or self._purchases is None:
-            certificates, transport = trusted(self._url), self._transport
-            make = partial(Http, self._url, trusted=certificates, transport=transport)
+            verify, transport = certificates(self._url), self._transport
+            make = partial(Http, self._url, verify=verify, transport=transport)
             self._reads = make(self._timeout, LONGEST_BODY)
             # A purchase that still waits for a connection at its client's deadline is not sent.
             self._purchases = make(self._timeout / 3, LONGEST_BODY, read=LONGEST_PURCHASE)

@@ -35,7 +35,7 @@ class Reply(NamedTuple):
 
 class Http:
     """`timeout` is in seconds, for each step: the connection, each part sent and each part received
-    (`read` if given). A body may have at most `most` bytes, also after it was decompressed. Without
+    (`read` if given). A body may have at most `max_bytes`, also after it was decompressed. Without
     `inflates` only plain bodies are asked for, and others are returned as they came. `transport`
     replaces the network in tests.
     """
@@ -44,20 +44,20 @@ class Http:
         self,
         url: str,
         timeout: float,
-        most: int,
+        max_bytes: int,
         *,
         read: float | None = None,
         inflates: bool = True,
-        trusted: SSLContext | bool = True,
+        verify: SSLContext | bool = True,
         transport: Transport | None = None,
     ) -> None:
-        self._most = most
+        self._max_bytes = max_bytes
         self._inflates = inflates
         accepted = "gzip" if inflates else "identity"
         # A transport of a test may have no trace event when it sends.
         self._is_test = transport is not None
         self._client = httpx.AsyncClient(
-            verify=trusted,
+            verify=verify,
             base_url=url,
             headers={"User-Agent": "virtualsms-proxy", "Accept-Encoding": accepted},
             timeout=httpx.Timeout(timeout, read=read or timeout),
@@ -111,7 +111,7 @@ class Http:
 
     async def _body(self, response: httpx.Response) -> bytes:
         """httpx decodes any number of codings without a limit: 2 KB become 2 GB."""
-        body = _Body(self._most, response.headers.get("Content-Encoding", "") * self._inflates)
+        body = _Body(self._max_bytes, response.headers.get("Content-Encoding", "") * self._inflates)
         assert isinstance(response.stream, httpx.AsyncByteStream)
         async for part in response.stream:
             body.add(part)
@@ -119,12 +119,12 @@ class Http:
 
 
 class _Body:
-    """A plain or gzip body of at most `most` bytes. Raises EncodedError or TooLongError."""
+    """A plain or gzip body of at most `max_bytes`. Raises EncodedError or TooLongError."""
 
-    def __init__(self, most: int, coding: str) -> None:
+    def __init__(self, max_bytes: int, coding: str) -> None:
         if coding.strip().lower() not in ("", "identity", "gzip", "x-gzip"):
             raise EncodedError("a body in a coding that was not asked for")
-        self._most = most
+        self._max_bytes = max_bytes
         self._came = 0
         self._parts = bytearray()
         is_gzip = coding.strip().lower().endswith("gzip")
@@ -133,8 +133,8 @@ class _Body:
     def add(self, part: bytes) -> None:
         self._came += len(part)
         self._parts += self._inflated(part) if self._gzip else part
-        if max(self._came, len(self._parts)) > self._most:
-            raise TooLongError(f"a body of more than {self._most} bytes")
+        if max(self._came, len(self._parts)) > self._max_bytes:
+            raise TooLongError(f"a body of more than {self._max_bytes} bytes")
 
     def whole(self) -> bytes:
         if self._gzip and self._came and not self._gzip.eof:
@@ -145,7 +145,7 @@ class _Body:
         """Returns at most one byte over the limit."""
         assert self._gzip
         try:
-            return self._gzip.decompress(part, self._most + 1 - len(self._parts))
+            return self._gzip.decompress(part, self._max_bytes + 1 - len(self._parts))
         except zlib.error as error:
             raise EncodedError("a body that is not in gzip, as it says") from error
 
@@ -155,7 +155,7 @@ def is_here(host: str | None) -> bool:
     return host in ("127.0.0.1", "localhost", "::1")
 
 
-def trusted(url: str) -> SSLContext | bool:
+def certificates(url: str) -> SSLContext | bool:
     """The certificates of the system, only for https: it takes long to load them."""
     return httpx.create_ssl_context() if url.startswith("https") else False
 

@@ -100,7 +100,7 @@ class Webhooks:
         kind = "test" if event.is_test else await self._apply(event)
         # Last: an event that was not applied must come again.
         now = self._wall_clock()
-        await self._store.note_event(event.id, now, now - REPEAT_SECONDS)
+        await self._store.record_event(event.id, now, now - REPEAT_SECONDS)
         return kind, 200
 
     async def _apply(self, event: Event) -> str:

@@ -19,8 +19,8 @@ from proxy.store import (
     Subscription,
     check_store,
     file_of,
-    glance,
     is_held,
+    open_read_only,
     open_store,
 )
 from proxy.store.copy import copy
@@ -179,8 +179,8 @@ def linked(path, suffix):
     return other
 
 
-def glanced(url):
-    with glance(url):
+def connect_read_only(url):
+    with open_read_only(url):
         pass
 
 
@@ -189,7 +189,7 @@ def checked(url):
 
 
 @in_a_file
-@pytest.mark.parametrize("way", [opened, glanced, checked])
+@pytest.mark.parametrize("way", [opened, connect_read_only, checked])
 @pytest.mark.parametrize("suffix", ["", "-wal", "-shm", "-journal"])
 async def test_a_link_in_the_place_of_a_file_is_refused_and_left_alone(path, address, suffix, way):
     if suffix:
@@ -225,7 +225,7 @@ async def test_folders_on_the_way_may_be_links(tmp_path):
     url = f"sqlite:///{tmp_path}/link/store.db"
     await opened(url).close()
     assert file_of(url) == (tmp_path / "real").resolve() / "store.db"
-    with glance(url) as seen:
+    with open_read_only(url) as seen:
         assert seen.ledger(0.0) == []
 
 

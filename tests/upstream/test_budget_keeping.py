@@ -134,12 +134,12 @@ class Replicated:
     is_shared = True
     has_bug = False
 
-    async def lease_requests(self, key, most, spent, wanted):
+    async def lease_requests(self, key, limit, sent, wanted):
         if self.has_bug:
             raise KeyError("planted")
         return wanted
 
-    def unleased_limit(self, most):
+    def unleased_limit(self, limit):
         return 10
 
 

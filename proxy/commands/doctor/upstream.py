@@ -17,7 +17,7 @@ from proxy.model.errors import Problem, ProblemError, SocketError, StoreError
 from proxy.model.money import dollars
 from proxy.runtime.counters import Counters
 from proxy.runtime.urls import shown_host
-from proxy.store import OperationKind, file_of, glance, open_store
+from proxy.store import OperationKind, file_of, open_read_only, open_store
 from proxy.upstream.budget import Budget
 from proxy.upstream.client import TIMEOUT_FRACTION, Upstream
 from proxy.upstream.order_socket import SocketClient
@@ -126,7 +126,7 @@ class Probe:
         """The requests left in this minute, by the store; None: nobody knows."""
         limit = self._config.upstream.requests_per_minute
         try:
-            with glance(self._config.store.url) as seen:
+            with open_read_only(self._config.store.url) as seen:
                 left = max(limit - seen.requests(key.hash, time.time() - WINDOW), 0)
         except StoreError:
             many = counted(limit, "request")
@@ -162,7 +162,7 @@ class Probe:
 
     def _strange(self, account: NamedKey, recent: Sequence[Order]) -> Finding:
         try:
-            with glance(self._config.store.url) as seen:
+            with open_read_only(self._config.store.url) as seen:
                 strange = sum(not seen.bought(order.id) for order in recent)
                 # One that is being bought just now may be in the list, and is not here yet.
                 strange -= seen.owed().get(OperationKind.PURCHASE, 0)

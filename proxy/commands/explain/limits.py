@@ -12,8 +12,8 @@ from proxy.store import (
     ReadOnlyStore,
     SpendingLimit,
     file_of,
-    glance,
-    is_on_a_server,
+    is_postgres,
+    open_read_only,
 )
 
 PERIODS = ("today", "this month")
@@ -24,7 +24,7 @@ def in_words(caps: Limits, key: ClientKey | None, store: str, now: float) -> str
     words = list(_fixed(caps))
     try:
         if key and _is_there(store):
-            with glance(store) as seen:
+            with open_read_only(store) as seen:
                 words += list(_counted(caps, seen, key, now))
         else:
             words += _counted(caps, None, key, now)
@@ -41,7 +41,7 @@ def check(caps: Limits, key: ClientKey | None, cents: int, store: str, now: floa
     ceiling = SpendingLimit(now, caps.active, tuple(caps.money(now)))
     reference = PendingOperation("", OperationKind.PURCHASE, key, "", "", now, cents=cents)
     try:
-        with glance(store) as seen:
+        with open_read_only(store) as seen:
             problem = seen.refusal(reference, ceiling)
     except StoreError as error:
         raise ProblemError(Problem.TRY_AGAIN, str(error)) from error
@@ -54,7 +54,7 @@ def check(caps: Limits, key: ClientKey | None, cents: int, store: str, now: floa
 
 def _is_there(store: str) -> bool:
     """Before its first start, a proxy has spent nothing."""
-    if is_on_a_server(store):
+    if is_postgres(store):
         return True
     path = file_of(store)
     return path is not None and path.exists()

@@ -30,7 +30,7 @@ set idle_in_transaction_session_timeout = '5s'
 
 
 @contextmanager
-def glanced(url: str) -> Iterator[Database]:
+def connect_read_only(url: str) -> Iterator[Database]:
     """A read-only connection. Raises StoreError, also if a read inside the block fails."""
     check_address(url)
     try:
@@ -38,7 +38,7 @@ def glanced(url: str) -> Iterator[Database]:
             db.read_only = True
             yield QmarkConnection(db)
     except psycopg.Error as error:
-        raise StoreError(f"{shown_url(url)}: {line(error)}") from error
+        raise StoreError(f"{shown_url(url)}: {one_line(error)}") from error
 
 
 def check_address(url: str) -> None:
@@ -50,12 +50,12 @@ def check_address(url: str) -> None:
         raise StoreError(f"store.url: no address of a PostgreSQL server: {fix}") from error
 
 
-def line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
     """The text of the error in one line."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def limited(db: "psycopg.Connection[Any]") -> None:
+def set_limits(db: "psycopg.Connection[Any]") -> None:
     db.execute(LIMITS)
     db.commit()
 

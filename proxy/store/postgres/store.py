@@ -28,7 +28,7 @@ from proxy.runtime.urls import shown_url
 from proxy.store import schema
 from proxy.store.group_commit import Write
 from proxy.store.postgres import listener
-from proxy.store.postgres.connection import PATIENT, QmarkConnection, limited, line
+from proxy.store.postgres.connection import PATIENT, QmarkConnection, one_line, set_limits
 from proxy.store.postgres.encryption import Encryption
 from proxy.store.postgres.schema import CHANNEL, set_up
 from proxy.store.rows import Change, PendingOperation
@@ -114,7 +114,7 @@ def open_postgres(url: str, secret: str) -> "PostgresStore":
     try:
         return PostgresStore(url, secret)
     except (StoreError, psycopg.Error) as error:
-        raise StoreError(f"{shown_url(url)}: {line(error)}") from error
+        raise StoreError(f"{shown_url(url)}: {one_line(error)}") from error
 
 
 class PostgresStore(SqlStore):
@@ -141,7 +141,7 @@ class PostgresStore(SqlStore):
             min_size=1,
             max_size=THREADS,
             check=ConnectionPool.check_connection,
-            configure=limited,
+            configure=set_limits,
             reconnect_timeout=PATIENCE,
             open=True,
         )
@@ -197,25 +197,25 @@ class PostgresStore(SqlStore):
         sql = "delete from claims where name = ? and owner = ?"
         await self._write(lambda db: db.execute(sql, (name, self._replica)))
 
-    async def lease_requests(self, key: str, most: int, spent: int, wanted: int) -> int:
+    async def lease_requests(self, key: str, limit: int, sent: int, wanted: int) -> int:
         def write(db: Database) -> int:
             db.execute("select pg_advisory_xact_lock(hashtext(?))", (f"share {key}",))
             self._replicas = max(int(db.execute(REPLICAS).fetchone()[0]), 1)
-            safe, values = self.unleased_limit(most), (key, self._replica)
+            safe, values = self.unleased_limit(limit), (key, self._replica)
             others, leased = db.execute(OTHER_LEASES, (safe, *values)).fetchone()
             # A replica without a lease may send its unleased limit.
-            left = most - int(others)
+            left = limit - int(others)
             free = max(left - safe * max(self._replicas - 1 - leased, 0), min(safe, left))
             # Requests that were sent count: a lease cannot be smaller.
-            lease = max(min(wanted, free), spent)
+            lease = max(min(wanted, free), sent)
             db.execute(SAVE_LEASE, (*values, lease, REQUEST_LEASE))
             return int(lease)
 
         return int(await self._write(write))
 
-    def unleased_limit(self, most: int) -> int:
+    def unleased_limit(self, limit: int) -> int:
         """Half of an equal part is reserved for each replica."""
-        return max(most // (2 * self._replicas), 1)
+        return max(limit // (2 * self._replicas), 1)
 
     def publish_change(self, change: Change) -> None:
         text = f"{self._replica} {change.kind} {change.key} {change.order}"
@@ -295,7 +295,7 @@ class PostgresStore(SqlStore):
         self.trouble, self._down_until = "", float("-inf")
 
     def _failure(self, error: psycopg.Error) -> StoreError:
-        text, state = f"PostgreSQL: {line(error)}", error.sqlstate or ""
+        text, state = f"PostgreSQL: {one_line(error)}", error.sqlstate or ""
         if isinstance(error, psycopg.DataError) or state.startswith(IN_THE_ROW):
             return InvalidRowError(text)
         if state.startswith(TRY_AGAIN):
