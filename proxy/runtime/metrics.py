@@ -51,25 +51,21 @@ class Metrics:
         return generate_latest(self._registry)
 
     def collect(self) -> "Iterator[Metric]":
-        from prometheus_client.metrics_core import (
-            CounterMetricFamily,
-            GaugeMetricFamily,
-            HistogramMetricFamily,
-        )
+        from prometheus_client import metrics_core as core
 
         for name, labels, text in COUNTS:
-            counter = CounterMetricFamily(PREFIX + name, text, labels=labels)
+            counter = core.CounterMetricFamily(PREFIX + name, text, labels=labels)
             for values, count in self._counters.of(name) or ([((), 0)] if not labels else []):
                 counter.add_metric(values, count)
             yield counter
         for name, text, by_label in self._gauges():
             has_states = "" not in by_label
-            gauge = GaugeMetricFamily(PREFIX + name, text, labels=["state"] * has_states)
+            gauge = core.GaugeMetricFamily(PREFIX + name, text, labels=["state"] * has_states)
             for label, value in by_label.items():
                 gauge.add_metric([label] * has_states, value)
             yield gauge
         text = "Seconds from an SMS to its first reading by a client."
-        delays = HistogramMetricFamily(PREFIX + "sms_delay_seconds", text)
+        delays = core.HistogramMetricFamily(PREFIX + "sms_delay_seconds", text)
         bounds = [*map(str, DELAYS), "+Inf"]
         sums = accumulate(self._counters.delays)
         delays.add_metric([], list(zip(bounds, sums, strict=True)), self._counters.delayed)

@@ -120,15 +120,12 @@ class SqlStore(WebhookRows):
         try:
             problem: Problem | None = await self._write(write, durable=True)
         except CommitUncertainError:
-            self._delete_uncertain(operation)
+            # For the caller the write has failed, so the operation must not be pending.
+            row = (operation.id, self._replica, operation.at)
+            sql = "delete from owed where id = ? and owner = ? and at = ?"
+            self._group_commit.note(lambda db: db.execute(sql, row), surely=True)
             raise
         return problem
-
-    def _delete_uncertain(self, operation: PendingOperation) -> None:
-        """Its caller was told that the write has failed, so it must not be pending."""
-        row = (operation.id, self._replica, operation.at)
-        sql = "delete from owed where id = ? and owner = ? and at = ?"
-        self._group_commit.note(lambda db: db.execute(sql, row), surely=True)
 
     def _save_operation(self, db: Database, operation: PendingOperation) -> None:
         secret = self._seal(operation.key.upstream.secret, operation.id)
@@ -152,10 +149,9 @@ class SqlStore(WebhookRows):
         """Locks the operation until the end of the transaction. Raises OwnershipLostError if this
         replica does not own it, or if it is of another order than the one given.
         """
-        sql = """
-            update owed set owner = owner
-            where id = ? and owner = ? and (? = '' or order_id = ?)
-        """
+        sql = (
+            "update owed set owner = owner where id = ? and owner = ? and (? = '' or order_id = ?)"
+        )
         if not self.is_shared:
             # No other replica can have given the operation another order.
             order = ""

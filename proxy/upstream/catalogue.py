@@ -76,14 +76,10 @@ class Catalogue:
         self._upstream = upstream
         self._store = store
         self._clock = clock
-        self._prices: Cache[str, tuple[Price, ...]] = Cache(
-            prices_ttl, MAX_SERVICES, counters, "prices"
-        )
-        self._pairs: Cache[tuple[str, str], int] = Cache(prices_ttl, MAX_PAIRS, counters, "price")
-        self._services: Cache[str, tuple[Service, ...]] = Cache(
-            catalog_ttl, 1, counters, "services"
-        )
-        self._markets: Cache[str, tuple[Market, ...]] = Cache(catalog_ttl, 1, counters, "countries")
+        self._prices = Cache[str, tuple[Price, ...]](prices_ttl, MAX_SERVICES, counters, "prices")
+        self._pairs = Cache[tuple[str, str], int](prices_ttl, MAX_PAIRS, counters, "price")
+        self._services = Cache[str, tuple[Service, ...]](catalog_ttl, 1, counters, "services")
+        self._markets = Cache[str, tuple[Market, ...]](catalog_ttl, 1, counters, "countries")
         self._per_second = per_second
         self._asked: LRUCache[str, None] = LRUCache(MAX_ASKED)
         self._asked_at = 0.0
@@ -122,11 +118,9 @@ class Catalogue:
     async def price(self, service: str, country: str) -> int:
         """In cents. Raises NO_NUMBERS if the pair is not for sale."""
         self._asked[service] = None
-        read = await self._pairs.get(
-            (service, country),
-            lambda: self._upstream.price(service, country),
-            stale=False,  # No purchase on an old price.
-        )
+        pair = (service, country)
+        # Not `stale`: no purchase on an old price.
+        read = await self._pairs.get(pair, lambda: self._upstream.price(*pair), stale=False)
         return read.value
 
     def charged(self, service: str, country: str, cents: int) -> None:

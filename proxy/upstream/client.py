@@ -65,9 +65,7 @@ class Upstream:
     ) -> None:
         self._budget = budget
         self._counters = counters
-        self._refused: TTLCache[UpstreamKey, None] = TTLCache(
-            MAX_REFUSED, REFUSED_SECONDS, monotonic
-        )
+        self._refused = TTLCache[UpstreamKey, None](MAX_REFUSED, REFUSED_SECONDS, monotonic)
         self._url = url
         self._transport = transport
         # Two pools: slow purchases hold connections for long, and must not stop all reads.

@@ -158,14 +158,7 @@ def webhook(data: Any) -> Webhook:
 
 def _webhook(row: Row) -> Webhook:
     code = row.get("last_error_code")
-    names = (
-        "description",
-        "last_delivered_at",
-        "last_error_at",
-        "created_at",
-        "updated_at",
-        "secret",
-    )
+    names = "description last_delivered_at last_error_at created_at updated_at secret"
     return Webhook(
         id=fields.identifier(row, "id"),
         url=fields.text(row.get("url")),
@@ -175,7 +168,7 @@ def _webhook(row: Row) -> Webhook:
         threshold=fields.number(first(row, "threshold", "threshold_usd")),
         failure_count_consecutive=fields.count(row.get("failure_count_consecutive")),
         last_error_code=code if fields.is_integer(code) else _text(row, "last_error_code"),
-        **{name: _text(row, name) for name in names},
+        **{name: _text(row, name) for name in names.split()},
     )
 
 

@@ -86,7 +86,7 @@ update owed set owner = ? where id in (
     order by at for update skip locked
 ) returning {schema.OPERATION_COLUMNS}
 """
-TAKE_UNCLAIMED = f"""
+TAKE_NUMBER = f"""
 update owed set owner = ? where id in (
     select id from owed
     where owner <> ? and kind = 'orphan' and key = ? and service = ? and country = ? and wish = ?
@@ -175,7 +175,7 @@ class PostgresStore(SqlStore):
         wanted = (operation.key.hash, operation.service, operation.country, operation.reference)
         values = (self._replica, self._replica, *wanted)
         rows = await self._write(
-            lambda db: db.execute(TAKE_UNCLAIMED, values).fetchall(), durable=True
+            lambda db: db.execute(TAKE_NUMBER, values).fetchall(), durable=True
         )
         return self._operations(rows)[0] if rows else None
 
