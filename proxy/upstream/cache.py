@@ -24,7 +24,7 @@ class _Entry(Generic[V]):
     value: V
     read_at: float
     until: float
-    """When it stops to be fresh. Both times are on the monotonic clock."""
+    """When it is no longer fresh. Both times are on the monotonic clock."""
 
 
 @dataclass(frozen=True, slots=True)

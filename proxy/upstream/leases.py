@@ -74,7 +74,7 @@ class Leases:
             self._asking[key].add_done_callback(lambda _: self._asking.pop(key, None))
 
     def drop(self, keys: Iterable[UpstreamKey]) -> None:
-        """Stops to renew the leases of idle keys."""
+        """Stops renewing the leases of these keys."""
         for key in keys:
             self._windows.pop(key, None)
             if lease := self._leases.pop(key, None):
