@@ -6,7 +6,7 @@ from pathlib import Path
 
 from proxy.model.errors import StoreError
 
-BESIDE = ("-wal", "-shm", "-journal")
+SUFFIXES = ("-wal", "-shm", "-journal")
 """Suffixes of the files that SQLite writes beside a database."""
 
 
@@ -26,7 +26,7 @@ def refuse_links(path: Path) -> None:
     """
     if path.is_symlink():
         raise StoreError(f"{path}: it is a symbolic link: set store.url to the file itself")
-    for suffix in BESIDE:
+    for suffix in SUFFIXES:
         if (beside := path.with_name(path.name + suffix)).is_symlink():
             fix = "stop the proxy, and remove the link"
             raise StoreError(f"{beside}: it is a symbolic link: {fix}")

@@ -31,10 +31,10 @@ log = logging.getLogger(__name__)
 
 BUSY_SECONDS = 2.0
 
-IN_THE_ROW = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError)
+ROW_ERRORS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError)
 """Errors about the row, not about the file."""
 # Result codes about the file.
-IN_THE_FILE = (
+FILE_ERRORS = (
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
     sqlite3.SQLITE_READONLY,
@@ -73,7 +73,7 @@ class SqliteStore(SqlStore):
         self._unerased = False
         self.trouble = ""
         """Why the last write failed, if it did."""
-        self._lock = _locked(path) if path != ":memory:" else None
+        self._lock = _lock_file(path) if path != ":memory:" else None
         try:
             self._db = self._threads.submit(_connect, path).result()
         except BaseException:
@@ -137,10 +137,10 @@ class SqliteStore(SqlStore):
         try:
             results = self._committed(batch)
         except sqlite3.Error as error:
-            if isinstance(error, IN_THE_ROW):
+            if isinstance(error, ROW_ERRORS):
                 raise InvalidRowError(str(error)) from error
             self.trouble = str(error)
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF in IN_THE_FILE:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in FILE_ERRORS:
                 raise StoreUnavailableError(str(error)) from error
             raise StoreError(str(error)) from error
         self.trouble = ""
@@ -171,7 +171,7 @@ class SqliteStore(SqlStore):
             log.warning(log_events.LOG_NOT_EMPTIED, error)
 
 
-def _locked(path: str) -> int:
+def _lock_file(path: str) -> int:
     """Locks the file for this process, and makes it readable for this user only. Returns the
     descriptor that holds the lock.
     """

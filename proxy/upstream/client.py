@@ -271,8 +271,8 @@ class Upstream:
             return
         self._budget.answered(key, call)
         if key and status == 401:
-            said = refusals.said(status, reply.content)
-            if classify(call, status, said) is Problem.BAD_KEY:
+            text = refusals.refusal_text(status, reply.content)
+            if classify(call, status, text) is Problem.BAD_KEY:
                 self._refused[key.upstream] = None
 
 
@@ -282,10 +282,10 @@ def _body(call: str, reply: Reply, key: ClientKey | None) -> Any:
         data = None if reply.status == 204 else fields.decode(reply.content)
         if not (isinstance(data, dict) and data.get("success") is False):
             return data
-    said = refusals.said(reply.status, reply.content)
-    problem = classify(call, reply.status, said)
+    text = refusals.refusal_text(reply.status, reply.content)
+    problem = classify(call, reply.status, text)
     # Only after `classify`: a key of one letter would change the words that it looks for.
-    shown = said.replace(key.upstream.secret, "[key]") if key else said
+    shown = text.replace(key.upstream.secret, "[key]") if key else text
     detail = f"{call}: HTTP {reply.status} {shown[:200]}".rstrip()
     seconds = refusals.wait_seconds(reply.content)
     raise ProblemError(problem, detail, seconds=seconds, failed=reply.status >= 500)

@@ -92,9 +92,9 @@ class Http:
             finally:
                 await response.aclose()
         except _NOT_SENT as error:
-            raise NotSentError(_said(error)) from error
+            raise NotSentError(_description(error)) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise HttpError(_said(error)) from error
+            raise HttpError(_description(error)) from error
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -160,5 +160,5 @@ def certificates(url: str) -> SSLContext | bool:
     return httpx.create_ssl_context() if url.startswith("https") else False
 
 
-def _said(error: Exception) -> str:
+def _description(error: Exception) -> str:
     return f"{type(error).__name__} {error}".rstrip()

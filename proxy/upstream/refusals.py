@@ -13,7 +13,7 @@ MAX_WAIT = 3600.0
 """Seconds. No source has a longer hold or pause."""
 
 
-def said(status: int, body: bytes) -> str:
+def refusal_text(status: int, body: bytes) -> str:
     """The error text of the upstream: from JSON, or a plain text of PLAIN_TEXTS. Empty if the text
     may come from a gateway or a CDN.
     """
@@ -25,10 +25,10 @@ def error_text(body: bytes) -> str:
     data = fields.parsed(body)
     if not isinstance(data, dict):
         return ""
-    return " ".join(text for name in ("error", "message") if (text := _said(data.get(name))))
+    return " ".join(text for name in ("error", "message") if (text := _text_of(data.get(name))))
 
 
-def _said(value: Any) -> str:
+def _text_of(value: Any) -> str:
     """A text, or an object with a code and a message."""
     found = [value.get("code"), value.get("message")] if is_row(value) else [value]
     return " ".join(text for text in found if isinstance(text, str) and text)
@@ -139,16 +139,14 @@ PLAIN_TEXTS: tuple[tuple[range, str], ...] = (
 )
 
 
-MAX_SAID = 1000
+MAX_TEXT = 1000
 """Characters of the error text that are searched: a longer text is no refusal and takes long."""
 
 
-def classify(call: str, status: int, said: str) -> Problem:
-    """The Problem of a refusal. `call` is a name in ENDPOINTS; `said` is the text of the function
-    `said`.
-    """
+def classify(call: str, status: int, text: str) -> Problem:
+    """The Problem of a refusal. `call` is a name in ENDPOINTS; `text` is from `refusal_text`."""
     for row in REFUSALS:
         fits = (row.calls == "*" or call in row.calls.split()) and status in row.statuses
-        if fits and re.search(row.words, said[:MAX_SAID], re.IGNORECASE | re.DOTALL):
+        if fits and re.search(row.words, text[:MAX_TEXT], re.IGNORECASE | re.DOTALL):
             return row.problem
     return Problem.UNCLEAR

@@ -13,7 +13,7 @@ from proxy.runtime.urls import shown_url
 from proxy.store.schema import Database
 
 # A lost server is noticed within seconds, on idle connections too.
-PATIENT = MappingProxyType(
+KEEPALIVE = MappingProxyType(
     {
         "connect_timeout": 3,
         "tcp_user_timeout": 5000,

@@ -28,7 +28,7 @@ from proxy.runtime.urls import shown_url
 from proxy.store import schema
 from proxy.store.group_commit import Write
 from proxy.store.postgres import listener
-from proxy.store.postgres.connection import PATIENT, QmarkConnection, one_line, set_limits
+from proxy.store.postgres.connection import KEEPALIVE, QmarkConnection, one_line, set_limits
 from proxy.store.postgres.encryption import Encryption
 from proxy.store.postgres.schema import CHANNEL, set_up
 from proxy.store.rows import Change, PendingOperation
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 THREADS = 4
 """Connections for work, beside one that listens."""
-PATIENCE = 2.0
+CONNECT_SECONDS = 2.0
 """Seconds to wait for a connection."""
 DOWN_SECONDS = 1.0
 """After a failed connection no other is tried for so long."""
@@ -54,12 +54,12 @@ REQUEST_LEASE = 20.0
 """Seconds that a lease of requests lasts. Requests sent with it count for a WINDOW longer."""
 
 # Classes of SQLSTATE about the server, not the statement: no connection, no space, no writes.
-ABOUT_THE_SERVER = ("08", "53", "57", "25", "28", "3D")
+SERVER_ERRORS = ("08", "53", "57", "25", "28", "3D")
 TRY_AGAIN = "40"
 """The class of deadlocks and serialization failures."""
 LOCKED = "55P03"
 """Another transaction holds the lock. It ends soon, and until then no later write may be first."""
-IN_THE_ROW = ("22", "23", "54")
+ROW_ERRORS = ("22", "23", "54")
 """Classes for values that a column or index does not accept."""
 
 LIVING = "select id from replicas where until > now()"
@@ -127,7 +127,7 @@ class PostgresStore(SqlStore):
         self._cipher = Encryption(secret)
         self._down_until = self._beat_at = self._steady_since = float("-inf")
         self._replicas = 1
-        settings: dict[str, Any] = {"application_name": self._replica, **PATIENT}
+        settings: dict[str, Any] = {"application_name": self._replica, **KEEPALIVE}
         try:
             with psycopg.connect(url, **settings, autocommit=True) as db:
                 set_up(db, self._cipher)
@@ -142,7 +142,7 @@ class PostgresStore(SqlStore):
             max_size=THREADS,
             check=ConnectionPool.check_connection,
             configure=set_limits,
-            reconnect_timeout=PATIENCE,
+            reconnect_timeout=CONNECT_SECONDS,
             open=True,
         )
         # The pool logs each failed attempt; `trouble` has it already.
@@ -228,7 +228,7 @@ class PostgresStore(SqlStore):
         """Ends the lease too: other replicas need not wait for its end."""
         async with AsyncExitStack() as closes:
             closes.callback(self._threads.shutdown)
-            closes.push_async_callback(self._run, partial(self._pool.close, PATIENCE))
+            closes.push_async_callback(self._run, partial(self._pool.close, CONNECT_SECONDS))
             await self._group_commit.close()
             with suppress(StoreError):
                 await self._write(self._leave)
@@ -288,7 +288,7 @@ class PostgresStore(SqlStore):
         if time.monotonic() < self._down_until:
             raise StoreUnavailableError(self.trouble)
         try:
-            with self._pool.connection(PATIENCE) as db:
+            with self._pool.connection(CONNECT_SECONDS) as db:
                 yield QmarkConnection(db)
         except psycopg.Error as error:
             raise self._failure(error) from error
@@ -296,13 +296,13 @@ class PostgresStore(SqlStore):
 
     def _failure(self, error: psycopg.Error) -> StoreError:
         text, state = f"PostgreSQL: {one_line(error)}", error.sqlstate or ""
-        if isinstance(error, psycopg.DataError) or state.startswith(IN_THE_ROW):
+        if isinstance(error, psycopg.DataError) or state.startswith(ROW_ERRORS):
             return InvalidRowError(text)
         if state.startswith(TRY_AGAIN):
             return _RetryError(text)
         if state == LOCKED:
             return StoreUnavailableError(text)
-        if not state or state.startswith(ABOUT_THE_SERVER):
+        if not state or state.startswith(SERVER_ERRORS):
             self.trouble, self._down_until = text, time.monotonic() + DOWN_SECONDS
             return StoreUnavailableError(text)
         return StoreError(text)
