@@ -25,7 +25,7 @@ FIRST_RETRY, LONGEST_RETRY = 3.0, 300.0
 EVENTS_SECONDS = 600.0
 """How long one event shows that others would come."""
 
-CAPS = (50, 100, 200, 500)
+UPSTREAM_LIMITS = (50, 100, 200, 500)
 """Rows that the upstream lists at most; sources differ."""
 LIMIT, HIGHER_LIMIT = 200, 500
 """Rows that are asked for. The second, which one client of the vendor asks for, once the first is
@@ -45,10 +45,10 @@ SINGLE_PATIENCE = 10.0
 COMPLETED_SECONDS = 30.0
 """So long the last list of the completed orders speaks for those that it lacks."""
 
-MAX_REFUSED = 2
+MAX_FILTER_FAILURES = 2
 """So many reads of the completed orders alone may fail in a row where the whole list is read."""
 
-NO_WAY = 3
+MAX_ORDER_FAILURES = 3
 """Where the list cannot be read, and so many reads of orders in a row failed, no read is left."""
 
 Reading = asyncio.Task[None]
@@ -65,33 +65,33 @@ class ListFreshness:
     """It may lack orders that still live."""
     has_unread: bool = False
     """A row of it could not be read."""
-    own_at: float = float("-inf")
+    own_read_at: float = float("-inf")
     """The same, of those that this replica has read itself."""
-    heard_at: float = float("-inf")
+    remote_read_at: float = float("-inf")
     """When another replica has read the whole of it: what had changed was told before."""
-    heard: asyncio.Event = field(default_factory=asyncio.Event)
+    remote_read: asyncio.Event = field(default_factory=asyncio.Event)
     reading: Reading | None = None
-    sharing: Reading | None = None
+    shared_reading: Reading | None = None
     pace: float = FASTEST
     """Seconds between two reads, by what the budget leaves."""
     events_until: float = float("-inf")
     """Until when the upstream is believed to tell what happens by events."""
     failures: int = 0
     """Reads in a row that failed."""
-    again_at: float = float("-inf")
+    retry_at: float = float("-inf")
     """When a list that cannot be read is tried again."""
     order_failures: int = 0
     """Reads of single orders in a row that failed."""
-    is_said: bool = False
+    is_logged: bool = False
     """That there is no way is in the log."""
     limit: int = LIMIT
     is_limit_final: bool = False
     """A higher one was tried."""
-    filters: bool = True
+    honours_filter: bool = True
     """The upstream may honour `?status=`: it has not shown that it does not."""
-    is_untried: bool = True
+    is_filter_untried: bool = True
     """No list of the completed orders was asked for so far."""
-    refused: int = 0
+    filter_failures: int = 0
     """Reads of the completed orders in a row that failed."""
     completed_at: float = float("-inf")
     """When the last whole list of the completed orders was asked for."""
@@ -117,25 +117,25 @@ class ListFreshness:
     @property
     def is_due(self) -> bool:
         """A list that cannot be read is tried again now and then, not each time."""
-        return not self.is_broken or monotonic() >= self.again_at
+        return not self.is_broken or monotonic() >= self.retry_at
 
     @property
-    def has_no_way(self) -> bool:
+    def is_unreadable(self) -> bool:
         """Neither it nor its orders can be read."""
-        return self.is_missing and self.order_failures >= NO_WAY
+        return self.is_missing and self.order_failures >= MAX_ORDER_FAILURES
 
     @property
     def finds_completed(self) -> bool:
         """The completed orders are listed by themselves, to the end."""
         return monotonic() - self.completed_at < COMPLETED_SECONDS
 
-    def tells_of(self, activation: TrackedActivation, upstream_now: float) -> bool:
+    def would_show(self, activation: TrackedActivation, upstream_now: float) -> bool:
         """An SMS would show: the order is in the list, or is listed once it is completed, as the
         next list may tell.
         """
         if self.seen_at(activation) >= self.read_at:
             return True
-        is_listed_then = self.finds_completed or (self.is_cut_off and self.is_untried)
+        is_listed_then = self.finds_completed or (self.is_cut_off and self.is_filter_untried)
         return is_listed_then and upstream_now < (activation.order.expires_at or 0.0)
 
     def is_next_single(self, activation: TrackedActivation) -> bool:
@@ -152,23 +152,23 @@ class ListFreshness:
     def failed(self, status: str = "") -> None:
         if status:
             # Perhaps for its filter alone: a read of all tells.
-            self.is_untried, self.refused = False, self.refused + 1
+            self.is_filter_untried, self.filter_failures = False, self.filter_failures + 1
             return
         # Not for its filter.
-        self.refused = 0
+        self.filter_failures = 0
         if self.limit > LIMIT:
             # Perhaps for its limit alone: the next read tells.
             self.limit, self.is_limit_final = LIMIT, True
             return
         pause = min(FIRST_RETRY * 2 ** min(self.failures, 10), LONGEST_RETRY)
         self.failures += 1
-        self.again_at = monotonic() + pause
+        self.retry_at = monotonic() + pause
 
     @property
     def status(self) -> str:
         """The `status` to ask the next list for; empty: of all."""
         is_fresh = monotonic() - self.read_at < WHOLE_SECONDS
-        is_of_use = self.filters and self.refused < MAX_REFUSED
+        is_of_use = self.honours_filter and self.filter_failures < MAX_FILTER_FAILURES
         is_filtered = self.is_cut_off and is_of_use and is_fresh
         return OrderState.COMPLETED.value if is_filtered else ""
 
@@ -176,12 +176,12 @@ class ListFreshness:
         """A list of the completed orders. One that has others, or lacks one that is known to be
         completed, shows that the filter is not honoured.
         """
-        self.is_untried, self.refused = False, 0
+        self.is_filter_untried, self.filter_failures = False, 0
         found = {order.id for order in orders}
-        is_whole = listed < self.limit and listed not in CAPS and listed == len(orders)
+        is_whole = listed < self.limit and listed not in UPSTREAM_LIMITS and listed == len(orders)
         is_honoured = all(order.is_stated and _is_completed(order) for order in orders)
         if not is_honoured or (is_whole and not self._completed <= found):
-            self.filters = False
+            self.honours_filter = False
         elif is_whole and found:
             # An empty one proves nothing: a filter by an unknown word could give it, too.
             self.completed_at = asked_at
@@ -190,10 +190,13 @@ class ListFreshness:
         self, orders: Sequence[Order], listed: int, unread: int, asked_at: float, young: float
     ) -> None:
         """The list of all. Orders created since `young` may still live."""
-        self.read_at, self.own_at = max(self.read_at, asked_at), max(self.own_at, asked_at)
+        self.read_at, self.own_read_at = (
+            max(self.read_at, asked_at),
+            max(self.own_read_at, asked_at),
+        )
         self.has_unread = unread > 0
         ids = frozenset(order.id for order in orders)
-        is_at_its_end = listed in CAPS or listed >= self.limit
+        is_at_its_end = listed in UPSTREAM_LIMITS or listed >= self.limit
         oldest = min((order.created_at or 0.0 for order in orders), default=0.0)
         # The newest come first: where the whole of the list before is still there, no order can
         # stand behind the end. An empty one says nothing of how many have come since.
@@ -224,9 +227,9 @@ class ListFreshness:
         if activation.is_untouched:
             # The completed orders were listed, and it was none of them.
             seen = max(seen, self.completed_at)
-        if activation.delivered is None or self.heard_at < seen:
+        if activation.delivered is None or self.remote_read_at < seen:
             return seen
-        return self.heard_at
+        return self.remote_read_at
 
 
 def _is_completed(order: Order) -> bool:

@@ -17,7 +17,7 @@ from proxy.store import ActivationRow, Forward
 log = logging.getLogger(__name__)
 
 EMPTY_SECONDS, IDLE_SECONDS = 60.0, 7200.0
-"""After which an account that nobody uses may be let go, without activations and with some."""
+"""After which an index that nobody uses may be let go, without activations and with some."""
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ class ActivationIndex:
 
     def add(self, activation: TrackedActivation) -> None:
         self.by_id[activation.id] = self.by_order[activation.order.id] = activation
-        insort(self.by_age, activation, key=born)
+        insort(self.by_age, activation, key=created)
         self.places += 1
         activation.place = self.places
         self.set_reference(activation, activation.reference)
@@ -60,7 +60,7 @@ class ActivationIndex:
 
     def forget(self, before: float) -> None:
         """What was created before that, and cannot change any more."""
-        old = bisect_left(self.by_age, before, key=born)
+        old = bisect_left(self.by_age, before, key=created)
         gone = [activation for activation in self.by_age[:old] if activation.is_settled]
         for activation in gone:
             self.by_id.pop(activation.id, None)
@@ -71,18 +71,18 @@ class ActivationIndex:
 
     def young(self, since: float) -> Iterator[TrackedActivation]:
         """Those created since then, the newest first."""
-        return itertools.takewhile(lambda one: born(one) >= since, reversed(self.by_age))
+        return itertools.takewhile(lambda one: created(one) >= since, reversed(self.by_age))
 
 
 def idle(
-    accounts: Mapping[ClientKey, ActivationIndex], owing: Iterable[ClientKey]
+    indexes: Mapping[ClientKey, ActivationIndex], owing: Iterable[ClientKey]
 ) -> list[ClientKey]:
     """Keys that nobody has used for a while, without those that a call is still owed for."""
     pinned = {one for key in owing for one in (key, key.listing)}
-    return [key for key, account in accounts.items() if key not in pinned and account.is_idle]
+    return [key for key, index in indexes.items() if key not in pinned and index.is_idle]
 
 
-def born(activation: TrackedActivation) -> float:
+def created(activation: TrackedActivation) -> float:
     return activation.order.created_at or 0.0
 
 
@@ -91,7 +91,7 @@ def states(activations: Iterable[TrackedActivation]) -> dict[str, float]:
     return {phase.name.lower(): float(found[phase]) for phase in Phase}
 
 
-def take_in(known: TrackedActivation, order: Order, asked_at: float | None) -> bool:
+def apply_order(known: TrackedActivation, order: Order, asked_at: float | None) -> bool:
     """Whether anything is known now that was not before."""
     if order.id != known.order.id:
         # The id that the order had before a swap.
@@ -116,14 +116,14 @@ def _asked_after(known: TrackedActivation, messages: Sequence[Sms]) -> int | Non
     return before and asked_after(known.order.messages, before, messages, code_of)
 
 
-def apply_remote(account: ActivationIndex, row: ActivationRow) -> TrackedActivation:
+def apply_remote(index: ActivationIndex, row: ActivationRow) -> TrackedActivation:
     """Another replica has written that of an activation."""
-    known = account.by_order.get(row.order.id) or account.by_id.get(row.id)
+    known = index.by_order.get(row.order.id) or index.by_id.get(row.id)
     if known is None:
         known = activation_of(row)
-        account.add(known)
+        index.add(known)
         return known
-    is_older = (row.order.created_at or 0.0) < born(known) or row.order.id in account.by_order
+    is_older = (row.order.created_at or 0.0) < created(known) or row.order.id in index.by_order
     if row.order.id != known.order.id and is_older:
         # The order that it was before a swap.
         return known
@@ -135,17 +135,17 @@ def apply_remote(account: ActivationIndex, row: ActivationRow) -> TrackedActivat
         known.changed_at = monotonic()
     if merged != known.order:
         known.order = merged
-        account.by_order[merged.id] = known
+        index.by_order[merged.id] = known
     known.merge_flags(row)
     known.service = row.service
     # Who wrote it has queued what is to be forwarded of it.
     known.forwarded = row.order.texts
     if row.reference:
-        account.set_reference(known, row.reference)
+        index.set_reference(known, row.reference)
     return known
 
 
-def why_refunded(activation: TrackedActivation) -> str:
+def refund_event(activation: TrackedActivation) -> str:
     if not activation.delivered:
         return "refunded_orphan"
     return "refunded_promise" if activation.cancelling else "refunded"

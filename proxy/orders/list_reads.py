@@ -28,7 +28,7 @@ from proxy.upstream.rate_window import Urgency
 log = logging.getLogger(__name__)
 
 MAX_KEYS = 10_000
-HEARD_SECONDS = 0.5
+REMOTE_READ_SECONDS = 0.5
 """So long another replica may take to read a list; it can also have read it before."""
 
 
@@ -54,26 +54,26 @@ class ListReads:
                 self._by_hash[key.upstream.hash] = known
         return known
 
-    def share(self, key: ClientKey, known: ListFreshness) -> Reading:
+    def begin_shared(self, key: ClientKey, known: ListFreshness) -> Reading:
         """Read what tells of new codes, on one replica for all."""
         if not self._store.is_shared:
             return self._begin_list(key, status=known.status)
-        known.sharing = self._tasks.start(
-            self._share_list(key, known), f"shared list of {key}", of_request=True
+        known.shared_reading = self._tasks.start(
+            self._read_shared(key, known), f"shared list of {key}", of_request=True
         )
-        return known.sharing
+        return known.shared_reading
 
-    async def _share_list(self, key: ClientKey, known: ListFreshness) -> None:
+    async def _read_shared(self, key: ClientKey, known: ListFreshness) -> None:
         """One replica reads, the others hear of it."""
         try:
             if await self._may_read(key, known):
                 await asyncio.shield(self._begin_list(key, status=known.status))
             else:
-                known.heard.clear()
+                known.remote_read.clear()
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(known.heard.wait(), HEARD_SECONDS)
+                    await asyncio.wait_for(known.remote_read.wait(), REMOTE_READ_SECONDS)
         finally:
-            known.sharing = None
+            known.shared_reading = None
 
     async def _may_read(self, key: ClientKey, known: ListFreshness) -> bool:
         known.tried_at = monotonic()
@@ -95,10 +95,10 @@ class ListReads:
     async def refresh(self, key: ClientKey) -> None:
         """Read the order list, unless that was done a moment ago."""
         known = self.of(key)
-        if known.reading and monotonic() - known.own_at >= POLL:
+        if known.reading and monotonic() - known.own_read_at >= POLL:
             # It may be of the completed orders alone.
             await asyncio.shield(known.reading)
-        if monotonic() - known.own_at < POLL:
+        if monotonic() - known.own_read_at < POLL:
             return
         if known.is_missing and not known.is_due:
             raise ProblemError(Problem.TRY_AGAIN, "the order list cannot be read")
@@ -132,18 +132,18 @@ class ListReads:
         orders cannot be read either.
         """
         broken = [known for known in self._lists.values() if known.is_missing]
-        blind = sum(known.has_no_way for known in broken)
+        blind = sum(known.is_unreadable for known in broken)
         return {"readable": len(self._lists) - len(broken), "broken": len(broken), "blind": blind}
 
     def has_unread(self, key: ClientKey) -> bool:
         """An order may stand in a row of the list that could not be read."""
         return self.of(key).has_unread
 
-    def heard(self, hash: str) -> None:
+    def read_elsewhere(self, hash: str) -> None:
         """Another replica has read the order list of the account of that hash."""
         if known := self._by_hash.get(hash):
-            known.heard_at = known.read_at = known.tried_at = monotonic()
-            known.heard.set()
+            known.remote_read_at = known.read_at = known.tried_at = monotonic()
+            known.remote_read.set()
 
     async def _read_list(
         self, key: ClientKey, known: ListFreshness, urgency: Urgency, status: str

@@ -8,12 +8,7 @@ from dataclasses import replace
 from proxy.forwarding.targets import Targets
 from proxy.model import NO_KEY, OVER, ClientKey, Order, OrderState, Sms, merge
 from proxy.model.errors import StoreError
-from proxy.orders.index import (
-    activation_of,
-    row_of,
-    take_in,
-    why_refunded,
-)
+from proxy.orders.index import activation_of, apply_order, refund_event, row_of
 from proxy.orders.open_keys import OpenKeys
 from proxy.orders.tracked import TrackedActivation
 from proxy.runtime import log_events
@@ -47,20 +42,20 @@ class Orders(OpenKeys):
 
         Returns the activations that have changed. The order created earlier has first claim on an
         id, so that a list read after a restart gives the ids that were given before. A key that
-        shares its account learns of new orders only where they are its `own`.
+        shares its index learns of new orders only where they are its `own`.
         """
-        account = self._accounts[key]
+        index = self._indexes[key]
         said_at = monotonic() if asked_at is None else asked_at
         changed = []
         for order in sorted(orders, key=lambda order: (order.created_at or 0.0, order.id)):
-            known = account.by_order.get(order.id)
+            known = index.by_order.get(order.id)
             if known is None and not (own or key.is_sole):
                 continue
             if known is None:
-                known = TrackedActivation(account.free_id(order.id), order, service=order.service)
-                account.add(known)
+                known = TrackedActivation(index.free_id(order.id), order, service=order.service)
+                index.add(known)
                 changed.append(known)
-            elif self._take_in(known, order, asked_at):
+            elif self._apply(known, order, asked_at):
                 changed.append(known)
             known.seen_at = max(known.seen_at, said_at if order.is_stated else -math.inf)
         return changed
@@ -71,16 +66,16 @@ class Orders(OpenKeys):
         return self.of(key, order.id)
 
     async def listed(self, key: ClientKey, orders: Sequence[Order], asked_at: float) -> None:
-        """Rows of the account's order list, which all programs that share it learn from."""
+        """Rows of the index's order list, which all programs that share it learn from."""
         await self.open(key)
         await self.open(key.listing)
-        strange: list[TrackedActivation] = []
-        for one in [other for other in self._accounts if other.upstream == key.upstream]:
+        new: list[TrackedActivation] = []
+        for one in [other for other in self._indexes if other.upstream == key.upstream]:
             changed = self.learn(one, *orders, asked_at=asked_at)
             await self.save(one, *changed)
-            strange += [activation for activation in changed if activation.delivered is None]
+            new += [activation for activation in changed if activation.delivered is None]
         # Replicas of other programs will hear that the list was read, and must be told of theirs.
-        for hash in await self._owners(strange) - self._keys.keys():
+        for hash in await self._owners(new) - self._keys.keys():
             one = ClientKey(key.upstream, hash, is_sole=False)
             await self.open(one)
             await self.save(one, *self.learn(one, *orders, asked_at=asked_at))
@@ -115,7 +110,7 @@ class Orders(OpenKeys):
 
         It is kept before anybody can read it: a code once seen must be seen after a restart.
         """
-        if not activation.may_be_told(text, at):
+        if not activation.accepts_push(text, at):
             activation.offered = Sms(text, at, pushed=True)
             return False
         sms = Sms(text, at or self._upstream_now(), pushed=True)
@@ -130,9 +125,9 @@ class Orders(OpenKeys):
         activation.tried_at = monotonic()
         return True
 
-    def _take_in(self, known: TrackedActivation, order: Order, asked_at: float | None) -> bool:
+    def _apply(self, known: TrackedActivation, order: Order, asked_at: float | None) -> bool:
         before = len(known.order.messages)
-        is_new = take_in(known, order, asked_at)
+        is_new = apply_order(known, order, asked_at)
         if len(known.order.messages) > before:
             self._counters.happened(order.id, "sms", self._wall_clock())
         return is_new
@@ -142,15 +137,15 @@ class Orders(OpenKeys):
         before, activation.order = activation.order.id, merge(activation.order, order)
         activation.changed_at = monotonic()
         self._counters.happened(order.id, "swapped", self._wall_clock())
-        self._accounts[key].by_order[order.id] = activation
+        self._indexes[key].by_order[order.id] = activation
         try:
-            await self._store.rename(before, self.kept(key, activation))
+            await self._store.rename(before, self.row(key, activation))
         except StoreError as error:
             log.error(log_events.ORDERS_NOT_SAVED, error)
 
     async def save(self, key: ClientKey, *activations: TrackedActivation) -> None:
         """Keep what was bought here or named by its client; in memory where the store fails."""
-        rows = [(one, self.kept(key, one)) for one in activations if one.is_worth_keeping]
+        rows = [(one, self.row(key, one)) for one in activations if one.is_worth_keeping]
         if not rows:
             return
         try:
@@ -159,14 +154,14 @@ class Orders(OpenKeys):
             log.error(log_events.ORDERS_NOT_SAVED, error)
             return
         for one, row in rows:
-            self.queued(one, row)
+            self.mark_queued(one, row)
 
-    def kept(self, key: ClientKey, activation: TrackedActivation) -> ActivationRow:
+    def row(self, key: ClientKey, activation: TrackedActivation) -> ActivationRow:
         """The row of an activation with what is to be forwarded; once written, it is `queued`."""
         forwards = self._targets.forwards(key.hash, activation) if self._targets else ()
         return row_of(key, activation, forwards)
 
-    def queued(self, activation: TrackedActivation, row: ActivationRow) -> None:
+    def mark_queued(self, activation: TrackedActivation, row: ActivationRow) -> None:
         """The row is in the store."""
         if self._targets and row.forwards:
             activation.forwarded = row.order.texts
@@ -175,24 +170,22 @@ class Orders(OpenKeys):
     async def forward(self) -> None:
         """Queue what could not be queued when it came."""
         for key, activation in list(self.young()):
-            if self.kept(key, activation).forwards:
+            if self.row(key, activation).forwards:
                 await self.save(key, activation)
 
-    def expecting(self) -> list[tuple[ClientKey, TrackedActivation]]:
+    def awaiting_sms(self) -> list[tuple[ClientKey, TrackedActivation]]:
         """Numbers whose client was told of them, and which may get an SMS."""
         now = self._upstream_now()
-        return [
-            found for found in self.young() if found[1].delivered and found[1].is_expecting(now)
-        ]
+        return [found for found in self.young() if found[1].delivered and found[1].may_get_sms(now)]
 
     async def holders(self, order_id: str) -> list[tuple[ClientKey, TrackedActivation]]:
-        """Whose an order is, and of which accounts it is known. One that is open in no account is
+        """Whose an order is, and of which indexes it is known. One that is open in no index is
         the store's, under the hash of its key; such an activation can only be `pushed` to.
         """
         known = [
-            (key, account.by_order[order_id])
-            for key, account in self._accounts.items()
-            if order_id in account.by_order
+            (key, index.by_order[order_id])
+            for key, index in self._indexes.items()
+            if order_id in index.by_order
         ]
         if any(activation.delivered for _, activation in known):
             return known
@@ -216,7 +209,7 @@ class Orders(OpenKeys):
         if activation.delivered is not None and not any(not sms.pushed for sms in order.messages):
             now, cents, why = self._wall_clock(), order.cents or 0, order.state.value
             self._counters.count("refunded_cents", by=cents)
-            self._counters.happened(order.id, why_refunded(activation), now, cents)
+            self._counters.happened(order.id, refund_event(activation), now, cents)
             log.info("order %s: %s, refunded cents: %d", order.id, why, cents)
             try:
                 await self._store.book(Entry(now, key.hash, order.id, "refund", cents, why))

@@ -65,22 +65,22 @@ class Reads:
         await self._tasks.aclose()
         await self.lists.close()
 
-    async def look(
+    async def refresh(
         self,
         key: ClientKey,
         activation: TrackedActivation,
         *,
-        at_all: bool = False,
+        further: bool = False,
         whole: bool = False,
         polled: bool = True,
     ) -> None:
         """Bring an activation up to date, where that can tell anything.
 
-        `at_all`, even if only further messages can come; `whole`, even if a socket has told the
+        `further`, even if only further messages can come; `whole`, even if a socket has told the
         text; `polled`: a client asks. While the budget is empty or the upstream fails, what is
         known stands.
         """
-        is_of_use = (at_all and activation.order.messages) or (whole and activation.is_only_pushed)
+        is_of_use = (further and activation.order.messages) or (whole and activation.is_only_pushed)
         if activation.is_settled and not is_of_use:
             self._confirm(key, activation)
             return
@@ -88,7 +88,7 @@ class Reads:
         activation.is_polled = polled
         try:
             async with asyncio.timeout(self._patience):
-                await self._refresh(key, activation)
+                await self._read_upstream(key, activation)
         except TimeoutError:
             log.warning(log_events.ORDER_STALE, activation.order.id)
         except ProblemError as error:
@@ -104,7 +104,9 @@ class Reads:
         is_unknown = error.problem is Problem.NO_ACTIVATION
         return is_unknown and activation.delivered is not None and self._upstream.now() < ends
 
-    def standing(self, key: ClientKey, activation: TrackedActivation) -> Callable[[], bool] | None:
+    def freshness_check(
+        self, key: ClientKey, activation: TrackedActivation
+    ) -> Callable[[], bool] | None:
         """Whether what is known of an activation still stands, and is not too old."""
         known, order, said = self.lists.of(key), activation.order, activation.said
         is_settled = activation.is_settled
@@ -135,7 +137,7 @@ class Reads:
             raise ProblemError(Problem.NO_ACTIVATION)
         known = self._orders.known(key, int(text)) or await self._orders.fetch(key, id=int(text))
         if known is None and key.is_sole:
-            await self._read_list_surely(key)
+            await self._read_whole_list(key)
             known = self._orders.known(key, int(text))
         if known is None:
             raise ProblemError(Problem.NO_ACTIVATION)
@@ -154,7 +156,7 @@ class Reads:
             log.warning(log_events.ACTIVATIONS_STALE, error)
         return sorted(known, key=lambda found: found.order.created_at or 0.0, reverse=True)
 
-    def judge_offer(self, key: ClientKey, activation: TrackedActivation) -> None:
+    def read_offered(self, key: ClientKey, activation: TrackedActivation) -> None:
         """Read the order for the SMS that an event offered, though perhaps nobody asks for it here:
         its client may ask another replica, which heard no event.
         """
@@ -170,10 +172,10 @@ class Reads:
         if activation.is_only_pushed and monotonic() - activation.tried_at >= PUSHED:
             self._begin_order(key, activation.order.id, self._urgency(key, activation))
 
-    async def _refresh(self, key: ClientKey, activation: TrackedActivation) -> None:
+    async def _read_upstream(self, key: ClientKey, activation: TrackedActivation) -> None:
         # The list may say that something has come: then the order itself is read as well.
         is_by_list = activation.is_untouched and not self._is_single(key, activation)
-        if is_by_list and not await self._refresh_by_list(key, activation):
+        if is_by_list and not await self._read_by_list(key, activation):
             return
         urgency = self._urgency(key, activation)
         if monotonic() - activation.tried_at < self._gap(activation):
@@ -195,26 +197,26 @@ class Reads:
         is_old = monotonic() - activation.seen_at >= known.interval(activation)
         return is_old and known.finds_completed and known.is_next_single(activation)
 
-    async def _refresh_by_list(self, key: ClientKey, activation: TrackedActivation) -> bool:
+    async def _read_by_list(self, key: ClientKey, activation: TrackedActivation) -> bool:
         """Whether the order itself has to be read, too."""
         known = self.lists.of(key)
         interval = known.interval(activation)
         if monotonic() - known.seen_at(activation) < interval:
             return False
         if known.is_broken:
-            if known.is_due and not (known.reading or known.sharing):
+            if known.is_due and not (known.reading or known.shared_reading):
                 # Nobody waits for it.
-                self.lists.share(key, known)
+                self.lists.begin_shared(key, known)
             return True
-        reading = known.reading or known.sharing
+        reading = known.reading or known.shared_reading
         if reading is None and monotonic() - known.tried_at >= interval:
-            reading = self.lists.share(key, known)
+            reading = self.lists.begin_shared(key, known)
         if reading:
             if not self._budget.has_room(key, Urgency.LIST):
                 return False
             if not await self._is_read(reading, known):
                 return True
-        is_listed = known.tells_of(activation, self._upstream.now())
+        is_listed = known.would_show(activation, self._upstream.now())
         is_known = known.read_at >= known.tried_at
         return not activation.is_untouched or (is_known and not is_listed)
 
@@ -247,7 +249,7 @@ class Reads:
             await asyncio.shield(self._begin_order(key, order_id, Urgency.LIST))
         return self._orders.of(key, order_id)
 
-    async def _read_list_surely(self, key: ClientKey) -> None:
+    async def _read_whole_list(self, key: ClientKey) -> None:
         await self.lists.refresh(key)
         known = self.lists.of(key)
         if known.is_cut_off:
@@ -295,7 +297,7 @@ class Reads:
             if self._under_way(key, order_id) is asyncio.current_task():
                 del self._details[key, order_id]
         known = self.lists.of(key)
-        known.order_failures, known.is_said = 0, False
+        known.order_failures, known.is_logged = 0, False
         if activation:
             activation.failures, activation.offered = 0, None
 
@@ -306,8 +308,8 @@ class Reads:
         known = self.lists.of(key)
         activation.failures += 1
         known.order_failures += 1
-        if known.has_no_way and not known.is_said:
-            known.is_said = True
+        if known.is_unreadable and not known.is_logged:
+            known.is_logged = True
             log.warning(log_events.NO_ORDER_READS, key, error)
         if offered := activation.offered:
             activation.offered = None

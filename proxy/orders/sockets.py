@@ -41,7 +41,7 @@ HEALTHY_SECONDS = 30.0
 """A socket that stood so long begins its pauses anew."""
 
 MAX_REFUSALS = 5
-FIRST_SILENCE, LONGEST_SILENCE = 60.0, 600.0
+FIRST_GLOBAL_PAUSE, LONGEST_GLOBAL_PAUSE = 60.0, 600.0
 """Where none can be opened any more, all wait: 60, 120 … 600 seconds."""
 
 CLAIM_SECONDS = 5.0
@@ -53,7 +53,7 @@ IDLE_SECONDS = 60.0
 
 
 @dataclass(slots=True, eq=False)
-class _Line:
+class _Socket:
     """One order that has a socket, or is to have one."""
 
     key: ClientKey
@@ -66,77 +66,79 @@ class OrderSockets:
 
     def __init__(
         self,
-        feed: SocketClient,
+        client: SocketClient,
         orders: Orders,
         store: Store,
         counters: Counters,
         upstream_now: Callable[[], float],
-        most: int,
+        max_sockets: int,
     ) -> None:
         self._store = store
-        self._client = feed
+        self._client = client
         self._orders = orders
         self._counters = counters
         self._upstream_now = upstream_now
-        self._most = most
-        self._lines: dict[tuple[ClientKey, int], _Line] = {}
+        self._max_sockets = max_sockets
+        self._sockets: dict[tuple[ClientKey, int], _Socket] = {}
         self._of_key: Counter[UpstreamKey] = Counter()
-        self._doors = asyncio.Semaphore(OPENING)
+        self._opening = asyncio.Semaphore(OPENING)
         self._refusals = 0
-        self._silent_until = float("-inf")
+        self._paused_until = float("-inf")
         self._tasks = BackgroundTasks()
         self._sweep: asyncio.Task[None] | None = None
 
     def watch(self, key: ClientKey, activation: TrackedActivation) -> None:
         """Somebody asks about the activation: a socket is opened if one helps and has room."""
         activation.asked_for_at = monotonic()
-        is_open = (key, activation.id) in self._lines
+        is_open = (key, activation.id) in self._sockets
         if not is_open and self._is_waiting(activation) and self._has_room(key):
-            self._open(_Line(key, activation))
+            self._open(_Socket(key, activation))
 
     @property
     def states(self) -> dict[str, float]:
         """How many sockets are open, and how many are to be."""
-        still_open = sum(line.activation.open_at < math.inf for line in self._lines.values())
-        return {"open": still_open, "closed": len(self._lines) - still_open}
+        still_open = sum(socket.activation.open_at < math.inf for socket in self._sockets.values())
+        return {"open": still_open, "closed": len(self._sockets) - still_open}
 
     async def close(self) -> None:
         await self._tasks.aclose()
 
     def _has_room(self, key: ClientKey) -> bool:
         if (
-            self._of_key[key.upstream] < max(self._most * PER_KEY, 1)
-            and len(self._lines) < self._most
+            self._of_key[key.upstream] < max(self._max_sockets * PER_KEY, 1)
+            and len(self._sockets) < self._max_sockets
         ):
             return True
-        is_own = self._of_key[key.upstream] >= self._most * PER_KEY
-        lines = (
-            line for line in self._lines.values() if not is_own or line.key.upstream == key.upstream
+        is_own = self._of_key[key.upstream] >= self._max_sockets * PER_KEY
+        sockets = (
+            socket
+            for socket in self._sockets.values()
+            if not is_own or socket.key.upstream == key.upstream
         )
-        idle = min(lines, key=lambda line: line.activation.asked_for_at, default=None)
+        idle = min(sockets, key=lambda socket: socket.activation.asked_for_at, default=None)
         if idle is None or monotonic() - idle.activation.asked_for_at < IDLE_SECONDS:
             return False
-        self._leave(idle)
+        self._drop(idle)
         return True
 
-    def _open(self, line: _Line) -> None:
-        self._lines[line.key, line.activation.id] = line
-        self._of_key[line.key.upstream] += 1
-        name = f"socket of order {line.activation.order.id}"
-        line.task = self._tasks.loop(partial(self._keep, line), name)
+    def _open(self, socket: _Socket) -> None:
+        self._sockets[socket.key, socket.activation.id] = socket
+        self._of_key[socket.key.upstream] += 1
+        name = f"socket of order {socket.activation.order.id}"
+        socket.task = self._tasks.loop(partial(self._keep_open, socket), name)
         if self._sweep is None or self._sweep.done():
             self._sweep = self._tasks.loop(self._sweep_all, "end of sockets")
 
-    def _leave(self, line: _Line) -> None:
-        if self._lines.pop((line.key, line.activation.id), None) is None:
+    def _drop(self, socket: _Socket) -> None:
+        if self._sockets.pop((socket.key, socket.activation.id), None) is None:
             return
-        self._of_key[line.key.upstream] -= 1
+        self._of_key[socket.key.upstream] -= 1
         self._of_key += Counter()  # forgets those that have none
-        line.activation.open_at = math.inf
-        if line.task and line.task is not asyncio.current_task():
-            line.task.cancel()
+        socket.activation.open_at = math.inf
+        if socket.task and socket.task is not asyncio.current_task():
+            socket.task.cancel()
         if self._store.is_shared:
-            order = line.activation.order.id
+            order = socket.activation.order.id
             self._tasks.start(self._release(order), f"release of the socket of order {order}")
 
     def _is_waiting(self, activation: TrackedActivation) -> bool:
@@ -147,32 +149,32 @@ class OrderSockets:
 
     async def _sweep_all(self) -> None:
         """An order's end is told by many; this sees them all."""
-        while self._lines:
+        while self._sockets:
             await asyncio.sleep(SWEEP_SECONDS)
-            for line in list(self._lines.values()):
-                if not self._is_waiting(line.activation):
-                    self._leave(line)
+            for socket in list(self._sockets.values()):
+                if not self._is_waiting(socket.activation):
+                    self._drop(socket)
 
-    async def _keep(self, line: _Line) -> None:
-        pause, order = FIRST_PAUSE, line.activation.order.id
+    async def _keep_open(self, socket: _Socket) -> None:
+        pause, order = FIRST_PAUSE, socket.activation.order.id
         await asyncio.sleep(OPENED_AFTER)
-        while self._is_waiting(line.activation):
+        while self._is_waiting(socket.activation):
             if not await self._is_ours(order):
                 await asyncio.sleep(CLAIM_SECONDS)
                 continue
             try:
-                await self._follow(line)
+                await self._follow(socket)
             except SocketError as error:
                 log.info("order %s: its socket: %s", order, error)
             except Exception:
                 log.exception(log_events.SOCKET_BUG, order)
-            stood, line.activation.open_at = monotonic() - line.activation.open_at, math.inf
+            stood, socket.activation.open_at = monotonic() - socket.activation.open_at, math.inf
             if stood < 0:
-                self._refuse()
+                self._count_refusal()
             pause = FIRST_PAUSE if stood > HEALTHY_SECONDS else pause
             await asyncio.sleep(pause * random.uniform(0.5, 1))
             pause = min(pause * 2, LONGEST_PAUSE)
-        self._leave(line)
+        self._drop(socket)
 
     async def _is_ours(self, order: str) -> bool:
         """One socket for an order is enough for all replicas."""
@@ -187,31 +189,31 @@ class OrderSockets:
         except StoreError as error:
             log.info("order %s: its socket is not given up: %s", order, error)
 
-    def _refuse(self) -> None:
+    def _count_refusal(self) -> None:
         """Where sockets cannot be had, they are not asked for all the time."""
         self._refusals += 1
-        if self._refusals >= MAX_REFUSALS and monotonic() >= self._silent_until:
-            silence = FIRST_SILENCE * 2 ** ((self._refusals - MAX_REFUSALS) // MAX_REFUSALS)
-            self._silent_until = monotonic() + min(silence, LONGEST_SILENCE)
+        if self._refusals >= MAX_REFUSALS and monotonic() >= self._paused_until:
+            pause = FIRST_GLOBAL_PAUSE * 2 ** ((self._refusals - MAX_REFUSALS) // MAX_REFUSALS)
+            self._paused_until = monotonic() + min(pause, LONGEST_GLOBAL_PAUSE)
             log.warning(log_events.SOCKETS_UNREACHABLE)
 
-    async def _follow(self, line: _Line) -> None:
+    async def _follow(self, socket: _Socket) -> None:
         """One connection, from its opening to its end."""
-        order = line.activation.order.id
-        async with aclosing(self._client.frames(line.key, order)) as frames:
-            async with self._doors:
-                await asyncio.sleep(self._silent_until - monotonic())
+        order = socket.activation.order.id
+        async with aclosing(self._client.frames(socket.key, order)) as frames:
+            async with self._opening:
+                await asyncio.sleep(self._paused_until - monotonic())
                 await anext(frames)
-            line.activation.open_at, self._refusals = monotonic(), 0
+            socket.activation.open_at, self._refusals = monotonic(), 0
             async for frame in frames:
                 if frame:
-                    await self._take(line, frame)
-                if not self._is_waiting(line.activation):
+                    await self._handle(socket, frame)
+                if not self._is_waiting(socket.activation):
                     return
 
-    async def _take(self, line: _Line, frame: Frame) -> None:
-        text, activation = frame.text, line.activation
-        is_told = bool(text) and await self._orders.pushed(line.key, activation, text)
+    async def _handle(self, socket: _Socket, frame: Frame) -> None:
+        text, activation = frame.text, socket.activation
+        is_told = bool(text) and await self._orders.pushed(socket.key, activation, text)
         self._counters.count("frames", "sms" if is_told else "hint")
         if not is_told:
             activation.hinted_at = monotonic()

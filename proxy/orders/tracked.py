@@ -46,7 +46,7 @@ class TrackedActivation(Activation):
         """Its socket is open since before that time, and has given no hint after it."""
         return self.open_at < when and self.hinted_at < when
 
-    def may_be_told(self, text: str, received_at: float | None) -> bool:
+    def accepts_push(self, text: str, received_at: float | None) -> bool:
         """A socket or an event may tell this SMS: the first, or, while the order itself cannot be
         read, one more that its client waits for and that is none of those known.
         """
@@ -66,7 +66,7 @@ class TrackedActivation(Activation):
         """It was told that something has come, and nobody has read what."""
         return self.hinted_at > self.tried_at
 
-    def is_expecting(self, now: float) -> bool:
+    def may_get_sms(self, now: float) -> bool:
         """A read may show an SMS that nobody knows, also a second one that was not asked for."""
         if self.finished or self.cancelling or (self.order.expires_at or now) + LATE_SECONDS < now:
             return False

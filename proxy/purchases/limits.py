@@ -1,6 +1,6 @@
-"""What a key may hold and spend: asked before a purchase takes a turn, and told to getBalance.
+"""What a key may hold and spend, for getBalance and before a purchase waits for its turn.
 
-The last word has the transaction of the intent, see Journal.begin.
+The transaction of the intent checks again and decides, see Journal.begin.
 """
 
 import math
@@ -15,7 +15,7 @@ from proxy.store import SpendingLimit, Store, readable
 from proxy.upstream.client import Upstream
 
 NEWEST = 50
-"""How many of a key's activations are looked through for one that has expired unread."""
+"""Newest activations of a key that are searched for orders that expired and were not read since."""
 
 
 class LimitChecks:
@@ -28,20 +28,23 @@ class LimitChecks:
         self._journal = journal
         self._store = store
 
-    def of(self, caps: Limits) -> SpendingLimit | None:
-        if caps.active is None and not caps.counts_money:
+    def of(self, limits: Limits) -> SpendingLimit | None:
+        """The limits that the store checks; None if there are none."""
+        if limits.active is None and not limits.counts_money:
             return None
-        money = tuple(caps.money(self._upstream.wall_clock()))
-        return SpendingLimit(self._upstream.clock.earliest(), caps.active, money)
+        money = tuple(limits.money(self._upstream.wall_clock()))
+        return SpendingLimit(self._upstream.clock.earliest(), limits.active, money)
 
-    async def check(self, pair: Pair, quoted: int | None, ceiling: SpendingLimit | None) -> None:
-        """Refuses what does not fit. What holds a place for nothing is looked for first: purchases
-        that said that there is no stock, and numbers that have expired and nobody has read.
+    async def check(self, pair: Pair, quoted: int | None, limit: SpendingLimit | None) -> None:
+        """Raises ProblemError if one more number of `quoted` cents is over the limit. First settles
+        what may count wrongly: purchases without stock, and expired numbers that were not read.
         """
-        if ceiling is None or not await self._refusal(pair, quoted, ceiling):
+        if limit is None or not await self._refusal(pair, quoted, limit):
             return
         key = pair.key
-        own = [purchase for purchase in self._journal.pending.of(key) if purchase.owed.key == key]
+        own = [
+            purchase for purchase in self._journal.pending.of(key) if purchase.operation.key == key
+        ]
         if any(purchase.unclear and purchase.is_no_stock for purchase in own):
             await self._journal.reconcile(key)
         latest = self._upstream.clock.latest()
@@ -49,19 +52,22 @@ class LimitChecks:
             ends = one.order.expires_at or math.inf
             if one.delivered and not one.confirmed and not one.order.messages and ends < latest:
                 await self._reads.read_anew(key, one.order.id)
-        if refused := await self._refusal(pair, quoted, ceiling):
-            raise ProblemError(refused, "a ceiling of the key")
+        if refused := await self._refusal(pair, quoted, limit):
+            raise ProblemError(refused, "a limit of the key")
 
-    async def left(self, key: ClientKey, caps: Limits) -> int:
-        """The cents that a key may still spend."""
+    async def left(self, key: ClientKey, limits: Limits) -> int:
+        """The cents that a key may still spend. Raises TRY_AGAIN if the store cannot be read."""
         now = self._upstream.wall_clock()
         with readable():
             return min(
-                [most - await self._store.spent(key.hash, since) for since, most in caps.money(now)]
+                [
+                    most - await self._store.spent(key.hash, since)
+                    for since, most in limits.money(now)
+                ]
             )
 
     async def _refusal(
-        self, pair: Pair, quoted: int | None, ceiling: SpendingLimit
+        self, pair: Pair, quoted: int | None, limit: SpendingLimit
     ) -> Problem | None:
         with readable():
-            return await self._store.refusal(pair.key.hash, quoted or 0, ceiling)
+            return await self._store.refusal(pair.key.hash, quoted or 0, limit)

@@ -1,4 +1,4 @@
-"""What this process is to the other replicas: it takes in what they write, and what they leave."""
+"""Applies the changes of other replicas, and takes over the operations of dead ones."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ from proxy.store import Change, Store
 log = logging.getLogger(__name__)
 
 PAUSE = 1.0
-"""Seconds before the store is read again after it could not be."""
+"""Seconds between two tries to read the store."""
 
 
 class Replicas:
@@ -39,11 +39,11 @@ class Replicas:
         self._tasks = BackgroundTasks()
 
     async def start(self) -> None:
-        """What the last run left open is taken up first. ProblemError or StoreError."""
-        await self._takeover.once()
+        """Takes over the pending operations of the last run. Raises ProblemError or StoreError."""
+        await self._takeover.run_once()
         if self._store.is_shared:
             self._tasks.loop(self._follow, "changes of other replicas")
-            self._tasks.loop(self._takeover.follow, "takeover from dead replicas")
+            self._tasks.loop(self._takeover.run, "takeover from dead replicas")
 
     async def close(self) -> None:
         await self._tasks.aclose()
@@ -51,29 +51,29 @@ class Replicas:
     async def _follow(self) -> None:
         async with aclosing(self._store.changes()) as changes:
             async for change in changes:
-                await self._follow_one(change)
+                await self._apply_logged(change)
 
-    async def _follow_one(self, change: Change) -> None:
+    async def _apply_logged(self, change: Change) -> None:
         try:
-            await self._take_in(change)
+            await self._apply(change)
         except StoreError as error:
             log.warning(log_events.CHANGES_UNKNOWN, error)
             await self._catch_up()
         except Exception:
             log.exception(log_events.CHANGE_BUG)
 
-    async def _take_in(self, change: Change) -> None:
+    async def _apply(self, change: Change) -> None:
         match change.kind:
             case "order" if change.key in self._orders.hashes:
                 if row := await self._store.order(change.key, order=change.order):
                     self._orders.apply_remote(row)
             case "list":
-                self._reads.lists.heard(change.key)
+                self._reads.lists.read_elsewhere(change.key)
             case "missed":
                 await self._apply_all()
 
     async def _apply_all(self) -> None:
-        """Others may have written any live order."""
+        """Reads all live orders: other replicas may have written any of them."""
         for hash in self._orders.hashes:
             async for row in self._store.orders(hash, self._upstream_now() - LONGEST_LIFE):
                 self._orders.apply_remote(row)
