@@ -1,6 +1,6 @@
-"""The nouns that both sides share, and every exception. Pure; knows nothing else of the proxy.
+"""The data types that both protocols share, and all exceptions. Pure; imports no other package.
 
-Money is whole US cents; instants are seconds since the epoch, on the upstream's clock.
+Money is in whole US cents. Times are seconds since the epoch on the upstream's clock.
 """
 
 from proxy.model.catalogue import CatalogueAnswer, Market, Price, Service
@@ -20,27 +20,7 @@ from proxy.model.order import (
 )
 
 __all__ = [
-    "FLAGS",
-    "LONGEST_HOLD",
-    "NO_KEY",
-    "OVER",
-    "WINDOW",
-    "ActivationFlags",
-    "CatalogueAnswer",
-    "ClientKey",
-    "Frame",
-    "Limits",
-    "Market",
-    "Order",
-    "OrderState",
-    "Price",
-    "Service",
-    "Sms",
-    "Transaction",
-    "UpstreamKey",
-    "asked_after",
-    "is_key",
-    "last_asked",
-    "lowest",
-    "merge",
-]
+    "FLAGS", "LONGEST_HOLD", "NO_KEY", "OVER", "WINDOW", "ActivationFlags", "CatalogueAnswer",
+    "ClientKey", "Frame", "Limits", "Market", "Order", "OrderState", "Price", "Service", "Sms",
+    "Transaction", "UpstreamKey", "asked_after", "is_key", "last_asked", "lowest", "merge"
+]  # fmt: skip
