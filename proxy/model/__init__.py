@@ -22,5 +22,5 @@ from proxy.model.order import (
 __all__ = [
     "FLAGS", "LONGEST_HOLD", "NO_KEY", "OVER", "WINDOW", "ActivationFlags", "CatalogueAnswer",
     "ClientKey", "Frame", "Limits", "Market", "Order", "OrderState", "Price", "Service", "Sms",
-    "Transaction", "UpstreamKey", "asked_after", "is_key", "last_asked", "lowest", "merge"
+    "Transaction", "UpstreamKey", "asked_after", "is_key", "last_asked", "lowest", "merge",
 ]  # fmt: skip

@@ -78,8 +78,9 @@ def last_asked(old: Order, before: int | None, new: Order, after: int | None) ->
     if after is None:
         pushed = Counter(sms.text for sms in old.messages[:before] if sms.pushed)
         grown = _grown(old.messages, new.messages)
-        is_listed = pushed and pushed <= Counter(sms.text for sms in grown)
-        return asked_after(old.messages, before, grown, _text_of) if is_listed else before
+        if not (pushed and pushed <= Counter(sms.text for sms in grown)):
+            return before
+        return asked_after(old.messages, before, grown, lambda sms: sms.text)
     if old.is_read != new.is_read:
         return before if old.is_read else after
     return max(before, after)
@@ -99,10 +100,6 @@ def asked_after(
         if _take(pushed, name(sms)):
             place = number
     return place
-
-
-def _text_of(sms: Sms) -> str:
-    return sms.text
 
 
 def merge(old: Order, new: Order) -> Order:

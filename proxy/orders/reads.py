@@ -195,7 +195,7 @@ class Reads:
         """Only lists of the completed orders speak for it, and its turn has come."""
         known = self.lists.of(key)
         is_old = monotonic() - activation.seen_at >= known.interval(activation)
-        return is_old and known.finds_completed and known.is_next_single(activation)
+        return is_old and known.has_completed and known.is_next_single(activation)
 
     async def _read_by_list(self, key: ClientKey, activation: TrackedActivation) -> bool:
         """Whether the order itself has to be read, too."""
