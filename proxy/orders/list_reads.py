@@ -1,7 +1,7 @@
-"""When a key's order list is read: shared by all who ask, within the budget.
+"""Reads the order list of each account within the request budget; requests share the reads.
 
-One read answers for all orders of a key, of every program that shares it, on every replica. It is a
-help and no precondition: where it cannot be read, orders are read one by one.
+One read serves all orders of the account, for all its programs and on all replicas. If the list
+cannot be read, single orders are read instead.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 MAX_KEYS = 10_000
 REMOTE_READ_SECONDS = 0.5
-"""So long another replica may take to read a list; it can also have read it before."""
+"""Seconds to wait for the list read of another replica; it may have ended before."""
 
 
 class ListReads:
@@ -46,7 +46,7 @@ class ListReads:
         await self._tasks.aclose()
 
     def of(self, key: ClientKey) -> ListFreshness:
-        """Of the account: one read serves all programs that share it."""
+        """The state of the order list of the key's account."""
         known = self._lists.get(key.upstream)
         if known is None:
             known = self._lists[key.upstream] = ListFreshness()
@@ -55,16 +55,15 @@ class ListReads:
         return known
 
     def begin_shared(self, key: ClientKey, known: ListFreshness) -> Reading:
-        """Read what tells of new codes, on one replica for all."""
+        """Starts a read of the list that may show new SMS, on one replica for all of them."""
         if not self._store.is_shared:
             return self._begin_list(key, status=known.status)
-        known.shared_reading = self._tasks.start(
-            self._read_shared(key, known), f"shared list of {key}", of_request=True
-        )
+        work, name = self._read_shared(key, known), f"shared list of {key}"
+        known.shared_reading = self._tasks.start(work, name, of_request=True)
         return known.shared_reading
 
     async def _read_shared(self, key: ClientKey, known: ListFreshness) -> None:
-        """One replica reads, the others hear of it."""
+        """Reads the list, or waits for the replica that has claimed the read."""
         try:
             if await self._may_read(key, known):
                 await asyncio.shield(self._begin_list(key, status=known.status))
@@ -87,16 +86,15 @@ class ListReads:
     ) -> Reading:
         known = self.of(key)
         known.tried_at = monotonic()
-        known.reading = self._tasks.start(
-            self._read_list(key, known, urgency, status), f"list of {key}", of_request=True
-        )
+        work = self._read_list(key, known, urgency, status)
+        known.reading = self._tasks.start(work, f"list of {key}", of_request=True)
         return known.reading
 
     async def refresh(self, key: ClientKey) -> None:
-        """Read the order list, unless that was done a moment ago."""
+        """Reads all orders, if that was not done within POLL seconds. Raises ProblemError."""
         known = self.of(key)
         if known.reading and monotonic() - known.own_read_at >= POLL:
-            # It may be of the completed orders alone.
+            # This read may be one of completed orders only.
             await asyncio.shield(known.reading)
         if monotonic() - known.own_read_at < POLL:
             return
@@ -105,42 +103,40 @@ class ListReads:
         await asyncio.shield(self._begin_list(key))
 
     async def refresh_anew(self, key: ClientKey) -> None:
-        """Read the order list by a request that begins now: money may be in doubt."""
+        """Reads all orders by a request that begins now, for purchases. Raises ProblemError."""
         await asyncio.shield(self._begin_list(key, Urgency.PAID))
 
     def event_came(self, key: ClientKey) -> None:
-        """An event of the account has come: its list is read less often for a while."""
+        """Records an event of the account: its list is read less often for a while."""
         self.of(key).events_until = monotonic() + EVENTS_SECONDS
 
     def has_read_since(self, key: ClientKey, when: float) -> bool:
-        """The order list was read to its last row by a request that began after that time, on the
-        monotonic clock.
-        """
+        """Whether a read that began after that time, monotonic clock, got and parsed all rows."""
         known = self.of(key)
         return known.read_at >= when and not known.has_unread
 
     @property
     def trouble(self) -> str:
-        """What cannot be read; empty, if all can."""
+        """A text for /readyz about what cannot be read; empty if there is nothing."""
         broken, blind = int(self.states["broken"]), int(self.states["blind"])
         said = f"cannot be read: {broken} of {len(self._lists)}" if broken else ""
         return f"{said}; nor can single orders: {blind} of these" if blind else said
 
     @property
     def states(self) -> dict[str, float]:
-        """How many order lists can be read, and how many cannot; of how many of these the single
-        orders cannot be read either.
+        """For the metric: numbers of lists that can be read, that cannot, and of those the number
+        whose single orders cannot be read either.
         """
         broken = [known for known in self._lists.values() if known.is_missing]
         blind = sum(known.is_unreadable for known in broken)
         return {"readable": len(self._lists) - len(broken), "broken": len(broken), "blind": blind}
 
     def has_unread(self, key: ClientKey) -> bool:
-        """An order may stand in a row of the list that could not be read."""
+        """Whether the last list had rows that could not be parsed."""
         return self.of(key).has_unread
 
     def read_elsewhere(self, hash: str) -> None:
-        """Another replica has read the order list of the account of that hash."""
+        """Records that another replica has read the list of the upstream key with that hash."""
         if known := self._by_hash.get(hash):
             known.remote_read_at = known.read_at = known.tried_at = monotonic()
             known.remote_read.set()
@@ -180,6 +176,6 @@ class ListReads:
         return orders
 
     def _pace(self, key: ClientKey, known: ListFreshness) -> float:
-        # What is left of the budget is for the orders behind the end of the list.
+        # The rest of the budget is for single orders that the cut list lacks.
         fastest = POLL if known.is_cut_off else FASTEST
         return min(max(60 / max(self._budget.spare(key), 1.0), fastest), SLOWEST)

@@ -1,4 +1,4 @@
-"""Looks after waiting numbers that nobody polls, for the targets that are to hear of their SMS."""
+"""Reads waiting orders that no client polls, so that their SMS reach the targets of `forward`."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ EVERY_SECONDS = 10.0
 
 
 async def poll_unattended(orders: Orders, reads: Reads, programs: Programs) -> None:
-    """For ever. Numbers of a key that is passed through are known once it has asked anything."""
+    """Runs until it is cancelled. Keys without a program are known from their first request on."""
     for program in programs:
         await _open(orders, program.key)
     while True:

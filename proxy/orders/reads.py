@@ -1,14 +1,13 @@
-"""When the upstream is read about orders: on demand, shared by all who ask, within the budget.
+"""Reads orders on demand, within the request budget; requests share the reads.
 
-One read of the order list answers for all orders of a key. The order itself is read once something
-has come of it, while it is to get a further SMS, and where the list does not reach.
+One read of the order list serves all orders of a key. The order itself is read when something has
+come, while it waits for another SMS, and if the list does not show it.
 """
 
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
 
 from proxy.legacy.activation import MAX_ID
 from proxy.legacy.status import Phase
@@ -29,18 +28,18 @@ from proxy.upstream.rate_window import Urgency
 log = logging.getLogger(__name__)
 
 FAILING = 5.0
-"""Seconds between two reads of an order while they fail."""
+"""Seconds between two reads of an order while its reads fail."""
 UNPOLLED_LATER = 3600.0
-"""Seconds by which an order that no client asks about counts as read later than the others."""
+"""Seconds added to the last read of an order that no client polls: polled orders come first."""
 LISTED_SECONDS = 10.0
-"""A list that has not got an order so long after its purchase does not list all."""
+"""Seconds after its purchase; a list without the order is then incomplete."""
 
 _ID = re.compile(r"[1-9][0-9]{0,9}")
 _ORDER = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 class Reads:
-    """`patience` is what one request may wait for a read, in seconds."""
+    """`patience`: seconds that one request may wait for a read."""
 
     def __init__(
         self,
@@ -74,11 +73,11 @@ class Reads:
         whole: bool = False,
         polled: bool = True,
     ) -> None:
-        """Bring an activation up to date, where that can tell anything.
+        """Reads the order of an activation, if that can show anything new and is due.
 
-        `further`, even if only further messages can come; `whole`, even if a socket has told the
-        text; `polled`: a client asks. While the budget is empty or the upstream fails, what is
-        known stands.
+        `further`: also if only further SMS can come. `whole`: also if a socket has sent the text.
+        `polled`: for a client. While the budget is empty or the upstream fails, the known state
+        stays. Raises ProblemError if the upstream refuses the key or the order.
         """
         is_of_use = (further and activation.order.messages) or (whole and activation.is_only_pushed)
         if activation.is_settled and not is_of_use:
@@ -97,8 +96,8 @@ class Reads:
             log.info("order %s: its last state stands: %s", activation.order.id, error)
 
     def _is_alive(self, activation: TrackedActivation, error: ProblemError) -> bool:
-        """What was bought here, and has time left, is not unknown because a read says so: a socket
-        or an event can still tell its code.
+        """Whether to ignore the error, as the order was bought here and has time left: a socket or
+        an event can still bring its code.
         """
         ends = activation.order.expires_at or 0.0
         is_unknown = error.problem is Problem.NO_ACTIVATION
@@ -107,7 +106,9 @@ class Reads:
     def freshness_check(
         self, key: ClientKey, activation: TrackedActivation
     ) -> Callable[[], bool] | None:
-        """Whether what is known of an activation still stands, and is not too old."""
+        """Returns a function that says whether the state is still the same and fresh; None if the
+        answer cannot be repeated.
+        """
         known, order, said = self.lists.of(key), activation.order, activation.said
         is_settled = activation.is_settled
         if activation.is_only_pushed or not (is_settled or activation.is_untouched):
@@ -124,11 +125,11 @@ class Reads:
         return stands
 
     async def find(self, key: ClientKey, text: str) -> TrackedActivation:
-        """The activation that a client means: by its id, or by the upstream's order id.
+        """Returns the activation of an activation id or an upstream order id.
 
-        An id unknown here is looked for in the upstream's list. NO_ACTIVATION is said when that
-        was read and has it not, when the text cannot be an id at all, or when the key shares its
-        account and has not bought it.
+        An unknown id is searched for in the order list. Raises NO_ACTIVATION if the list was read
+        without it, if the text cannot be an id, or if the key shares its account and has not bought
+        the order; TRY_AGAIN if the list is incomplete.
         """
         await self._orders.open(key)
         if _ORDER.fullmatch(text):
@@ -144,7 +145,7 @@ class Reads:
         return known
 
     async def all(self, key: ClientKey) -> list[TrackedActivation]:
-        """Every activation of a key, newest first, by one shared read; known ones on a doubt."""
+        """All activations of a key, newest first, after a read of the list if that is possible."""
         await self._orders.open(key)
         known = self._orders.activations(key)
         try:
@@ -157,56 +158,55 @@ class Reads:
         return sorted(known, key=lambda found: found.order.created_at or 0.0, reverse=True)
 
     def read_offered(self, key: ClientKey, activation: TrackedActivation) -> None:
-        """Read the order for the SMS that an event offered, though perhaps nobody asks for it here:
-        its client may ask another replica, which heard no event.
+        """Reads the order for the SMS of an event, even if no client asks here: its client may ask
+        another replica, which did not get the event.
         """
         if activation.offered and activation.phase is Phase.RETRYING:
             self._begin_order(key, activation.order.id, Urgency.ORDER)
 
     async def read_anew(self, key: ClientKey, order_id: str) -> None:
-        """Read one order, with its messages, by a request that begins now."""
+        """Reads one order with its messages, by a request that begins now. Raises ProblemError."""
         await asyncio.shield(self._begin_order(key, order_id, Urgency.PAID))
 
     def _confirm(self, key: ClientKey, activation: TrackedActivation) -> None:
-        """Whoever goes on asking has no use for the code that a socket told: it may not be true."""
+        """Reads the order if its client goes on asking: the code of a socket may be wrong."""
         if activation.is_only_pushed and monotonic() - activation.tried_at >= PUSHED:
             self._begin_order(key, activation.order.id, self._urgency(key, activation))
 
     async def _read_upstream(self, key: ClientKey, activation: TrackedActivation) -> None:
-        # The list may say that something has come: then the order itself is read as well.
+        # If the list shows that something has come, the order itself is read, too.
         is_by_list = activation.is_untouched and not self._is_single(key, activation)
         if is_by_list and not await self._read_by_list(key, activation):
             return
         urgency = self._urgency(key, activation)
-        if monotonic() - activation.tried_at < self._gap(activation):
+        if monotonic() - activation.tried_at < self._interval(activation):
             reading = self._under_way(key, activation.order.id)
         else:
             reading = self._begin_order(key, activation.order.id, urgency)
         if reading and self._budget.has_room(key, urgency):
             await asyncio.shield(reading)
 
-    def _gap(self, activation: TrackedActivation) -> float:
+    def _interval(self, activation: TrackedActivation) -> float:
         """Seconds between two reads of the order."""
         if activation.is_pushed_since(activation.tried_at):
             return PUSHED
         return FAILING if activation.failures else POLL
 
     def _is_single(self, key: ClientKey, activation: TrackedActivation) -> bool:
-        """Only lists of the completed orders speak for it, and its turn has come."""
+        """Whether only lists of completed orders cover it, and it has the turn of a single read."""
         known = self.lists.of(key)
         is_old = monotonic() - activation.seen_at >= known.interval(activation)
         return is_old and known.has_completed and known.is_next_single(activation)
 
     async def _read_by_list(self, key: ClientKey, activation: TrackedActivation) -> bool:
-        """Whether the order itself has to be read, too."""
+        """Reads the list if due. Returns whether the order itself has to be read, too."""
         known = self.lists.of(key)
         interval = known.interval(activation)
         if monotonic() - known.seen_at(activation) < interval:
             return False
         if known.is_broken:
             if known.is_due and not (known.reading or known.shared_reading):
-                # Nobody waits for it.
-                self.lists.begin_shared(key, known)
+                self.lists.begin_shared(key, known)  # no request waits for it
             return True
         reading = known.reading or known.shared_reading
         if reading is None and monotonic() - known.tried_at >= interval:
@@ -221,7 +221,7 @@ class Reads:
         return not activation.is_untouched or (is_known and not is_listed)
 
     async def _is_read(self, reading: Reading, known: ListFreshness) -> bool:
-        """Whether the list could be read; what is wrong with more than the list is raised."""
+        """Whether the list could be read. Raises errors that are not about the list alone."""
         try:
             await asyncio.shield(reading)
         except ProblemError as error:
@@ -232,12 +232,12 @@ class Reads:
 
     def _urgency(self, key: ClientKey, activation: TrackedActivation) -> Urgency:
         if activation.failures > 1:
-            # What cannot be read must not take the room of what can.
+            # An order that cannot be read must not use up the budget of the others.
             return Urgency.ALONE
         if activation.is_unread or activation.is_hinted or activation.is_only_pushed:
             return Urgency.ORDER
         known = self.lists.of(key)
-        # A second SMS stands in no row of the list.
+        # Rows of the list do not show a second SMS.
         is_alone = known.is_broken or known.lacks(activation) or activation.phase is Phase.RETRYING
         return Urgency.ALONE if is_alone else Urgency.TURN
 
@@ -260,19 +260,19 @@ class Reads:
             raise ProblemError(Problem.TRY_AGAIN, "the order list lacks a live order")
 
     def _is_left_out(self, known: ListFreshness, activation: TrackedActivation) -> bool:
-        """It was bought here well before the list was read, lives, and is not in it."""
+        """Whether the list lacks a live order that was bought here long enough before."""
         order, now = activation.order, self._upstream.now()
         if not (activation.delivered and activation.is_untouched) or order.id in known.ids:
             return False
         return (order.created_at or now) + LISTED_SECONDS < now < (order.expires_at or now)
 
     def _begin_order(self, key: ClientKey, order_id: str, urgency: Urgency) -> Reading:
-        """The read under way, unless this one is more urgent, or must begin now."""
+        """Starts a read, or returns the running one if that is as urgent and may be used."""
         before = self._details.get((key, order_id))
         if before and before[0] <= urgency and urgency is not Urgency.PAID:
             return before[1]
         work = self._read_order(key, order_id, urgency)
-        reading = self._task(work, f"read of order {order_id}")
+        reading = self._tasks.start(work, f"read of order {order_id}", of_request=True)
         self._details[key, order_id] = urgency, reading
         return reading
 
@@ -304,7 +304,7 @@ class Reads:
     async def _failed(
         self, key: ClientKey, activation: TrackedActivation, error: ProblemError
     ) -> None:
-        """The order itself cannot be read: what a socket or an event offered is all there is."""
+        """Records a failed read of an order; adds the SMS that a socket or an event offered."""
         known = self.lists.of(key)
         activation.failures += 1
         known.order_failures += 1
@@ -315,13 +315,9 @@ class Reads:
             activation.offered = None
             await self._orders.pushed(key, activation, offered.text, offered.received_at)
 
-    def _task(self, work: Coroutine[Any, Any, None], name: str) -> Reading:
-        """One who has begun it may give up while others wait."""
-        return self._tasks.start(work, name, of_request=True)
-
 
 def _turn_of(activation: TrackedActivation | None) -> float:
-    """Whose turn it is: of what was read the longest ago, and polled orders before the others."""
+    """Sort key of waiting reads: the oldest last read first, polled orders before others."""
     if activation is None:
         return 0.0
     later = 0.0 if activation.is_polled else UNPOLLED_LATER

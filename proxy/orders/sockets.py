@@ -1,7 +1,7 @@
-"""The sockets of waiting orders: which are open, and what they say.
+"""The sockets of waiting orders, and what their frames do.
 
-A socket makes things quick, never true: what it says of an SMS is shown until the order itself has
-it, everything else is a hint to read; and every order stays in the shared list read.
+A socket is fast but not reliable. Its SMS is shown until a read of the order has it; all other
+frames are hints to read. Orders with a socket stay in the shared reads of the list.
 """
 
 import asyncio
@@ -28,33 +28,34 @@ from proxy.upstream.order_socket import SocketClient
 log = logging.getLogger(__name__)
 
 PER_KEY = 0.2
-"""The share of all sockets that one key may have."""
+"""Fraction of all sockets that one account may have."""
 
 OPENED_AFTER = 0.03
-"""Seconds: the client gets its number first. To open a socket costs more than to answer."""
+"""Seconds: the client gets its number first, as opening a socket takes more CPU."""
 OPENING = 8
-"""Sockets that are being opened at the same time."""
+"""Sockets that may be opened at the same time."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
-"""Seconds before a broken socket is opened again: 1, 2, 4 … 60, each drawn between half and all."""
+"""Seconds before a broken socket is opened again: 1, 2, 4 … 60, each times 0.5 to 1 at random."""
 HEALTHY_SECONDS = 30.0
-"""A socket that stood so long begins its pauses anew."""
-
+"""Seconds after which an open socket resets the pauses."""
 MAX_REFUSALS = 5
+"""Failed openings in a row, after which no socket is opened for a while."""
 FIRST_GLOBAL_PAUSE, LONGEST_GLOBAL_PAUSE = 60.0, 600.0
-"""Where none can be opened any more, all wait: 60, 120 … 600 seconds."""
+"""Seconds of that while: 60, 120 … 600."""
 
 CLAIM_SECONDS = 5.0
-"""How often it is looked whether the replica that has the socket of an order has given it up."""
+"""Seconds between two tries to claim the socket of an order from another replica."""
 
 SWEEP_SECONDS = 5.0
+"""Between two searches for sockets of orders that have ended."""
 IDLE_SECONDS = 60.0
-"""A socket of an order that nobody has asked about for so long gives its place to another."""
+"""Seconds without a request, after which a socket may be closed for another order."""
 
 
 @dataclass(slots=True, eq=False)
 class _Socket:
-    """One order that has a socket, or is to have one."""
+    """The socket of one order, open or not."""
 
     key: ClientKey
     activation: TrackedActivation
@@ -62,7 +63,7 @@ class _Socket:
 
 
 class OrderSockets:
-    """At most `most` sockets; none at all if that is 0. `upstream_now` is the upstream's clock."""
+    """At most `max_sockets`, which may be 0. `upstream_now` is the upstream's clock."""
 
     def __init__(
         self,
@@ -88,7 +89,7 @@ class OrderSockets:
         self._sweep: asyncio.Task[None] | None = None
 
     def watch(self, key: ClientKey, activation: TrackedActivation) -> None:
-        """Somebody asks about the activation: a socket is opened if one helps and has room."""
+        """Records a request for the activation; opens a socket if one is of use and has room."""
         activation.asked_for_at = monotonic()
         is_open = (key, activation.id) in self._sockets
         if not is_open and self._is_waiting(activation) and self._has_room(key):
@@ -96,25 +97,21 @@ class OrderSockets:
 
     @property
     def states(self) -> dict[str, float]:
-        """How many sockets are open, and how many are to be."""
-        still_open = sum(socket.activation.open_at < math.inf for socket in self._sockets.values())
-        return {"open": still_open, "closed": len(self._sockets) - still_open}
+        """For the metric: numbers of sockets that are open, and that are not open yet or again."""
+        count = sum(socket.activation.open_at < math.inf for socket in self._sockets.values())
+        return {"open": count, "closed": len(self._sockets) - count}
 
     async def close(self) -> None:
         await self._tasks.aclose()
 
     def _has_room(self, key: ClientKey) -> bool:
-        if (
-            self._of_key[key.upstream] < max(self._max_sockets * PER_KEY, 1)
-            and len(self._sockets) < self._max_sockets
-        ):
+        own, most = self._of_key[key.upstream], self._max_sockets * PER_KEY
+        if own < max(most, 1) and len(self._sockets) < self._max_sockets:
             return True
-        is_own = self._of_key[key.upstream] >= self._max_sockets * PER_KEY
-        sockets = (
-            socket
-            for socket in self._sockets.values()
-            if not is_own or socket.key.upstream == key.upstream
-        )
+        # A key that has its fraction closes a socket of its own.
+        sockets = [
+            s for s in self._sockets.values() if own < most or s.key.upstream == key.upstream
+        ]
         idle = min(sockets, key=lambda socket: socket.activation.asked_for_at, default=None)
         if idle is None or monotonic() - idle.activation.asked_for_at < IDLE_SECONDS:
             return False
@@ -127,13 +124,13 @@ class OrderSockets:
         name = f"socket of order {socket.activation.order.id}"
         socket.task = self._tasks.loop(partial(self._keep_open, socket), name)
         if self._sweep is None or self._sweep.done():
-            self._sweep = self._tasks.loop(self._sweep_all, "end of sockets")
+            self._sweep = self._tasks.loop(self._sweep_all, "sweep of sockets")
 
     def _drop(self, socket: _Socket) -> None:
         if self._sockets.pop((socket.key, socket.activation.id), None) is None:
             return
         self._of_key[socket.key.upstream] -= 1
-        self._of_key += Counter()  # forgets those that have none
+        self._of_key += Counter()  # removes zeros
         socket.activation.open_at = math.inf
         if socket.task and socket.task is not asyncio.current_task():
             socket.task.cancel()
@@ -142,13 +139,13 @@ class OrderSockets:
             self._tasks.start(self._release(order), f"release of the socket of order {order}")
 
     def _is_waiting(self, activation: TrackedActivation) -> bool:
-        """An SMS can still come that would tell its client something."""
+        """Whether an SMS may still come that its client can use."""
         order = activation.order
         is_over = order.state in OVER or (order.expires_at or math.inf) < self._upstream_now()
         return not (is_over or activation.is_settled)
 
     async def _sweep_all(self) -> None:
-        """An order's end is told by many; this sees them all."""
+        """Closes sockets of ended orders, whatever has recorded the end."""
         while self._sockets:
             await asyncio.sleep(SWEEP_SECONDS)
             for socket in list(self._sockets.values()):
@@ -177,7 +174,7 @@ class OrderSockets:
         self._drop(socket)
 
     async def _is_ours(self, order: str) -> bool:
-        """One socket for an order is enough for all replicas."""
+        """Claims the order's socket: one replica opens it for all."""
         try:
             return await self._store.claim(f"socket {order}")
         except StoreError:
@@ -190,7 +187,7 @@ class OrderSockets:
             log.info("order %s: its socket is not given up: %s", order, error)
 
     def _count_refusal(self) -> None:
-        """Where sockets cannot be had, they are not asked for all the time."""
+        """Counts a failed opening; after MAX_REFUSALS in a row all openings pause."""
         self._refusals += 1
         if self._refusals >= MAX_REFUSALS and monotonic() >= self._paused_until:
             pause = FIRST_GLOBAL_PAUSE * 2 ** ((self._refusals - MAX_REFUSALS) // MAX_REFUSALS)
@@ -198,7 +195,7 @@ class OrderSockets:
             log.warning(log_events.SOCKETS_UNREACHABLE)
 
     async def _follow(self, socket: _Socket) -> None:
-        """One connection, from its opening to its end."""
+        """One connection, until it ends or its order does."""
         order = socket.activation.order.id
         async with aclosing(self._client.frames(socket.key, order)) as frames:
             async with self._opening:
