@@ -43,10 +43,7 @@ class Problem(enum.Enum):
 
     @property
     def is_doubt(self) -> bool:
-        return self in _DOUBTS
-
-
-_DOUBTS = frozenset({Problem.RATE_LIMITED, Problem.TRY_AGAIN, Problem.UNCLEAR})
+        return self in (Problem.RATE_LIMITED, Problem.TRY_AGAIN, Problem.UNCLEAR)
 
 
 class ProblemError(Exception):

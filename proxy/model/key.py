@@ -72,7 +72,7 @@ class ClientKey:
         return "" if self.hash == self.upstream.hash else self.hash
 
     def __str__(self) -> str:
-        return f"key {self.hash[:8]}"
+        return f"key {self.fingerprint}"
 
     __repr__ = __str__
 

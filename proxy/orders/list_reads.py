@@ -131,10 +131,6 @@ class ListReads:
         blind = sum(known.is_unreadable for known in broken)
         return {"readable": len(self._lists) - len(broken), "broken": len(broken), "blind": blind}
 
-    def has_unread(self, key: ClientKey) -> bool:
-        """Whether the last list had rows that could not be parsed."""
-        return self.of(key).has_unread
-
     def read_elsewhere(self, hash: str) -> None:
         """Records that another replica has read the list of the upstream key with that hash."""
         if known := self._by_hash.get(hash):
@@ -157,7 +153,9 @@ class ListReads:
         else:
             young = self._upstream.clock.earliest() - LONGEST_LIFE
             known.read_all(orders, orders.listed, orders.unread, asked_at, young)
-        known.pace = self._pace(key, known)
+        # The rest of the budget is for single orders that the cut list lacks.
+        fastest = POLL if known.is_cut_off else FASTEST
+        known.pace = min(max(60 / max(self._budget.spare(key), 1.0), fastest), SLOWEST)
         if not (status or known.is_cut_off or known.has_unread):
             self._store.publish_change(Change("list", key.upstream.hash))
 
@@ -174,8 +172,3 @@ class ListReads:
             log.info("%s: the order list can be read again", key)
         known.failures = 0
         return orders
-
-    def _pace(self, key: ClientKey, known: ListFreshness) -> float:
-        # The rest of the budget is for single orders that the cut list lacks.
-        fastest = POLL if known.is_cut_off else FASTEST
-        return min(max(60 / max(self._budget.spare(key), 1.0), fastest), SLOWEST)

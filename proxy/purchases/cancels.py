@@ -174,7 +174,9 @@ class Cancels:
         while True:
             await _until(cancel.due, cancel.try_now)
             try:
-                if not await self._is_ours(operation):
+                with readable():
+                    is_ours = await self._store.holds(operation.id)
+                if not is_ours:
                     self.scheduled.pop(operation.id, None)
                     return
                 await self._carry_out(operation.key, activation, cancel.is_taken_over)
@@ -198,11 +200,6 @@ class Cancels:
             await self._finish(operation, activation)
             self.scheduled.pop(operation.id, None)
             return
-
-    async def _is_ours(self, operation: PendingOperation) -> bool:
-        """Whether this replica still owns the operation."""
-        with readable():
-            return await self._store.holds(operation.id)
 
     async def _carry_out(
         self, key: ClientKey, activation: TrackedActivation, is_taken_over: bool

@@ -144,7 +144,7 @@ class Journal:
         if (known and known.delivered) or any(purchase.has_client for purchase in same):
             raise ProblemError(Problem.ORDER_EXISTS)
         if any(purchase.unclear for purchase in same):
-            raise ProblemError(Problem.UNCLEAR, "what came of this wish is not known yet")
+            raise ProblemError(Problem.UNCLEAR, "the outcome of this purchase is not known yet")
 
     async def bought(self, purchase: Purchase, activation: TrackedActivation) -> None:
         """Writes the paid order with its ledger entries, before any use of it. Raises TRY_AGAIN if
@@ -257,7 +257,7 @@ class Journal:
                 await asyncio.shield(self._tasks.start(work, name, of_request=True))
         for purchase in findings.none:
             # Another read may have found its order meanwhile.
-            if purchase.unclear and not self._reads.lists.has_unread(key):
+            if purchase.unclear and not self._reads.lists.of(key).has_unread:
                 await self.drop(purchase)
 
     async def _found(self, purchase: Purchase, activation: TrackedActivation) -> None:
