@@ -77,7 +77,7 @@ def created(activation: TrackedActivation) -> float:
 
 
 def apply_order(known: TrackedActivation, order: Order, asked_at: float | None) -> bool:
-    """Merges a read that began at `asked_at`, monotonic clock. Returns whether that is news."""
+    """Merges a read that began at `asked_at`, monotonic clock. Returns whether it changed any."""
     if order.id != known.order.id:
         return False  # An answer about the order before a swap.
     if asked_at is not None and asked_at < known.changed_at:

@@ -111,7 +111,7 @@ class ListReads:
         self.of(key).events_until = monotonic() + EVENTS_SECONDS
 
     def has_read_since(self, key: ClientKey, when: float) -> bool:
-        """Whether a read that began after that time, monotonic clock, got and parsed all rows."""
+        """Whether a read begun after that time, monotonic clock, could parse all its rows."""
         known = self.of(key)
         return known.read_at >= when and not known.has_unread
 

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from proxy.legacy.activation import MAX_ID
 from proxy.legacy.status import Phase
@@ -38,25 +39,18 @@ _ID = re.compile(r"[1-9][0-9]{0,9}")
 _ORDER = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
+@dataclass(eq=False)
 class Reads:
     """`patience`: seconds that one request may wait for a read."""
 
-    def __init__(
-        self,
-        upstream: Upstream,
-        orders: Orders,
-        lists: ListReads,
-        sockets: OrderSockets,
-        budget: Budget,
-        *,
-        patience: float,
-    ) -> None:
-        self._upstream = upstream
-        self._orders = orders
-        self._sockets = sockets
-        self._budget = budget
-        self._patience = patience
-        self.lists = lists
+    upstream: Upstream
+    orders: Orders
+    lists: ListReads
+    sockets: OrderSockets
+    budget: Budget
+    patience: float
+
+    def __post_init__(self) -> None:
         self._details: dict[tuple[ClientKey, str], tuple[Urgency, Reading]] = {}
         self._tasks = BackgroundTasks(ProblemError)
 
@@ -83,10 +77,10 @@ class Reads:
         if activation.is_settled and not is_of_use:
             self._confirm(key, activation)
             return
-        self._sockets.watch(key, activation)
+        self.sockets.watch(key, activation)
         activation.is_polled = polled
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self.patience):
                 await self._read_upstream(key, activation)
         except TimeoutError:
             log.warning(log_events.ORDER_STALE, activation.order.id)
@@ -101,7 +95,7 @@ class Reads:
         """
         ends = activation.order.expires_at or 0.0
         is_unknown = error.problem is Problem.NO_ACTIVATION
-        return is_unknown and activation.delivered is not None and self._upstream.now() < ends
+        return is_unknown and activation.delivered is not None and self.upstream.now() < ends
 
     def freshness_check(
         self, key: ClientKey, activation: TrackedActivation
@@ -131,25 +125,25 @@ class Reads:
         without it, if the text cannot be an id, or if the key shares its account and has not bought
         the order; TRY_AGAIN if the list is incomplete.
         """
-        await self._orders.open(key)
+        await self.orders.open(key)
         if _ORDER.fullmatch(text):
             return await self._find_order(key, text.lower())
         if not _ID.fullmatch(text) or int(text) > MAX_ID:
             raise ProblemError(Problem.NO_ACTIVATION)
-        known = self._orders.known(key, int(text)) or await self._orders.fetch(key, id=int(text))
+        known = self.orders.known(key, int(text)) or await self.orders.fetch(key, id=int(text))
         if known is None and key.is_sole:
             await self._read_whole_list(key)
-            known = self._orders.known(key, int(text))
+            known = self.orders.known(key, int(text))
         if known is None:
             raise ProblemError(Problem.NO_ACTIVATION)
         return known
 
     async def all(self, key: ClientKey) -> list[TrackedActivation]:
         """All activations of a key, newest first, after a read of the list if that is possible."""
-        await self._orders.open(key)
-        known = self._orders.activations(key)
+        await self.orders.open(key)
+        known = self.orders.activations(key)
         try:
-            if not known or self._budget.has_room(key, Urgency.LIST):
+            if not known or self.budget.has_room(key, Urgency.LIST):
                 await self.lists.refresh(key)
         except ProblemError as error:
             if not (error.problem.is_doubt and (known or self.lists.of(key).is_missing)):
@@ -183,7 +177,7 @@ class Reads:
             reading = self._under_way(key, activation.order.id)
         else:
             reading = self._begin_order(key, activation.order.id, urgency)
-        if reading and self._budget.has_room(key, urgency):
+        if reading and self.budget.has_room(key, urgency):
             await asyncio.shield(reading)
 
     def _interval(self, activation: TrackedActivation) -> float:
@@ -212,11 +206,11 @@ class Reads:
         if reading is None and monotonic() - known.tried_at >= interval:
             reading = self.lists.begin_shared(key, known)
         if reading:
-            if not self._budget.has_room(key, Urgency.LIST):
+            if not self.budget.has_room(key, Urgency.LIST):
                 return False
             if not await self._is_read(reading, known):
                 return True
-        is_listed = known.would_show(activation, self._upstream.now())
+        is_listed = known.would_show(activation, self.upstream.now())
         is_known = known.read_at >= known.tried_at
         return not activation.is_untouched or (is_known and not is_listed)
 
@@ -242,12 +236,12 @@ class Reads:
         return Urgency.ALONE if is_alone else Urgency.TURN
 
     async def _find_order(self, key: ClientKey, order_id: str) -> TrackedActivation:
-        known = self._orders.get(key, order_id) or await self._orders.fetch(key, order=order_id)
+        known = self.orders.get(key, order_id) or await self.orders.fetch(key, order=order_id)
         if known is None:
             if not key.is_sole:
                 raise ProblemError(Problem.NO_ACTIVATION)
             await asyncio.shield(self._begin_order(key, order_id, Urgency.LIST))
-        return self._orders.of(key, order_id)
+        return self.orders.of(key, order_id)
 
     async def _read_whole_list(self, key: ClientKey) -> None:
         await self.lists.refresh(key)
@@ -256,12 +250,12 @@ class Reads:
             raise ProblemError(Problem.TRY_AGAIN, "the order list ends among live orders")
         if known.has_unread:
             raise ProblemError(Problem.TRY_AGAIN, "a row of the order list cannot be read")
-        if any(self._is_left_out(known, one) for one in self._orders.activations(key)):
+        if any(self._is_left_out(known, one) for one in self.orders.activations(key)):
             raise ProblemError(Problem.TRY_AGAIN, "the order list lacks a live order")
 
     def _is_left_out(self, known: ListFreshness, activation: TrackedActivation) -> bool:
         """Whether the list lacks a live order that was bought here long enough before."""
-        order, now = activation.order, self._upstream.now()
+        order, now = activation.order, self.upstream.now()
         if not (activation.delivered and activation.is_untouched) or order.id in known.ids:
             return False
         return (order.created_at or now) + LISTED_SECONDS < now < (order.expires_at or now)
@@ -281,12 +275,12 @@ class Reads:
         return before[1] if before else None
 
     async def _read_order(self, key: ClientKey, order_id: str, urgency: Urgency) -> None:
-        activation = self._orders.get(key, order_id)
+        activation = self.orders.get(key, order_id)
         try:
-            await self._upstream.admit("order", key, urgency, _turn_of(activation))
+            await self.upstream.admit("order", key, urgency, _turn_of(activation))
             asked_at = monotonic()
-            order = await self._upstream.order(key, order_id)
-            await self._orders.detailed(key, order, asked_at)
+            order = await self.upstream.order(key, order_id)
+            await self.orders.detailed(key, order, asked_at)
         except ProblemError as error:
             if activation and error.problem is not Problem.RATE_LIMITED:
                 await self._failed(key, activation, error)
@@ -313,7 +307,7 @@ class Reads:
             log.warning(log_events.NO_ORDER_READS, key, error)
         if offered := activation.offered:
             activation.offered = None
-            await self._orders.pushed(key, activation, offered.text, offered.received_at)
+            await self.orders.pushed(key, activation, offered.text, offered.received_at)
 
 
 def _turn_of(activation: TrackedActivation | None) -> float:

@@ -62,24 +62,18 @@ class _Socket:
     task: asyncio.Task[None] | None = None
 
 
+@dataclass(eq=False)
 class OrderSockets:
     """At most `max_sockets`, which may be 0. `upstream_now` is the upstream's clock."""
 
-    def __init__(
-        self,
-        client: SocketClient,
-        orders: Orders,
-        store: Store,
-        counters: Counters,
-        upstream_now: Callable[[], float],
-        max_sockets: int,
-    ) -> None:
-        self._store = store
-        self._client = client
-        self._orders = orders
-        self._counters = counters
-        self._upstream_now = upstream_now
-        self._max_sockets = max_sockets
+    client: SocketClient
+    orders: Orders
+    store: Store
+    counters: Counters
+    upstream_now: Callable[[], float]
+    max_sockets: int
+
+    def __post_init__(self) -> None:
         self._sockets: dict[tuple[ClientKey, int], _Socket] = {}
         self._of_key: Counter[UpstreamKey] = Counter()
         self._opening = asyncio.Semaphore(OPENING)
@@ -105,8 +99,8 @@ class OrderSockets:
         await self._tasks.aclose()
 
     def _has_room(self, key: ClientKey) -> bool:
-        own, most = self._of_key[key.upstream], self._max_sockets * PER_KEY
-        if own < max(most, 1) and len(self._sockets) < self._max_sockets:
+        own, most = self._of_key[key.upstream], self.max_sockets * PER_KEY
+        if own < max(most, 1) and len(self._sockets) < self.max_sockets:
             return True
         # A key that has its fraction closes a socket of its own.
         sockets = [
@@ -134,14 +128,14 @@ class OrderSockets:
         socket.activation.open_at = math.inf
         if socket.task and socket.task is not asyncio.current_task():
             socket.task.cancel()
-        if self._store.is_shared:
+        if self.store.is_shared:
             order = socket.activation.order.id
             self._tasks.start(self._release(order), f"release of the socket of order {order}")
 
     def _is_waiting(self, activation: TrackedActivation) -> bool:
         """Whether an SMS may still come that its client can use."""
         order = activation.order
-        is_over = order.state in OVER or (order.expires_at or math.inf) < self._upstream_now()
+        is_over = order.state in OVER or (order.expires_at or math.inf) < self.upstream_now()
         return not (is_over or activation.is_settled)
 
     async def _sweep_all(self) -> None:
@@ -176,13 +170,13 @@ class OrderSockets:
     async def _is_ours(self, order: str) -> bool:
         """Claims the order's socket: one replica opens it for all."""
         try:
-            return await self._store.claim(f"socket {order}")
+            return await self.store.claim(f"socket {order}")
         except StoreError:
             return False
 
     async def _release(self, order: str) -> None:
         try:
-            await self._store.release(f"socket {order}")
+            await self.store.release(f"socket {order}")
         except StoreError as error:
             log.info("order %s: its socket is not given up: %s", order, error)
 
@@ -197,7 +191,7 @@ class OrderSockets:
     async def _follow(self, socket: _Socket) -> None:
         """One connection, until it ends or its order does."""
         order = socket.activation.order.id
-        async with aclosing(self._client.frames(socket.key, order)) as frames:
+        async with aclosing(self.client.frames(socket.key, order)) as frames:
             async with self._opening:
                 await asyncio.sleep(self._paused_until - monotonic())
                 await anext(frames)
@@ -210,7 +204,7 @@ class OrderSockets:
 
     async def _handle(self, socket: _Socket, frame: Frame) -> None:
         text, activation = frame.text, socket.activation
-        is_told = bool(text) and await self._orders.pushed(socket.key, activation, text)
-        self._counters.count("frames", "sms" if is_told else "hint")
+        is_told = bool(text) and await self.orders.pushed(socket.key, activation, text)
+        self.counters.count("frames", "sms" if is_told else "hint")
         if not is_told:
             activation.hinted_at = monotonic()

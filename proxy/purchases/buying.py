@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from cachetools import TTLCache
@@ -39,26 +40,18 @@ GRACE = 8.0
 """Seconds that running purchases and swaps have when the process stops."""
 
 
+@dataclass(eq=False)
 class Purchases:
-    def __init__(
-        self,
-        upstream: Upstream,
-        orders: Orders,
-        sockets: OrderSockets,
-        journal: Journal,
-        limit_checks: LimitChecks,
-        catalogue: Catalogue,
-        balances: Cache[UpstreamKey, int],
-        codes: Codes,
-    ) -> None:
-        self._upstream = upstream
-        self._orders = orders
-        self._sockets = sockets
-        self._journal = journal
-        self._limit_checks = limit_checks
-        self._catalogue = catalogue
-        self._balances = balances
-        self._codes = codes
+    upstream: Upstream
+    orders: Orders
+    sockets: OrderSockets
+    journal: Journal
+    limit_checks: LimitChecks
+    catalogue: Catalogue
+    balances: Cache[UpstreamKey, int]
+    codes: Codes
+
+    def __post_init__(self) -> None:
         self._closed = TTLCache[tuple[str, str], None](MAX_CLOSED, CLOSED_SECONDS, monotonic)
         # For one maximum price only: a number may be sold out for 50 cents and available for 60.
         self._sold_out = TTLCache[tuple[Pair, int | None], None](
@@ -81,8 +74,8 @@ class Purchases:
         Raises ProblemError if none can be bought, or if `disconnect` has ended: a number that was
         paid is unclaimed then. So it is when `answer` raises, as it runs before the mark.
         """
-        await self._orders.open(request.key)
-        await self._orders.open(request.key.listing)
+        await self.orders.open(request.key)
+        await self.orders.open(request.key.listing)
         what = request.pair.what
         if what in self._closed:
             raise ProblemError(Problem.NO_NUMBERS, f"{'/'.join(what)} is closed")
@@ -94,14 +87,14 @@ class Purchases:
             made = answer(activation)
             if disconnect.done():
                 raise ProblemError(Problem.TRY_AGAIN, "the client has gone")
-            self._sockets.watch(request.key, activation)
+            self.sockets.watch(request.key, activation)
             # Goes on past the deadline: a number that is marked as delivered has to be answered.
-            marking = self._journal.mark_delivered(purchase, activation)
+            marking = self.journal.mark_delivered(purchase, activation)
             await self._tasks.finish(marking, f"delivery of order {activation.order.id}")
             return made
         finally:
             # After every failure too, and after the deadline.
-            self._journal.unclaimed.release(purchase)
+            self.journal.unclaimed.release(purchase)
 
     async def swap(self, key: ClientKey, activation: TrackedActivation) -> None:
         """Gets another number for the order, which may get another order id. The upstream may carry
@@ -111,24 +104,24 @@ class Purchases:
         await asyncio.shield(self._tasks.start(self._swap(key, activation), name, of_request=True))
 
     async def _swap(self, key: ClientKey, activation: TrackedActivation) -> None:
-        order = await self._upstream.swap(key, activation.order.id)
-        await self._orders.open(key)
-        await self._orders.swapped(key, activation, order)
+        order = await self.upstream.swap(key, activation.order.id)
+        await self.orders.open(key)
+        await self.orders.swapped(key, activation, order)
 
     async def _purchase(self, request: PurchaseRequest, disconnect: asyncio.Task[None]) -> Purchase:
         """Returns an unclaimed purchase, or a new one, after its turn in the request budget."""
         pair, limits, max_price = request.pair, request.limits, request.max_price
-        if unclaimed := await self._journal.unclaimed_for(pair, max_price, request.reference):
+        if unclaimed := await self.journal.unclaimed_for(pair, max_price, request.reference):
             return unclaimed
         if (pair, max_price) in self._sold_out:
             raise ProblemError(Problem.NO_NUMBERS, "sold out a moment ago")
         try:
             quoted = None
             if max_price is not None or limits.counts_money:
-                quoted = await self._catalogue.price(*pair.what)
+                quoted = await self.catalogue.price(*pair.what)
                 _check_price(quoted, max_price)
-            limit = self._limit_checks.of(limits)
-            await self._limit_checks.check(pair, quoted, limit)
+            limit = self.limit_checks.of(limits)
+            await self.limit_checks.check(pair, quoted, limit)
             await self._admit(request.key, disconnect)
             return await self._begin(request, quoted, limit)
         except ProblemError as error:
@@ -138,9 +131,9 @@ class Purchases:
 
     async def _admit(self, key: ClientKey, disconnect: asyncio.Task[None]) -> None:
         """Waits for a turn in the request budget. Raises TRY_AGAIN if the client disconnects."""
-        if await self._upstream.admit_now("purchase", key, Urgency.PAID):
+        if await self.upstream.admit_now("purchase", key, Urgency.PAID):
             return
-        admitted = self._upstream.admit("purchase", key, Urgency.PAID)
+        admitted = self.upstream.admit("purchase", key, Urgency.PAID)
         async with child_task(admitted, "turn of a purchase") as turn:
             await asyncio.wait({turn, disconnect}, return_when=asyncio.FIRST_COMPLETED)
             if not turn.done():
@@ -150,7 +143,7 @@ class Purchases:
     async def _begin(
         self, request: PurchaseRequest, quoted: int | None, limit: SpendingLimit | None
     ) -> Purchase:
-        purchase = await self._journal.begin(request.pair, request.reference, quoted, limit)
+        purchase = await self.journal.begin(request.pair, request.reference, quoted, limit)
         purchase.max_price = request.max_price
         name = f"purchase {purchase.operation.id}"
         purchase.post = self._tasks.start(self._post(purchase), name, of_request=True)
@@ -158,42 +151,42 @@ class Purchases:
 
     async def _post(self, purchase: Purchase) -> TrackedActivation:
         """Sends the one POST and writes the outcome. Goes on after the client has disconnected."""
-        order = await self._sent(purchase)
+        order = await self._send(purchase)
         try:
             # The key was open before the POST, but may have been dropped as idle since.
-            await self._orders.open(purchase.operation.key)
-            activation = self._orders.adopt(purchase.operation.key, order)
-            await self._journal.bought(purchase, activation)
+            await self.orders.open(purchase.operation.key)
+            activation = self.orders.adopt(purchase.operation.key, order)
+            await self.journal.bought(purchase, activation)
         except Exception:
             if purchase.activation is None and not purchase.unclear:
                 # It is paid, and no row has it yet: search the order list for it.
-                self._journal.mark_unclear(purchase)
+                self.journal.mark_unclear(purchase)
             raise
         finally:
             # Also when the store could not be written: the order is paid.
             if not purchase.has_client:
-                self._journal.unclaimed.release(purchase)
+                self.journal.unclaimed.release(purchase)
         return activation
 
-    async def _sent(self, purchase: Purchase) -> Order:
+    async def _send(self, purchase: Purchase) -> Order:
         key, service, iso = purchase.pair
         try:
-            return await self._upstream.purchase(key, service, iso)
+            return await self.upstream.purchase(key, service, iso)
         except ProblemError as error:
             if error.problem is Problem.NO_NUMBERS:
                 self._sold_out[purchase.pair, purchase.max_price] = None
             if error.may_have_worked:
                 purchase.is_no_stock = error.problem is not Problem.UNCLEAR
-                self._journal.mark_unclear(purchase)
+                self.journal.mark_unclear(purchase)
             else:
-                await self._journal.drop(purchase)
+                await self.journal.drop(purchase)
             raise
         except Exception:
             # A bug: the outcome of the request is unknown.
-            self._journal.mark_unclear(purchase)
+            self.journal.mark_unclear(purchase)
             raise
         finally:
-            self._balances.drop(key.upstream)
+            self.balances.drop(key.upstream)
 
     async def _outcome(
         self, purchase: Purchase, disconnect: asyncio.Task[None]
@@ -208,7 +201,7 @@ class Purchases:
             except ProblemError as error:
                 if error.problem is not Problem.UNCLEAR:
                     raise
-        await self._journal.reconcile(purchase.operation.key)
+        await self.journal.reconcile(purchase.operation.key)
         if purchase.activation is None:
             raise ProblemError(Problem.UNCLEAR, "the order list shows no order of this purchase")
         return purchase.activation
@@ -218,24 +211,24 @@ class Purchases:
     ) -> None:
         """Cancels the order and raises ProblemError if its country or its price does not fit."""
         order, (service, iso), max_price = activation.order, request.pair.what, request.max_price
-        if not self._codes.dial_fits(request.country, order.phone):
+        if not self.codes.dial_fits(request.country, order.phone):
             self._closed[service, iso] = None
             log.warning(log_events.WRONG_COUNTRY, order.id, iso)
-            await self._journal.unclaimed.cancel(purchase)
+            await self.journal.unclaimed.cancel(purchase)
             raise ProblemError(Problem.NO_NUMBERS)
         if order.cents is None:
             return
-        self._catalogue.charged(service, iso, order.cents)
+        self.catalogue.charged(service, iso, order.cents)
         if money.is_over(order.cents, max_price):
             log.warning(log_events.OVER_MAX_PRICE, order.id)
-            await self._journal.unclaimed.cancel(purchase)
+            await self.journal.unclaimed.cancel(purchase)
         _check_price(order.cents, max_price)
         quoted, limits = purchase.quoted, request.limits
         if quoted is not None and order.cents > quoted and limits.counts_money:
-            left = await self._limit_checks.left(request.key, limits)
+            left = await self.limit_checks.left(request.key, limits)
             if order.cents <= -left:
                 log.warning(log_events.OVER_LIMIT, order.id)
-                await self._journal.unclaimed.cancel(purchase)
+                await self.journal.unclaimed.cancel(purchase)
                 raise ProblemError(Problem.NO_BALANCE, "charged over the quote")
 
 

@@ -48,26 +48,20 @@ class ScheduledCancel:
     task: asyncio.Task[None] | None = None
 
 
+@dataclass(eq=False)
 class Cancels:
-    def __init__(
-        self,
-        upstream: Upstream,
-        orders: Orders,
-        reads: Reads,
-        store: Store,
-        counters: Counters,
-        balances: Cache[UpstreamKey, int],
-    ) -> None:
-        self._upstream = upstream
-        self._orders = orders
-        self._reads = reads
-        self._store = store
-        self._counters = counters
-        self._balances = balances
+    upstream: Upstream
+    orders: Orders
+    reads: Reads
+    store: Store
+    counters: Counters
+    balances: Cache[UpstreamKey, int]
+
+    def __post_init__(self) -> None:
         self.scheduled: dict[str, ScheduledCancel] = {}
         """By the id of the pending operation."""
         self._tasks, self._writing = BackgroundTasks(), BackgroundTasks()
-        orders.pin(lambda: (cancel.operation.key for cancel in self.scheduled.values()))
+        self.orders.pin(lambda: (cancel.operation.key for cancel in self.scheduled.values()))
 
     async def cancel(self, key: ClientKey, activation: TrackedActivation, *, defer: bool) -> None:
         """Cancels the order for a refund. With `defer`, schedules the cancel while the upstream
@@ -83,10 +77,10 @@ class Cancels:
             order = activation.order
             operation = PendingOperation(
                 f"cancel {order.id}", OperationKind.CANCEL, key, order.service, order.country,
-                self._upstream.now(), order.id,
+                self.upstream.now(), order.id,
             )  # fmt: skip
             await self.schedule(operation, activation, error.seconds or FIRST_PAUSE)
-            self._counters.happened(order.id, "promised", self._upstream.wall_clock())
+            self.counters.happened(order.id, "promised", self.upstream.wall_clock())
 
     async def schedule(
         self, operation: PendingOperation, activation: TrackedActivation, wait: float | None = None
@@ -103,9 +97,9 @@ class Cancels:
     ) -> None:
         is_clients = operation.kind is OperationKind.CANCEL
         operation = replace(operation, kind=OperationKind.CANCEL, order=activation.order.id)
-        row = self._orders.row(operation.key, replace(activation, cancelling=True))
+        row = self.orders.row(operation.key, replace(activation, cancelling=True))
         try:
-            await self._store.commit(operation, row, is_new=is_clients)
+            await self.store.commit(operation, row, is_new=is_clients)
         except OwnershipLostError as error:
             # The other replica carries out the cancel that a client asked for. An unclaimed number
             # may have a client there by now: that replica's row says whether it is cancelled.
@@ -115,7 +109,7 @@ class Cancels:
         except StoreError as error:
             log.error(log_events.CANCEL_NOT_SCHEDULED, activation.order.id, error)
             raise ProblemError(Problem.TRY_AGAIN, "the store cannot be written") from error
-        self._counters.count("promised_cancels", "promised")
+        self.counters.count("promised_cancels", "promised")
         self.resume(operation, activation, wait)
 
     def resume(
@@ -131,7 +125,7 @@ class Cancels:
         """
         activation.cancelling = True
         if wait is None:
-            wait = activation.order.hold_left(self._upstream.now())
+            wait = activation.order.hold_left(self.upstream.now())
         due = monotonic() + wait
         if (before := self.scheduled.get(operation.id)) and before.task:
             # Another replica had the operation in between.
@@ -151,19 +145,19 @@ class Cancels:
 
     async def _cancel(self, key: ClientKey, activation: TrackedActivation) -> None:
         try:
-            await self._upstream.cancel(key, activation.order.id)
+            await self.upstream.cancel(key, activation.order.id)
         except ProblemError as error:
             if error.problem is Problem.CANNOT_CANCEL:
                 await self._check_refundable(key, activation)
             elif error.problem is not Problem.ALREADY_CANCELLED:
                 raise
         finally:
-            self._balances.drop(key.upstream)
-        await self._orders.cancelled(key, activation)
+            self.balances.drop(key.upstream)
+        await self.orders.cancelled(key, activation)
 
     async def _check_refundable(self, key: ClientKey, activation: TrackedActivation) -> None:
         """Reads an order that cannot be cancelled. Raises ProblemError unless it ended unpaid."""
-        await self._reads.read_anew(key, activation.order.id)
+        await self.reads.read_anew(key, activation.order.id)
         if activation.order.messages:
             raise ProblemError(Problem.CODE_RECEIVED, activation.order.id)
         if activation.order.state not in OVER:
@@ -175,7 +169,7 @@ class Cancels:
             await _until(cancel.due, cancel.try_now)
             try:
                 with readable():
-                    is_ours = await self._store.holds(operation.id)
+                    is_ours = await self.store.holds(operation.id)
                 if not is_ours:
                     self.scheduled.pop(operation.id, None)
                     return
@@ -186,16 +180,16 @@ class Cancels:
                     cancel.due = monotonic() + min(max(error.seconds or 0.0, pause), LONGEST_WAIT)
                     pause = min(pause * 2, LONGEST_PAUSE)
                     continue
-                self._counters.count("promised_cancels", "too_late")
-                now = self._upstream.wall_clock()
-                self._counters.happened(activation.order.id, "too_late", now)
+                self.counters.count("promised_cancels", "too_late")
+                now = self.upstream.wall_clock()
+                self.counters.happened(activation.order.id, "too_late", now)
                 log.warning(log_events.CANCEL_TOO_LATE, activation.order.id, error)
             except Exception as bug:
                 log.exception(log_events.CANCEL_BUG, operation.order)
                 cancel.failed, cancel.due = repr(bug), monotonic() + LONGEST_PAUSE
                 continue
             else:
-                self._counters.count("promised_cancels", "kept")
+                self.counters.count("promised_cancels", "kept")
                 log.info("order %s: cancelled as promised", activation.order.id)
             await self._finish(operation, activation)
             self.scheduled.pop(operation.id, None)
@@ -205,16 +199,16 @@ class Cancels:
         self, key: ClientKey, activation: TrackedActivation, is_taken_over: bool
     ) -> None:
         if is_taken_over:
-            await self._reads.read_anew(key, activation.order.id)
+            await self.reads.read_anew(key, activation.order.id)
         if activation.order.state is OrderState.CANCELLED:
-            await self._orders.cancelled(key, activation)
+            await self.orders.cancelled(key, activation)
         else:
             await self._cancel(key, activation)
 
     async def _finish(self, operation: PendingOperation, activation: TrackedActivation) -> None:
         try:
-            row = self._orders.row(operation.key, activation)
-            await self._store.settle(operation.id, row, surely=True)
+            row = self.orders.row(operation.key, activation)
+            await self.store.settle(operation.id, row, surely=True)
         except StoreError as error:
             log.error(log_events.CANCEL_NOT_CLOSED, activation.order.id, error)
 

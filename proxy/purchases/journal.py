@@ -10,7 +10,7 @@ cancelled for a refund.
 import asyncio
 import logging
 from collections.abc import Coroutine
-from dataclasses import replace
+from dataclasses import InitVar, dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -43,26 +43,20 @@ RECONCILE_SECONDS = 10.0
 """Between two of these reads."""
 
 
+@dataclass(eq=False)
 class Journal:
-    def __init__(
-        self,
-        upstream: Upstream,
-        orders: Orders,
-        reads: Reads,
-        cancels: Cancels,
-        store: Store,
-        counters: Counters,
-        *,
-        reuse_seconds: float,
-    ) -> None:
-        self._upstream = upstream
-        self._orders = orders
-        self._reads = reads
-        self._store = store
-        self._counters = counters
-        self.pending = Pending()
+    upstream: Upstream
+    orders: Orders
+    reads: Reads
+    cancels: InitVar[Cancels]
+    store: Store
+    counters: Counters
+    reuse_seconds: InitVar[float]
+
+    def __post_init__(self, cancels: Cancels, reuse_seconds: float) -> None:
+        upstream, orders, store, self.pending = self.upstream, self.orders, self.store, Pending()
         self.unclaimed = Unclaimed(
-            self.pending, upstream, orders, cancels, store, counters, reuse_seconds
+            self.pending, upstream, orders, cancels, store, self.counters, reuse_seconds
         )
         self._reconciliation = Reconciliation(upstream, orders, store, self.pending)
         self._tasks = BackgroundTasks(ProblemError)
@@ -82,15 +76,15 @@ class Journal:
     ) -> Purchase:
         """Writes the intent to the store. Raises ProblemError if that fails, or over the limit."""
         key, service, iso = pair
-        id, now, cents = str(uuid4()), self._upstream.now(), quoted or 0
+        id, now, cents = str(uuid4()), self.upstream.now(), quoted or 0
         operation = PendingOperation(
             id, OperationKind.PURCHASE, key, service, iso, now, reference=reference, cents=cents
         )
-        place = self._orders.places(key.listing)
+        place = self.orders.places(key.listing)
         purchase = Purchase(operation, place, has_client=True, quoted=quoted)
         self.pending.add(purchase)
         try:
-            refused = await self._store.owe(operation, limit)
+            refused = await self.store.owe(operation, limit)
         except StoreError as error:
             self.pending.drop(purchase)
             log.error(log_events.NOTHING_BOUGHT, error)
@@ -123,9 +117,9 @@ class Journal:
             if purchase in self.pending and purchase.is_free and purchase.fits(max_price):
                 purchase.claim()
                 try:
-                    await self._reads.refresh(pair.key, purchase.owned)
+                    await self.reads.refresh(pair.key, purchase.owned)
                 except BaseException:
-                    # After any failure, and after the deadline: its cancel has to be scheduled.
+                    # After any failure, the deadline included: this starts the timer of its cancel.
                     self.unclaimed.release(purchase)
                     raise
                 if purchase.fits(max_price):
@@ -139,7 +133,7 @@ class Journal:
         return found
 
     def _check_reference(self, pair: Pair, reference: str) -> None:
-        known = self._orders.by_reference(pair.key, reference)
+        known = self.orders.by_reference(pair.key, reference)
         same = self.pending.same(pair, reference)
         if (known and known.delivered) or any(purchase.has_client for purchase in same):
             raise ProblemError(Problem.ORDER_EXISTS)
@@ -152,16 +146,16 @@ class Journal:
         """
         key, order = purchase.operation.key, activation.order
         activation.delivered = bool(activation.delivered)
-        self._orders.set_reference(key, activation, purchase.operation.reference)
+        self.orders.set_reference(key, activation, purchase.operation.reference)
         purchase.unclear, purchase.activation = False, activation
         purchase.operation = replace(purchase.operation, kind=OperationKind.ORPHAN, order=order.id)
-        entries = purchase.entries(order, self._upstream.wall_clock())
-        self._counters.count("charged_cents", by=order.cents or 0)
+        entries = purchase.entries(order, self.upstream.wall_clock())
+        self.counters.count("charged_cents", by=order.cents or 0)
         self.unclaimed.happened(purchase, "bought", order.cents or 0)
         log.info("bought %s: %s for %s cents, %s", order.id, entries[-1].what, order.cents, key)
         try:
-            row = self._orders.row(key, activation)
-            await self._store.commit(purchase.operation, row, *entries, surely=True)
+            row = self.orders.row(key, activation)
+            await self.store.commit(purchase.operation, row, *entries, surely=True)
         except OwnershipLostError as error:
             # Marked as bought here, the order could not be adopted by the other replica.
             activation.delivered = activation.delivered or None
@@ -170,7 +164,7 @@ class Journal:
         except OrderTakenError as error:
             # Both replicas found it in the same list. This one goes on searching.
             activation.delivered = activation.delivered or None
-            self._orders.set_reference(key, activation, "")
+            self.orders.set_reference(key, activation, "")
             purchase.activation = None
             purchase.operation = replace(purchase.operation, kind=OperationKind.PURCHASE, order="")
             self._watch_for_order(purchase)
@@ -181,20 +175,20 @@ class Journal:
 
     async def mark_delivered(self, purchase: Purchase, activation: TrackedActivation) -> None:
         """Commits that the client has the number, last before the answer. Raises TRY_AGAIN."""
-        row = self._orders.row(purchase.operation.key, replace(activation, delivered=True))
+        row = self.orders.row(purchase.operation.key, replace(activation, delivered=True))
         try:
-            await self._store.settle(purchase.operation.id, row)
+            await self.store.settle(purchase.operation.id, row)
         except OwnershipLostError as error:
             self._drop_lost(purchase, error)
             raise ProblemError(Problem.TRY_AGAIN, "another replica sees to it") from error
         except StoreError as error:
-            self._store.unsettle(purchase.operation, error)
+            self.store.unsettle(purchase.operation, error)
             log.error(log_events.ORDER_WITHHELD, activation.order.id, error)
             raise ProblemError(Problem.TRY_AGAIN, "the store cannot be written") from error
         activation.delivered = True
-        self._orders.mark_queued(activation, row)
+        self.orders.mark_queued(activation, row)
         log.info("order %s: told as activation %d", activation.order.id, activation.id)
-        self._counters.count("purchases", "told")
+        self.counters.count("purchases", "told")
         self.unclaimed.happened(purchase, "told")
         self.pending.drop(purchase)
 
@@ -207,11 +201,11 @@ class Journal:
 
     async def drop(self, purchase: Purchase, outcome: str = "none") -> None:
         """Ends a purchase that made no order, or whose outcome stays unknown."""
-        self._counters.count("purchases", outcome)
+        self.counters.count("purchases", outcome)
         purchase.unclear = False
         self.pending.drop(purchase)
         try:
-            await self._store.settle(purchase.operation.id, surely=True)
+            await self.store.settle(purchase.operation.id, surely=True)
         except OwnershipLostError as error:
             log.info("purchase %s: %s", purchase.operation.id, error)
         except StoreError as error:
@@ -219,7 +213,7 @@ class Journal:
 
     def mark_unclear(self, purchase: Purchase) -> None:
         """Starts to read the order list until the outcome is known, at most OPEN_SECONDS."""
-        self._counters.count("purchases", "unclear")
+        self.counters.count("purchases", "unclear")
         self._watch_for_order(purchase)
 
     def _watch_for_order(self, purchase: Purchase) -> None:
@@ -235,7 +229,7 @@ class Journal:
     async def _publish_unclear(self, purchase: Purchase) -> None:
         """Tells other replicas that the POST has ended with an unknown outcome."""
         try:
-            await self._store.doubt(purchase.operation)
+            await self.store.doubt(purchase.operation)
         except OwnershipLostError as error:
             self._drop_lost(purchase, error)
         except StoreError as error:
@@ -243,10 +237,10 @@ class Journal:
 
     async def reconcile(self, key: ClientKey) -> None:
         """Reads the order list and adopts orders that only our unclear purchases can have made."""
-        await self._reads.lists.refresh_anew(key)
+        await self.reads.lists.refresh_anew(key)
         findings = await self._reconciliation.find(key)
         for purchase, activation in findings.made:
-            own = self._orders.adopt(purchase.operation.key, activation.order)
+            own = self.orders.adopt(purchase.operation.key, activation.order)
             # Another read of the list may have found it first.
             if purchase.unclear and own.delivered is None:
                 # Set before the task runs: a read that ends at the same time must not find it.
@@ -257,7 +251,7 @@ class Journal:
                 await asyncio.shield(self._tasks.start(work, name, of_request=True))
         for purchase in findings.none:
             # Another read may have found its order meanwhile.
-            if purchase.unclear and not self._reads.lists.of(key).has_unread:
+            if purchase.unclear and not self.reads.lists.of(key).has_unread:
                 await self.drop(purchase)
 
     async def _found(self, purchase: Purchase, activation: TrackedActivation) -> None:
@@ -291,7 +285,7 @@ class Journal:
 
     async def _give_up(self, purchase: Purchase) -> None:
         """Ends a purchase that is too old. Its outcome is known only if the whole list was read."""
-        if self._reads.lists.has_read_since(purchase.operation.key, purchase.known_at):
+        if self.reads.lists.has_read_since(purchase.operation.key, purchase.known_at):
             log.warning(log_events.NO_ORDER_MADE, purchase.operation.id)
             return await self.drop(purchase)
         log.error(log_events.ORDER_UNFOUND, purchase.operation.id)

@@ -4,6 +4,7 @@ The transaction of the intent checks again and decides, see Journal.begin.
 """
 
 import math
+from dataclasses import dataclass
 
 from proxy.model import ClientKey, Limits
 from proxy.model.errors import Problem, ProblemError
@@ -18,22 +19,20 @@ NEWEST = 50
 """Newest activations of a key that are searched for orders that expired and were not read since."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class LimitChecks:
-    def __init__(
-        self, upstream: Upstream, orders: Orders, reads: Reads, journal: Journal, store: Store
-    ) -> None:
-        self._upstream = upstream
-        self._orders = orders
-        self._reads = reads
-        self._journal = journal
-        self._store = store
+    upstream: Upstream
+    orders: Orders
+    reads: Reads
+    journal: Journal
+    store: Store
 
     def of(self, limits: Limits) -> SpendingLimit | None:
         """The limits that the store checks; None if there are none."""
         if limits.active is None and not limits.counts_money:
             return None
-        money = tuple(limits.money(self._upstream.wall_clock()))
-        return SpendingLimit(self._upstream.clock.earliest(), limits.active, money)
+        money = tuple(limits.money(self.upstream.wall_clock()))
+        return SpendingLimit(self.upstream.clock.earliest(), limits.active, money)
 
     async def check(self, pair: Pair, quoted: int | None, limit: SpendingLimit | None) -> None:
         """Raises ProblemError if one more number of `quoted` cents is over the limit. First settles
@@ -43,25 +42,25 @@ class LimitChecks:
             return
         key = pair.key
         own = [
-            purchase for purchase in self._journal.pending.of(key) if purchase.operation.key == key
+            purchase for purchase in self.journal.pending.of(key) if purchase.operation.key == key
         ]
         if any(purchase.unclear and purchase.is_no_stock for purchase in own):
-            await self._journal.reconcile(key)
-        latest = self._upstream.clock.latest()
-        for one in list(self._orders.activations(key))[-NEWEST:]:
+            await self.journal.reconcile(key)
+        latest = self.upstream.clock.latest()
+        for one in list(self.orders.activations(key))[-NEWEST:]:
             ends = one.order.expires_at or math.inf
             if one.delivered and not one.confirmed and not one.order.messages and ends < latest:
-                await self._reads.read_anew(key, one.order.id)
+                await self.reads.read_anew(key, one.order.id)
         if refused := await self._refusal(pair, quoted, limit):
             raise ProblemError(refused, "a limit of the key")
 
     async def left(self, key: ClientKey, limits: Limits) -> int:
         """The cents that a key may still spend. Raises TRY_AGAIN if the store cannot be read."""
-        now = self._upstream.wall_clock()
+        now = self.upstream.wall_clock()
         with readable():
             return min(
                 [
-                    most - await self._store.spent(key.hash, since)
+                    most - await self.store.spent(key.hash, since)
                     for since, most in limits.money(now)
                 ]
             )
@@ -70,4 +69,4 @@ class LimitChecks:
         self, pair: Pair, quoted: int | None, limit: SpendingLimit
     ) -> Problem | None:
         with readable():
-            return await self._store.refusal(pair.key.hash, quoted or 0, limit)
+            return await self.store.refusal(pair.key.hash, quoted or 0, limit)

@@ -56,7 +56,7 @@ class PurchaseRequest:
 
 @dataclass(slots=True)
 class Purchase:
-    """One intended purchase; `operation` is its row in the store, as last written."""
+    """One intended purchase; `operation` is its row in the store."""
 
     operation: PendingOperation
     place: int = 0

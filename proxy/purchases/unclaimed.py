@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from proxy.model.errors import ProblemError
 from proxy.orders.orders import Orders
@@ -20,26 +20,19 @@ RETRY_SECONDS = 10.0
 """Between two tries to schedule a cancel while the store cannot be written."""
 
 
+@dataclass(eq=False)
 class Unclaimed:
     """`reuse_seconds`: how long a number is kept for the next matching request."""
 
-    def __init__(
-        self,
-        pending: Pending,
-        upstream: Upstream,
-        orders: Orders,
-        cancels: Cancels,
-        store: Store,
-        counters: Counters,
-        reuse_seconds: float,
-    ) -> None:
-        self._pending = pending
-        self._upstream = upstream
-        self._orders = orders
-        self._cancels = cancels
-        self._store = store
-        self._counters = counters
-        self._reuse_seconds = reuse_seconds
+    pending: Pending
+    upstream: Upstream
+    orders: Orders
+    cancels: Cancels
+    store: Store
+    counters: Counters
+    reuse_seconds: float
+
+    def __post_init__(self) -> None:
         self._tasks = BackgroundTasks(ProblemError)
 
     async def close(self) -> None:
@@ -48,10 +41,10 @@ class Unclaimed:
 
     def adopt(self, purchase: Purchase) -> Purchase:
         """Adds a purchase of an earlier run or another replica, in place of the one with its id."""
-        before = self._pending.get(purchase)
+        before = self.pending.get(purchase)
         if before and before.timer:
             before.timer.cancel()
-        self._pending.add(purchase)
+        self.pending.add(purchase)
         return purchase
 
     async def take_from_replicas(self, pair: Pair, reference: str) -> list[Purchase]:
@@ -61,8 +54,8 @@ class Unclaimed:
             "", OperationKind.ORPHAN, key, service, iso, 0.0, reference=reference
         )
         with readable():
-            taken = await self._store.take_orphan(operation)
-        activation = await self._orders.fetch(key, order=taken.order) if taken else None
+            taken = await self.store.take_orphan(operation)
+        activation = await self.orders.fetch(key, order=taken.order) if taken else None
         if not (taken and activation):
             return []
         purchase = self.adopt(Purchase(replace(taken, key=key), activation=activation))
@@ -75,7 +68,7 @@ class Unclaimed:
         if purchase.timer:
             # It was released before, when its client left while the order was being written.
             purchase.timer.cancel()
-        if purchase.activation and purchase in self._pending:
+        if purchase.activation and purchase in self.pending:
             name = f"refund of order {purchase.owned.order.id}"
             purchase.timer = self._tasks.start(self._expire(purchase), name)
             self.happened(purchase, "orphan")
@@ -83,9 +76,9 @@ class Unclaimed:
     async def cancel(self, purchase: Purchase) -> None:
         """Schedules the cancel of a number that no client gets. Raises TRY_AGAIN."""
         purchase.is_being_cancelled = True
-        await self._cancels.schedule(purchase.operation, purchase.owned)
-        self._counters.count("purchases", "given_back")
-        self._pending.drop(purchase)
+        await self.cancels.schedule(purchase.operation, purchase.owned)
+        self.counters.count("purchases", "given_back")
+        self.pending.drop(purchase)
 
     async def cancel_now(self, purchase: Purchase) -> None:
         """Cancels an unclaimed number without waiting for another request. Raises TRY_AGAIN."""
@@ -97,8 +90,8 @@ class Unclaimed:
 
     async def _expire(self, purchase: Purchase) -> None:
         order = purchase.owned.order
-        hold = order.hold_left(self._upstream.now())
-        await asyncio.sleep(max(hold, self._reuse_seconds - purchase.age))
+        hold = order.hold_left(self.upstream.now())
+        await asyncio.sleep(max(hold, self.reuse_seconds - purchase.age))
         log.warning(log_events.UNCLAIMED_CANCELLED, order.id)
         while True:
             try:
@@ -109,4 +102,4 @@ class Unclaimed:
             await asyncio.sleep(RETRY_SECONDS)
 
     def happened(self, purchase: Purchase, what: str, cents: int = 0) -> None:
-        self._counters.happened(purchase.owned.order.id, what, self._upstream.wall_clock(), cents)
+        self.counters.happened(purchase.owned.order.id, what, self.upstream.wall_clock(), cents)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from proxy.model import ClientKey
 from proxy.model.errors import ProblemError, StoreError
@@ -20,33 +20,28 @@ HEARTBEAT_SECONDS = 2.5
 """Seconds between two heartbeats; each also takes over the operations of dead replicas."""
 
 
+@dataclass(eq=False)
 class Takeover:
     """`renewed` replaces the upstream key of a key by the one that its program has now."""
 
-    def __init__(
-        self,
-        store: Store,
-        orders: Orders,
-        journal: Journal,
-        cancels: Cancels,
-        renewed: Callable[[ClientKey], ClientKey],
-    ) -> None:
-        self._store = store
-        self._orders = orders
-        self._journal = journal
-        self._cancels = cancels
-        self._renewed = renewed
+    store: Store
+    orders: Orders
+    journal: Journal
+    cancels: Cancels
+    renewed: Callable[[ClientKey], ClientKey]
+
+    def __post_init__(self) -> None:
         self._operations: list[PendingOperation] = []
         self._unknown: set[str] = set()
         """Ids that were unknown at the last heartbeat."""
 
     async def run_once(self) -> None:
         """Raises ProblemError or StoreError; the next call goes on with the rest."""
-        self._operations += await self._store.take_over()
+        self._operations += await self.store.take_over()
         while self._operations:
-            operation = replace(self._operations[0], key=self._renewed(self._operations[0].key))
-            await self._orders.open(operation.key)
-            await self._orders.open(operation.key.listing)
+            operation = replace(self._operations[0], key=self.renewed(self._operations[0].key))
+            await self.orders.open(operation.key)
+            await self.orders.open(operation.key.listing)
             await self._take_up(operation)
             self._operations.pop(0)
 
@@ -64,20 +59,20 @@ class Takeover:
 
     async def _add_unknown(self) -> None:
         """Adds operations that are this replica's, but whose takeover got no answer."""
-        mine = {operation.id: operation for operation in await self._store.mine()}
-        known = self._cancels.scheduled.keys() | self._journal.pending.ids
+        mine = {operation.id: operation for operation in await self.store.mine()}
+        known = self.cancels.scheduled.keys() | self.journal.pending.ids
         unknown = mine.keys() - known
         self._operations += [mine[id] for id in unknown & self._unknown]
         self._unknown = unknown
 
     async def _take_up(self, operation: PendingOperation) -> None:
         if operation.kind is OperationKind.PURCHASE:
-            self._journal.mark_unclear(self._journal.unclaimed.adopt(Purchase(operation)))
-        elif activation := await self._orders.fetch(operation.key, order=operation.order):
+            self.journal.mark_unclear(self.journal.unclaimed.adopt(Purchase(operation)))
+        elif activation := await self.orders.fetch(operation.key, order=operation.order):
             if operation.kind is OperationKind.CANCEL:
-                self._cancels.resume(operation, activation, is_taken_over=True)
+                self.cancels.resume(operation, activation, is_taken_over=True)
             else:
-                unclaimed = self._journal.unclaimed
+                unclaimed = self.journal.unclaimed
                 unclaimed.release(unclaimed.adopt(Purchase(operation, activation=activation)))
         else:
             log.error(log_events.ORDER_MISSING, operation.id)
