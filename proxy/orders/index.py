@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from proxy.legacy.activation import candidates, code_of
-from proxy.model import Order, Sms, asked_after, last_asked, merge
+from proxy.model import Order, Sms, last_asked, merge
+from proxy.model.order import asked_after
 from proxy.orders.tracked import TrackedActivation
 from proxy.runtime.clock import monotonic
 from proxy.store import ActivationRow

@@ -97,9 +97,7 @@ class Reads:
         is_unknown = error.problem is Problem.NO_ACTIVATION
         return is_unknown and activation.delivered is not None and self.upstream.now() < ends
 
-    def freshness_check(
-        self, key: ClientKey, activation: TrackedActivation
-    ) -> Callable[[], bool] | None:
+    def validity(self, key: ClientKey, activation: TrackedActivation) -> Callable[[], bool] | None:
         """Returns a function that says whether the state is still the same and fresh; None if the
         answer cannot be repeated.
         """

@@ -75,12 +75,9 @@ class Journal:
         self, pair: Pair, reference: str, quoted: int | None, limit: SpendingLimit | None
     ) -> Purchase:
         """Writes the intent to the store. Raises ProblemError if that fails, or over the limit."""
-        key, service, iso = pair
-        id, now, cents = str(uuid4()), self.upstream.now(), quoted or 0
-        operation = PendingOperation(
-            id, OperationKind.PURCHASE, key, service, iso, now, reference=reference, cents=cents
-        )
-        place = self.orders.places(key.listing)
+        id, kind, cents = str(uuid4()), OperationKind.PURCHASE, quoted or 0
+        now, place = self.upstream.now(), self.orders.places(pair.key.listing)
+        operation = PendingOperation(id, kind, *pair, now, reference=reference, cents=cents)
         purchase = Purchase(operation, place, has_client=True, quoted=quoted)
         self.pending.add(purchase)
         try:
@@ -219,9 +216,8 @@ class Journal:
     def _watch_for_order(self, purchase: Purchase) -> None:
         purchase.unclear = True
         key = purchase.operation.key
-        self._tasks.start(
-            self._publish_unclear(purchase), f"doubt of purchase {purchase.operation.id}"
-        )
+        name = f"doubt of purchase {purchase.operation.id}"
+        self._tasks.start(self._publish_unclear(purchase), name)
         if key.upstream not in self._watched:
             self._watched.add(key.upstream)
             self._tasks.start(self._watch(key), f"unclear purchases of {key}")

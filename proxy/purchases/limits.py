@@ -41,10 +41,8 @@ class LimitChecks:
         if limit is None or not await self._refusal(pair, quoted, limit):
             return
         key = pair.key
-        own = [
-            purchase for purchase in self.journal.pending.of(key) if purchase.operation.key == key
-        ]
-        if any(purchase.unclear and purchase.is_no_stock for purchase in own):
+        own = (p for p in self.journal.pending.unclear(key) if p.operation.key == key)
+        if any(purchase.is_no_stock for purchase in own):
             await self.journal.reconcile(key)
         latest = self.upstream.clock.latest()
         for one in list(self.orders.activations(key))[-NEWEST:]:
@@ -56,14 +54,9 @@ class LimitChecks:
 
     async def left(self, key: ClientKey, limits: Limits) -> int:
         """The cents that a key may still spend. Raises TRY_AGAIN if the store cannot be read."""
-        now = self.upstream.wall_clock()
+        periods = limits.money(self.upstream.wall_clock())
         with readable():
-            return min(
-                [
-                    most - await self.store.spent(key.hash, since)
-                    for since, most in limits.money(now)
-                ]
-            )
+            return min([cents - await self.store.spent(key.hash, at) for at, cents in periods])
 
     async def _refusal(
         self, pair: Pair, quoted: int | None, limit: SpendingLimit

@@ -63,12 +63,10 @@ class Reconciliation:
         others: Sequence[PendingOperation],
         findings: Findings,
     ) -> None:
+        same = [p for p in self._pending.of(key) if p.pair.what == what]
+        purchases = [p for p in same if p.unclear]
         # Purchases that a client waits for come first.
-        purchases = sorted(
-            (purchase for purchase in self._pending.unclear(key) if purchase.pair.what == what),
-            key=lambda purchase: (not purchase.has_client, -purchase.operation.at),
-        )
-        same = (p for p in self._pending.of(key) if p.pair.what == what)
+        purchases.sort(key=lambda purchase: (not purchase.has_client, -purchase.operation.at))
         posts = [p.operation.at for p in same if p.is_under_way]
         posts += [operation.at for operation in others if not operation.unclear]
         listed = self._orders.activations(key.listing)
@@ -108,9 +106,8 @@ class Reconciliation:
             if not any(purchase.explains(activation) for purchase in ours)
         ]
         now, before = monotonic(), self._unexplained.pop(key.upstream, {})
-        unexplained = {
-            one.order.id: before.get(one.order.id, now) for one in await self._unowned(young)
-        }
+        ids = [activation.order.id for activation in await self._unowned(young)]
+        unexplained = {id: before.get(id, now) for id in ids}
         if not unexplained:
             return False
         self._unexplained[key.upstream] = unexplained

@@ -49,16 +49,13 @@ class Unclaimed:
 
     async def take_from_replicas(self, pair: Pair, reference: str) -> list[Purchase]:
         """Takes over a matching unclaimed number of another replica, if any."""
-        key, service, iso = pair
-        operation = PendingOperation(
-            "", OperationKind.ORPHAN, key, service, iso, 0.0, reference=reference
-        )
+        operation = PendingOperation("", OperationKind.ORPHAN, *pair, 0.0, reference=reference)
         with readable():
             taken = await self.store.take_orphan(operation)
-        activation = await self.orders.fetch(key, order=taken.order) if taken else None
+        activation = await self.orders.fetch(pair.key, order=taken.order) if taken else None
         if not (taken and activation):
             return []
-        purchase = self.adopt(Purchase(replace(taken, key=key), activation=activation))
+        purchase = self.adopt(Purchase(replace(taken, key=pair.key), activation=activation))
         self.release(purchase)
         return [purchase]
 

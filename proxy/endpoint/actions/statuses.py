@@ -19,7 +19,7 @@ async def get_status(call: Call) -> Answer:
     activation = await call.activation()
     view = await _looked(call, activation)
     answer = call.dialect.shapes.status(view, wants_text)
-    return answer.while_it(call.services.reads.freshness_check(call.key, activation))
+    return answer.while_it(call.services.reads.validity(call.key, activation))
 
 
 async def get_status_v2(call: Call) -> Answer:
