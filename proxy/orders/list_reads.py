@@ -47,58 +47,58 @@ class ListReads:
 
     def of(self, key: ClientKey) -> ListFreshness:
         """The state of the order list of the key's account."""
-        known = self._lists.get(key.upstream)
-        if known is None:
-            known = self._lists[key.upstream] = ListFreshness()
+        freshness = self._lists.get(key.upstream)
+        if freshness is None:
+            freshness = self._lists[key.upstream] = ListFreshness()
             if self._store.is_shared:
-                self._by_hash[key.upstream.hash] = known
-        return known
+                self._by_hash[key.upstream.hash] = freshness
+        return freshness
 
-    def begin_shared(self, key: ClientKey, known: ListFreshness) -> Reading:
+    def begin_shared(self, key: ClientKey, freshness: ListFreshness) -> Reading:
         """Starts a read of the list that may show new SMS, on one replica for all of them."""
         if not self._store.is_shared:
-            return self._begin_list(key, status=known.status)
-        work, name = self._read_shared(key, known), f"shared list of {key}"
-        known.shared_reading = self._tasks.start(work, name, of_request=True)
-        return known.shared_reading
+            return self._begin_list(key, status=freshness.status)
+        work, name = self._read_shared(key, freshness), f"shared list of {key}"
+        freshness.shared_reading = self._tasks.start(work, name, of_request=True)
+        return freshness.shared_reading
 
-    async def _read_shared(self, key: ClientKey, known: ListFreshness) -> None:
+    async def _read_shared(self, key: ClientKey, freshness: ListFreshness) -> None:
         """Reads the list, or waits for the replica that has claimed the read."""
         try:
-            if await self._may_read(key, known):
-                await asyncio.shield(self._begin_list(key, status=known.status))
+            if await self._may_read(key, freshness):
+                await asyncio.shield(self._begin_list(key, status=freshness.status))
             else:
-                known.remote_read.clear()
+                freshness.remote_read.clear()
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(known.remote_read.wait(), REMOTE_READ_SECONDS)
+                    await asyncio.wait_for(freshness.remote_read.wait(), REMOTE_READ_SECONDS)
         finally:
-            known.shared_reading = None
+            freshness.shared_reading = None
 
-    async def _may_read(self, key: ClientKey, known: ListFreshness) -> bool:
-        known.tried_at = monotonic()
+    async def _may_read(self, key: ClientKey, freshness: ListFreshness) -> bool:
+        freshness.tried_at = monotonic()
         try:
-            return await self._store.claim(f"list {key.upstream.hash}", known.pace)
+            return await self._store.claim(f"list {key.upstream.hash}", freshness.pace)
         except StoreError:
             return True
 
     def _begin_list(
         self, key: ClientKey, urgency: Urgency = Urgency.LIST, status: str = ""
     ) -> Reading:
-        known = self.of(key)
-        known.tried_at = monotonic()
-        work = self._read_list(key, known, urgency, status)
-        known.reading = self._tasks.start(work, f"list of {key}", of_request=True)
-        return known.reading
+        freshness = self.of(key)
+        freshness.tried_at = monotonic()
+        work = self._read_list(key, freshness, urgency, status)
+        freshness.reading = self._tasks.start(work, f"list of {key}", of_request=True)
+        return freshness.reading
 
     async def refresh(self, key: ClientKey) -> None:
         """Reads all orders, if that was not done within POLL seconds. Raises ProblemError."""
-        known = self.of(key)
-        if known.reading and monotonic() - known.own_read_at >= POLL:
+        freshness = self.of(key)
+        if freshness.reading and monotonic() - freshness.own_read_at >= POLL:
             # This read may be one of completed orders only.
-            await asyncio.shield(known.reading)
-        if monotonic() - known.own_read_at < POLL:
+            await asyncio.shield(freshness.reading)
+        if monotonic() - freshness.own_read_at < POLL:
             return
-        if known.is_missing and not known.is_due:
+        if freshness.is_missing and not freshness.is_due:
             raise ProblemError(Problem.TRY_AGAIN, "the order list cannot be read")
         await asyncio.shield(self._begin_list(key))
 
@@ -112,8 +112,8 @@ class ListReads:
 
     def has_read_since(self, key: ClientKey, when: float) -> bool:
         """Whether a read begun after that time, monotonic clock, could parse all its rows."""
-        known = self.of(key)
-        return known.read_at >= when and not known.has_unread
+        freshness = self.of(key)
+        return freshness.read_at >= when and not freshness.has_unread
 
     @property
     def trouble(self) -> str:
@@ -127,48 +127,48 @@ class ListReads:
         """For the metric: numbers of lists that can be read, that cannot, and of those the number
         whose single orders cannot be read either.
         """
-        broken = [known for known in self._lists.values() if known.is_missing]
-        blind = sum(known.is_unreadable for known in broken)
+        broken = [freshness for freshness in self._lists.values() if freshness.is_missing]
+        blind = sum(freshness.is_unreadable for freshness in broken)
         return {"readable": len(self._lists) - len(broken), "broken": len(broken), "blind": blind}
 
     def read_elsewhere(self, hash: str) -> None:
         """Records that another replica has read the list of the upstream key with that hash."""
-        if known := self._by_hash.get(hash):
-            known.remote_read_at = known.read_at = known.tried_at = monotonic()
-            known.remote_read.set()
+        if freshness := self._by_hash.get(hash):
+            freshness.remote_read_at = freshness.read_at = freshness.tried_at = monotonic()
+            freshness.remote_read.set()
 
     async def _read_list(
-        self, key: ClientKey, known: ListFreshness, urgency: Urgency, status: str
+        self, key: ClientKey, freshness: ListFreshness, urgency: Urgency, status: str
     ) -> None:
         try:
             await self._upstream.admit("orders", key, urgency)
-            known.tried_at = asked_at = monotonic()
-            orders = await self._listed(key, known, status)
+            freshness.tried_at = asked_at = monotonic()
+            orders = await self._listed(key, freshness, status)
             await self._orders.listed(key, orders, asked_at)
         finally:
-            if known.reading is asyncio.current_task():
-                known.reading = None
+            if freshness.reading is asyncio.current_task():
+                freshness.reading = None
         if status:
-            known.read_completed(orders, orders.listed, asked_at)
+            freshness.read_completed(orders, orders.listed, asked_at)
         else:
             young = self._upstream.clock.earliest() - LONGEST_LIFE
-            known.read_all(orders, orders.listed, orders.unread, asked_at, young)
+            freshness.read_all(orders, orders.listed, orders.unread, asked_at, young)
         # The rest of the budget is for single orders that the cut list lacks.
-        fastest = POLL if known.is_cut_off else FASTEST
-        known.pace = min(max(60 / max(self._budget.spare(key), 1.0), fastest), SLOWEST)
-        if not (status or known.is_cut_off or known.has_unread):
+        fastest = POLL if freshness.is_cut_off else FASTEST
+        freshness.pace = min(max(60 / max(self._budget.spare(key), 1.0), fastest), SLOWEST)
+        if not (status or freshness.is_cut_off or freshness.has_unread):
             self._store.publish_change(Change("list", key.upstream.hash))
 
-    async def _listed(self, key: ClientKey, known: ListFreshness, status: str) -> Rows[Order]:
+    async def _listed(self, key: ClientKey, freshness: ListFreshness, status: str) -> Rows[Order]:
         try:
-            orders = await self._upstream.orders(key, known.limit, status)
+            orders = await self._upstream.orders(key, freshness.limit, status)
         except ProblemError as error:
             if error.problem.is_doubt and error.problem is not Problem.RATE_LIMITED:
-                known.failed(status)
-                if known.failures == 2 and not status:
+                freshness.failed(status)
+                if freshness.failures == 2 and not status:
                     log.warning(log_events.NO_ORDER_LIST, key, error)
             raise
-        if known.is_missing:
+        if freshness.is_missing:
             log.info("%s: the order list can be read again", key)
-        known.failures = 0
+        freshness.failures = 0
         return orders

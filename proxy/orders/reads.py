@@ -101,7 +101,7 @@ class Reads:
         """Returns a function that says whether the state is still the same and fresh; None if the
         answer cannot be repeated.
         """
-        known, order, said = self.lists.of(key), activation.order, activation.said
+        freshness, order, said = self.lists.of(key), activation.order, activation.said
         is_settled = activation.is_settled
         if activation.is_only_pushed or not (is_settled or activation.is_untouched):
             return None
@@ -112,7 +112,7 @@ class Reads:
             if is_settled:
                 return True
             now = activation.asked_for_at = monotonic()
-            return now - known.seen_at(activation) < known.interval(activation)
+            return now - freshness.seen_at(activation) < freshness.interval(activation)
 
         return stands
 
@@ -186,38 +186,38 @@ class Reads:
 
     def _is_single(self, key: ClientKey, activation: TrackedActivation) -> bool:
         """Whether only lists of completed orders cover it, and it has the turn of a single read."""
-        known = self.lists.of(key)
-        is_old = monotonic() - activation.seen_at >= known.interval(activation)
-        return is_old and known.has_completed and known.is_next_single(activation)
+        freshness = self.lists.of(key)
+        is_old = monotonic() - activation.seen_at >= freshness.interval(activation)
+        return is_old and freshness.has_completed and freshness.is_next_single(activation)
 
     async def _read_by_list(self, key: ClientKey, activation: TrackedActivation) -> bool:
         """Reads the list if due. Returns whether the order itself has to be read, too."""
-        known = self.lists.of(key)
-        interval = known.interval(activation)
-        if monotonic() - known.seen_at(activation) < interval:
+        freshness = self.lists.of(key)
+        interval = freshness.interval(activation)
+        if monotonic() - freshness.seen_at(activation) < interval:
             return False
-        if known.is_broken:
-            if known.is_due and not (known.reading or known.shared_reading):
-                self.lists.begin_shared(key, known)  # no request waits for it
+        if freshness.is_broken:
+            if freshness.is_due and not (freshness.reading or freshness.shared_reading):
+                self.lists.begin_shared(key, freshness)  # no request waits for it
             return True
-        reading = known.reading or known.shared_reading
-        if reading is None and monotonic() - known.tried_at >= interval:
-            reading = self.lists.begin_shared(key, known)
+        reading = freshness.reading or freshness.shared_reading
+        if reading is None and monotonic() - freshness.tried_at >= interval:
+            reading = self.lists.begin_shared(key, freshness)
         if reading:
             if not self.budget.has_room(key, Urgency.LIST):
                 return False
-            if not await self._is_read(reading, known):
+            if not await self._is_read(reading, freshness):
                 return True
-        is_listed = known.would_show(activation, self.upstream.now())
-        is_known = known.read_at >= known.tried_at
+        is_listed = freshness.would_show(activation, self.upstream.now())
+        is_known = freshness.read_at >= freshness.tried_at
         return not activation.is_untouched or (is_known and not is_listed)
 
-    async def _is_read(self, reading: Reading, known: ListFreshness) -> bool:
+    async def _is_read(self, reading: Reading, freshness: ListFreshness) -> bool:
         """Whether the list could be read. Raises errors that are not about the list alone."""
         try:
             await asyncio.shield(reading)
         except ProblemError as error:
-            if not (error.problem.is_doubt and known.is_broken):
+            if not (error.problem.is_doubt and freshness.is_broken):
                 raise
             return False
         return True
@@ -228,10 +228,11 @@ class Reads:
             return Urgency.ALONE
         if activation.is_unread or activation.is_hinted or activation.is_only_pushed:
             return Urgency.ORDER
-        known = self.lists.of(key)
+        freshness = self.lists.of(key)
         # Rows of the list do not show a second SMS.
-        is_alone = known.is_broken or known.lacks(activation) or activation.phase is Phase.RETRYING
-        return Urgency.ALONE if is_alone else Urgency.TURN
+        if activation.phase is Phase.RETRYING or freshness.is_broken or freshness.lacks(activation):
+            return Urgency.ALONE
+        return Urgency.TURN
 
     async def _find_order(self, key: ClientKey, order_id: str) -> TrackedActivation:
         known = self.orders.get(key, order_id) or await self.orders.fetch(key, order=order_id)
@@ -243,18 +244,18 @@ class Reads:
 
     async def _read_whole_list(self, key: ClientKey) -> None:
         await self.lists.refresh(key)
-        known = self.lists.of(key)
-        if known.is_cut_off:
+        freshness = self.lists.of(key)
+        if freshness.is_cut_off:
             raise ProblemError(Problem.TRY_AGAIN, "the order list ends among live orders")
-        if known.has_unread:
+        if freshness.has_unread:
             raise ProblemError(Problem.TRY_AGAIN, "a row of the order list cannot be read")
-        if any(self._is_left_out(known, one) for one in self.orders.activations(key)):
+        if any(self._is_left_out(freshness, one) for one in self.orders.activations(key)):
             raise ProblemError(Problem.TRY_AGAIN, "the order list lacks a live order")
 
-    def _is_left_out(self, known: ListFreshness, activation: TrackedActivation) -> bool:
+    def _is_left_out(self, freshness: ListFreshness, activation: TrackedActivation) -> bool:
         """Whether the list lacks a live order that was bought here long enough before."""
         order, now = activation.order, self.upstream.now()
-        if not (activation.delivered and activation.is_untouched) or order.id in known.ids:
+        if not (activation.delivered and activation.is_untouched) or order.id in freshness.ids:
             return False
         return (order.created_at or now) + LISTED_SECONDS < now < (order.expires_at or now)
 
@@ -288,8 +289,8 @@ class Reads:
                 activation.tried_at = monotonic()
             if self._under_way(key, order_id) is asyncio.current_task():
                 del self._details[key, order_id]
-        known = self.lists.of(key)
-        known.order_failures, known.is_logged = 0, False
+        freshness = self.lists.of(key)
+        freshness.order_failures, freshness.is_logged = 0, False
         if activation:
             activation.failures, activation.offered = 0, None
 
@@ -297,11 +298,11 @@ class Reads:
         self, key: ClientKey, activation: TrackedActivation, error: ProblemError
     ) -> None:
         """Records a failed read of an order; adds the SMS that a socket or an event offered."""
-        known = self.lists.of(key)
+        freshness = self.lists.of(key)
         activation.failures += 1
-        known.order_failures += 1
-        if known.is_unreadable and not known.is_logged:
-            known.is_logged = True
+        freshness.order_failures += 1
+        if freshness.is_unreadable and not freshness.is_logged:
+            freshness.is_logged = True
             log.warning(log_events.NO_ORDER_READS, key, error)
         if offered := activation.offered:
             activation.offered = None
