@@ -333,7 +333,7 @@ async def test_a_bug_ends_no_refund(run, monkeypatch, caplog, which):
             where, name = services.upstream, "cancel"
         else:
             await an_orphan(world)
-            where, name = services.cancels, "promise"
+            where, name = services.cancels, "schedule"
         bugs = [KeyError("planted")]
         carry_out = getattr(where, name)
 
