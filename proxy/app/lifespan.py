@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 
 from proxy.app.readiness import Readiness
 from proxy.forwarding.delivery import ForwardDelivery
-from proxy.orders.poller import look_out
+from proxy.orders.poller import poll_unattended
 from proxy.orders.retention import forget_old
 from proxy.replicas.listener import Replicas
 from proxy.runtime import log_events
@@ -98,7 +98,7 @@ def lifespan(
 
 def _loops(services: Services, retention: float) -> Loops:
     forget = partial(forget_old, services.store, services.orders, services.upstream, retention)
-    look = partial(look_out, services.orders, services.reads, services.programs)
+    look = partial(poll_unattended, services.orders, services.reads, services.programs)
     return Loops({"retention": forget, **({"lookout": look} if services.targets else {})})
 
 

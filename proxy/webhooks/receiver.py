@@ -121,7 +121,7 @@ class Webhooks:
             activation.hinted_at = monotonic()
         if key.upstream != NO_KEY:
             self._reads.lists.event_came(key)
-            self._reads.judge_offer(key, activation)
+            self._reads.read_offered(key, activation)
         return kind
 
     async def _change(self, key: ClientKey, activation: TrackedActivation, event: Event) -> str:

@@ -51,7 +51,7 @@ async def _read(call: Call, page: Sequence[TrackedActivation]) -> list[View]:
     """A program may have no other call for its code than these: what has come is read, some now."""
     unread = [activation for activation in page if activation.is_unread]
     for activation in unread[:MOST_READS]:
-        await call.services.reads.look(call.key, activation)
+        await call.services.reads.refresh(call.key, activation)
     return [call.view(activation) for activation in page]
 
 

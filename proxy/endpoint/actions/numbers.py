@@ -76,8 +76,8 @@ async def _bought(call: Call, handed_out: Callable[[Call, View], Answer]) -> Ans
         code=call.request.text("service"),
         service=service,
         country=country,
-        caps=call.program.caps,
-        cap=cap,
+        limits=call.program.caps,
+        client_max_price=cap,
         reference=_wish(call.request.text("orderId")),
     )
     async with call.client.watched() as gone:

@@ -19,7 +19,7 @@ async def get_status(call: Call) -> Answer:
     activation = await call.activation()
     view = await _looked(call, activation)
     answer = call.dialect.shapes.status(view, wants_text)
-    return answer.while_it(call.services.reads.standing(call.key, activation))
+    return answer.while_it(call.services.reads.validity(call.key, activation))
 
 
 async def get_status_v2(call: Call) -> Answer:
@@ -39,7 +39,7 @@ async def get_full_sms(call: Call) -> Answer:
 
 async def get_all_sms(call: Call) -> Answer:
     activation = await call.activation()
-    await call.services.reads.look(call.key, activation, at_all=True)
+    await call.services.reads.refresh(call.key, activation, further=True)
     return answers.json(call.dialect.shapes.all_sms(call.view(activation)))
 
 
@@ -59,7 +59,7 @@ async def _looked(call: Call, activation: TrackedActivation, *, whole: bool = Fa
     if not activation.was_asked:
         activation.was_asked = True
         _happened(call, activation, "asked")
-    await call.services.reads.look(call.key, activation, whole=whole)
+    await call.services.reads.refresh(call.key, activation, whole=whole)
     view = call.view(activation)
     _note_answer(call, view)
     if view.phase is Phase.RECEIVED and view.sms and not activation.was_read:
@@ -92,7 +92,7 @@ async def _set(call: Call, wish: int | None) -> Step:
 async def _carried_out(call: Call, wish: int | None) -> Step:
     activation = await call.activation()
     if activation.is_unread:
-        await call.services.reads.look(call.key, activation)
+        await call.services.reads.refresh(call.key, activation)
     step = status.set_status(activation.phase, wish)
     if isinstance(step, Problem):
         raise ProblemError(step, f"status {wish}")
