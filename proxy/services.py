@@ -1,4 +1,4 @@
-"""What actions, the console and the commands are handed."""
+"""The parts of the proxy that actions, the console and the commands use."""
 
 from dataclasses import dataclass
 
@@ -23,8 +23,6 @@ from proxy.upstream.client import Upstream
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything an action can use."""
-
     programs: Programs
     limit_checks: LimitChecks
     targets: Targets
@@ -43,4 +41,4 @@ class Services:
     codes: Codes
     default_country: int
     defers_cancel: bool | None
-    """None: as the dialect does."""
+    """Whether a cancel during the hold is scheduled; None: the dialect decides."""

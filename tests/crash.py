@@ -27,6 +27,9 @@ HANGS_UP = 0.2
 """How many clients do not wait for their answer."""
 LIFE = (0.3, 1.5)
 """Seconds of load before a kill, at least and at most; more where the machine is busy."""
+PER_MINUTE = 600
+"""Requests of a key, so that what is owed after a load does not wait a minute for its turn."""
+
 # A window in which a kill finds a purchase under way, and outcomes that stay unclear.
 FAULTS = (
     {"call": "purchase", "kind": "slow", "when": "after", "seconds": 0.3, "chance": 0.2},
@@ -184,10 +187,11 @@ class Account:
 
 def crash(kills: int, seed: int, folder: Path) -> Account:
     """Runs the load, kills the proxy `kills` times under it, and counts."""
-    with an_upstream(folder, hold=1) as upstream:
+    with an_upstream(folder, hold=1, per_minute=PER_MINUTE) as upstream:
         proxy = Proxy(
             folder,
             upstream.url,
+            PROXY_UPSTREAM_REQUESTS_PER_MINUTE=str(PER_MINUTE),
             PROXY_UPSTREAM_TIMEOUT="12",
             PROXY_ORPHAN_REUSE_SECONDS="2",
             PROXY_EARLY_CANCEL="defer",

@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 
 from proxy.app.readiness import Readiness
 from proxy.forwarding.delivery import ForwardDelivery
-from proxy.orders.poller import look_out
+from proxy.orders.poller import poll_unattended
 from proxy.orders.retention import forget_old
 from proxy.replicas.listener import Replicas
 from proxy.runtime import log_events
@@ -45,7 +45,7 @@ def lifespan(
         forget = partial(forget_old, services.store, services.orders, services.upstream, retention)
         tasks.loop(forget, "retention")
         if services.targets:
-            look = partial(look_out, services.orders, services.reads, services.programs)
+            look = partial(poll_unattended, services.orders, services.reads, services.programs)
             tasks.loop(look, "lookout")
 
     starts: tuple[Step, ...] = (

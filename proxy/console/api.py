@@ -123,20 +123,20 @@ class Api:
 
     async def cancel_now(self, request: Request) -> Response:
         """Tries a scheduled cancel now; the upstream may still refuse it as too early."""
-        promise = self.services.cancels.promises.get(request.path_params["id"])
-        if promise is None:
+        cancel = self.services.cancels.scheduled.get(request.path_params["id"])
+        if cancel is None:
             return _not_found()
-        promise.hurry.set()
+        cancel.try_now.set()
         return _json({"done": "the cancel is tried now"})
 
     async def return_now(self, request: Request) -> Response:
         """Cancels an unclaimed number as soon as the upstream allows it."""
         journal, id = self.services.journal, request.path_params["id"]
-        found = next((p for p in journal.pending if p.owed.id == id and is_unclaimed(p)), None)
+        found = next((p for p in journal.pending if p.operation.id == id and is_unclaimed(p)), None)
         if found is None:
             return _not_found()
         try:
-            await journal.unclaimed.return_now(found)
+            await journal.unclaimed.cancel_now(found)
         except ProblemError as error:
             return _error(503, self.secrets.redact(str(error)))
         return _json({"done": "it is cancelled as soon as the upstream allows it"})

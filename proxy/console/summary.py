@@ -11,7 +11,7 @@ from proxy.console.warnings import Warnings
 from proxy.model import Limits, UpstreamKey
 from proxy.model.errors import StoreError
 from proxy.orders.tracked import TrackedActivation
-from proxy.purchases.cancels import Promise
+from proxy.purchases.cancels import ScheduledCancel
 from proxy.purchases.purchase import Purchase
 from proxy.runtime.clock import monotonic
 from proxy.services import Services
@@ -85,8 +85,8 @@ class Summary:
             "budget": {**services.budget.states, "limit": self.per_minute},
             "push": services.sockets.states,
             "purchases": pending.states(),
-            "cancels": [self._cancel(promise) for promise in services.cancels.promises.values()],
-            "unclaimed": [self._pending(p.owed, p.owned) for p in pending if is_unclaimed(p)],
+            "cancels": [self._cancel(cancel) for cancel in services.cancels.scheduled.values()],
+            "unclaimed": [self._pending(p.operation, p.owned) for p in pending if is_unclaimed(p)],
             "problems": self.warnings.rows(),
             "minutes": self.history.rows(),
         }
@@ -104,9 +104,9 @@ class Summary:
             for account, names in found.items()
         ]
 
-    def _cancel(self, promise: Promise) -> Row:
-        due = round(self.services.upstream.wall_clock() + promise.due - monotonic())
-        return self._pending(promise.owed, promise.activation, due=due, failed=promise.failed)
+    def _cancel(self, cancel: ScheduledCancel) -> Row:
+        due = round(self.services.upstream.wall_clock() + cancel.due - monotonic())
+        return self._pending(cancel.operation, cancel.activation, due=due, failed=cancel.failed)
 
     def _pending(
         self, owed: PendingOperation, activation: TrackedActivation, **more: object

@@ -1,4 +1,1 @@
-"""Posts each SMS to the targets of the configuration.
-
-Knows `legacy`, `upstream`, `store` and `config`.
-"""
+"""Posts each SMS to the targets of the configuration."""

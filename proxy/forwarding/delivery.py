@@ -1,4 +1,4 @@
-"""Delivers what is queued for the targets of `forward`: at least once, each target by itself."""
+"""Delivers the queued SMS to the targets of `forward`: at least once, each target on its own."""
 
 import asyncio
 import hashlib
@@ -14,30 +14,31 @@ from proxy.runtime import log_events
 from proxy.runtime.counters import Counters
 from proxy.runtime.tasks import BackgroundTasks
 from proxy.store import Forward, Store
-from proxy.upstream.http import Http, Transport, trusted
+from proxy.upstream.http import Http, Transport, certificates
 
 log = logging.getLogger(__name__)
 
 PAUSES = (0.0, 5.0, 30.0, 120.0, 300.0, 900.0, 1800.0, 3600.0)
-"""Seconds before each attempt: eight in two hours, as sms-activate had them."""
+"""Seconds before each attempt: eight attempts in two hours, as sms-activate made them."""
 
-PATIENCE = 10.0
+TIMEOUT = 10.0
 """Seconds that a target has for its whole answer."""
 LONGEST_ANSWER = 65_536
-"""Bytes; a longer one is no acknowledgement."""
+"""Bytes; a longer answer counts as a failed attempt."""
 
 AT_ONCE = 8
-MOST = 10_000
-"""Of one target; then those that are dead go, the oldest first."""
+MAX_QUEUED = 10_000
+"""Messages of one target. Above that the dead ones are deleted, then the oldest."""
 IDLE_SECONDS = 60.0
+"""How often the store is read while nothing is queued."""
 SHARED_SECONDS = 1.0
-"""The same, where several replicas queue and one of them delivers."""
+"""The same with replicas: several queue messages, and one delivers them."""
 TROUBLE_SECONDS = 10.0
-"""Until the next look into a store that failed."""
+"""How long to wait after the store has failed."""
 
 
 class ForwardDelivery:
-    """`clock` is this machine's wall clock; `transport` stands in for the network in tests."""
+    """`clock` is this machine's wall clock; `transport` replaces the network in tests."""
 
     def __init__(
         self,
@@ -60,44 +61,39 @@ class ForwardDelivery:
             self._tasks.loop(partial(self._work, target), f"forwards to {target.shown}")
 
     async def close(self) -> None:
-        """What is under way is delivered again by the next run."""
+        """Cancels deliveries under way; they are repeated after a restart."""
         await self._tasks.aclose()
 
     @property
     def states(self) -> dict[str, float]:
-        """How many wait, and how many are dead."""
+        """The numbers of waiting and of dead messages."""
         waiting, dead = zip((0, 0), *self._counts.values(), strict=True)
         return {"waiting": sum(waiting), "dead": sum(dead)}
 
     async def _work(self, target: Target) -> None:
-        certificates = trusted(target.url)
+        verify, transport = certificates(target.url), self._transport
         http = Http(
-            target.url,
-            PATIENCE,
-            LONGEST_ANSWER,
-            inflates=False,
-            trusted=certificates,
-            transport=self._transport,
+            target.url, TIMEOUT, LONGEST_ANSWER, inflates=False, verify=verify, transport=transport
         )
         try:
             while True:
-                target.news.clear()
-                pause = await self._round(target, http)
+                target.wake.clear()
+                pause = await self._deliver_due(target, http)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(pause):
-                        await target.news.wait()
+                        await target.wake.wait()
         finally:
             await http.close()
 
-    async def _round(self, target: Target, http: Http) -> float:
-        """What is due; returns the seconds until something is again."""
+    async def _deliver_due(self, target: Target, http: Http) -> float:
+        """Delivers the messages that are due. Returns the seconds until the next one is due."""
         try:
             if not await self._store.claim(f"forward {target.url}"):
                 return SHARED_SECONDS
             rows = await self._store.forwards(target.url, AT_ONCE)
             now = self._clock()
             due = [row for row in rows if row.due <= now]
-            await self._count(target)
+            await self._count_queue(target)
             attempts = (self._attempt(target, http, row) for row in due)
             for result in await asyncio.gather(*attempts, return_exceptions=True):
                 if isinstance(result, BaseException):
@@ -110,12 +106,12 @@ class ForwardDelivery:
             return TROUBLE_SECONDS
         if due:
             return 0.0
-        # What other replicas queue is not news here.
+        # Messages that other replicas queue do not wake this worker.
         idle = SHARED_SECONDS if self._store.is_shared else IDLE_SECONDS
         return min(rows[0].due - now, idle) if rows else idle
 
     async def _attempt(self, target: Target, http: Http, forward: Forward) -> None:
-        trouble = await self._trouble(target, http, forward)
+        trouble = await self._post(target, http, forward)
         if not trouble:
             await self._store.delivered(forward)
             self._counters.count("forward_attempts", "delivered")
@@ -129,13 +125,13 @@ class ForwardDelivery:
         end = "" if again else "; it is given up"
         log.log(level, text, forward.id, target.shown, forward.tries + 1, trouble, end)
 
-    async def _trouble(self, target: Target, http: Http, forward: Forward) -> str:
-        """Why it was not delivered; empty if it was."""
+    async def _post(self, target: Target, http: Http, forward: Forward) -> str:
+        """Returns why the message was not delivered; empty if it was."""
         headers = {"Content-Type": "application/json", "X-Delivery": forward.id}
         if target.secret:
             headers["X-Signature"] = f"sha256={signature(target.secret, forward.body)}"
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT):
                 reply = await http.request("POST", target.url, headers, content=forward.body)
         except TimeoutError:
             return "no answer in time"
@@ -143,11 +139,11 @@ class ForwardDelivery:
             return str(error)
         return "" if reply.is_success else f"HTTP {reply.status}"
 
-    async def _count(self, target: Target) -> None:
+    async def _count_queue(self, target: Target) -> None:
         counts = await self._store.forward_counts()
         waiting, dead = counts.get((target.url, False), 0), counts.get((target.url, True), 0)
         self._counts[target.url] = waiting, dead
-        surplus = waiting + dead - MOST
+        surplus = waiting + dead - MAX_QUEUED
         if surplus > 0:
             await self._store.drop_forwards(target.url, surplus)
             self._counters.count("forward_attempts", "dropped", by=surplus)
@@ -155,4 +151,5 @@ class ForwardDelivery:
 
 
 def signature(secret: str, body: bytes) -> str:
+    """HMAC-SHA256 in hexadecimal digits."""
     return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()

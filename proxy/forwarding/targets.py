@@ -1,4 +1,4 @@
-"""Who is told of an SMS, and in which words: the targets of `forward` in the configuration."""
+"""The targets of `forward` in the configuration, and the messages that are queued for them."""
 
 import asyncio
 import hashlib
@@ -23,20 +23,20 @@ class Target:
     url: str
     dialect: Dialect
     secret: str = ""
-    """Signs what it gets; empty: nothing is signed."""
-    owners: frozenset[str] | None = None
-    """The hashes of the keys whose messages it gets; None: of all."""
-    news: asyncio.Event = field(default_factory=asyncio.Event)
-    """Something was queued for it."""
+    """Signs its messages; empty: they are not signed."""
+    keys: frozenset[str] | None = None
+    """The hashes of the keys whose SMS it gets; None: all keys."""
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a message was queued for it."""
 
     @property
     def shown(self) -> str:
-        """Without what may be secret in its address."""
+        """Its host and port: the rest of the URL may be secret."""
         return shown_host(self.url)
 
 
 class Targets:
-    """`clock` is this machine's wall clock: what is queued outlives the process."""
+    """`clock` is this machine's wall clock; queued messages survive a restart."""
 
     def __init__(
         self,
@@ -57,12 +57,13 @@ class Targets:
         return bool(self._targets)
 
     def forwards(self, key: str, activation: Activation) -> tuple[Forward, ...]:
-        """What is to be queued of an activation of the key with that hash: what its client can see
-        and nobody was told so far. The same SMS has the same id, whenever it is asked for.
+        """The messages to queue for an activation; `key` is the hash of its key. They have the SMS
+        that its client can read and that were not forwarded before. The same SMS always gets the
+        same id.
         """
         if not (self._targets and activation.delivered) or activation.cancelling:
             return ()
-        targets = [t for t in self._targets if t.owners is None or key in t.owners]
+        targets = [t for t in self._targets if t.keys is None or key in t.keys]
         return tuple(
             self._forward(target, activation, sms)
             for sms in activation.unforwarded
@@ -70,11 +71,11 @@ class Targets:
         )
 
     def queued(self, forwards: Iterable[Forward]) -> None:
-        """They are in the store now."""
+        """Wakes the workers of their targets, after the messages were saved."""
         urls = {forward.target for forward in forwards}
         for target in self._targets:
             if target.url in urls:
-                target.news.set()
+                target.wake.set()
 
     def _forward(self, target: Target, activation: Activation, sms: Sms) -> Forward:
         known = self._codes.country_id(activation.order.country)
@@ -92,21 +93,19 @@ def load_targets(
     codes: Codes,
     clock: Callable[[], float],
 ) -> Targets:
-    """Raises ConfigError."""
-    owners = {program.name: program.key.hash for program in programs}
+    """The targets of the configuration. Raises ConfigError."""
+    hashes = {program.name: program.key.hash for program in programs}
     targets: dict[str, Target] = {}
     for wanted in config.forward:
         if wanted.url in targets:
-            raise ConfigError(
-                f"forward: {shown_url(wanted.url)} is here twice: take one of them away"
-            )
-        for name in wanted.programs or ():
-            if name not in owners:
-                fix = nearest(name, owners) if owners else "there are no `keys`"
+            shown = shown_url(wanted.url)
+            raise ConfigError(f"forward: {shown} is here twice: take one of them away")
+        chosen = wanted.programs
+        for name in chosen or ():
+            if name not in hashes:
+                fix = nearest(name, hashes) if hashes else "there are no `keys`"
                 raise ConfigError(f"forward: programs: {name} is none of `keys`: {fix}")
         secret = secret_of(wanted.secret or "", "forward: secret", environ)
-        names = (
-            None if wanted.programs is None else frozenset(owners[name] for name in wanted.programs)
-        )
-        targets[wanted.url] = Target(wanted.url, DIALECTS[wanted.dialect], secret, names)
+        keys = None if chosen is None else frozenset(hashes[name] for name in chosen)
+        targets[wanted.url] = Target(wanted.url, DIALECTS[wanted.dialect], secret, keys)
     return Targets(targets.values(), codes, config.default_country, clock)

@@ -1,4 +1,4 @@
-"""What the upstream sells: services, countries and prices. Pure."""
+"""The upstream's offer: services, countries and prices. Pure."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """A country in which something is for sale, and the service codes that are."""
+    """A country (ISO) and the upstream codes of the services that are sold there."""
 
     country: str
     services: tuple[str, ...]
@@ -19,7 +19,7 @@ class Market:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Of one service in one country. `count` is what is surely free, 0 when that is unknown."""
+    """Price of one service in one country. `count` is a lower bound of the free numbers."""
 
     country: str
     cents: int
@@ -28,7 +28,7 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class CatalogueAnswer:
-    """What the upstream said of its catalogue, as JSON, and when."""
+    """An answer of the upstream's catalogue, as JSON; `at` is on this machine's clock."""
 
     name: str
     at: float

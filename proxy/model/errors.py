@@ -1,14 +1,13 @@
-"""Every exception of the proxy, and what went wrong, as one enum. Pure.
+"""All exceptions of the proxy, and all problems as one enum. Pure.
 
-The table that reads upstream refusals is upstream/refusals.py; the words of each dialect stand in
-legacy/dialects/.
+upstream/refusals.py turns refusals of the upstream into problems, legacy/dialects/ has the words.
 """
 
 import enum
 
 
 class Problem(enum.Enum):
-    """What went wrong, in the project's own terms."""
+    """What went wrong, independent of dialect and upstream."""
 
     # The client's request.
     NO_KEY = enum.auto()
@@ -20,15 +19,15 @@ class Problem(enum.Enum):
     ORDER_EXISTS = enum.auto()
     UNSUPPORTED_WISH = enum.auto()
     CODE_RECEIVED = enum.auto()
-    # The operator's ceilings.
+    # The operator's limits.
     PAUSED = enum.auto()
     TOO_MANY_ACTIVE = enum.auto()
-    # The upstream's own word.
+    # Answers of the upstream.
     BAD_KEY = enum.auto()
     BAD_SERVICE = enum.auto()
     NO_ACTIVATION = enum.auto()
     NOTHING_TO_CANCEL = enum.auto()
-    """NO_ACTIVATION, said to a cancel."""
+    """NO_ACTIVATION as the answer to a cancel."""
     NO_BALANCE = enum.auto()
     NO_NUMBERS = enum.auto()
     PRICE_TOO_HIGH = enum.auto()
@@ -36,22 +35,19 @@ class Problem(enum.Enum):
     ALREADY_CANCELLED = enum.auto()
     CANNOT_CANCEL = enum.auto()
     RETRY_REFUSED = enum.auto()
-    # Doubt: nothing final may be said.
+    # Uncertain: the client must not read these as final.
     RATE_LIMITED = enum.auto()
     TRY_AGAIN = enum.auto()
     UNCLEAR = enum.auto()
-    """The request may have had its effect: for a purchase, money may be gone."""
+    """The upstream may have carried out the request: a purchase may be paid."""
 
     @property
     def is_doubt(self) -> bool:
-        return self in _DOUBTS
-
-
-_DOUBTS = frozenset({Problem.RATE_LIMITED, Problem.TRY_AGAIN, Problem.UNCLEAR})
+        return self in (Problem.RATE_LIMITED, Problem.TRY_AGAIN, Problem.UNCLEAR)
 
 
 class ProblemError(Exception):
-    """The one exception. `detail` is for the log: it never holds a key or an SMS text."""
+    """The one failure of a request. `detail` is for the log; it has no key and no SMS text."""
 
     def __init__(
         self,
@@ -66,11 +62,11 @@ class ProblemError(Exception):
         self.problem = problem
         self.detail = detail
         self.cents = cents
-        """The real price in US cents, for PRICE_TOO_HIGH."""
+        """The real price in US cents, with PRICE_TOO_HIGH."""
         self.seconds = seconds
-        """How long the upstream asks to wait, for EARLY_CANCEL."""
+        """How long the upstream asks to wait, with EARLY_CANCEL."""
         self.may_have_worked = failed or problem is Problem.UNCLEAR
-        """The request may have had its effect, even if the upstream spoke of a reason in a 5xx."""
+        """The upstream may have carried out the request, even if a 5xx gave a reason."""
 
 
 class StoreError(Exception):
@@ -78,23 +74,23 @@ class StoreError(Exception):
 
 
 class OwnershipLostError(StoreError):
-    """Another replica has taken over what is owed: it is no longer this one's to carry out."""
+    """Another replica has taken over the operation: this one must not carry it out."""
 
 
 class OrderTakenError(StoreError):
-    """Another replica has found the order to be its own purchase's."""
+    """Another replica has adopted the order for a purchase of its own."""
 
 
 class StoreUnavailableError(StoreError):
-    """The store itself is in trouble: nothing can be written at the moment."""
+    """The store has failed: nothing can be written at the moment."""
 
 
 class InvalidRowError(StoreError):
-    """It is what is to be written that is wrong: no later try will do."""
+    """The store refuses the row itself: a later try fails, too."""
 
 
 class CommitUncertainError(StoreError):
-    """The connection broke in the commit `xid`: it may be written all the same."""
+    """The connection broke during the commit `xid`: it may have been written."""
 
     def __init__(self, text: str, xid: str) -> None:
         super().__init__(text)
@@ -102,12 +98,12 @@ class CommitUncertainError(StoreError):
 
 
 class ConfigError(ValueError):
-    """The configuration is wrong. The text is one line that says where, what, and the fix."""
+    """The configuration is wrong. The text is one line: the place, the error, the fix."""
 
 
 class YamlFileError(ValueError):
-    """A file is wrong. The text is one line: FILE:LINE: what is wrong: the fix; without the line
-    where the file itself could not be read.
+    """A file is wrong. The text is one line: FILE:LINE: the error: the fix. A file that cannot be
+    read has no LINE.
     """
 
 
@@ -116,26 +112,26 @@ class TlsError(ValueError):
 
 
 class HttpError(Exception):
-    """There is no whole answer; the request may have had its effect. The text is one line without
-    an address or a header.
+    """There is no complete answer; the request may have been carried out. The text is one line
+    without address and headers.
     """
 
 
 class NotSentError(HttpError):
-    """Nothing of the request left: it had no effect."""
+    """No byte of the request was sent: it had no effect."""
 
 
 class TooLongError(HttpError):
-    """The body of the answer is longer than was allowed."""
+    """The body of the answer is longer than allowed."""
 
 
 class EncodedError(HttpError):
-    """The body of the answer is in a coding that was not asked for, or is not what it says."""
+    """The body has a content coding that was not requested, or cannot be decoded."""
 
 
 class SocketError(Exception):
-    """The socket could not be opened, or broke. Its text holds no address: that has the key.
-    `status` is what HTTP answered in the place of a socket, if anything.
+    """The socket could not be opened, or broke. The text has no address, as that has the key.
+    `status` is that of an HTTP answer in place of a socket, if any.
     """
 
     def __init__(self, text: str, status: int | None = None) -> None:
@@ -144,8 +140,8 @@ class SocketError(Exception):
 
 
 class QuestionError(ValueError):
-    """It cannot be understood. The text repeats no value: it might be a key."""
+    """A question to `explain` cannot be parsed. The text repeats no value, which may be a key."""
 
 
 class HealthError(Exception):
-    """Nobody answered, or not in HTTP. The text is one line."""
+    """The health check got no HTTP answer. The text is one line."""

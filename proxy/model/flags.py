@@ -1,4 +1,4 @@
-"""What once is true of an activation, and stays true. Pure."""
+"""The flags of an activation, which stay true once they are true. Pure."""
 
 from dataclasses import dataclass, fields
 from typing import Any
@@ -6,25 +6,25 @@ from typing import Any
 
 @dataclass(slots=True, kw_only=True)
 class ActivationFlags:
-    """Each is a column of the store's `orders` with that name. A new one needs a line here, and a
-    step in store/schema.py that adds its column.
+    """Each flag is a column of the store's table `orders` with that name. A new one needs a field
+    here and a step in store/schema.py that adds its column.
     """
 
     delivered: bool | None = None
-    """A client has heard of the number; None: it was not bought here."""
+    """A client has received the number; None: it was not bought by this proxy."""
     finished: bool = False
-    """Its client has finished it."""
+    """Its client has finished it by setStatus."""
     cancelling: bool = False
-    """Its client was promised a cancel: whatever comes, it sees a cancelled activation."""
+    """A cancel is scheduled: from now on its client sees a cancelled activation."""
     confirmed: bool = False
-    """The end was said by the order itself; a row of the list could hide an SMS."""
+    """A read of the order itself showed its end; a row of the list cannot: it has no SMS."""
 
     def flags(self) -> dict[str, Any]:
-        """By name, each True or False."""
+        """The flags by name; None becomes False."""
         return {name: bool(getattr(self, name)) for name in FLAGS}
 
     def merge_flags(self, other: "ActivationFlags") -> None:
-        """What the other has is true of both."""
+        """Sets each flag that `other` has."""
         for name in FLAGS:
             setattr(self, name, bool(getattr(self, name) or getattr(other, name)))
 

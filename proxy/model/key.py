@@ -1,4 +1,4 @@
-"""Key: an API key, and the limits of its program. Pure."""
+"""API keys, and the limits of a program. Pure."""
 
 import hashlib
 import re
@@ -8,25 +8,22 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 WINDOW = 61.0
-"""Seconds that a request counts in the limit of its key: a minute, and one more for what was sent
-quickly after what had been sent slowly.
+"""Seconds that a request counts in the upstream's limit of its key: a minute, and one second more
+because requests reach the upstream after different delays.
 """
-
 
 _KEY = re.compile(r"[!-~]{1,256}")
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamKey:
-    """A VirtualSMS API key, and so an account. It shows itself only as a fingerprint; `secret` goes
-    upstream.
-    """
+    """A VirtualSMS API key, which stands for its account. It is printed as a fingerprint only."""
 
     secret: str = field(repr=False)
 
     @property
     def hash(self) -> str:
-        """What stands for it where the key itself must not stand: SHA-256, in hex."""
+        """SHA-256 of the key in hex, used where the key itself must not be stored."""
         return hashlib.sha256(self.secret.encode()).hexdigest()
 
     def __str__(self) -> str:
@@ -36,7 +33,7 @@ class UpstreamKey:
 
 
 NO_KEY = UpstreamKey("")
-"""Of what is known by the hash of its key only."""
+"""For activations of which only the hash of the key is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,24 +42,24 @@ class ClientKey:
 
     upstream: UpstreamKey
     hash: str
-    """SHA-256 of the client key, in hex. Where clients send the upstream key itself, that one's."""
+    """SHA-256 of the key that clients send, in hex; this can be the upstream key itself."""
     is_sole: bool = True
-    """No other program uses the upstream key: every order of the account is this program's."""
+    """No other program uses the upstream key: all orders of the account are this program's."""
 
     @classmethod
     def of(cls, secret: str) -> "ClientKey":
-        """Of a client that sends the upstream key itself."""
+        """For a client that sends the upstream key itself."""
         upstream = UpstreamKey(secret)
         return cls(upstream, upstream.hash)
 
     @property
     def account(self) -> "ClientKey":
-        """The account's own, whichever program asks."""
+        """The key of the whole account, the same for all its programs."""
         return ClientKey(self.upstream, self.upstream.hash)
 
     @property
     def listing(self) -> "ClientKey":
-        """Whose are the orders of the account that no program has bought here."""
+        """The key that has the account's orders that no program has bought through the proxy."""
         return self if self.is_sole else self.account
 
     @property
@@ -71,24 +68,24 @@ class ClientKey:
 
     @property
     def program(self) -> str:
-        """Its hash; empty where clients send the upstream key itself."""
+        """The hash; empty if clients send the upstream key itself."""
         return "" if self.hash == self.upstream.hash else self.hash
 
     def __str__(self) -> str:
-        return f"key {self.hash[:8]}"
+        return f"key {self.fingerprint}"
 
     __repr__ = __str__
 
 
 def is_key(text: str) -> bool:
-    """An HTTP header can carry it: printable ASCII without spaces."""
+    """Whether an HTTP header can carry the text: 1 to 256 printable ASCII characters, no space."""
     return _KEY.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one key may do and spend, in cents; None is no cap. Services are upstream codes,
-    countries ISO.
+    """What one key may do and spend. Money is in cents, None is no limit. Services are upstream
+    codes, countries ISO codes; `expires` is on this machine's clock.
     """
 
     max_price: int | None = None
@@ -102,7 +99,7 @@ class Limits:
     expires: float | None = None
 
     def within(self, other: "Limits") -> "Limits":
-        """The stricter of both."""
+        """The stricter limit of both in each field."""
         return Limits(
             max_price=lowest(self.max_price, other.max_price),
             active=lowest(self.active, other.active),
@@ -120,22 +117,22 @@ class Limits:
         return self.per_day is not None or self.per_month is not None
 
     def since(self, now: float) -> tuple[float, float]:
-        """When this day and this month began: at midnight UTC."""
+        """Start of the day and of the month of `now`, at midnight UTC."""
         today = datetime.fromtimestamp(now, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         return today.timestamp(), today.replace(day=1).timestamp()
 
     def money(self, now: float) -> Iterator[tuple[float, int]]:
-        """Since when, and how many cents may be spent."""
-        for since, most in zip(self.since(now), (self.per_day, self.per_month), strict=True):
-            if most is not None:
-                yield since, most
+        """Yields the start of each limited period and the cents that may be spent in it."""
+        for since, cents in zip(self.since(now), (self.per_day, self.per_month), strict=True):
+            if cents is not None:
+                yield since, cents
 
 
 N = TypeVar("N", int, float)
 
 
-def lowest(*caps: N | None) -> N | None:
-    return min((cap for cap in caps if cap is not None), default=None)
+def lowest(*limits: N | None) -> N | None:
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def _both(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:

@@ -1,4 +1,4 @@
-"""An order as the upstream holds it, and its SMS. Pure and immutable."""
+"""An order of the upstream, and its SMS. Pure and immutable."""
 
 import enum
 from collections import Counter
@@ -17,7 +17,7 @@ class OrderState(enum.Enum):
 
 
 LONGEST_HOLD = 3600.0
-"""Seconds. 120 live; an order itself lives no longer."""
+"""Seconds of a hold at most, which is the longest life of an order. The live hold is 120."""
 
 OVER = (OrderState.CANCELLED, OrderState.EXPIRED)
 
@@ -28,12 +28,12 @@ class Sms:
     received_at: float | None = None
     sender: str = ""
     pushed: bool = False
-    """Told by a socket; the order itself has not shown it yet."""
+    """It came by a socket or an event; no read of the order has shown it yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What the upstream holds. `phone` is digits only; `country` ISO 3166-1 alpha-2."""
+    """`phone` has digits only; `country` is ISO 3166-1 alpha-2."""
 
     id: str
     phone: str
@@ -45,12 +45,12 @@ class Order:
     expires_at: float | None = None
     cancel_at: float | None = None
     messages: tuple[Sms, ...] = ()
-    """Oldest first. A row of the order list never has any: it does not mean there are none."""
+    """Oldest first. Rows of the order list have none, whatever has come."""
     is_stated: bool = True
-    """Its state was said by a word that is known; if not, it is only taken for waiting."""
+    """The upstream's word for the state is known; for an unknown word the state is WAITING."""
 
     def hold_left(self, upstream_now: float) -> float:
-        """Seconds until it may be cancelled: no more than the whole hold, if a clock is wrong."""
+        """Seconds until a cancel is allowed: at most the whole hold, even if a clock is wrong."""
         if self.cancel_at is None:
             return 0.0
         hold = LONGEST_HOLD if self.created_at is None else self.cancel_at - self.created_at
@@ -65,21 +65,22 @@ class Order:
 
     @property
     def is_read(self) -> bool:
-        """It has shown messages itself, not a socket."""
+        """A read of the order has shown messages."""
         return any(not sms.pushed for sms in self.messages)
 
 
 def last_asked(old: Order, before: int | None, new: Order, after: int | None) -> int | None:
-    """After how many messages a further one was last asked for, as two know it of whom neither may
-    have heard of the other. Who has read the order counts better than who was told by a socket.
+    """The number of messages known when the client last asked for another SMS. Two replicas may
+    know different numbers; the one that has read the order itself counts better than a socket.
     """
     if before is None:
         return after
     if after is None:
-        told = Counter(sms.text for sms in old.messages[:before] if sms.pushed)
+        pushed = Counter(sms.text for sms in old.messages[:before] if sms.pushed)
         grown = _grown(old.messages, new.messages)
-        is_listed = told and told <= Counter(sms.text for sms in grown)
-        return asked_after(old.messages, before, grown, _text_of) if is_listed else before
+        if not (pushed and pushed <= Counter(sms.text for sms in grown)):
+            return before
+        return asked_after(old.messages, before, grown, lambda sms: sms.text)
     if old.is_read != new.is_read:
         return before if old.is_read else after
     return max(before, after)
@@ -88,25 +89,21 @@ def last_asked(old: Order, before: int | None, new: Order, after: int | None) ->
 def asked_after(
     old: Sequence[Sms], before: int, new: Sequence[Sms], name: Callable[[Sms], str]
 ) -> int:
-    """How many of the `new` messages had come when a further one was asked for, which was after so
-    many of the `old` ones. What sockets told of these stands elsewhere by now, perhaps not at all:
-    it is known by its `name`.
+    """How many of the `new` messages had come when the client asked for another SMS, which was
+    after `before` of the `old` ones. Messages of sockets may have another place among the new
+    ones, or none: they are compared by `name`.
     """
     asked = old[:before]
-    told = Counter(name(sms) for sms in asked if sms.pushed)
-    place = len(asked) - told.total()
+    pushed = Counter(name(sms) for sms in asked if sms.pushed)
+    place = len(asked) - pushed.total()
     for number, sms in enumerate(new[place:], place + 1):
-        if _taken(told, name(sms)):
+        if _take(pushed, name(sms)):
             place = number
     return place
 
 
-def _text_of(sms: Sms) -> str:
-    return sms.text
-
-
 def merge(old: Order, new: Order) -> Order:
-    """What is known after `new` was read. Nothing seen is unseen: reads can overtake each other."""
+    """The order after `new` was read. Keeps all that was known: reads can overtake each other."""
     return replace(
         new,
         phone=new.phone or old.phone,
@@ -123,10 +120,10 @@ def merge(old: Order, new: Order) -> Order:
 
 
 def _grown(old: tuple[Sms, ...], new: tuple[Sms, ...]) -> tuple[Sms, ...]:
-    """The messages known, with the new ones behind them: upstream lists them in any order.
+    """The known messages followed by the new ones; the upstream lists them in any order.
 
-    Reads differ in detail (a time that was missing is there), so there are only as many new ones
-    as the list is longer. What sockets told stands until the order itself has as many messages.
+    The same message may differ between reads, such as by a time that was missing. So the number of
+    new messages is the growth of the list. Messages of sockets are kept until a read has as many.
     """
     if new == old:
         return old
@@ -135,14 +132,14 @@ def _grown(old: tuple[Sms, ...], new: tuple[Sms, ...]) -> tuple[Sms, ...]:
     if more <= 0 or len(new) < len(old):
         return old
     left = Counter(listed)
-    changed = [sms for sms in new if not _taken(left, sms)]
+    changed = [sms for sms in new if not _take(left, sms)]
     texts = Counter(sms.text for sms in left.elements())
-    unknown = [sms for sms in changed if not _taken(texts, sms.text)]
+    unknown = [sms for sms in changed if not _take(texts, sms.text)]
     return listed + tuple(unknown[-more:])
 
 
-def _taken(left: Counter[T], one: T) -> bool:
-    """Whether one of these was left; then there is one less."""
+def _take(left: Counter[T], one: T) -> bool:
+    """Removes one from `left`; False if there was none."""
     is_left = left[one] > 0
     left[one] -= is_left
     return is_left
@@ -150,14 +147,14 @@ def _taken(left: Counter[T], one: T) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What a socket says of its order: an SMS, or, without a text, that something has come."""
+    """A frame of an order's socket: an SMS, or a hint without text that something has come."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """A line of the upstream's own account: what it took is negative."""
+    """A line of the upstream's account statement; charges are negative."""
 
     at: float
     kind: str

@@ -1,4 +1,1 @@
-"""Orders of the upstream, and the activations that clients hold.
-
-Knows `forwarding` and what stands below.
-"""
+"""Orders, their activations and all reads of them. Imports `forwarding` and lower packages."""

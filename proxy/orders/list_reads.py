@@ -1,7 +1,7 @@
-"""When a key's order list is read: shared by all who ask, within the budget.
+"""Reads the order list of each account within the request budget; requests share the reads.
 
-One read answers for all orders of a key, of every program that shares it, on every replica. It is a
-help and no precondition: where it cannot be read, orders are read one by one.
+One read serves all orders of the account, for all its programs and on all replicas. If the list
+cannot be read, single orders are read instead.
 """
 
 import asyncio
@@ -28,8 +28,8 @@ from proxy.upstream.rate_window import Urgency
 log = logging.getLogger(__name__)
 
 MAX_KEYS = 10_000
-HEARD_SECONDS = 0.5
-"""So long another replica may take to read a list; it can also have read it before."""
+REMOTE_READ_SECONDS = 0.5
+"""Seconds to wait for the list read of another replica; it may have ended before."""
 
 
 class ListReads:
@@ -46,140 +46,129 @@ class ListReads:
         await self._tasks.aclose()
 
     def of(self, key: ClientKey) -> ListFreshness:
-        """Of the account: one read serves all programs that share it."""
-        known = self._lists.get(key.upstream)
-        if known is None:
-            known = self._lists[key.upstream] = ListFreshness()
+        """The state of the order list of the key's account."""
+        freshness = self._lists.get(key.upstream)
+        if freshness is None:
+            freshness = self._lists[key.upstream] = ListFreshness()
             if self._store.is_shared:
-                self._by_hash[key.upstream.hash] = known
-        return known
+                self._by_hash[key.upstream.hash] = freshness
+        return freshness
 
-    def share(self, key: ClientKey, known: ListFreshness) -> Reading:
-        """Read what tells of new codes, on one replica for all."""
+    def begin_shared(self, key: ClientKey, freshness: ListFreshness) -> Reading:
+        """Starts a read of the list that may show new SMS, on one replica for all of them."""
         if not self._store.is_shared:
-            return self._begin_list(key, status=known.status)
-        known.sharing = self._tasks.start(
-            self._share_list(key, known), f"shared list of {key}", of_request=True
-        )
-        return known.sharing
+            return self._begin_list(key, status=freshness.status)
+        work, name = self._read_shared(key, freshness), f"shared list of {key}"
+        freshness.shared_reading = self._tasks.start(work, name, of_request=True)
+        return freshness.shared_reading
 
-    async def _share_list(self, key: ClientKey, known: ListFreshness) -> None:
-        """One replica reads, the others hear of it."""
+    async def _read_shared(self, key: ClientKey, freshness: ListFreshness) -> None:
+        """Reads the list, or waits for the replica that has claimed the read."""
         try:
-            if await self._may_read(key, known):
-                await asyncio.shield(self._begin_list(key, status=known.status))
+            if await self._may_read(key, freshness):
+                await asyncio.shield(self._begin_list(key, status=freshness.status))
             else:
-                known.heard.clear()
+                freshness.remote_read.clear()
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(known.heard.wait(), HEARD_SECONDS)
+                    await asyncio.wait_for(freshness.remote_read.wait(), REMOTE_READ_SECONDS)
         finally:
-            known.sharing = None
+            freshness.shared_reading = None
 
-    async def _may_read(self, key: ClientKey, known: ListFreshness) -> bool:
-        known.tried_at = monotonic()
+    async def _may_read(self, key: ClientKey, freshness: ListFreshness) -> bool:
+        freshness.tried_at = monotonic()
         try:
-            return await self._store.claim(f"list {key.upstream.hash}", known.pace)
+            return await self._store.claim(f"list {key.upstream.hash}", freshness.pace)
         except StoreError:
             return True
 
     def _begin_list(
         self, key: ClientKey, urgency: Urgency = Urgency.LIST, status: str = ""
     ) -> Reading:
-        known = self.of(key)
-        known.tried_at = monotonic()
-        known.reading = self._tasks.start(
-            self._read_list(key, known, urgency, status), f"list of {key}", of_request=True
-        )
-        return known.reading
+        freshness = self.of(key)
+        freshness.tried_at = monotonic()
+        work = self._read_list(key, freshness, urgency, status)
+        freshness.reading = self._tasks.start(work, f"list of {key}", of_request=True)
+        return freshness.reading
 
     async def refresh(self, key: ClientKey) -> None:
-        """Read the order list, unless that was done a moment ago."""
-        known = self.of(key)
-        if known.reading and monotonic() - known.own_at >= POLL:
-            # It may be of the completed orders alone.
-            await asyncio.shield(known.reading)
-        if monotonic() - known.own_at < POLL:
+        """Reads all orders, if that was not done within POLL seconds. Raises ProblemError."""
+        freshness = self.of(key)
+        if freshness.reading and monotonic() - freshness.own_read_at >= POLL:
+            # This read may be one of completed orders only.
+            await asyncio.shield(freshness.reading)
+        if monotonic() - freshness.own_read_at < POLL:
             return
-        if known.is_missing and not known.is_due:
+        if freshness.is_missing and not freshness.is_due:
             raise ProblemError(Problem.TRY_AGAIN, "the order list cannot be read")
         await asyncio.shield(self._begin_list(key))
 
     async def refresh_anew(self, key: ClientKey) -> None:
-        """Read the order list by a request that begins now: money may be in doubt."""
+        """Reads all orders by a request that begins now, for purchases. Raises ProblemError."""
         await asyncio.shield(self._begin_list(key, Urgency.PAID))
 
     def event_came(self, key: ClientKey) -> None:
-        """An event of the account has come: its list is read less often for a while."""
+        """Records an event of the account: its list is read less often for a while."""
         self.of(key).events_until = monotonic() + EVENTS_SECONDS
 
     def has_read_since(self, key: ClientKey, when: float) -> bool:
-        """The order list was read to its last row by a request that began after that time, on the
-        monotonic clock.
-        """
-        known = self.of(key)
-        return known.read_at >= when and not known.has_unread
+        """Whether a read begun after that time, monotonic clock, could parse all its rows."""
+        freshness = self.of(key)
+        return freshness.read_at >= when and not freshness.has_unread
 
     @property
     def trouble(self) -> str:
-        """What cannot be read; empty, if all can."""
+        """A text for /readyz about what cannot be read; empty if there is nothing."""
         broken, blind = int(self.states["broken"]), int(self.states["blind"])
         said = f"cannot be read: {broken} of {len(self._lists)}" if broken else ""
         return f"{said}; nor can single orders: {blind} of these" if blind else said
 
     @property
     def states(self) -> dict[str, float]:
-        """How many order lists can be read, and how many cannot; of how many of these the single
-        orders cannot be read either.
+        """For the metric: numbers of lists that can be read, that cannot, and of those the number
+        whose single orders cannot be read either.
         """
-        broken = [known for known in self._lists.values() if known.is_missing]
-        blind = sum(known.has_no_way for known in broken)
+        broken = [freshness for freshness in self._lists.values() if freshness.is_missing]
+        blind = sum(freshness.is_unreadable for freshness in broken)
         return {"readable": len(self._lists) - len(broken), "broken": len(broken), "blind": blind}
 
-    def has_unread(self, key: ClientKey) -> bool:
-        """An order may stand in a row of the list that could not be read."""
-        return self.of(key).has_unread
-
-    def heard(self, hash: str) -> None:
-        """Another replica has read the order list of the account of that hash."""
-        if known := self._by_hash.get(hash):
-            known.heard_at = known.read_at = known.tried_at = monotonic()
-            known.heard.set()
+    def read_elsewhere(self, hash: str) -> None:
+        """Records that another replica has read the list of the upstream key with that hash."""
+        if freshness := self._by_hash.get(hash):
+            freshness.remote_read_at = freshness.read_at = freshness.tried_at = monotonic()
+            freshness.remote_read.set()
 
     async def _read_list(
-        self, key: ClientKey, known: ListFreshness, urgency: Urgency, status: str
+        self, key: ClientKey, freshness: ListFreshness, urgency: Urgency, status: str
     ) -> None:
         try:
             await self._upstream.admit("orders", key, urgency)
-            known.tried_at = asked_at = monotonic()
-            orders = await self._listed(key, known, status)
+            freshness.tried_at = asked_at = monotonic()
+            orders = await self._listed(key, freshness, status)
             await self._orders.listed(key, orders, asked_at)
         finally:
-            if known.reading is asyncio.current_task():
-                known.reading = None
+            if freshness.reading is asyncio.current_task():
+                freshness.reading = None
         if status:
-            known.read_completed(orders, orders.listed, asked_at)
+            freshness.read_completed(orders, orders.listed, asked_at)
         else:
             young = self._upstream.clock.earliest() - LONGEST_LIFE
-            known.read_all(orders, orders.listed, orders.unread, asked_at, young)
-        known.pace = self._pace(key, known)
-        if not (status or known.is_cut_off or known.has_unread):
+            freshness.read_all(orders, orders.listed, orders.unread, asked_at, young)
+        # The rest of the budget is for single orders that the cut list lacks.
+        fastest = POLL if freshness.is_cut_off else FASTEST
+        freshness.pace = min(max(60 / max(self._budget.spare(key), 1.0), fastest), SLOWEST)
+        if not (status or freshness.is_cut_off or freshness.has_unread):
             self._store.publish_change(Change("list", key.upstream.hash))
 
-    async def _listed(self, key: ClientKey, known: ListFreshness, status: str) -> Rows[Order]:
+    async def _listed(self, key: ClientKey, freshness: ListFreshness, status: str) -> Rows[Order]:
         try:
-            orders = await self._upstream.orders(key, known.limit, status)
+            orders = await self._upstream.orders(key, freshness.limit, status)
         except ProblemError as error:
             if error.problem.is_doubt and error.problem is not Problem.RATE_LIMITED:
-                known.failed(status)
-                if known.failures == 2 and not status:
+                freshness.failed(status)
+                if freshness.failures == 2 and not status:
                     log.warning(log_events.NO_ORDER_LIST, key, error)
             raise
-        if known.is_missing:
+        if freshness.is_missing:
             log.info("%s: the order list can be read again", key)
-        known.failures = 0
+        freshness.failures = 0
         return orders
-
-    def _pace(self, key: ClientKey, known: ListFreshness) -> float:
-        # What is left of the budget is for the orders behind the end of the list.
-        fastest = POLL if known.is_cut_off else FASTEST
-        return min(max(60 / max(self._budget.spare(key), 1.0), fastest), SLOWEST)

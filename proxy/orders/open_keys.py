@@ -1,27 +1,22 @@
-"""The keys in use, each with its activations: read from the store once, and let go when idle."""
+"""The keys in use with their activations: read from the store once, dropped when idle."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 
+from proxy.legacy.status import Phase
 from proxy.model import ClientKey
-from proxy.orders.index import (
-    ActivationIndex,
-    activation_of,
-    apply_remote,
-    born,
-    idle,
-    states,
-)  # fmt: skip
+from proxy.orders.index import ActivationIndex, activation_of, apply_remote, created
 from proxy.orders.tracked import TrackedActivation
 from proxy.runtime.clock import monotonic
 from proxy.store import ActivationRow, Store, readable
 from proxy.upstream.cache import Cache
 
 MAX_KEYS = 10_000
-"""So many keys are open before those that nobody uses are let go."""
+"""Open keys above which unused ones are dropped."""
 SWEEP_SECONDS = 10.0
-
+"""Between two searches for unused keys."""
 LONGEST_LIFE = 3600.0
-"""Seconds that an order lives at most: 20 minutes live, 60 in a sample of the documentation."""
+"""Seconds that an order lives at most: 1200 live, 3600 in a sample of the documentation."""
 
 
 class OpenKeys:
@@ -30,118 +25,121 @@ class OpenKeys:
     def __init__(self, store: Store, upstream_now: Callable[[], float]) -> None:
         self._store = store
         self._upstream_now = upstream_now
-        self._accounts: dict[ClientKey, ActivationIndex] = {}
+        self._indexes: dict[ClientKey, ActivationIndex] = {}
         self._keys: dict[str, ClientKey] = {}
-        self._heard: dict[str, list[ActivationRow]] = {}
-        """What others write of a key while it is being opened: what is read may be older."""
+        self._received: dict[str, list[ActivationRow]] = {}
+        """By hash: rows of other replicas that come while the key is read, and may be newer."""
         self._opened: Cache[ClientKey, None] = Cache(0.0, 1)
         self._pins: list[Callable[[], Iterable[ClientKey]]] = []
         self._swept_at = float("-inf")
         self.forgotten = float("-inf")
-        """What was created before may be unknown, though it was bought here."""
+        """Orders created before this time, upstream's clock, may be forgotten."""
 
     async def open(self, key: ClientKey) -> None:
-        """Bring the key's activations back from the store, once."""
-        account = self._accounts.get(key)
-        if account is None:
-            self._let_go_of_idle()
+        """Reads the key's activations from the store, once. Raises TRY_AGAIN if that fails."""
+        index = self._indexes.get(key)
+        if index is None:
+            self._drop_idle()
             await self._opened.get(key, lambda: self._load(key), stale=False)
-            account = self._accounts[key]
-        account.used_at = monotonic()
+            index = self._indexes[key]
+        index.used_at = monotonic()
 
     def pin(self, keys: Callable[[], Iterable[ClientKey]]) -> None:
-        """What is known of these keys is not let go: a call to the upstream is owed for them."""
+        """Keeps the keys that `keys()` yields: they have pending operations."""
         self._pins.append(keys)
 
     async def close(self) -> None:
         await self._opened.close()
 
-    def _let_go_of_idle(self) -> None:
-        """Whoever sends one wrong key after the other must not fill the memory."""
-        if len(self._accounts) < MAX_KEYS or monotonic() - self._swept_at < SWEEP_SECONDS:
+    def _drop_idle(self) -> None:
+        """Limits the memory that clients with ever new keys can use."""
+        if len(self._indexes) < MAX_KEYS or monotonic() - self._swept_at < SWEEP_SECONDS:
             return
         self._swept_at = monotonic()
-        for key in idle(self._accounts, (key for keys in self._pins for key in keys())):
-            del self._accounts[key]
-            self._keys.pop(key.hash, None)
+        pinned = {one for keys in self._pins for key in keys() for one in (key, key.listing)}
+        for key in [key for key, index in self._indexes.items() if index.is_idle]:
+            if key not in pinned:
+                del self._indexes[key]
+                self._keys.pop(key.hash, None)
 
     def forget(self, before: float) -> None:
-        """What was created before that, as the store does."""
+        """Forgets settled activations created before that time, upstream's clock."""
         self.forgotten = before
-        for account in self._accounts.values():
-            account.forget(before)
+        for index in self._indexes.values():
+            index.forget(before)
 
     def states(self) -> dict[str, float]:
-        """How many of the last hour are in each phase."""
-        return states(activation for _, activation in self.young())
+        """The number of activations of the last hour in each phase, for the metric."""
+        found = Counter(activation.phase for _, activation in self.young())
+        return {phase.name.lower(): float(found[phase]) for phase in Phase}
 
     def young(self) -> Iterator[tuple[ClientKey, TrackedActivation]]:
-        """Those of the last hour, of each key the newest first."""
-        for key, account in self._accounts.items():
-            for activation in account.young(self._upstream_now() - LONGEST_LIFE):
+        """Yields the activations of the last hour with their keys; per key the newest first."""
+        for key, index in self._indexes.items():
+            for activation in index.young(self._upstream_now() - LONGEST_LIFE):
                 yield key, activation
 
     async def _load(self, key: ClientKey) -> None:
-        heard = self._heard[key.hash] = []
+        received = self._received[key.hash] = []
         try:
             with readable():
                 found = [activation_of(row) async for row in self._store.orders(key.hash)]
         finally:
-            self._heard.pop(key.hash, None)
-        account = ActivationIndex()
-        for activation in sorted(found, key=born):
-            account.add(activation)
-        for row in heard:
-            apply_remote(account, row)
-        self._accounts.setdefault(key, account)
+            self._received.pop(key.hash, None)
+        index = ActivationIndex()
+        for activation in sorted(found, key=created):
+            index.add(activation)
+        for row in received:
+            apply_remote(index, row)
+        self._indexes.setdefault(key, index)
         self._keys[key.hash] = key
 
     @property
     def hashes(self) -> list[str]:
-        """Of the keys that are open, or being opened."""
-        return [*self._keys, *self._heard]
+        """Hashes of the keys that are open or being read."""
+        return [*self._keys, *self._received]
 
     def apply_remote(self, row: ActivationRow) -> None:
-        """Another replica has written it."""
-        self._heard.get(row.key, []).append(row)
-        if (key := self._keys.get(row.key)) and key in self._accounts:
-            apply_remote(self._accounts[key], row)
+        """Merges a row that another replica has written, if its key is open."""
+        self._received.get(row.key, []).append(row)
+        if (key := self._keys.get(row.key)) and key in self._indexes:
+            apply_remote(self._indexes[key], row)
 
     async def fetch(
         self, key: ClientKey, *, id: int = 0, order: str = "", reference: str = ""
     ) -> TrackedActivation | None:
-        """An activation of an open key that may be known to another replica only."""
+        """Reads an activation that only another replica may know. Raises TRY_AGAIN."""
         if not self._store.is_shared:
             return self.get(key, order)
         with readable():
             row = await self._store.order(key.hash, id=id, order=order, reference=reference)
-        return apply_remote(self._accounts[key], row) if row else None
+        return apply_remote(self._indexes[key], row) if row else None
 
     def used(self) -> Iterator[ClientKey]:
-        """Those that have activations."""
-        return (key for key, account in self._accounts.items() if account.by_id)
+        """Yields the open keys that have activations."""
+        return (key for key, index in self._indexes.items() if index.by_id)
 
     def places(self, key: ClientKey) -> int:
-        """How many activations of an open key have ever been known."""
-        return self._accounts[key].places
+        """The number of activations ever added to an open key."""
+        return self._indexes[key].places
 
     def activations(self, key: ClientKey) -> Collection[TrackedActivation]:
-        """Those that are known of an open key."""
-        return self._accounts[key].by_id.values()
+        """All known activations of an open key."""
+        return self._indexes[key].by_id.values()
 
     def of(self, key: ClientKey, order_id: str) -> TrackedActivation:
-        """The activation of an order that was learned."""
-        return self._accounts[key].by_order[order_id]
+        """The activation of a known order. Raises KeyError."""
+        return self._indexes[key].by_order[order_id]
 
     def known(self, key: ClientKey, id: int) -> TrackedActivation | None:
-        return self._accounts[key].by_id.get(id)
+        return self._indexes[key].by_id.get(id)
 
     def by_reference(self, key: ClientKey, reference: str) -> TrackedActivation | None:
-        """What its client called so; of several, the last."""
-        return self._accounts[key].by_reference.get(reference)
+        """The last activation with the client's reference."""
+        return self._indexes[key].by_reference.get(reference)
 
     def set_reference(self, key: ClientKey, activation: TrackedActivation, reference: str) -> None:
-        self._accounts[key].set_reference(activation, reference)
+        self._indexes[key].set_reference(activation, reference)
 
     def get(self, key: ClientKey, order_id: str) -> TrackedActivation | None:
-        return self._accounts[key].by_order.get(order_id)
+        return self._indexes[key].by_order.get(order_id)

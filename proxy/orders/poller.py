@@ -1,4 +1,4 @@
-"""Looks after waiting numbers that nobody polls, for the targets that are to hear of their SMS."""
+"""Reads waiting orders that no client polls, so that their SMS reach the targets of `forward`."""
 
 import asyncio
 import logging
@@ -16,20 +16,20 @@ log = logging.getLogger(__name__)
 EVERY_SECONDS = 10.0
 
 
-async def look_out(orders: Orders, reads: Reads, programs: Programs) -> None:
-    """For ever. Numbers of a key that is passed through are known once it has asked anything."""
+async def poll_unattended(orders: Orders, reads: Reads, programs: Programs) -> None:
+    """Runs until it is cancelled. Keys without a program are known from their first request on."""
     for program in programs:
-        await _opened(orders, program.key)
+        await _open(orders, program.key)
     while True:
         await asyncio.sleep(EVERY_SECONDS)
         try:
             await orders.forward()
-            await asyncio.gather(*(_look(reads, *one) for one in orders.expecting()))
+            await asyncio.gather(*(_refresh(reads, *one) for one in orders.awaiting_sms()))
         except Exception:
             log.exception(log_events.POLL_BUG)
 
 
-async def _opened(orders: Orders, key: ClientKey) -> None:
+async def _open(orders: Orders, key: ClientKey) -> None:
     try:
         await orders.open(key)
         await orders.open(key.listing)
@@ -37,8 +37,8 @@ async def _opened(orders: Orders, key: ClientKey) -> None:
         log.error(log_events.POLL_FAILED, key, error)
 
 
-async def _look(reads: Reads, key: ClientKey, activation: TrackedActivation) -> None:
+async def _refresh(reads: Reads, key: ClientKey, activation: TrackedActivation) -> None:
     try:
-        await reads.look(key, activation, at_all=activation.is_hinted, polled=False)
+        await reads.refresh(key, activation, further=activation.is_hinted, polled=False)
     except ProblemError as error:
         log.info("order %s: nobody polls, and: %s", activation.order.id, error)

@@ -1,14 +1,14 @@
-"""When the upstream is read about orders: on demand, shared by all who ask, within the budget.
+"""Reads orders on demand, within the request budget; requests share the reads.
 
-One read of the order list answers for all orders of a key. The order itself is read once something
-has come of it, while it is to get a further SMS, and where the list does not reach.
+One read of the order list serves all orders of a key. The order itself is read when something has
+come, while it waits for another SMS, and if the list does not show it.
 """
 
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from proxy.legacy.activation import MAX_ID
 from proxy.legacy.status import Phase
@@ -29,35 +29,28 @@ from proxy.upstream.rate_window import Urgency
 log = logging.getLogger(__name__)
 
 FAILING = 5.0
-"""Seconds between two reads of an order while they fail."""
+"""Seconds between two reads of an order while its reads fail."""
 UNPOLLED_LATER = 3600.0
-"""Seconds by which an order that no client asks about counts as read later than the others."""
+"""Seconds added to the last read of an order that no client polls: polled orders come first."""
 LISTED_SECONDS = 10.0
-"""A list that has not got an order so long after its purchase does not list all."""
+"""Seconds after its purchase; a list without the order is then incomplete."""
 
 _ID = re.compile(r"[1-9][0-9]{0,9}")
 _ORDER = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
+@dataclass(eq=False)
 class Reads:
-    """`patience` is what one request may wait for a read, in seconds."""
+    """`patience`: seconds that one request may wait for a read."""
 
-    def __init__(
-        self,
-        upstream: Upstream,
-        orders: Orders,
-        lists: ListReads,
-        sockets: OrderSockets,
-        budget: Budget,
-        *,
-        patience: float,
-    ) -> None:
-        self._upstream = upstream
-        self._orders = orders
-        self._sockets = sockets
-        self._budget = budget
-        self._patience = patience
-        self.lists = lists
+    upstream: Upstream
+    orders: Orders
+    lists: ListReads
+    sockets: OrderSockets
+    budget: Budget
+    patience: float
+
+    def __post_init__(self) -> None:
         self._details: dict[tuple[ClientKey, str], tuple[Urgency, Reading]] = {}
         self._tasks = BackgroundTasks(ProblemError)
 
@@ -65,30 +58,30 @@ class Reads:
         await self._tasks.aclose()
         await self.lists.close()
 
-    async def look(
+    async def refresh(
         self,
         key: ClientKey,
         activation: TrackedActivation,
         *,
-        at_all: bool = False,
+        further: bool = False,
         whole: bool = False,
         polled: bool = True,
     ) -> None:
-        """Bring an activation up to date, where that can tell anything.
+        """Reads the order of an activation, if that can show anything new and is due.
 
-        `at_all`, even if only further messages can come; `whole`, even if a socket has told the
-        text; `polled`: a client asks. While the budget is empty or the upstream fails, what is
-        known stands.
+        `further`: also if only further SMS can come. `whole`: also if a socket has sent the text.
+        `polled`: for a client. While the budget is empty or the upstream fails, the known state
+        stays. Raises ProblemError if the upstream refuses the key or the order.
         """
-        is_of_use = (at_all and activation.order.messages) or (whole and activation.is_only_pushed)
+        is_of_use = (further and activation.order.messages) or (whole and activation.is_only_pushed)
         if activation.is_settled and not is_of_use:
             self._confirm(key, activation)
             return
-        self._sockets.watch(key, activation)
+        self.sockets.watch(key, activation)
         activation.is_polled = polled
         try:
-            async with asyncio.timeout(self._patience):
-                await self._refresh(key, activation)
+            async with asyncio.timeout(self.patience):
+                await self._read_upstream(key, activation)
         except TimeoutError:
             log.warning(log_events.ORDER_STALE, activation.order.id)
         except ProblemError as error:
@@ -97,16 +90,18 @@ class Reads:
             log.info("order %s: its last state stands: %s", activation.order.id, error)
 
     def _is_alive(self, activation: TrackedActivation, error: ProblemError) -> bool:
-        """What was bought here, and has time left, is not unknown because a read says so: a socket
-        or an event can still tell its code.
+        """Whether to ignore the error, as the order was bought here and has time left: a socket or
+        an event can still bring its code.
         """
         ends = activation.order.expires_at or 0.0
         is_unknown = error.problem is Problem.NO_ACTIVATION
-        return is_unknown and activation.delivered is not None and self._upstream.now() < ends
+        return is_unknown and activation.delivered is not None and self.upstream.now() < ends
 
-    def standing(self, key: ClientKey, activation: TrackedActivation) -> Callable[[], bool] | None:
-        """Whether what is known of an activation still stands, and is not too old."""
-        known, order, said = self.lists.of(key), activation.order, activation.client_state
+    def validity(self, key: ClientKey, activation: TrackedActivation) -> Callable[[], bool] | None:
+        """Returns a function that says whether the state is still the same and fresh; None if the
+        answer cannot be repeated.
+        """
+        freshness, order, said = self.lists.of(key), activation.order, activation.client_state
         is_settled = activation.is_settled
         if activation.is_only_pushed or not (is_settled or activation.is_untouched):
             return None
@@ -117,36 +112,36 @@ class Reads:
             if is_settled:
                 return True
             now = activation.asked_for_at = monotonic()
-            return now - known.seen_at(activation) < known.interval(activation)
+            return now - freshness.seen_at(activation) < freshness.interval(activation)
 
         return stands
 
     async def find(self, key: ClientKey, text: str) -> TrackedActivation:
-        """The activation that a client means: by its id, or by the upstream's order id.
+        """Returns the activation of an activation id or an upstream order id.
 
-        An id unknown here is looked for in the upstream's list. NO_ACTIVATION is said when that
-        was read and has it not, when the text cannot be an id at all, or when the key shares its
-        account and has not bought it.
+        An unknown id is searched for in the order list. Raises NO_ACTIVATION if the list was read
+        without it, if the text cannot be an id, or if the key shares its account and has not bought
+        the order; TRY_AGAIN if the list is incomplete.
         """
-        await self._orders.open(key)
+        await self.orders.open(key)
         if _ORDER.fullmatch(text):
             return await self._find_order(key, text.lower())
         if not _ID.fullmatch(text) or int(text) > MAX_ID:
             raise ProblemError(Problem.NO_ACTIVATION)
-        known = self._orders.known(key, int(text)) or await self._orders.fetch(key, id=int(text))
+        known = self.orders.known(key, int(text)) or await self.orders.fetch(key, id=int(text))
         if known is None and key.is_sole:
-            await self._read_list_surely(key)
-            known = self._orders.known(key, int(text))
+            await self._read_whole_list(key)
+            known = self.orders.known(key, int(text))
         if known is None:
             raise ProblemError(Problem.NO_ACTIVATION)
         return known
 
     async def all(self, key: ClientKey) -> list[TrackedActivation]:
-        """Every activation of a key, newest first, by one shared read; known ones on a doubt."""
-        await self._orders.open(key)
-        known = self._orders.activations(key)
+        """All activations of a key, newest first, after a read of the list if that is possible."""
+        await self.orders.open(key)
+        known = self.orders.activations(key)
         try:
-            if not known or self._budget.has_room(key, Urgency.LIST):
+            if not known or self.budget.has_room(key, Urgency.LIST):
                 await self.lists.refresh(key)
         except ProblemError as error:
             if not (error.problem.is_doubt and (known or self.lists.of(key).is_missing)):
@@ -154,123 +149,123 @@ class Reads:
             log.warning(log_events.ACTIVATIONS_STALE, error)
         return sorted(known, key=lambda found: found.order.created_at or 0.0, reverse=True)
 
-    def judge_offer(self, key: ClientKey, activation: TrackedActivation) -> None:
-        """Read the order for the SMS that an event offered, though perhaps nobody asks for it here:
-        its client may ask another replica, which heard no event.
+    def read_offered(self, key: ClientKey, activation: TrackedActivation) -> None:
+        """Reads the order for the SMS of an event, even if no client asks here: its client may ask
+        another replica, which did not get the event.
         """
         if activation.offered and activation.phase is Phase.RETRYING:
             self._begin_order(key, activation.order.id, Urgency.ORDER)
 
     async def read_anew(self, key: ClientKey, order_id: str) -> None:
-        """Read one order, with its messages, by a request that begins now."""
+        """Reads one order with its messages, by a request that begins now. Raises ProblemError."""
         await asyncio.shield(self._begin_order(key, order_id, Urgency.PAID))
 
     def _confirm(self, key: ClientKey, activation: TrackedActivation) -> None:
-        """Whoever goes on asking has no use for the code that a socket told: it may not be true."""
+        """Reads the order if its client goes on asking: the code of a socket may be wrong."""
         if activation.is_only_pushed and monotonic() - activation.tried_at >= PUSHED:
             self._begin_order(key, activation.order.id, self._urgency(key, activation))
 
-    async def _refresh(self, key: ClientKey, activation: TrackedActivation) -> None:
-        # The list may say that something has come: then the order itself is read as well.
+    async def _read_upstream(self, key: ClientKey, activation: TrackedActivation) -> None:
+        # If the list shows that something has come, the order itself is read, too.
         is_by_list = activation.is_untouched and not self._is_single(key, activation)
-        if is_by_list and not await self._refresh_by_list(key, activation):
+        if is_by_list and not await self._read_by_list(key, activation):
             return
         urgency = self._urgency(key, activation)
-        if monotonic() - activation.tried_at < self._gap(activation):
+        if monotonic() - activation.tried_at < self._interval(activation):
             reading = self._under_way(key, activation.order.id)
         else:
             reading = self._begin_order(key, activation.order.id, urgency)
-        if reading and self._budget.has_room(key, urgency):
+        if reading and self.budget.has_room(key, urgency):
             await asyncio.shield(reading)
 
-    def _gap(self, activation: TrackedActivation) -> float:
+    def _interval(self, activation: TrackedActivation) -> float:
         """Seconds between two reads of the order."""
         if activation.is_pushed_since(activation.tried_at):
             return PUSHED
         return FAILING if activation.failures else POLL
 
     def _is_single(self, key: ClientKey, activation: TrackedActivation) -> bool:
-        """Only lists of the completed orders speak for it, and its turn has come."""
-        known = self.lists.of(key)
-        is_old = monotonic() - activation.seen_at >= known.interval(activation)
-        return is_old and known.finds_completed and known.is_next_single(activation)
+        """Whether only lists of completed orders cover it, and it has the turn of a single read."""
+        freshness = self.lists.of(key)
+        is_old = monotonic() - activation.seen_at >= freshness.interval(activation)
+        return is_old and freshness.has_completed and freshness.is_next_single(activation)
 
-    async def _refresh_by_list(self, key: ClientKey, activation: TrackedActivation) -> bool:
-        """Whether the order itself has to be read, too."""
-        known = self.lists.of(key)
-        interval = known.interval(activation)
-        if monotonic() - known.seen_at(activation) < interval:
+    async def _read_by_list(self, key: ClientKey, activation: TrackedActivation) -> bool:
+        """Reads the list if due. Returns whether the order itself has to be read, too."""
+        freshness = self.lists.of(key)
+        interval = freshness.interval(activation)
+        if monotonic() - freshness.seen_at(activation) < interval:
             return False
-        if known.is_broken:
-            if known.is_due and not (known.reading or known.sharing):
-                # Nobody waits for it.
-                self.lists.share(key, known)
+        if freshness.is_broken:
+            if freshness.is_due and not (freshness.reading or freshness.shared_reading):
+                self.lists.begin_shared(key, freshness)  # no request waits for it
             return True
-        reading = known.reading or known.sharing
-        if reading is None and monotonic() - known.tried_at >= interval:
-            reading = self.lists.share(key, known)
+        reading = freshness.reading or freshness.shared_reading
+        if reading is None and monotonic() - freshness.tried_at >= interval:
+            reading = self.lists.begin_shared(key, freshness)
         if reading:
-            if not self._budget.has_room(key, Urgency.LIST):
+            if not self.budget.has_room(key, Urgency.LIST):
                 return False
-            if not await self._is_read(reading, known):
+            if not await self._is_read(reading, freshness):
                 return True
-        is_listed = known.tells_of(activation, self._upstream.now())
-        is_known = known.read_at >= known.tried_at
+        is_listed = freshness.would_show(activation, self.upstream.now())
+        is_known = freshness.read_at >= freshness.tried_at
         return not activation.is_untouched or (is_known and not is_listed)
 
-    async def _is_read(self, reading: Reading, known: ListFreshness) -> bool:
-        """Whether the list could be read; what is wrong with more than the list is raised."""
+    async def _is_read(self, reading: Reading, freshness: ListFreshness) -> bool:
+        """Whether the list could be read. Raises errors that are not about the list alone."""
         try:
             await asyncio.shield(reading)
         except ProblemError as error:
-            if not (error.problem.is_doubt and known.is_broken):
+            if not (error.problem.is_doubt and freshness.is_broken):
                 raise
             return False
         return True
 
     def _urgency(self, key: ClientKey, activation: TrackedActivation) -> Urgency:
         if activation.failures > 1:
-            # What cannot be read must not take the room of what can.
+            # An order that cannot be read must not use up the budget of the others.
             return Urgency.ALONE
         if activation.is_unread or activation.is_hinted or activation.is_only_pushed:
             return Urgency.ORDER
-        known = self.lists.of(key)
-        # A second SMS stands in no row of the list.
-        is_alone = known.is_broken or known.lacks(activation) or activation.phase is Phase.RETRYING
-        return Urgency.ALONE if is_alone else Urgency.TURN
+        freshness = self.lists.of(key)
+        # Rows of the list do not show a second SMS.
+        if activation.phase is Phase.RETRYING or freshness.is_broken or freshness.lacks(activation):
+            return Urgency.ALONE
+        return Urgency.TURN
 
     async def _find_order(self, key: ClientKey, order_id: str) -> TrackedActivation:
-        known = self._orders.get(key, order_id) or await self._orders.fetch(key, order=order_id)
+        known = self.orders.get(key, order_id) or await self.orders.fetch(key, order=order_id)
         if known is None:
             if not key.is_sole:
                 raise ProblemError(Problem.NO_ACTIVATION)
             await asyncio.shield(self._begin_order(key, order_id, Urgency.LIST))
-        return self._orders.of(key, order_id)
+        return self.orders.of(key, order_id)
 
-    async def _read_list_surely(self, key: ClientKey) -> None:
+    async def _read_whole_list(self, key: ClientKey) -> None:
         await self.lists.refresh(key)
-        known = self.lists.of(key)
-        if known.is_cut_off:
+        freshness = self.lists.of(key)
+        if freshness.is_cut_off:
             raise ProblemError(Problem.TRY_AGAIN, "the order list ends among live orders")
-        if known.has_unread:
+        if freshness.has_unread:
             raise ProblemError(Problem.TRY_AGAIN, "a row of the order list cannot be read")
-        if any(self._is_left_out(known, one) for one in self._orders.activations(key)):
+        if any(self._is_left_out(freshness, one) for one in self.orders.activations(key)):
             raise ProblemError(Problem.TRY_AGAIN, "the order list lacks a live order")
 
-    def _is_left_out(self, known: ListFreshness, activation: TrackedActivation) -> bool:
-        """It was bought here well before the list was read, lives, and is not in it."""
-        order, now = activation.order, self._upstream.now()
-        if not (activation.delivered and activation.is_untouched) or order.id in known.ids:
+    def _is_left_out(self, freshness: ListFreshness, activation: TrackedActivation) -> bool:
+        """Whether the list lacks a live order that was bought here long enough before."""
+        order, now = activation.order, self.upstream.now()
+        if not (activation.delivered and activation.is_untouched) or order.id in freshness.ids:
             return False
         return (order.created_at or now) + LISTED_SECONDS < now < (order.expires_at or now)
 
     def _begin_order(self, key: ClientKey, order_id: str, urgency: Urgency) -> Reading:
-        """The read under way, unless this one is more urgent, or must begin now."""
+        """Starts a read, or returns the running one if that is as urgent and may be used."""
         before = self._details.get((key, order_id))
         if before and before[0] <= urgency and urgency is not Urgency.PAID:
             return before[1]
         work = self._read_order(key, order_id, urgency)
-        reading = self._task(work, f"read of order {order_id}")
+        reading = self._tasks.start(work, f"read of order {order_id}", of_request=True)
         self._details[key, order_id] = urgency, reading
         return reading
 
@@ -279,12 +274,12 @@ class Reads:
         return before[1] if before else None
 
     async def _read_order(self, key: ClientKey, order_id: str, urgency: Urgency) -> None:
-        activation = self._orders.get(key, order_id)
+        activation = self.orders.get(key, order_id)
         try:
-            await self._upstream.admit("order", key, urgency, _turn_of(activation))
+            await self.upstream.admit("order", key, urgency, _turn_of(activation))
             asked_at = monotonic()
-            order = await self._upstream.order(key, order_id)
-            await self._orders.detailed(key, order, asked_at)
+            order = await self.upstream.order(key, order_id)
+            await self.orders.detailed(key, order, asked_at)
         except ProblemError as error:
             if activation and error.problem is not Problem.RATE_LIMITED:
                 await self._failed(key, activation, error)
@@ -294,32 +289,28 @@ class Reads:
                 activation.tried_at = monotonic()
             if self._under_way(key, order_id) is asyncio.current_task():
                 del self._details[key, order_id]
-        known = self.lists.of(key)
-        known.order_failures, known.is_said = 0, False
+        freshness = self.lists.of(key)
+        freshness.order_failures, freshness.is_logged = 0, False
         if activation:
             activation.failures, activation.offered = 0, None
 
     async def _failed(
         self, key: ClientKey, activation: TrackedActivation, error: ProblemError
     ) -> None:
-        """The order itself cannot be read: what a socket or an event offered is all there is."""
-        known = self.lists.of(key)
+        """Records a failed read of an order; adds the SMS that a socket or an event offered."""
+        freshness = self.lists.of(key)
         activation.failures += 1
-        known.order_failures += 1
-        if known.has_no_way and not known.is_said:
-            known.is_said = True
+        freshness.order_failures += 1
+        if freshness.is_unreadable and not freshness.is_logged:
+            freshness.is_logged = True
             log.warning(log_events.NO_ORDER_READS, key, error)
         if offered := activation.offered:
             activation.offered = None
-            await self._orders.pushed(key, activation, offered.text, offered.received_at)
-
-    def _task(self, work: Coroutine[Any, Any, None], name: str) -> Reading:
-        """One who has begun it may give up while others wait."""
-        return self._tasks.start(work, name, of_request=True)
+            await self.orders.pushed(key, activation, offered.text, offered.received_at)
 
 
 def _turn_of(activation: TrackedActivation | None) -> float:
-    """Whose turn it is: of what was read the longest ago, and polled orders before the others."""
+    """Sort key of waiting reads: the oldest last read first, polled orders before others."""
     if activation is None:
         return 0.0
     later = 0.0 if activation.is_polled else UNPOLLED_LATER

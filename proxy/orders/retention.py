@@ -1,4 +1,4 @@
-"""Forgets what is older than store.retention."""
+"""Deletes data older than `store.retention`."""
 
 import asyncio
 import logging
@@ -16,10 +16,10 @@ EVERY_SECONDS = 6 * 3600.0
 
 
 async def forget_old(store: Store, orders: Orders, upstream: Upstream, seconds: float) -> None:
-    """For ever, every six hours.
+    """Deletes data older than `seconds`, every six hours, until it is cancelled.
 
-    The stamps of orders are the upstream's: by the earlier of both clocks, a Date that is years
-    off deletes nothing.
+    Times of orders are on the upstream's clock. They are compared with the earlier of both clocks,
+    so that a wrong Date deletes nothing.
     """
     while True:
         now = upstream.wall_clock()

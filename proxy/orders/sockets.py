@@ -1,7 +1,7 @@
-"""The sockets of waiting orders: which are open, and what they say.
+"""The sockets of waiting orders, and what their frames do.
 
-A socket makes things quick, never true: what it says of an SMS is shown until the order itself has
-it, everything else is a hint to read; and every order stays in the shared list read.
+A socket is fast but not reliable. Its SMS is shown until a read of the order has it; all other
+frames are hints to read. Orders with a socket stay in the shared reads of the list.
 """
 
 import asyncio
@@ -28,190 +28,183 @@ from proxy.upstream.order_socket import SocketClient
 log = logging.getLogger(__name__)
 
 PER_KEY = 0.2
-"""The share of all sockets that one key may have."""
+"""Fraction of all sockets that one account may have."""
 
 OPENED_AFTER = 0.03
-"""Seconds: the client gets its number first. To open a socket costs more than to answer."""
+"""Seconds: the client gets its number first, as opening a socket takes more CPU."""
 OPENING = 8
-"""Sockets that are being opened at the same time."""
+"""Sockets that may be opened at the same time."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
-"""Seconds before a broken socket is opened again: 1, 2, 4 … 60, each drawn between half and all."""
+"""Seconds before a broken socket is opened again: 1, 2, 4 … 60, each times 0.5 to 1 at random."""
 HEALTHY_SECONDS = 30.0
-"""A socket that stood so long begins its pauses anew."""
-
+"""Seconds after which an open socket resets the pauses."""
 MAX_REFUSALS = 5
-FIRST_SILENCE, LONGEST_SILENCE = 60.0, 600.0
-"""Where none can be opened any more, all wait: 60, 120 … 600 seconds."""
+"""Failed openings in a row, after which no socket is opened for a while."""
+FIRST_GLOBAL_PAUSE, LONGEST_GLOBAL_PAUSE = 60.0, 600.0
+"""Seconds of that while: 60, 120 … 600."""
 
 CLAIM_SECONDS = 5.0
-"""How often it is looked whether the replica that has the socket of an order has given it up."""
+"""Seconds between two tries to claim the socket of an order from another replica."""
 
 SWEEP_SECONDS = 5.0
+"""Between two searches for sockets of orders that have ended."""
 IDLE_SECONDS = 60.0
-"""A socket of an order that nobody has asked about for so long gives its place to another."""
+"""Seconds without a request, after which a socket may be closed for another order."""
 
 
 @dataclass(slots=True, eq=False)
-class _Line:
-    """One order that has a socket, or is to have one."""
+class _Socket:
+    """The socket of one order, open or not."""
 
     key: ClientKey
     activation: TrackedActivation
     task: asyncio.Task[None] | None = None
 
 
+@dataclass(eq=False)
 class OrderSockets:
-    """At most `most` sockets; none at all if that is 0. `upstream_now` is the upstream's clock."""
+    """At most `max_sockets`, which may be 0. `upstream_now` is the upstream's clock."""
 
-    def __init__(
-        self,
-        feed: SocketClient,
-        orders: Orders,
-        store: Store,
-        counters: Counters,
-        upstream_now: Callable[[], float],
-        most: int,
-    ) -> None:
-        self._store = store
-        self._client = feed
-        self._orders = orders
-        self._counters = counters
-        self._upstream_now = upstream_now
-        self._most = most
-        self._lines: dict[tuple[ClientKey, int], _Line] = {}
+    client: SocketClient
+    orders: Orders
+    store: Store
+    counters: Counters
+    upstream_now: Callable[[], float]
+    max_sockets: int
+
+    def __post_init__(self) -> None:
+        self._sockets: dict[tuple[ClientKey, int], _Socket] = {}
         self._of_key: Counter[UpstreamKey] = Counter()
-        self._doors = asyncio.Semaphore(OPENING)
+        self._opening = asyncio.Semaphore(OPENING)
         self._refusals = 0
-        self._silent_until = float("-inf")
+        self._paused_until = float("-inf")
         self._tasks = BackgroundTasks()
         self._sweep: asyncio.Task[None] | None = None
 
     def watch(self, key: ClientKey, activation: TrackedActivation) -> None:
-        """Somebody asks about the activation: a socket is opened if one helps and has room."""
+        """Records a request for the activation; opens a socket if one is of use and has room."""
         activation.asked_for_at = monotonic()
-        is_open = (key, activation.id) in self._lines
+        is_open = (key, activation.id) in self._sockets
         if not is_open and self._is_waiting(activation) and self._has_room(key):
-            self._open(_Line(key, activation))
+            self._open(_Socket(key, activation))
 
     @property
     def states(self) -> dict[str, float]:
-        """How many sockets are open, and how many are to be."""
-        still_open = sum(line.activation.open_at < math.inf for line in self._lines.values())
-        return {"open": still_open, "closed": len(self._lines) - still_open}
+        """For the metric: numbers of sockets that are open, and that are not open yet or again."""
+        count = sum(socket.activation.open_at < math.inf for socket in self._sockets.values())
+        return {"open": count, "closed": len(self._sockets) - count}
 
     async def close(self) -> None:
         await self._tasks.aclose()
 
     def _has_room(self, key: ClientKey) -> bool:
-        if (
-            self._of_key[key.upstream] < max(self._most * PER_KEY, 1)
-            and len(self._lines) < self._most
-        ):
+        own, most = self._of_key[key.upstream], self.max_sockets * PER_KEY
+        if own < max(most, 1) and len(self._sockets) < self.max_sockets:
             return True
-        is_own = self._of_key[key.upstream] >= self._most * PER_KEY
-        lines = (
-            line for line in self._lines.values() if not is_own or line.key.upstream == key.upstream
-        )
-        idle = min(lines, key=lambda line: line.activation.asked_for_at, default=None)
+        # A key that has its fraction closes a socket of its own.
+        sockets = [
+            s for s in self._sockets.values() if own < most or s.key.upstream == key.upstream
+        ]
+        idle = min(sockets, key=lambda socket: socket.activation.asked_for_at, default=None)
         if idle is None or monotonic() - idle.activation.asked_for_at < IDLE_SECONDS:
             return False
-        self._leave(idle)
+        self._drop(idle)
         return True
 
-    def _open(self, line: _Line) -> None:
-        self._lines[line.key, line.activation.id] = line
-        self._of_key[line.key.upstream] += 1
-        name = f"socket of order {line.activation.order.id}"
-        line.task = self._tasks.loop(partial(self._keep, line), name)
+    def _open(self, socket: _Socket) -> None:
+        self._sockets[socket.key, socket.activation.id] = socket
+        self._of_key[socket.key.upstream] += 1
+        name = f"socket of order {socket.activation.order.id}"
+        socket.task = self._tasks.loop(partial(self._keep_open, socket), name)
         if self._sweep is None or self._sweep.done():
-            self._sweep = self._tasks.loop(self._sweep_all, "end of sockets")
+            self._sweep = self._tasks.loop(self._sweep_all, "sweep of sockets")
 
-    def _leave(self, line: _Line) -> None:
-        if self._lines.pop((line.key, line.activation.id), None) is None:
+    def _drop(self, socket: _Socket) -> None:
+        if self._sockets.pop((socket.key, socket.activation.id), None) is None:
             return
-        self._of_key[line.key.upstream] -= 1
-        self._of_key += Counter()  # forgets those that have none
-        line.activation.open_at = math.inf
-        if line.task and line.task is not asyncio.current_task():
-            line.task.cancel()
-        if self._store.is_shared:
-            order = line.activation.order.id
+        self._of_key[socket.key.upstream] -= 1
+        self._of_key += Counter()  # removes zeros
+        socket.activation.open_at = math.inf
+        if socket.task and socket.task is not asyncio.current_task():
+            socket.task.cancel()
+        if self.store.is_shared:
+            order = socket.activation.order.id
             self._tasks.start(self._release(order), f"release of the socket of order {order}")
 
     def _is_waiting(self, activation: TrackedActivation) -> bool:
-        """An SMS can still come that would tell its client something."""
+        """Whether an SMS may still come that its client can use."""
         order = activation.order
-        is_over = order.state in OVER or (order.expires_at or math.inf) < self._upstream_now()
+        is_over = order.state in OVER or (order.expires_at or math.inf) < self.upstream_now()
         return not (is_over or activation.is_settled)
 
     async def _sweep_all(self) -> None:
-        """An order's end is told by many; this sees them all."""
-        while self._lines:
+        """Closes sockets of ended orders, whatever has recorded the end."""
+        while self._sockets:
             await asyncio.sleep(SWEEP_SECONDS)
-            for line in list(self._lines.values()):
-                if not self._is_waiting(line.activation):
-                    self._leave(line)
+            for socket in list(self._sockets.values()):
+                if not self._is_waiting(socket.activation):
+                    self._drop(socket)
 
-    async def _keep(self, line: _Line) -> None:
-        pause, order = FIRST_PAUSE, line.activation.order.id
+    async def _keep_open(self, socket: _Socket) -> None:
+        pause, order = FIRST_PAUSE, socket.activation.order.id
         await asyncio.sleep(OPENED_AFTER)
-        while self._is_waiting(line.activation):
+        while self._is_waiting(socket.activation):
             if not await self._is_ours(order):
                 await asyncio.sleep(CLAIM_SECONDS)
                 continue
             try:
-                await self._follow(line)
+                await self._follow(socket)
             except SocketError as error:
                 log.info("order %s: its socket: %s", order, error)
             except Exception:
                 log.exception(log_events.SOCKET_BUG, order)
-            stood, line.activation.open_at = monotonic() - line.activation.open_at, math.inf
+            stood, socket.activation.open_at = monotonic() - socket.activation.open_at, math.inf
             if stood < 0:
-                self._refuse()
+                self._count_refusal()
             pause = FIRST_PAUSE if stood > HEALTHY_SECONDS else pause
             await asyncio.sleep(pause * random.uniform(0.5, 1))
             pause = min(pause * 2, LONGEST_PAUSE)
-        self._leave(line)
+        self._drop(socket)
 
     async def _is_ours(self, order: str) -> bool:
-        """One socket for an order is enough for all replicas."""
+        """Claims the order's socket: one replica opens it for all."""
         try:
-            return await self._store.claim(f"socket {order}")
+            return await self.store.claim(f"socket {order}")
         except StoreError:
             return False
 
     async def _release(self, order: str) -> None:
         try:
-            await self._store.release(f"socket {order}")
+            await self.store.release(f"socket {order}")
         except StoreError as error:
             log.info("order %s: its socket is not given up: %s", order, error)
 
-    def _refuse(self) -> None:
-        """Where sockets cannot be had, they are not asked for all the time."""
+    def _count_refusal(self) -> None:
+        """Counts a failed opening; after MAX_REFUSALS in a row all openings pause."""
         self._refusals += 1
-        if self._refusals >= MAX_REFUSALS and monotonic() >= self._silent_until:
-            silence = FIRST_SILENCE * 2 ** ((self._refusals - MAX_REFUSALS) // MAX_REFUSALS)
-            self._silent_until = monotonic() + min(silence, LONGEST_SILENCE)
+        if self._refusals >= MAX_REFUSALS and monotonic() >= self._paused_until:
+            pause = FIRST_GLOBAL_PAUSE * 2 ** ((self._refusals - MAX_REFUSALS) // MAX_REFUSALS)
+            self._paused_until = monotonic() + min(pause, LONGEST_GLOBAL_PAUSE)
             log.warning(log_events.SOCKETS_UNREACHABLE)
 
-    async def _follow(self, line: _Line) -> None:
-        """One connection, from its opening to its end."""
-        order = line.activation.order.id
-        async with aclosing(self._client.frames(line.key, order)) as frames:
-            async with self._doors:
-                await asyncio.sleep(self._silent_until - monotonic())
+    async def _follow(self, socket: _Socket) -> None:
+        """One connection, until it ends or its order does."""
+        order = socket.activation.order.id
+        async with aclosing(self.client.frames(socket.key, order)) as frames:
+            async with self._opening:
+                await asyncio.sleep(self._paused_until - monotonic())
                 await anext(frames)
-            line.activation.open_at, self._refusals = monotonic(), 0
+            socket.activation.open_at, self._refusals = monotonic(), 0
             async for frame in frames:
                 if frame:
-                    await self._take(line, frame)
-                if not self._is_waiting(line.activation):
+                    await self._handle(socket, frame)
+                if not self._is_waiting(socket.activation):
                     return
 
-    async def _take(self, line: _Line, frame: Frame) -> None:
-        text, activation = frame.text, line.activation
-        is_told = bool(text) and await self._orders.pushed(line.key, activation, text)
-        self._counters.count("frames", "sms" if is_told else "hint")
+    async def _handle(self, socket: _Socket, frame: Frame) -> None:
+        text, activation = frame.text, socket.activation
+        is_told = bool(text) and await self.orders.pushed(socket.key, activation, text)
+        self.counters.count("frames", "sms" if is_told else "hint")
         if not is_told:
             activation.hinted_at = monotonic()

@@ -1,6 +1,6 @@
-"""An activation, and when its order was asked for, read and heard of.
+"""An activation with the times of its requests, reads and hints.
 
-All times are on the monotonic clock, where nothing else is said. A restart forgets them.
+Times are on the monotonic clock, if no other clock is named. A restart forgets them.
 """
 
 from dataclasses import dataclass
@@ -10,45 +10,45 @@ from proxy.legacy.status import Phase
 from proxy.model import Sms
 
 LATE_SECONDS = 60.0
-"""How long after the end of an order its last SMS may be read."""
+"""Seconds after the end of an order in which its last SMS may be read."""
 
 
 @dataclass(slots=True)
 class TrackedActivation(Activation):
-    """What `orders/` holds of an activation."""
+    """The state of an activation that is not saved."""
 
     changed_at: float = 0.0
-    """When the number was swapped: an older read knows the old number."""
+    """Time of the last swap: a read that began before has the old number."""
     seen_at: float = float("-inf")
-    """When the upstream last said anything of the order."""
+    """Start of the last read that showed the order's state."""
     tried_at: float = float("-inf")
-    """When a read of the order itself last ended."""
+    """End of the last read of the order itself, or of its last pushed SMS."""
     asked_for_at: float = float("-inf")
-    """When its client last asked for it."""
+    """Time of the last request for it."""
     open_at: float = float("inf")
-    """Since when it has an open socket."""
+    """Since when its socket is open; infinite if it is not."""
     hinted_at: float = float("-inf")
-    """When its socket last said that something has come."""
+    """Time of the last hint by a socket or an event that something has come."""
     is_polled: bool = True
-    """A client asked for it last, and not the look-out for forwards."""
+    """The last read was for a client, not for the targets of `forward`."""
     failures: int = 0
-    """Reads of the order itself that failed in a row."""
+    """Failed reads of the order itself in a row."""
     offered: Sms | None = None
-    """An SMS that a socket or an event told, and that only the order's own list could prove new."""
+    """An SMS of a socket or an event that only a read of the order can show to be new."""
     asked_since: float | None = None
-    """When its client asked for one more SMS: upstream's clock; None after a restart, too."""
+    """When its client asked for another SMS, upstream's clock; None also after a restart."""
     was_asked: bool = False
-    """A client has asked what became of it."""
+    """A client has asked for its status."""
     was_read: bool = False
-    """A client has been given a code of it."""
+    """A client has received a code of it."""
 
     def is_pushed_since(self, when: float) -> bool:
-        """Its socket is open since before that time, and has given no hint after it."""
+        """Whether its socket is open since before that time and gave no hint after it."""
         return self.open_at < when and self.hinted_at < when
 
-    def may_be_told(self, text: str, received_at: float | None) -> bool:
-        """A socket or an event may tell this SMS: the first, or, while the order itself cannot be
-        read, one more that its client waits for and that is none of those known.
+    def accepts_push(self, text: str, received_at: float | None) -> bool:
+        """Whether the SMS of a socket or an event may be added: the first SMS, or, while the order
+        cannot be read, another one that its client waits for and that is certainly new.
         """
         if self.is_without_sms:
             return True
@@ -57,17 +57,17 @@ class TrackedActivation(Activation):
         times = [sms.received_at for sms in self.order.messages if sms.received_at is not None]
         since = max(times, default=None) if self.asked_since is None else self.asked_since
         if since is None or received_at is None:
-            # Not by its text: a socket may word it otherwise.
+            # By the code, as the texts of sockets may differ.
             return code_of(Sms(text)) not in map(code_of, self.order.messages)
         return received_at > since
 
     @property
     def is_hinted(self) -> bool:
-        """It was told that something has come, and nobody has read what."""
+        """A hint has come since the last read of the order."""
         return self.hinted_at > self.tried_at
 
-    def is_expecting(self, now: float) -> bool:
-        """A read may show an SMS that nobody knows, also a second one that was not asked for."""
+    def may_get_sms(self, now: float) -> bool:
+        """Whether a read may show a new SMS, at `now` on the upstream's clock."""
         if self.finished or self.cancelling or (self.order.expires_at or now) + LATE_SECONDS < now:
             return False
         return not self.is_settled or self.is_only_pushed or self.is_hinted

@@ -1,1 +1,1 @@
-"""Buying, cancelling and the journal of purchases. Knows `orders` and what is below."""
+"""Buying, cancelling, and the journal of purchases. Imports `orders` and lower packages."""

@@ -1,16 +1,16 @@
-"""The journal of purchases: each intended one, from the intent to the telling.
+"""The journal of purchases: each intended purchase, from the intent to the delivery.
 
-Money is safe because every step is in the store before the next one: an intent before the POST, a
-paid order before anybody hears of it, that a client was told before the answer. What fails between
-two steps leaves a row that says what is owed: a purchase of unknown outcome is looked for in the
-order list; a paid order that nobody was told about, an orphan, goes to the next who wishes the
-same, or is cancelled for a refund.
+No money is lost because each step is in the store before the next one: the intent before the POST,
+the paid order before any use of it, the delivery before the answer. A failure between two steps
+leaves a pending operation. A purchase with an unknown outcome is searched for in the order list. A
+paid order without a client is an unclaimed number: the next matching request gets it, or it is
+cancelled for a refund.
 """
 
 import asyncio
 import logging
 from collections.abc import Coroutine
-from dataclasses import replace
+from dataclasses import InitVar, dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -38,239 +38,223 @@ from proxy.upstream.client import Upstream
 log = logging.getLogger(__name__)
 
 OPEN_SECONDS = 300.0
-"""How long an order that a purchase of unknown outcome made may take to be listed."""
-
+"""Seconds that the order list is read for the order of a purchase with an unknown outcome."""
 RECONCILE_SECONDS = 10.0
+"""Between two of these reads."""
 
 
+@dataclass(eq=False)
 class Journal:
-    def __init__(
-        self,
-        upstream: Upstream,
-        orders: Orders,
-        reads: Reads,
-        cancels: Cancels,
-        store: Store,
-        counters: Counters,
-        *,
-        reuse_seconds: float,
-    ) -> None:
-        self._upstream = upstream
-        self._orders = orders
-        self._reads = reads
-        self._store = store
-        self._counters = counters
-        self.pending = Pending()
+    upstream: Upstream
+    orders: Orders
+    reads: Reads
+    cancels: InitVar[Cancels]
+    store: Store
+    counters: Counters
+    reuse_seconds: InitVar[float]
+
+    def __post_init__(self, cancels: Cancels, reuse_seconds: float) -> None:
+        upstream, orders, store, self.pending = self.upstream, self.orders, self.store, Pending()
         self.unclaimed = Unclaimed(
-            self.pending, upstream, orders, cancels, store, counters, reuse_seconds
+            self.pending, upstream, orders, cancels, store, self.counters, reuse_seconds
         )
         self._reconciliation = Reconciliation(upstream, orders, store, self.pending)
         self._tasks = BackgroundTasks(ProblemError)
         self._watched: set[UpstreamKey] = set()
-        orders.pin(lambda: (purchase.owed.key for purchase in self.pending))
+        orders.pin(lambda: (purchase.operation.key for purchase in self.pending))
 
     def start(self) -> None:
         self._reconciliation.start()
 
     async def close(self) -> None:
-        """What is not settled yet is owed by the next run."""
+        """The next run takes over what is pending."""
         await self._tasks.aclose()
         await self.unclaimed.close()
 
     async def begin(
-        self, pair: Pair, reference: str, quoted: int | None, ceiling: SpendingLimit | None
+        self, pair: Pair, reference: str, quoted: int | None, limit: SpendingLimit | None
     ) -> Purchase:
-        """The intent, in the store. What cannot be recorded, or does not fit, is not bought."""
-        key, service, iso = pair
-        id, now, cents = str(uuid4()), self._upstream.now(), quoted or 0
-        owed = PendingOperation(
-            id,
-            OperationKind.PURCHASE,
-            key,
-            service,
-            iso,
-            now,
-            reference=reference,
-            cents=cents,
-        )
-        purchase = Purchase(owed, self._orders.places(key.listing), has_client=True, quoted=quoted)
+        """Writes the intent to the store. Raises ProblemError if that fails, or over the limit."""
+        id, kind, cents = str(uuid4()), OperationKind.PURCHASE, quoted or 0
+        now, place = self.upstream.now(), self.orders.places(pair.key.listing)
+        operation = PendingOperation(id, kind, *pair, now, reference=reference, cents=cents)
+        purchase = Purchase(operation, place, has_client=True, quoted=quoted)
         self.pending.add(purchase)
         try:
-            refused = await self._store.owe(owed, ceiling)
+            refused = await self.store.owe(operation, limit)
         except StoreError as error:
             self.pending.drop(purchase)
             log.error(log_events.NOTHING_BOUGHT, error)
             raise ProblemError(Problem.TRY_AGAIN, "the store cannot be written") from error
         except asyncio.CancelledError:
-            # The deadline passed before the POST: nothing was bought.
+            # The deadline passed before the POST was sent.
             self._tasks.start(self.drop(purchase), f"end of purchase {id}", of_request=True)
             raise
         if refused:
             self.pending.drop(purchase)
-            raise ProblemError(refused, "a ceiling of the key")
+            raise ProblemError(refused, "a limit of the key")
         return purchase
 
-    async def left_over(self, pair: Pair, cap: int | None, reference: str) -> Purchase | None:
-        """What was bought, or is being bought, for the same wish, and nobody waits for.
+    async def unclaimed_for(
+        self, pair: Pair, max_price: int | None, reference: str
+    ) -> Purchase | None:
+        """Claims and returns a purchase of the pair and reference that no client waits for: first
+        an unclaimed number, then a purchase whose POST is running; None if there is none.
 
-        A `wish` with a name is fulfilled once: ORDER_EXISTS when its client was told, or another
-        waits for it; UNCLEAR while it is not known what came of it.
+        A purchase with a reference is made once. Raises ORDER_EXISTS if its number is delivered or
+        a client waits for it; UNCLEAR while its outcome is unknown.
         """
         if any(purchase.unclear for purchase in self.pending.unclaimed(pair, reference)):
             await self.reconcile(pair.key)
         if reference:
             self._check_reference(pair, reference)
         unclaimed = self.pending.unclaimed(pair, reference)
-        for purchase in [*unclaimed, *await self.unclaimed.of_others(pair, reference)]:
-            # While the one before it was looked at, another client may have got this one.
-            if purchase in self.pending and purchase.is_free and purchase.fits(cap):
+        for purchase in [*unclaimed, *await self.unclaimed.take_from_replicas(pair, reference)]:
+            # Another client may have claimed this one while the one before it was read.
+            if purchase in self.pending and purchase.is_free and purchase.fits(max_price):
                 purchase.claim()
                 try:
-                    await self._reads.look(pair.key, purchase.owned)
+                    await self.reads.refresh(pair.key, purchase.owned)
                 except BaseException:
-                    # Whatever ended the look, the deadline included: its refund stays in sight.
+                    # After any failure, the deadline included: this starts the timer of its cancel.
                     self.unclaimed.release(purchase)
                     raise
-                if purchase.fits(cap):
-                    self.unclaimed.happened(
-                        purchase, "handed_over", purchase.owned.order.cents or 0
-                    )
+                if purchase.fits(max_price):
+                    cents = purchase.owned.order.cents or 0
+                    self.unclaimed.happened(purchase, "handed_over", cents)
                     return purchase
                 self.unclaimed.release(purchase)
-        under_way = next(
-            (p for p in self.pending.unclaimed(pair, reference) if p.is_under_way), None
-        )
-        if under_way:
-            under_way.claim()
-        return under_way
+        running = (p for p in self.pending.unclaimed(pair, reference) if p.is_under_way)
+        if found := next(running, None):
+            found.claim()
+        return found
 
     def _check_reference(self, pair: Pair, reference: str) -> None:
-        by_reference = self._orders.by_reference(pair.key, reference)
-        same = [
-            p for p in self.pending.of(pair.key) if p.pair == pair and p.owed.reference == reference
-        ]
-        if (by_reference and by_reference.delivered) or any(
-            purchase.has_client for purchase in same
-        ):
+        known = self.orders.by_reference(pair.key, reference)
+        same = self.pending.same(pair, reference)
+        if (known and known.delivered) or any(purchase.has_client for purchase in same):
             raise ProblemError(Problem.ORDER_EXISTS)
         if any(purchase.unclear for purchase in same):
-            raise ProblemError(Problem.UNCLEAR, "what came of this wish is not known yet")
+            raise ProblemError(Problem.UNCLEAR, "the outcome of this purchase is not known yet")
 
     async def bought(self, purchase: Purchase, activation: TrackedActivation) -> None:
-        """The order is paid: it and its money are kept before anybody hears of it."""
-        key, order = purchase.owed.key, activation.order
+        """Writes the paid order with its ledger entries, before any use of it. Raises TRY_AGAIN if
+        the store fails or another replica has the purchase, UNCLEAR if that one has the order.
+        """
+        key, order = purchase.operation.key, activation.order
         activation.delivered = bool(activation.delivered)
-        self._orders.set_reference(key, activation, purchase.owed.reference)
+        self.orders.set_reference(key, activation, purchase.operation.reference)
         purchase.unclear, purchase.activation = False, activation
-        purchase.owed = replace(purchase.owed, kind=OperationKind.ORPHAN, order=order.id)
-        entries = purchase.entries(order, self._upstream.wall_clock())
-        self._counters.count("charged_cents", by=order.cents or 0)
+        purchase.operation = replace(purchase.operation, kind=OperationKind.ORPHAN, order=order.id)
+        entries = purchase.entries(order, self.upstream.wall_clock())
+        self.counters.count("charged_cents", by=order.cents or 0)
         self.unclaimed.happened(purchase, "bought", order.cents or 0)
         log.info("bought %s: %s for %s cents, %s", order.id, entries[-1].what, order.cents, key)
         try:
-            row = self._orders.kept(key, activation)
-            await self._store.commit(purchase.owed, row, *entries, surely=True)
+            row = self.orders.row(key, activation)
+            await self.store.commit(purchase.operation, row, *entries, surely=True)
         except OwnershipLostError as error:
-            # What is written of it as one's own the other could not adopt.
+            # Marked as bought here, the order could not be adopted by the other replica.
             activation.delivered = activation.delivered or None
-            self._lose(purchase, error)
+            self._drop_lost(purchase, error)
             raise ProblemError(Problem.TRY_AGAIN, "another replica sees to it") from error
         except OrderTakenError as error:
-            # Both had looked at the same list. This one looks on.
+            # Both replicas found it in the same list. This one goes on searching.
             activation.delivered = activation.delivered or None
-            self._orders.set_reference(key, activation, "")
+            self.orders.set_reference(key, activation, "")
             purchase.activation = None
-            purchase.owed = replace(purchase.owed, kind=OperationKind.PURCHASE, order="")
-            self._look_on(purchase)
+            purchase.operation = replace(purchase.operation, kind=OperationKind.PURCHASE, order="")
+            self._watch_for_order(purchase)
             raise ProblemError(Problem.UNCLEAR, str(error)) from error
         except StoreError as error:
             log.error(log_events.ORDER_NOT_SAVED, order.id, error)
             raise ProblemError(Problem.TRY_AGAIN, "the store cannot be written") from error
 
     async def mark_delivered(self, purchase: Purchase, activation: TrackedActivation) -> None:
-        """That the client was told is committed last before the answer."""
-        row = self._orders.kept(purchase.owed.key, replace(activation, delivered=True))
+        """Commits that the client has the number, last before the answer. Raises TRY_AGAIN."""
+        row = self.orders.row(purchase.operation.key, replace(activation, delivered=True))
         try:
-            await self._store.settle(purchase.owed.id, row)
+            await self.store.settle(purchase.operation.id, row)
         except OwnershipLostError as error:
-            self._lose(purchase, error)
+            self._drop_lost(purchase, error)
             raise ProblemError(Problem.TRY_AGAIN, "another replica sees to it") from error
         except StoreError as error:
-            self._store.unsettle(purchase.owed, error)
+            self.store.unsettle(purchase.operation, error)
             log.error(log_events.ORDER_WITHHELD, activation.order.id, error)
             raise ProblemError(Problem.TRY_AGAIN, "the store cannot be written") from error
         activation.delivered = True
-        self._orders.queued(activation, row)
+        self.orders.mark_queued(activation, row)
         log.info("order %s: told as activation %d", activation.order.id, activation.id)
-        self._counters.count("purchases", "told")
+        self.counters.count("purchases", "told")
         self.unclaimed.happened(purchase, "told")
         self.pending.drop(purchase)
 
-    def _lose(self, purchase: Purchase, error: OwnershipLostError) -> None:
-        """Another replica took this one for dead, and has its purchase."""
+    def _drop_lost(self, purchase: Purchase, error: OwnershipLostError) -> None:
+        """Drops a purchase that another replica has taken over, as it took this one for dead."""
         if purchase in self.pending:
-            log.warning(log_events.PURCHASE_TAKEN_OVER, purchase.owed.id, error)
+            log.warning(log_events.PURCHASE_TAKEN_OVER, purchase.operation.id, error)
         purchase.unclear = False
         self.pending.drop(purchase)
 
     async def drop(self, purchase: Purchase, outcome: str = "none") -> None:
-        """It made no order, or nobody can tell."""
-        self._counters.count("purchases", outcome)
+        """Ends a purchase that made no order, or whose outcome stays unknown."""
+        self.counters.count("purchases", outcome)
         purchase.unclear = False
         self.pending.drop(purchase)
         try:
-            await self._store.settle(purchase.owed.id, surely=True)
+            await self.store.settle(purchase.operation.id, surely=True)
         except OwnershipLostError as error:
-            log.info("purchase %s: %s", purchase.owed.id, error)
+            log.info("purchase %s: %s", purchase.operation.id, error)
         except StoreError as error:
-            log.error(log_events.PURCHASE_NOT_CLOSED, purchase.owed.id, error)
+            log.error(log_events.PURCHASE_NOT_CLOSED, purchase.operation.id, error)
 
-    def leave(self, purchase: Purchase) -> None:
-        """The outcome is unknown: the order list is looked at until it is known, or too old."""
-        self._counters.count("purchases", "unclear")
-        self._look_on(purchase)
+    def mark_unclear(self, purchase: Purchase) -> None:
+        """Starts to read the order list until the outcome is known, at most OPEN_SECONDS."""
+        self.counters.count("purchases", "unclear")
+        self._watch_for_order(purchase)
 
-    def _look_on(self, purchase: Purchase) -> None:
+    def _watch_for_order(self, purchase: Purchase) -> None:
         purchase.unclear = True
-        key = purchase.owed.key
-        self._tasks.start(self._doubt(purchase), f"doubt of purchase {purchase.owed.id}")
+        key = purchase.operation.key
+        name = f"doubt of purchase {purchase.operation.id}"
+        self._tasks.start(self._publish_unclear(purchase), name)
         if key.upstream not in self._watched:
             self._watched.add(key.upstream)
             self._tasks.start(self._watch(key), f"unclear purchases of {key}")
 
-    async def _doubt(self, purchase: Purchase) -> None:
-        """Other replicas need not wait for its POST any more."""
+    async def _publish_unclear(self, purchase: Purchase) -> None:
+        """Tells other replicas that the POST has ended with an unknown outcome."""
         try:
-            await self._store.doubt(purchase.owed)
+            await self.store.doubt(purchase.operation)
         except OwnershipLostError as error:
-            self._lose(purchase, error)
+            self._drop_lost(purchase, error)
         except StoreError as error:
-            log.warning(log_events.PURCHASE_NOT_SHARED, purchase.owed.id, error)
+            log.warning(log_events.PURCHASE_NOT_SHARED, purchase.operation.id, error)
 
     async def reconcile(self, key: ClientKey) -> None:
-        """Adopt from the order list what only an unclear purchase of ours can have made."""
-        await self._reads.lists.refresh_anew(key)
-        findings = await self._reconciliation.look(key)
+        """Reads the order list and adopts orders that only our unclear purchases can have made."""
+        await self.reads.lists.refresh_anew(key)
+        findings = await self._reconciliation.find(key)
         for purchase, activation in findings.made:
-            own = self._orders.adopt(purchase.owed.key, activation.order)
-            # Another look at the list may have come first.
+            own = self.orders.adopt(purchase.operation.key, activation.order)
+            # Another read of the list may have found it first.
             if purchase.unclear and own.delivered is None:
-                # Marked before the task runs: a look that ends in the same moment must not find it.
+                # Set before the task runs: a read that ends at the same time must not find it.
                 purchase.unclear, own.delivered = False, False
-                # It goes on though the client that began to look has had no time to wait.
+                # The task goes on after the deadline of the client that started the read.
                 name = f"order {own.order.id} that was found"
                 work = self._found(purchase, own)
                 await asyncio.shield(self._tasks.start(work, name, of_request=True))
         for purchase in findings.none:
-            # Another look may have found its order meanwhile.
-            if purchase.unclear and not self._reads.lists.has_unread(key):
+            # Another read may have found its order meanwhile.
+            if purchase.unclear and not self.reads.lists.of(key).has_unread:
                 await self.drop(purchase)
 
     async def _found(self, purchase: Purchase, activation: TrackedActivation) -> None:
         try:
             await self.bought(purchase, activation)
         finally:
-            # Paid is paid, whether or not it could be kept.
+            # Also when the store could not be written: the order is paid.
             if not purchase.has_client:
                 self.unclaimed.release(purchase)
 
@@ -278,12 +262,12 @@ class Journal:
         try:
             while self.pending.unclear(key):
                 await asyncio.sleep(RECONCILE_SECONDS)
-                await self._tried(self.reconcile(key), key)
-                await self._tried(self._drop_old(key), key)
+                await self._attempt(self.reconcile(key), key)
+                await self._attempt(self._drop_old(key), key)
         finally:
             self._watched.discard(key.upstream)
 
-    async def _tried(self, work: Coroutine[Any, Any, None], key: ClientKey) -> None:
+    async def _attempt(self, work: Coroutine[Any, Any, None], key: ClientKey) -> None:
         try:
             await work
         except Exception as error:
@@ -296,9 +280,9 @@ class Journal:
                 await self._give_up(purchase)
 
     async def _give_up(self, purchase: Purchase) -> None:
-        """Too old to be looked for; without a whole list nobody could look."""
-        if self._reads.lists.has_read_since(purchase.owed.key, purchase.known_at):
-            log.warning(log_events.NO_ORDER_MADE, purchase.owed.id)
+        """Ends a purchase that is too old. Its outcome is known only if the whole list was read."""
+        if self.reads.lists.has_read_since(purchase.operation.key, purchase.known_at):
+            log.warning(log_events.NO_ORDER_MADE, purchase.operation.id)
             return await self.drop(purchase)
-        log.error(log_events.ORDER_UNFOUND, purchase.owed.id)
+        log.error(log_events.ORDER_UNFOUND, purchase.operation.id)
         await self.drop(purchase, "unknown")

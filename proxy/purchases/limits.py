@@ -1,9 +1,10 @@
-"""What a key may hold and spend: asked before a purchase takes a turn, and told to getBalance.
+"""What a key may hold and spend, for getBalance and before a purchase waits for its turn.
 
-The last word has the transaction of the intent, see Journal.begin.
+The transaction of the intent checks again and decides, see Journal.begin.
 """
 
 import math
+from dataclasses import dataclass
 
 from proxy.model import ClientKey, Limits
 from proxy.model.errors import Problem, ProblemError
@@ -15,53 +16,50 @@ from proxy.store import SpendingLimit, Store, readable
 from proxy.upstream.client import Upstream
 
 NEWEST = 50
-"""How many of a key's activations are looked through for one that has expired unread."""
+"""Newest activations of a key that are searched for orders that expired and were not read since."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class LimitChecks:
-    def __init__(
-        self, upstream: Upstream, orders: Orders, reads: Reads, journal: Journal, store: Store
-    ) -> None:
-        self._upstream = upstream
-        self._orders = orders
-        self._reads = reads
-        self._journal = journal
-        self._store = store
+    upstream: Upstream
+    orders: Orders
+    reads: Reads
+    journal: Journal
+    store: Store
 
-    def of(self, caps: Limits) -> SpendingLimit | None:
-        if caps.active is None and not caps.counts_money:
+    def of(self, limits: Limits) -> SpendingLimit | None:
+        """The limits that the store checks; None if there are none."""
+        if limits.active is None and not limits.counts_money:
             return None
-        money = tuple(caps.money(self._upstream.wall_clock()))
-        return SpendingLimit(self._upstream.clock.earliest(), caps.active, money)
+        money = tuple(limits.money(self.upstream.wall_clock()))
+        return SpendingLimit(self.upstream.clock.earliest(), limits.active, money)
 
-    async def check(self, pair: Pair, quoted: int | None, ceiling: SpendingLimit | None) -> None:
-        """Refuses what does not fit. What holds a place for nothing is looked for first: purchases
-        that said that there is no stock, and numbers that have expired and nobody has read.
+    async def check(self, pair: Pair, quoted: int | None, limit: SpendingLimit | None) -> None:
+        """Raises ProblemError if one more number of `quoted` cents is over the limit. First settles
+        what may count wrongly: purchases without stock, and expired numbers that were not read.
         """
-        if ceiling is None or not await self._refusal(pair, quoted, ceiling):
+        if limit is None or not await self._refusal(pair, quoted, limit):
             return
         key = pair.key
-        own = [purchase for purchase in self._journal.pending.of(key) if purchase.owed.key == key]
-        if any(purchase.unclear and purchase.is_no_stock for purchase in own):
-            await self._journal.reconcile(key)
-        latest = self._upstream.clock.latest()
-        for one in list(self._orders.activations(key))[-NEWEST:]:
+        own = (p for p in self.journal.pending.unclear(key) if p.operation.key == key)
+        if any(purchase.is_no_stock for purchase in own):
+            await self.journal.reconcile(key)
+        latest = self.upstream.clock.latest()
+        for one in list(self.orders.activations(key))[-NEWEST:]:
             ends = one.order.expires_at or math.inf
             if one.delivered and not one.confirmed and not one.order.messages and ends < latest:
-                await self._reads.read_anew(key, one.order.id)
-        if refused := await self._refusal(pair, quoted, ceiling):
-            raise ProblemError(refused, "a ceiling of the key")
+                await self.reads.read_anew(key, one.order.id)
+        if refused := await self._refusal(pair, quoted, limit):
+            raise ProblemError(refused, "a limit of the key")
 
-    async def left(self, key: ClientKey, caps: Limits) -> int:
-        """The cents that a key may still spend."""
-        now = self._upstream.wall_clock()
+    async def left(self, key: ClientKey, limits: Limits) -> int:
+        """The cents that a key may still spend. Raises TRY_AGAIN if the store cannot be read."""
+        periods = limits.money(self.upstream.wall_clock())
         with readable():
-            return min(
-                [most - await self._store.spent(key.hash, since) for since, most in caps.money(now)]
-            )
+            return min([cents - await self.store.spent(key.hash, at) for at, cents in periods])
 
     async def _refusal(
-        self, pair: Pair, quoted: int | None, ceiling: SpendingLimit
+        self, pair: Pair, quoted: int | None, limit: SpendingLimit
     ) -> Problem | None:
         with readable():
-            return await self._store.refusal(pair.key.hash, quoted or 0, ceiling)
+            return await self.store.refusal(pair.key.hash, quoted or 0, limit)

@@ -1,4 +1,4 @@
-"""One intended purchase, from the intent to the telling."""
+"""One intended purchase, from the intent to the delivery to its client."""
 
 import asyncio
 from collections import Counter
@@ -14,11 +14,11 @@ from proxy.runtime.clock import monotonic
 from proxy.store import Entry, PendingOperation
 
 DATE_SLACK = 1.0
-"""A Date header and a created_at are whole seconds."""
+"""Seconds: the Date header and `created_at` have whole seconds."""
 
 
 class Pair(NamedTuple):
-    """Whose, which service, which country."""
+    """Key, upstream service code and ISO country of a purchase."""
 
     key: ClientKey
     service: str
@@ -31,57 +31,58 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PurchaseRequest:
-    """What a client wants to buy."""
+    """A number that a client wants to buy."""
 
     key: ClientKey
     code: str
-    """What the client calls the upstream's `service`."""
+    """The client's code for `service`, which is the upstream's."""
     service: str
     country: Country
-    caps: Limits
-    cap: int | None
-    """What the client would pay at most, in cents."""
+    limits: Limits
+    client_max_price: int | None
+    """In cents; None is no limit."""
     reference: str
-    """The client's own name for it: what has one is bought once. Empty for none."""
+    """The client's own id of the purchase, which is carried out once; empty for none."""
 
     @property
     def pair(self) -> Pair:
         return Pair(self.key, self.service, self.country.iso)
 
     @property
-    def most(self) -> int | None:
-        """What may be paid, in cents: by the client, and by the operator."""
-        return lowest(self.cap, self.caps.max_price)
+    def max_price(self) -> int | None:
+        """The lower of the client's and the operator's maximum, in cents; None is no limit."""
+        return lowest(self.client_max_price, self.limits.max_price)
 
 
 @dataclass(slots=True)
 class Purchase:
-    """One intended purchase. Its row `owed` changes with it."""
+    """One intended purchase; `operation` is its row in the store."""
 
-    owed: PendingOperation
+    operation: PendingOperation
     place: int = 0
-    """How many activations of its key were known before its POST: none of them can be its own."""
+    """`places` of the key's index before the POST: its order gets a higher place."""
     has_client: bool = False
-    """Somebody waits for it."""
+    """A client waits for it."""
     known_at: float = field(default_factory=monotonic)
-    """Since when this process knows of it, on the monotonic clock."""
+    """When this process learned of it, monotonic clock."""
     quoted: int | None = None
-    """The price that was looked up before, in cents."""
-    cap: int | None = None
-    """What it may cost at most, in cents."""
+    """The catalogue's price before the POST, in cents."""
+    max_price: int | None = None
+    """In cents."""
     unclear: bool = False
+    """The POST has ended with an unknown outcome."""
     is_no_stock: bool = False
-    """The upstream said that it has no stock, in a 5xx: one look at the list is enough."""
+    """The POST got a refusal in a 5xx: one read of the order list is enough."""
     post: asyncio.Task[TrackedActivation] | None = None
     activation: TrackedActivation | None = None
     timer: asyncio.Task[None] | None = None
-    is_going_back: bool = False
-    """Its cancel is being written: nobody gets it any more, even if that fails."""
+    is_being_cancelled: bool = False
+    """No client can get it any more, even if the cancel cannot be written."""
 
     @property
     def is_free(self) -> bool:
-        """Whoever wishes the same may have it."""
-        return not (self.has_client or self.is_going_back)
+        """The next matching request may get it."""
+        return not (self.has_client or self.is_being_cancelled)
 
     @property
     def is_under_way(self) -> bool:
@@ -89,7 +90,7 @@ class Purchase:
 
     @property
     def age(self) -> float:
-        """Seconds that this process has known of it."""
+        """Seconds since this process learned of it."""
         return monotonic() - self.known_at
 
     @property
@@ -105,91 +106,92 @@ class Purchase:
 
     @property
     def pair(self) -> Pair:
-        return Pair(self.owed.key, self.owed.service, self.owed.country)
+        return Pair(self.operation.key, self.operation.service, self.operation.country)
 
-    def reckon(self, upstream_now: float) -> None:
-        """When it began, by what is known of the upstream's clock now: before its first answers
-        that was this machine's.
-        """
+    def correct_start(self, upstream_now: float) -> None:
+        """Sets the start by the upstream's clock, which was not known before its first answers."""
         if self.post is not None:
-            self.owed = replace(self.owed, at=upstream_now - self.age)
+            self.operation = replace(self.operation, at=upstream_now - self.age)
 
     def claim(self) -> None:
-        """Somebody takes care of it."""
+        """A client waits for it from now on; it is not cancelled meanwhile."""
         self.has_client = True
         if self.timer:
             self.timer.cancel()
 
     def entries(self, order: Order, now: float) -> list[Entry]:
-        """The quote, if there was one, and the charge, for the ledger."""
+        """Ledger entries: the quote, if any, and the charge. `now` is this machine's clock."""
         key, service, country = self.pair
-        money = [("quote", self.quoted)] if self.quoted is not None else []
-        money.append(("charge", -(order.cents or 0)))
+        amounts = [("quote", self.quoted)] if self.quoted is not None else []
+        amounts.append(("charge", -(order.cents or 0)))
         what = f"{service}/{country}"
-        return [Entry(now, key.hash, order.id, kind, cents or 0, what) for kind, cents in money]
+        return [Entry(now, key.hash, order.id, kind, cents or 0, what) for kind, cents in amounts]
 
     def explains(self, activation: TrackedActivation) -> bool:
-        """The order can be what its POST made."""
+        """Whether its POST can have made the order of the activation."""
         order = activation.order
         is_same = (order.service, order.country) == self.pair.what
-        is_new = (order.created_at or 0.0) >= self.owed.at - DATE_SLACK
+        is_new = (order.created_at or 0.0) >= self.operation.at - DATE_SLACK
         return is_same and is_new and activation.place > self.place
 
-    def fits(self, cap: int | None) -> bool:
-        """It is an orphan that can be handed out: still waiting, no SMS yet, within the cap."""
+    def fits(self, max_price: int | None) -> bool:
+        """Whether its order can be handed out: waiting, without SMS, within `max_price` cents."""
         activation = self.activation
         if activation is None or activation.phase is not Phase.WAITING:
             return False
         cents = activation.order.cents
-        is_affordable = cap is None or (cents is not None and not money.is_over(cents, cap))
-        return is_affordable and activation.is_untouched
+        if max_price is not None and (cents is None or money.is_over(cents, max_price)):
+            return False
+        return activation.is_untouched
 
 
 class Pending:
-    """The purchases whose outcome is not known, or not told."""
+    """Purchases whose outcome is unknown, or whose number no client has received."""
 
     def __init__(self) -> None:
-        # By account.
         self._of_key: dict[UpstreamKey, dict[str, Purchase]] = {}
 
     def add(self, purchase: Purchase) -> None:
-        account = purchase.owed.key.upstream
-        self._of_key.setdefault(account, {})[purchase.owed.id] = purchase
+        operation = purchase.operation
+        self._of_key.setdefault(operation.key.upstream, {})[operation.id] = purchase
 
     def drop(self, purchase: Purchase) -> None:
-        account = purchase.owed.key.upstream
+        account = purchase.operation.key.upstream
         found = self._of_key.get(account, {})
-        found.pop(purchase.owed.id, None)
+        found.pop(purchase.operation.id, None)
         if not found:
             self._of_key.pop(account, None)
 
     def get(self, purchase: Purchase) -> Purchase | None:
-        """What is known under its id."""
-        return self._of_key.get(purchase.owed.key.upstream, {}).get(purchase.owed.id)
+        """The purchase known under the same id."""
+        return self._of_key.get(purchase.operation.key.upstream, {}).get(purchase.operation.id)
 
     def of(self, key: ClientKey) -> Collection[Purchase]:
-        """Of all programs that share the account of a key."""
+        """Purchases of all programs that share the account of the key."""
         return self._of_key.get(key.upstream, {}).values()
 
+    def same(self, pair: Pair, reference: str) -> list[Purchase]:
+        purchases = self.of(pair.key)
+        return [p for p in purchases if p.pair == pair and p.operation.reference == reference]
+
     def unclaimed(self, pair: Pair, reference: str) -> list[Purchase]:
-        """Those for the same that nobody waits for."""
-        same = (p for p in self.of(pair.key) if p.pair == pair and p.owed.reference == reference)
-        return [purchase for purchase in same if purchase.is_free]
+        """Purchases of the pair and reference that no client waits for."""
+        return [purchase for purchase in self.same(pair, reference) if purchase.is_free]
 
     def unclear(self, key: ClientKey) -> list[Purchase]:
         return [purchase for purchase in self.of(key) if purchase.unclear]
 
     @property
     def ids(self) -> set[str]:
-        return {purchase.owed.id for purchase in self}
+        return {purchase.operation.id for purchase in self}
 
     def states(self) -> dict[str, float]:
-        """How many are under way, unclear, or orphans."""
+        """Counts for the metric."""
         found = Counter(purchase.state for purchase in self)
         return {state: float(found[state]) for state in ("under_way", "unclear", "orphan")}
 
     def __contains__(self, purchase: Purchase) -> bool:
-        return purchase.owed.id in self._of_key.get(purchase.owed.key.upstream, {})
+        return self.get(purchase) is not None
 
     def __iter__(self) -> Iterator[Purchase]:
         return (purchase for found in self._of_key.values() for purchase in found.values())
@@ -201,13 +203,11 @@ def candidates(
     known: Iterable[TrackedActivation],
     under_way: float,
 ) -> tuple[list[TrackedActivation], bool]:
-    """The orders that unclear purchases of a service and country can have made, and whether these
-    are all.
-
-    An order may be listed before the POST that made it is answered: what is as young as the
-    earliest purchase `under_way` is left for the next look.
+    """Orders that unclear purchases of a service and country can have made, and whether the list
+    is complete. An order may be listed before its POST is answered, so orders younger than
+    `under_way`, the start of the earliest running POST, are left out until the next read.
     """
-    begun = min(purchase.owed.at for purchase in purchases) - DATE_SLACK
+    begun = min(purchase.operation.at for purchase in purchases) - DATE_SLACK
     before = min(purchase.place for purchase in purchases)
     found = [
         activation

@@ -1,1 +1,1 @@
-"""What several replicas on one database owe each other. Knows `purchases` and what is below."""
+"""Cooperation of several replicas on one database. Imports `purchases` and lower packages."""

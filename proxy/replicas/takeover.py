@@ -1,9 +1,9 @@
-"""Takes up what the last run left open, and what other replicas leave when they die."""
+"""Takes over the pending operations of the last run, and those of replicas that have died."""
 
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from proxy.model import ClientKey
 from proxy.model.errors import ProblemError, StoreError
@@ -16,69 +16,63 @@ from proxy.store import OperationKind, PendingOperation, Store
 
 log = logging.getLogger(__name__)
 
-BEAT_SECONDS = 2.5
-"""How often a replica says that it lives, and looks for what the dead have left."""
+HEARTBEAT_SECONDS = 2.5
+"""Seconds between two heartbeats; each also takes over the operations of dead replicas."""
 
 
+@dataclass(eq=False)
 class Takeover:
-    """`renewed` gives a key the upstream key that its program has now."""
+    """`renewed` replaces the upstream key of a key by the one that its program has now."""
 
-    def __init__(
-        self,
-        store: Store,
-        orders: Orders,
-        journal: Journal,
-        cancels: Cancels,
-        renewed: Callable[[ClientKey], ClientKey],
-    ) -> None:
-        self._store = store
-        self._orders = orders
-        self._journal = journal
-        self._cancels = cancels
-        self._renewed = renewed
-        self._left: list[PendingOperation] = []
+    store: Store
+    orders: Orders
+    journal: Journal
+    cancels: Cancels
+    renewed: Callable[[ClientKey], ClientKey]
+
+    def __post_init__(self) -> None:
+        self._operations: list[PendingOperation] = []
         self._unknown: set[str] = set()
-        """At the last look."""
+        """Ids that were unknown at the last heartbeat."""
 
-    async def once(self) -> None:
-        """ProblemError or StoreError; the rest is taken up the next time."""
-        self._left += await self._store.take_over()
-        while self._left:
-            owed = replace(self._left[0], key=self._renewed(self._left[0].key))
-            await self._orders.open(owed.key)
-            await self._orders.open(owed.key.listing)
-            await self._take_up(owed)
-            self._left.pop(0)
+    async def run_once(self) -> None:
+        """Raises ProblemError or StoreError; the next call goes on with the rest."""
+        self._operations += await self.store.take_over()
+        while self._operations:
+            operation = replace(self._operations[0], key=self.renewed(self._operations[0].key))
+            await self.orders.open(operation.key)
+            await self.orders.open(operation.key.listing)
+            await self._take_up(operation)
+            self._operations.pop(0)
 
-    async def follow(self) -> None:
-        """For ever."""
+    async def run(self) -> None:
+        """Runs until it is cancelled."""
         while True:
-            await asyncio.sleep(BEAT_SECONDS)
+            await asyncio.sleep(HEARTBEAT_SECONDS)
             try:
-                await self.once()
-                await self._look_for_unknown()
+                await self.run_once()
+                await self._add_unknown()
             except (ProblemError, StoreError) as error:
                 log.warning(log_events.OPERATIONS_UNKNOWN, error)
             except Exception:
                 log.exception(log_events.TAKEOVER_BUG)
 
-    async def _look_for_unknown(self) -> None:
-        """What is this replica's, and was lost to it with the answer that told it so."""
-        mine = {owed.id: owed for owed in await self._store.mine()}
-        known = self._cancels.promises.keys() | self._journal.pending.ids
+    async def _add_unknown(self) -> None:
+        """Adds operations that are this replica's, but whose takeover got no answer."""
+        mine = {operation.id: operation for operation in await self.store.mine()}
+        known = self.cancels.scheduled.keys() | self.journal.pending.ids
         unknown = mine.keys() - known
-        self._left += [mine[id] for id in unknown & self._unknown]
+        self._operations += [mine[id] for id in unknown & self._unknown]
         self._unknown = unknown
 
-    async def _take_up(self, owed: PendingOperation) -> None:
-        if owed.kind is OperationKind.PURCHASE:
-            self._journal.leave(self._journal.unclaimed.adopt(Purchase(owed)))
-        elif activation := await self._orders.fetch(owed.key, order=owed.order):
-            if owed.kind is OperationKind.CANCEL:
-                self._cancels.resume(owed, activation, is_taken_up=True)
+    async def _take_up(self, operation: PendingOperation) -> None:
+        if operation.kind is OperationKind.PURCHASE:
+            self.journal.mark_unclear(self.journal.unclaimed.adopt(Purchase(operation)))
+        elif activation := await self.orders.fetch(operation.key, order=operation.order):
+            if operation.kind is OperationKind.CANCEL:
+                self.cancels.resume(operation, activation, is_taken_over=True)
             else:
-                self._journal.unclaimed.release(
-                    self._journal.unclaimed.adopt(Purchase(owed, activation=activation))
-                )
+                unclaimed = self.journal.unclaimed
+                unclaimed.release(unclaimed.adopt(Purchase(operation, activation=activation)))
         else:
-            log.error(log_events.ORDER_MISSING, owed.id)
+            log.error(log_events.ORDER_MISSING, operation.id)

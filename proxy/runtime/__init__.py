@@ -1,1 +1,1 @@
-"""What the process itself needs, whatever it is for; knows no other room of the proxy."""
+"""What every part of the process uses: clock, log, counters, tasks. Imports no other room."""

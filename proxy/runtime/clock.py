@@ -1,8 +1,8 @@
-"""The clock that deadlines, pauses and ages are reckoned on: the event loop's, never set back."""
+"""The monotonic clock for deadlines, pauses and ages: the event loop's."""
 
 import asyncio
 
 
 def monotonic() -> float:
-    """Seconds since some moment; in a test, those of its fake clock."""
+    """Seconds since an unknown start; in a test, those of its fake clock."""
     return asyncio.get_running_loop().time()

@@ -1,5 +1,5 @@
-"""What has happened since the start: counted, and for each order told in turn. Pure; metrics.py and
-the console show it.
+"""Counts since the start of the process, and the story of each order. Pure: no IO; metrics.py and
+the console show them.
 """
 
 from bisect import bisect_left
@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 DELAYS = (0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0, 300.0)
-"""Upper bounds, in seconds."""
+"""Upper bounds of the histogram, in seconds."""
 
 MOST_STORIES, LONGEST_STORY = 5000, 50
-"""Orders whose story is remembered, the oldest goes first; and the parts of one."""
+"""The number of stories, of which the oldest is dropped first; the number of events of one."""
 
 
 class StoryEvent(NamedTuple):
-    """Of an order's story: what happened, when on this machine's clock, and cents where it was
-    about money.
-    """
+    """What happened to an order. `at` is on this machine's clock; `cents` is 0 without money."""
 
     at: float
     what: str
@@ -26,7 +24,7 @@ class StoryEvent(NamedTuple):
 
 @dataclass(slots=True)
 class Refused:
-    """A problem that clients were told of: how often, and the last time on the wall clock."""
+    """How often clients got a problem; the last time is on this machine's wall clock."""
 
     count: int = 0
     at: float = 0.0
@@ -42,7 +40,7 @@ class Counters:
         self.delays = [0] * (len(DELAYS) + 1)
         self.delayed = 0.0
         self.cents: Counter[str] = Counter()
-        """Of all parts of all stories, by what happened."""
+        """The cents of all stories, by what happened."""
         self.refusals: dict[str, Refused] = {}
         """By the problem's name."""
         self._stories: dict[str, list[StoryEvent]] = {}
@@ -51,24 +49,24 @@ class Counters:
         self.counts[what] += by
 
     def read_after(self, seconds: float) -> None:
-        """A client has read an SMS for the first time, so long after it came."""
+        """Counts the first reading of an SMS by its client, so many seconds after it came."""
         seconds = max(seconds, 0.0)
         self.delays[bisect_left(DELAYS, seconds)] += 1
         self.delayed += seconds
 
     def of(self, name: str) -> list[tuple[tuple[str, ...], int]]:
-        """The labels and the count of each."""
+        """The label values of a counter, with the count of each."""
         return [(what[1:], n) for what, n in sorted(self.counts.items()) if what[0] == name]
 
     def words(self) -> Counter[str]:
-        """How often each word was answered."""
+        """How often each word was an answer."""
         found: Counter[str] = Counter()
         for labels, count in self.of("answers"):
             found[labels[-1]] += count
         return found
 
     def happened(self, order: str, what: str, at: float, cents: int = 0) -> None:
-        """The next part of an order's story. `what` is one of few words."""
+        """Adds an event to an order's story. `what` is one of few words."""
         story = self._stories.get(order)
         if story is None:
             if len(self._stories) >= MOST_STORIES:
@@ -83,7 +81,7 @@ class Counters:
         return self._stories.get(order, [])
 
     def refused(self, problem: str, at: float, action: str, detail: str) -> None:
-        """A client was told of a problem. `detail` never holds a key or an SMS text."""
+        """Counts a problem that a client got. `detail` never has a key or an SMS text."""
         refused = self.refusals.setdefault(problem, Refused())
         refused.count += 1
         refused.at, refused.action, refused.detail = at, action, detail

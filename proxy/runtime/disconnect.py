@@ -1,6 +1,5 @@
-"""What is answered where a client hung up before its body was read: nobody hears it.
-
-Without it Starlette raises through the app, and the server logs a traceback for each.
+"""The answer after a client has disconnected before its body was read; nobody receives it. Without
+it Starlette raises the exception through the app, and the server logs a traceback.
 """
 
 from starlette.requests import ClientDisconnect, Request

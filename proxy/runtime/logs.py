@@ -1,6 +1,6 @@
-"""Logging: one line for an event, as text or JSON, with every API key blanked out.
+"""Logging: one line for each event, as text or JSON, with every API key replaced by `[key]`.
 
-As text a traceback follows its line, indented: what stands at the margin, the proxy has written.
+In text a traceback follows its line, indented: only lines of the proxy start at the margin.
 """
 
 import logging
@@ -17,16 +17,15 @@ import msgspec
 
 from proxy.runtime.printable import visible, visible_json
 
-# A key stands in a query string, in a header's repr, or anywhere in the vendor's own form.
+# A key in a query string, in the repr of a header, or anywhere in the vendor's own form.
 _KEYS = re.compile(
     r"(?P<name>api_?key[\"']?\s*[=:,]\s*b?[\"']?|x-api-key[\"']?\s*[=:,]\s*b?[\"']?)[^\s&\"'<>,)]+"
     r"|\bvs?ms_[A-Za-z0-9_-]+",
     re.IGNORECASE,
 )
 
-
 MAX_LEARNT = 2000
-"""Keys of clients, about 1 KB each. Who sends new ones all the time pushes out the oldest."""
+"""Keys of clients, about 1 KB each. New ones replace the oldest."""
 SHORTEST_SECRET = 8
 
 REQUEST: ContextVar[str] = ContextVar("request", default="")
@@ -34,25 +33,25 @@ REQUEST: ContextVar[str] = ContextVar("request", default="")
 
 
 class Secrets:
-    """What is blanked out wherever a line has it, even in an exception of a library: what is pinned
-    for good, what is learnt from clients, who can send any number of keys, until newer ones come.
+    """Secrets that are hidden in every line, even in an exception of a library. Pinned secrets
+    stay. Keys of clients, who can send any number of them, are replaced by newer ones.
     """
 
     def __init__(self) -> None:
         self._pinned: set[str] = set()
         self._learnt: OrderedDict[str, None] = OrderedDict()
         self._by_head: dict[str, dict[int, set[str]]] = {}
-        """What to look for, by its first characters and its length: one pass finds any number."""
+        """Secrets by their first characters and their length: one pass finds all of them."""
 
     def pin(self, *secrets: str) -> None:
-        """Of the configuration, of the store, or proven to be a program's."""
+        """Adds secrets of the configuration, of the store, or of a known program."""
         for secret in secrets:
             if secret not in self._pinned and len(secret) >= SHORTEST_SECRET:
                 self._pinned.add(secret)
                 self._look_for(secret)
 
     def learn(self, secret: str) -> None:
-        """A key that is passed through."""
+        """Adds a key that a client has sent."""
         if secret in self._learnt:
             self._learnt.move_to_end(secret)
         elif secret not in self._pinned and len(secret) >= SHORTEST_SECRET:
@@ -62,9 +61,10 @@ class Secrets:
             self._look_for(secret)
 
     def redact(self, text: str) -> str:
+        """Replaces every secret, and whatever looks like a key, by `[key]`."""
         parts, end = [], 0
         for start, stop in self._found(text):
-            # Where two overlap, both are blanked out.
+            # Two that overlap become one `[key]`.
             if start >= end:
                 parts += [text[end:start], "[key]"]
             end = max(end, stop)
@@ -74,7 +74,7 @@ class Secrets:
         by_head = self._by_head
         for start in range(len(text) - SHORTEST_SECRET + 1):
             if known := by_head.get(text[start : start + SHORTEST_SECRET]):
-                # A copy: the thread of the store logs, too.
+                # A copy: other threads log, too.
                 lengths = [n for n, same in [*known.items()] if text[start : start + n] in same]
                 if lengths:
                     yield start, start + max(lengths)
@@ -98,13 +98,13 @@ class Secrets:
 
 
 def _forms(secret: str) -> set[str]:
-    """As it is written in an address, a form, a string of Python, and by itself."""
+    """The secret as such, and as it is written in a URL, a form and a Python string."""
     quoted = {quote(secret, safe, errors="replace") for safe in ("", "/")}
     return {secret, *quoted, quote_plus(secret, errors="replace"), repr(secret)[1:-1]}
 
 
 def redact(text: str) -> str:
-    """Blanks out what has the form or the name of a key."""
+    """Replaces what has the form or the name of a key by `[key]`."""
     return _KEYS.sub(lambda match: f"{match['name'] or ''}[key]", text)
 
 
@@ -115,19 +115,21 @@ def set_up(level: str, form: str, secrets: Secrets | None = None) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Text(known) if as_text else _Json(known))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    # They log URLs and headers of their own accord.
+    # They log URLs and headers.
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-class _Text(logging.Formatter):
+class _Formatter(logging.Formatter):
     def __init__(self, secrets: Secrets) -> None:
         super().__init__()
         self._secrets = secrets
 
+
+class _Text(_Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        said = visible(self._secrets.redact(record.getMessage()))
-        line = f"{_utc(record)} {record.levelname:<7} {said}"
+        message = visible(self._secrets.redact(record.getMessage()))
+        line = f"{_utc(record)} {record.levelname:<7} {message}"
         if request := REQUEST.get():
             line += f" [{request}]"
         if record.exc_info:
@@ -136,11 +138,7 @@ class _Text(logging.Formatter):
         return line
 
 
-class _Json(logging.Formatter):
-    def __init__(self, secrets: Secrets) -> None:
-        super().__init__()
-        self._secrets = secrets
-
+class _Json(_Formatter):
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
             "time": _utc(record),

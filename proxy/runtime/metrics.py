@@ -1,6 +1,5 @@
-"""What Prometheus is told, see docs/metrics.md. Every label has few values.
-
-The library is loaded for the first answer, not for the start.
+"""The metrics for Prometheus, see docs/metrics.md. Every label has few values. The library is
+imported at the first answer, not at the start.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 PREFIX = "virtualsms_proxy_"
 
-# The names of Counters.counts: labels, and what it is.
+# Rows for the names in Counters.counts: labels, and the help text.
 COUNTS = (
     (
         "answers",
@@ -28,11 +27,7 @@ COUNTS = (
     ("cache_answers", ("cache", "how"), "Answers of the caches: HIT, MISS or STALE."),
     ("frames", ("kind",), "What sockets said: an SMS, or a hint to read."),
     ("webhook_events", ("kind",), "Events that the upstream has sent, by what came of them."),
-    (
-        "forward_attempts",
-        ("outcome",),
-        "SMS posted to targets: delivered, failed, dead, dropped.",
-    ),
+    ("forward_attempts", ("outcome",), "SMS posted to targets: delivered, failed, dead, dropped."),
     ("purchases", ("outcome",), "Purchases: told, or what became of them."),
     ("promised_cancels", ("outcome",), "Promised cancels: promised, kept, too_late."),
     ("charged_cents", (), "Cents that the upstream took."),
@@ -40,11 +35,11 @@ COUNTS = (
 )
 
 Gauges = Callable[[], Iterator[tuple[str, str, dict[str, float]]]]
-"""Name, what it is, and the value of each label; a value without labels has the label ''."""
+"""Name, help text, and the value of each label; a value without labels has the label ''."""
 
 
 class Metrics:
-    """One set for each app. `gauges` tells what is so at the moment."""
+    """The metrics of one app. `gauges` returns the present values."""
 
     def __init__(self, counters: Counters, gauges: Gauges) -> None:
         self._counters = counters
@@ -56,25 +51,21 @@ class Metrics:
         return generate_latest(self._registry)
 
     def collect(self) -> "Iterator[Metric]":
-        from prometheus_client.metrics_core import (
-            CounterMetricFamily,
-            GaugeMetricFamily,
-            HistogramMetricFamily,
-        )
+        from prometheus_client import metrics_core as core
 
         for name, labels, text in COUNTS:
-            counter = CounterMetricFamily(PREFIX + name, text, labels=labels)
+            counter = core.CounterMetricFamily(PREFIX + name, text, labels=labels)
             for values, count in self._counters.of(name) or ([((), 0)] if not labels else []):
                 counter.add_metric(values, count)
             yield counter
         for name, text, by_label in self._gauges():
             has_states = "" not in by_label
-            gauge = GaugeMetricFamily(PREFIX + name, text, labels=["state"] * has_states)
+            gauge = core.GaugeMetricFamily(PREFIX + name, text, labels=["state"] * has_states)
             for label, value in by_label.items():
                 gauge.add_metric([label] * has_states, value)
             yield gauge
         text = "Seconds from an SMS to its first reading by a client."
-        delays = HistogramMetricFamily(PREFIX + "sms_delay_seconds", text)
+        delays = core.HistogramMetricFamily(PREFIX + "sms_delay_seconds", text)
         bounds = [*map(str, DELAYS), "+Inf"]
         sums = accumulate(self._counters.delays)
         delays.add_metric([], list(zip(bounds, sums, strict=True)), self._counters.delayed)

@@ -1,9 +1,9 @@
-"""Who sent a request to a local port: the name in its Host, the page in its Origin. Pure.
+"""Which page sent a request to a local port: by its Host and Origin headers. Pure: no IO.
 
 A web page can send requests to any port of the machine of its reader. Browsers say which page it
 was: in Sec-Fetch-Site to local addresses and over https, in Origin with every POST and every
-WebSocket (Fetch standard; RFC 6455, 10.2). A name that an attacker points at this machine (DNS
-rebinding) makes the page one of the same origin, but then that name stands in Host.
+WebSocket (Fetch standard; RFC 6455, 10.2). With DNS rebinding the page has the same origin, but
+then Host has the attacker's name.
 """
 
 import re
@@ -19,16 +19,15 @@ _HOST = re.compile(
 
 
 def host_name(host: str) -> str:
-    """The name in a Host, in lower case and without the port; empty for what is no Host."""
+    """The name in a Host header, in lower case and without the port; empty if it is not valid."""
     found = _HOST.fullmatch(host)
     return (found[1] or found[2]).lower() if found else ""
 
 
 def is_known_host(headers: Headers, names: Collection[str], *, takes_short: bool = False) -> bool:
-    """Whether it was sent to localhost, to an IP address or to one of `names` (in lower case).
-
-    `takes_short` also takes names without a dot, which a container or a CI service has: nobody
-    can register one.
+    """Whether the request was sent to localhost, to an IP address or to one of `names` (lower
+    case). `takes_short` also accepts names without a dot, as containers and CI services have:
+    nobody can register one.
     """
     hosts = headers.getlist("host")
     name = host_name(hosts[0]) if len(hosts) == 1 else ""
@@ -42,7 +41,7 @@ def is_from_browser(headers: Headers) -> bool:
 
 
 def is_same_origin(headers: Headers) -> bool:
-    """Whether a page of this address sent it, or no page at all, as far as its browser says."""
+    """Whether the browser says that a page of this address sent it, or no page at all."""
     sites, host = headers.getlist("sec-fetch-site"), headers.get("host", "")
     if not all(site in ("same-origin", "none") for site in sites):
         return False
@@ -50,7 +49,7 @@ def is_same_origin(headers: Headers) -> bool:
 
 
 def _place(origin: str) -> str:
-    """Host and port of an Origin; empty for what is none, such as null."""
+    """Host and port of an Origin header; empty if it has none, such as null."""
     try:
         return urlsplit(origin).netloc.lower()
     except ValueError:
@@ -58,7 +57,7 @@ def _place(origin: str) -> str:
 
 
 def _is_address(name: str) -> bool:
-    """It is no name, so there is none that could be pointed here."""
+    """An IP address is no name that an attacker could point at this machine."""
     try:
         ip_address(name)
     except ValueError:

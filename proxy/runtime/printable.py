@@ -1,28 +1,30 @@
-"""Text of strangers (clients, the upstream) as it may be printed: on a terminal, in a spreadsheet.
+"""Makes text of clients and of the upstream safe to print on a terminal or in a spreadsheet.
 
-What moves the cursor, changes colours, begins a line or turns the direction of writing is shown as
-its escape, `\\x1b`: a line of the log or of a table is one that the proxy has written. Pure.
+Characters that move the cursor, change colours, begin a line or change the direction of writing are
+written as escapes, like `\\x1b`: such a text cannot imitate a line of the proxy. Pure: no IO.
 """
 
 import json
 import re
 
 _FORMULA = frozenset("=+-@\t\r\n＝＋－＠")
-"""Begin a formula in a spreadsheet (OWASP, CSV Injection), in full width too."""
+"""They begin a formula in a spreadsheet (OWASP, CSV Injection), also in full width."""
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
 def visible(text: str) -> str:
-    """Every character that cannot be seen as its escape: control characters, line breaks, marks of
+    """Writes every invisible character as its escape: control characters, line breaks, marks of
     direction, spaces other than the plain one, halves of surrogate pairs.
     """
     if text.isprintable():
         return text
-    return "".join(char if char.isprintable() else _escaped(char) for char in text)
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
 
 
 def visible_json(text: str) -> str:
-    """JSON that means the same, with every such character in its strings written as an escape."""
+    """The same JSON, with every such character in its strings written as an escape."""
     if text.isprintable():
         return text
     return "".join(
@@ -31,10 +33,6 @@ def visible_json(text: str) -> str:
 
 
 def spreadsheet_cell(text: str) -> str:
-    """Visible, and with a leading ' where a spreadsheet would take it for a formula."""
+    """As `visible`, with a leading ' if a spreadsheet would read it as a formula."""
     is_formula = text.lstrip(" ")[:1] in _FORMULA and not _NUMBER.fullmatch(text)
     return f"'{visible(text)}" if is_formula else visible(text)
-
-
-def _escaped(char: str) -> str:
-    return char.encode("unicode_escape").decode()

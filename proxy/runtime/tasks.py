@@ -1,7 +1,7 @@
 """Background tasks: the only file of the proxy that creates tasks.
 
-Each owner has a `BackgroundTasks` and closes it. It is no task group: a task that fails ends none
-of the others, and tasks are started from anywhere for as long as the owner lives.
+Each owner has a `BackgroundTasks` and closes it. Unlike in a task group, a task that fails cancels
+no other, and tasks can be started at any time until the owner closes it.
 """
 
 import asyncio
@@ -15,22 +15,21 @@ from proxy.runtime import log_events
 
 T = TypeVar("T")
 
-
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0
-"""Seconds before a loop that failed is started again: 1, 2, 4 … 300. One that ran for longer than
-the longest begins with the first again.
+"""Seconds before a loop that failed is restarted: 1, 2, 4 … 300. After a run that was longer than
+the longest pause they begin with the first again.
 """
 
 CANCEL_AGAIN = 5.0
-"""Seconds after which a task that goes on is cancelled again: a `finish` in it may have used up the
-first cancel. What a task has to put away has so long.
+"""A task that has not ended after so many seconds is cancelled again: a `finish` in it may have
+used up the first cancel. A task has this time for its cleanup.
 """
 
 
 class BackgroundTasks:
-    """The tasks of one owner. Exceptions that are `expected` are no bugs, and logged as info."""
+    """The tasks of one owner. `expected` exceptions are no bugs: they are logged as info."""
 
     def __init__(self, *expected: type[Exception]) -> None:
         self._expected = expected
@@ -40,8 +39,9 @@ class BackgroundTasks:
     def start(
         self, work: Coroutine[Any, Any, T], name: str, *, of_request: bool = False
     ) -> asyncio.Task[T]:
-        """Its failure is logged. `of_request`: it belongs to the request that starts it, whose id
-        its log lines have; else its context is fresh, and keeps nothing of a request alive.
+        """Starts a task; its failure is logged. With `of_request` it has the context of the request
+        that starts it: its log lines have the request's id. Else its context is empty, and holds no
+        memory of a request.
         """
         context = contextvars.copy_context() if of_request else contextvars.Context()
         task = self._create(work, name, context)
@@ -49,12 +49,12 @@ class BackgroundTasks:
         return task
 
     def loop(self, work: Callable[[], Coroutine[Any, Any, None]], name: str) -> asyncio.Task[None]:
-        """Starts `work`, and starts it again when it fails, until it returns."""
+        """Starts `work`, and restarts it after a failure, until it returns."""
         return self.start(_repeat(work, name), name)
 
     async def finish(self, work: Coroutine[Any, Any, T], name: str) -> T:
-        """Waits for the end of what must not end halfway, however often the caller is cancelled
-        meanwhile. The cancels are used up by that: the result counts more than a deadline.
+        """Runs work that must not be interrupted to its end, even if the caller is cancelled. Such
+        a cancel is lost: the result counts more than a deadline.
         """
         task = self._create(work, name, contextvars.copy_context())
         while not task.done():
@@ -63,13 +63,13 @@ class BackgroundTasks:
         return task.result()
 
     def stop(self) -> None:
-        """Cancels all tasks, and each that is started later."""
+        """Cancels all tasks, and every task that is started later."""
         self._is_closed = True
         for task in self._tasks:
             task.cancel()
 
     async def aclose(self, grace: float = 0.0) -> None:
-        """Waits until all have ended; they are cancelled after `grace` seconds."""
+        """Waits until all tasks have ended; cancels them after `grace` seconds."""
         clock = asyncio.get_running_loop().time
         until = clock() + grace
         while self._tasks and clock() < until:
@@ -99,7 +99,7 @@ class BackgroundTasks:
 
 @asynccontextmanager
 async def child_task(work: Coroutine[Any, Any, T], name: str) -> AsyncIterator[asyncio.Task[T]]:
-    """A task that ends with its block, and so does not outlive the request."""
+    """A task that is cancelled at the end of its block."""
     task = asyncio.create_task(work, name=name)
     try:
         yield task

@@ -1,14 +1,11 @@
-"""The URLs of the configuration: what is wrong with one, how it is shown, what is secret in it.
-
-Pure.
-"""
+"""Checks URLs of the configuration, shows them without secrets, and finds their secrets. Pure."""
 
 import re
 from collections.abc import Iterator
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 _HOST = r"(?:\[[0-9a-f:.%]+\]|[\w.-]+)(?::[0-9]+)?"
-# An @ elsewhere than behind user and password may stand in an unquoted password.
+# Another @ than the one after user and password may be part of an unquoted password.
 _PLAIN = re.compile(
     rf"(?P<scheme>[a-z]+)://(?:[^@/?#]*@)?(?P<host>(?:{_HOST}(?:,{_HOST})*)?)"
     r"(?P<path>/[^@?#]*)?(?:[?#][^@]*)?",
@@ -17,7 +14,7 @@ _PLAIN = re.compile(
 
 
 def shown_url(url: str) -> str:
-    """Without user, password, query and fragment; of what is no plain URL, the scheme alone."""
+    """The URL without user, password, query and fragment; only the scheme if it is not plain."""
     if url.startswith("sqlite:"):
         return url
     found = _PLAIN.fullmatch(url)
@@ -27,13 +24,13 @@ def shown_url(url: str) -> str:
 
 
 def shown_host(url: str) -> str:
-    """Host and port alone: the path of a webhook is often its secret."""
+    """Only host and port: the path of a webhook URL is often secret."""
     found = _PLAIN.fullmatch(url)
     return found["host"] if found else "…"
 
 
 def url_fault(url: str) -> str:
-    """What is wrong with it, and the fix; empty where nothing is."""
+    """What is wrong with the URL, and the fix; empty if it is valid."""
     if bad := _misplaced(url):
         return f"the character {bad!a} is not allowed in a URL: take it away"
     is_store = url.startswith(("sqlite:", "postgres"))
@@ -43,7 +40,7 @@ def url_fault(url: str) -> str:
 
 
 def url_secrets(url: str) -> Iterator[str]:
-    """Its password and the values of its query, as written and as meant."""
+    """Its password, quoted and unquoted, and the values of its query."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -55,8 +52,8 @@ def url_secrets(url: str) -> Iterator[str]:
 
 
 def _misplaced(url: str) -> str:
-    """The first character that no URL has: urllib drops some of them silently, others end a line
-    of HTTP. The name of a SQLite file may have spaces within.
+    """The first character that is not allowed in a URL: urllib drops some of them silently, others
+    end a line of HTTP. The name of a SQLite file may have spaces inside.
     """
     allowed = " " if url.startswith("sqlite:") and url == url.strip() else ""
     return next((c for c in url if c not in allowed and (c == " " or not c.isprintable())), "")

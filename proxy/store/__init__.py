@@ -1,17 +1,9 @@
-"""What must survive a restart: orders, what is owed to the upstream, the money ledger."""
+"""What must survive a restart: orders, pending operations, the money ledger."""
 
-from proxy.model import CatalogueAnswer
-from proxy.model.errors import (
-    CommitUncertainError,
-    InvalidRowError,
-    OrderTakenError,
-    OwnershipLostError,
-    StoreError,
-    StoreUnavailableError,
-)
+from proxy.model.errors import StoreError
 from proxy.store.files import file_of, refuse_links
 from proxy.store.interface import NO_EXTRA, Store, readable
-from proxy.store.read_only import ReadOnlyStore, glance, is_held, is_on_a_server, read_ledger
+from proxy.store.read_only import ReadOnlyStore, is_held, is_postgres, open_read_only, read_ledger
 from proxy.store.rows import (
     ActivationRow,
     Change,
@@ -25,27 +17,20 @@ from proxy.store.rows import (
 
 __all__ = [
     "ActivationRow",
-    "CatalogueAnswer",
     "Change",
-    "CommitUncertainError",
     "Entry",
     "Forward",
-    "InvalidRowError",
     "OperationKind",
-    "OrderTakenError",
-    "OwnershipLostError",
     "PendingOperation",
     "ReadOnlyStore",
     "SpendingLimit",
     "Store",
-    "StoreError",
-    "StoreUnavailableError",
     "Subscription",
     "check_store",
     "file_of",
-    "glance",
     "is_held",
-    "is_on_a_server",
+    "is_postgres",
+    "open_read_only",
     "open_store",
     "read_ledger",
     "readable",
@@ -54,9 +39,9 @@ __all__ = [
 
 
 def open_store(url: str, secret: str | None = None) -> Store:
-    """SQLite or PostgreSQL, as the address says. StoreError."""
+    """Opens a SQLite or PostgreSQL store, according to the URL. Raises StoreError."""
     check_store(url, secret)
-    if not is_on_a_server(url):
+    if not is_postgres(url):
         from proxy.store.sqlite import open_sqlite
 
         return open_sqlite(url)
@@ -66,8 +51,8 @@ def open_store(url: str, secret: str | None = None) -> Store:
 
 
 def check_store(url: str, secret: str | None) -> None:
-    """What can be known before it is opened. StoreError."""
-    if not is_on_a_server(url):
+    """Checks what can be checked without opening the store. Raises StoreError."""
+    if not is_postgres(url):
         if path := file_of(url):
             refuse_links(path)
         return

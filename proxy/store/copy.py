@@ -1,4 +1,4 @@
-"""Copies a store into an empty one, of whatever kind: live activations go on there."""
+"""Copies a store into an empty one of any kind. Open activations continue there."""
 
 from collections.abc import AsyncIterator
 from typing import NamedTuple
@@ -17,7 +17,9 @@ class Copied(NamedTuple):
 
 
 async def copy(source: Store, target: Store) -> Copied:
-    """What is owed comes last: nobody carries it out before its order is there. StoreError."""
+    """Copies pending operations last: none is carried out before its order is there. Raises
+    StoreError if the target is not empty, or a proxy runs on one of the stores.
+    """
     await _check_idle(source, target)
     if await target.ledger() or await target.owed() or [_ async for _ in target.all_orders()]:
         raise StoreError("the store to copy to is not empty: give it another file or database")
@@ -29,7 +31,7 @@ async def copy(source: Store, target: Store) -> Copied:
     for start in range(0, len(entries), BATCH):
         await target.book(*entries[start : start + BATCH])
     for answer in await source.answers():
-        target.remember(answer)
+        target.save_answer(answer)
     for start in range(0, len(forwards := await source.all_forwards()), BATCH):
         await target.queue(*forwards[start : start + BATCH])
     for subscription in await source.subscriptions():

@@ -1,4 +1,4 @@
-"""The file of a SQLite store: where it is, and that it is no link."""
+"""The file of a SQLite store: its path, and the check that it is no symbolic link."""
 
 import errno
 import os
@@ -6,13 +6,13 @@ from pathlib import Path
 
 from proxy.model.errors import StoreError
 
-BESIDE = ("-wal", "-shm", "-journal")
-"""What SQLite writes beside the file of a database."""
+SUFFIXES = ("-wal", "-shm", "-journal")
+"""Suffixes of the files that SQLite writes beside a database."""
 
 
 def file_of(url: str) -> Path | None:
-    """With all links on the way followed, but not in the last place. None for a store in memory, or
-    on a server.
+    """The path of the database; links of folders are resolved, a link of the file is not. None for
+    a store in memory or on a server.
     """
     if not url.startswith("sqlite:///"):
         return None
@@ -21,20 +21,19 @@ def file_of(url: str) -> Path | None:
 
 
 def refuse_links(path: Path) -> None:
-    """StoreError where the file or one beside it is a symbolic link: who may write in the folder
-    could otherwise have another file of this user overwritten, or its rights changed.
+    """Raises StoreError if the file or one beside it is a symbolic link. With a link, another user
+    who may write in the folder could have a file of this user overwritten, or its mode changed.
     """
     if path.is_symlink():
         raise StoreError(f"{path}: it is a symbolic link: set store.url to the file itself")
-    for suffix in BESIDE:
+    for suffix in SUFFIXES:
         if (beside := path.with_name(path.name + suffix)).is_symlink():
-            raise StoreError(
-                f"{beside}: it is a symbolic link: stop the proxy, and remove the link"
-            )
+            fix = "stop the proxy, and remove the link"
+            raise StoreError(f"{beside}: it is a symbolic link: {fix}")
 
 
-def opened(path: str, flags: int) -> int:
-    """A descriptor of the file itself. OSError; where it has become a link, one that says so."""
+def open_file(path: str, flags: int) -> int:
+    """Opens a file and returns its descriptor. Raises OSError, also for a symbolic link."""
     try:
         return os.open(path, flags | os.O_NOFOLLOW, 0o600)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Writes to a store: those in flight share a commit."""
+"""Writes to a store: those that wait at the same time share one commit."""
 
 import asyncio
 import logging
@@ -24,38 +24,39 @@ Statements = Callable[[Database], Any]
 log = logging.getLogger(__name__)
 
 AT_ONCE = 500
-"""Writes in one commit."""
-MOST_LATER = 10_000
-"""Writes that are tried again; then the oldest are given up."""
+"""At most so many writes are in one commit."""
+MOST_RETRIES = 10_000
+"""At most so many failed writes wait for a retry; the oldest are dropped."""
 
 
 @dataclass(slots=True)
 class Write:
     run: Statements
     durable: bool
-    """It survives a power cut."""
+    """It must survive a power cut."""
     erase: bool
-    """What it deletes must not stay in the bytes."""
+    """What it deletes must not stay in the bytes of the file."""
     surely: bool
-    """Where it fails, its caller is told, and it is tried again with the writes after it."""
+    """Retries later if it fails; the caller still gets the error."""
     done: "asyncio.Future[Any]"
 
 
 class GroupCommit:
-    """`commit` carries out a batch, all or nothing, and gives the result of each; or raises what
-    one of them raised, StoreError among it.
+    """`commit` runs a batch of writes in one transaction and returns the result of each. It raises
+    StoreError, or whatever a write raises; then nothing is written.
     """
 
     def __init__(self, commit: Callable[[Sequence[Write]], Awaitable[list[Any]]]) -> None:
         self._commit = commit
         self._writes: list[Write] = []
-        self._later: deque[Write] = deque()
+        self._retries: deque[Write] = deque()
         self._tasks = BackgroundTasks()
         self._flushing: asyncio.Task[None] | None = None
 
     def ask(
         self, run: Statements, *, durable: bool = False, erase: bool = False, surely: bool = False
     ) -> "asyncio.Future[Any]":
+        """Queues a write; the future has its result, or its exception, after the commit."""
         done = asyncio.get_running_loop().create_future()
         self._writes.append(Write(run, durable, erase, surely, done))
         if self._flushing is None or self._flushing.done():
@@ -63,76 +64,71 @@ class GroupCommit:
         return done
 
     def note(self, run: Statements, *, surely: bool = False) -> None:
-        """Nobody waits for it to be written."""
-        self.ask(run, surely=surely).add_done_callback(_complain)
+        """Queues a write that no caller waits for. A failure is logged."""
+        self.ask(run, surely=surely).add_done_callback(_log_failure)
 
     async def close(self) -> None:
-        """What could not be written is tried once more."""
+        """Waits for all writes, and retries the failed ones a last time."""
         while self._flushing and not self._flushing.done():
             await asyncio.wait([self._flushing])
-        last, self._later = list(self._later), deque()
-        await self._carry_out_in_turn(last)
-        if self._later:
-            log.error(log_events.WRITES_LOST, len(self._later))
+        last, self._retries = list(self._retries), deque()
+        await self._run_batches(last)
+        if self._retries:
+            log.error(log_events.WRITES_LOST, len(self._retries))
 
     async def _flush(self) -> None:
-        """One commit for all that has gathered while the last one ran."""
+        """Commits together all writes that were queued during the last commit."""
         while self._writes:
-            writes, self._writes = [*self._later, *self._writes], []
-            self._later.clear()
-            await self._carry_out_in_turn(writes)
+            writes, self._writes = [*self._retries, *self._writes], []
+            self._retries.clear()
+            await self._run_batches(writes)
 
-    async def _carry_out_in_turn(
-        self, writes: Sequence[Write], most: int = AT_ONCE
-    ) -> StoreError | None:
-        """What is asked for later is not written before what was asked for earlier."""
+    async def _run_batches(self, writes: Sequence[Write], most: int = AT_ONCE) -> StoreError | None:
+        """Keeps the order: if the store is unavailable, later writes fail with the earlier ones."""
         for start in range(0, len(writes), most):
-            if error := await self._carry_out(writes[start : start + most]):
-                self._fail_all(writes[start + most :], error)
+            if error := await self._run_batch(writes[start : start + most]):
+                self._fail(writes[start + most :], error)
                 return error
         return None
 
-    async def _carry_out(self, writes: Sequence[Write]) -> StoreError | None:
-        """What is wrong with the store, if nothing can be written at the moment."""
+    async def _run_batch(self, writes: Sequence[Write]) -> StoreError | None:
+        """Returns the error if the store is unavailable: then no other write can succeed now."""
         try:
             results = await self._commit(writes)
         except StoreError as error:
-            is_away = isinstance(error, StoreUnavailableError | CommitUncertainError)
-            if len(writes) > 1 and not is_away:
-                # What one of them cannot do must not stop the others: there may be money in them.
-                return await self._carry_out_in_turn(writes, 1)
-            self._fail_all(writes, error)
-            return error if is_away else None
+            is_unavailable = isinstance(error, StoreUnavailableError | CommitUncertainError)
+            if len(writes) > 1 and not is_unavailable:
+                # One bad write must not stop the others: they may be about money.
+                return await self._run_batches(writes, 1)
+            self._fail(writes, error)
+            return error if is_unavailable else None
         except Exception as error:
             if len(writes) > 1:
-                return await self._carry_out_in_turn(writes, 1)
+                return await self._run_batches(writes, 1)
             log.exception(log_events.WRITE_BUG)
-            self._fail_all(writes, InvalidRowError(repr(error)))
+            self._fail(writes, InvalidRowError(repr(error)))
             return None
         for write, result in zip(writes, results, strict=True):
             if not write.done.done():
                 write.done.set_result(result)
         return None
 
-    def _fail_all(self, writes: Sequence[Write], error: StoreError) -> None:
+    def _fail(self, writes: Sequence[Write], error: StoreError) -> None:
         for write in writes:
-            self._fail(write, error)
+            if isinstance(error, InvalidRowError) and write.surely:
+                log.error(log_events.WRITE_INVALID, error)
+            elif write.surely and not isinstance(error, OwnershipLostError | OrderTakenError):
+                self._retry_later(write)
+            if not write.done.done():
+                write.done.set_exception(error)
 
-    def _fail(self, write: Write, error: StoreError) -> None:
-        if isinstance(error, InvalidRowError) and write.surely:
-            log.error(log_events.WRITE_INVALID, error)
-        elif write.surely and not isinstance(error, OwnershipLostError | OrderTakenError):
-            self._put_off(write)
-        if not write.done.done():
-            write.done.set_exception(error)
-
-    def _put_off(self, write: Write) -> None:
-        if len(self._later) == MOST_LATER:
+    def _retry_later(self, write: Write) -> None:
+        if len(self._retries) == MOST_RETRIES:
             log.error(log_events.WRITE_DROPPED)
-            self._later.popleft()
-        self._later.append(write)
+            self._retries.popleft()
+        self._retries.append(write)
 
 
-def _complain(done: "asyncio.Future[Any]") -> None:
+def _log_failure(done: "asyncio.Future[Any]") -> None:
     if not done.cancelled() and (error := done.exception()):
         log.warning(log_events.WRITE_FAILED, error)

@@ -1,4 +1,9 @@
-"""What the house wants of a store, whatever keeps it."""
+"""The contract of every store.
+
+Money is in whole US cents. Times are seconds since 1970, on this machine's clock where nothing else
+is said. `key` is the hash of an API key, of a program's `ClientKey` unless it says upstream key. A
+replica is one proxy process on the store.
+"""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +26,9 @@ NO_EXTRA = "store.url: PostgreSQL needs the extra: pip install '.[postgres]' in 
 
 @contextmanager
 def readable() -> Iterator[None]:
-    """TRY_AGAIN where the store cannot be read: nothing is known then, nor refused for good."""
+    """Turns a StoreError of a read into a ProblemError with TRY_AGAIN: nothing is known yet, so
+    nothing may be refused for good.
+    """
     try:
         yield
     except StoreError as error:
@@ -29,179 +36,215 @@ def readable() -> Iterator[None]:
 
 
 class Store(Protocol):
-    """Every method that is waited for may raise StoreError."""
+    """Whatever is awaited raises StoreError if the store cannot be read or written. `unsettle`,
+    `publish_change`, `record_request` and `save_answer` return before they write, and only log it
+    if the write fails.
+
+    A write with `surely` that fails is retried with later writes, and the caller gets the error all
+    the same. `keep`, `rename`, `book` and `doubt` always do so.
+    """
 
     @property
     def is_shared(self) -> bool:
-        """Other replicas may use it."""
+        """Whether other replicas may use the store."""
 
     @property
     def trouble(self) -> str:
-        """What is wrong with it at the moment, in one line; empty if nothing is."""
+        """Why the store does not work now, in one line; empty if it works."""
+
+    # Orders, each under its activation id.
 
     def orders(self, key: str, since: float = 0.0) -> AsyncIterator[ActivationRow]:
-        """All orders kept of a key, created since then: there may be very many."""
+        """All orders of a key that were created at `since` (upstream's clock) or later. There may
+        be very many.
+        """
 
     def all_orders(self) -> AsyncIterator[ActivationRow]:
-        """Those of every key."""
+        """All orders of all keys."""
 
     async def order(
         self, key: str, *, id: int = 0, order: str = "", reference: str = ""
     ) -> ActivationRow | None:
-        """The one of that key with this activation id, order id, or wish; the newest of several."""
+        """The newest order of the key with this activation id, order id or client reference."""
+
+    async def holders(self, order: str) -> list[ActivationRow]:
+        """The rows of one order id: one for each key that has the order."""
 
     async def owners(self, orders: Sequence[str]) -> dict[str, str]:
-        """The hash of the key that has each of these orders; those of nobody are left out."""
+        """The key of each order id. Order ids that no key has are left out."""
+
+    async def keep(self, *rows: ActivationRow) -> None:
+        """Saves orders and queues their `forwards`, in one transaction. A saved order is merged
+        with the new one: no message, flag or reference that was saved before is lost.
+        """
+
+    async def rename(self, before: str, row: ActivationRow) -> None:
+        """Saves an order whose order id was `before`, and moves its ledger entries and pending
+        operation to the new order id.
+        """
+
+    # Pending operations. Each is owned by one replica, which carries it out.
 
     async def owed(self) -> list[PendingOperation]:
-        """Everything that is owed, whoever has to carry it out; oldest first."""
+        """The pending operations of all replicas, oldest first."""
+
+    async def mine(self) -> list[PendingOperation]:
+        """The pending operations of this replica, oldest first."""
 
     async def intents(self, key: str) -> list[PendingOperation]:
-        """The purchases of unknown outcome that other replicas have under way, for the upstream
-        key of that hash.
-        """
+        """Purchases of unknown outcome that other replicas own, for an upstream key."""
+
+    async def holds(self, id: str) -> bool:
+        """Whether this replica still owns the pending operation."""
 
     async def owe(
-        self, owed: PendingOperation, ceiling: SpendingLimit | None = None
+        self, operation: PendingOperation, limit: SpendingLimit | None = None
     ) -> Problem | None:
-        """Durable before it returns: nothing that is owed may be forgotten. Where it does not fit
-        under the ceiling, or its wish was wished before, why: then nothing is written.
+        """Saves a pending operation durably before it returns. Writes nothing and returns the
+        Problem if a purchase exceeds the limit, or if its client reference was used before. If it
+        raises StoreError, the operation is not pending.
         """
 
-    async def doubt(self, owed: PendingOperation) -> None:
-        """It is written that the outcome of a purchase is unclear. May raise Lost."""
+    async def doubt(self, operation: PendingOperation) -> None:
+        """Marks a purchase as unclear: its POST has ended with an unknown outcome. Raises
+        OwnershipLostError.
+        """
 
     async def commit(
         self,
-        owed: PendingOperation,
-        kept: ActivationRow,
+        operation: PendingOperation,
+        row: ActivationRow,
         *entries: Entry,
         is_new: bool = False,
         surely: bool = False,
     ) -> None:
-        """An order, what is owed for it from now on, and its money: all or nothing. May raise
-        Lost, or Taken. What is owed was owed before, unless it `is_new`. `surely` as above.
+        """Saves an order, its pending operation and its ledger entries durably, in one transaction.
+        The pending operation must exist and be owned by this replica, unless it `is_new`. Raises
+        OwnershipLostError, and OrderTakenError if another replica has booked the order.
         """
 
-    async def settle(self, id: str, *kept: ActivationRow, surely: bool = False) -> None:
-        """What was owed is done: its key is gone. Orders are kept in the same commit; the first is
-        the one that it was owed for. May raise Lost. What must be so in the end is written
-        `surely`: where it fails, again later.
+    async def settle(self, id: str, *rows: ActivationRow, surely: bool = False) -> None:
+        """Deletes the pending operation with its key and saves the orders, in one transaction. The
+        first order must be the operation's own. Raises OwnershipLostError.
         """
 
-    def unsettle(self, owed: PendingOperation, error: StoreError) -> None:
-        """What could not be settled is owed on, even if it was written after all. Nobody waits."""
+    def unsettle(self, operation: PendingOperation, error: StoreError) -> None:
+        """Restores the pending operation if the `settle` that raised the error did delete it."""
 
-    async def holds(self, id: str) -> bool:
-        """What is owed is still this replica's to carry out."""
+    async def take_orphan(self, operation: PendingOperation) -> PendingOperation | None:
+        """Takes over an unclaimed number of another replica, for the same key, service, country
+        and client reference; the oldest one. None if there is none.
+        """
+
+    # Replicas.
 
     async def take_over(self) -> list[PendingOperation]:
-        """This replica lives; it has to carry out from now on what nobody living does."""
-
-    async def mine(self) -> list[PendingOperation]:
-        """All that this replica has to carry out."""
+        """Marks this replica as alive and takes over the pending operations of dead replicas.
+        Returns those that were taken over. SQLite has one replica, and returns all.
+        """
 
     async def others(self) -> int:
-        """How many replicas live beside this one."""
-
-    async def take_orphan(self, owed: PendingOperation) -> PendingOperation | None:
-        """An orphan of another replica, for the same key, service, country and wish."""
+        """The number of other replicas that are alive."""
 
     async def claim(self, name: str, seconds: float | None = None) -> bool:
-        """Only one replica has a name at a time: for so long, or for as long as it lives."""
+        """Claims a name that one replica at a time can have: for some seconds, or for as long as
+        the replica is alive. Returns whether this replica has it now.
+        """
 
     async def release(self, name: str) -> None:
-        """A claim is given up."""
-
-    async def share(self, key: str, most: int, spent: int, wanted: int) -> int:
-        """How many of the `most` requests a minute of a key this replica may make, having made
-        `spent` in the last one; `wanted` if there are so many.
-        """
-
-    def safe_share(self, most: int) -> int:
-        """How many it may make where that cannot be asked."""
+        """Gives up a claim."""
 
     def publish_change(self, change: Change) -> None:
-        """Other replicas hear of it. Nobody waits for that."""
+        """Sends a change to the other replicas."""
 
     def changes(self) -> AsyncGenerator[Change, None]:
-        """What other replicas change, for ever."""
+        """The changes that other replicas publish. Never ends."""
 
-    async def keep(self, *kept: ActivationRow) -> None:
-        """Orders as they are now. What is known of them already is not unknown by that. Where it
-        fails, it is written later; so are the lines of the ledger.
-        """
-
-    async def rename(self, before: str, kept: ActivationRow) -> None:
-        """An order under its new id, and its money with it."""
+    # The ledger, and the spending limits.
 
     async def book(self, *entries: Entry) -> None:
-        """Lines of the ledger."""
+        """Adds entries to the ledger."""
 
     async def ledger(self, since: float = 0.0) -> list[Entry]:
-        """The lines since then, oldest first."""
+        """The ledger entries booked at `since` or later, oldest first."""
 
-    async def refusal(self, key: str, cents: int, ceiling: SpendingLimit) -> Problem | None:
-        """Why a purchase would not fit under a ceiling now."""
+    async def refusal(self, key: str, cents: int, limit: SpendingLimit) -> Problem | None:
+        """The Problem of a purchase that would exceed the limit now; None if it fits."""
 
     async def spent(self, key: str, since: float) -> int:
-        """Cents that a key has spent since then, refunds taken off."""
+        """Cents of the orders charged at `since` or later, without what was refunded for them,
+        and with the expected price of purchases under way.
+        """
 
-    def spend(self, key: str, at: float) -> None:
-        """A request of a key. Nobody waits for it to be written."""
+    # The request budget of upstream keys.
+
+    async def lease_requests(self, key: str, limit: int, sent: int, wanted: int) -> int:
+        """Leases a part of the `limit` requests per minute of an upstream key. `sent` is what this
+        replica sent in the last minute. Returns the requests per minute it may send: `wanted` if
+        so many are free, and never less than `sent`.
+        """
+
+    def unleased_limit(self, limit: int) -> int:
+        """Requests per minute this replica may send without a lease, of `limit` for the key."""
+
+    def record_request(self, key: str, at: float) -> None:
+        """Records one request of an upstream key."""
 
     async def requests(self, key: str, since: float) -> list[float]:
-        """When each request of a key was made, oldest first."""
+        """The time of each recorded request of an upstream key after `since`, oldest first."""
 
-    def remember(self, answer: CatalogueAnswer) -> None:
-        """An answer of the catalogue. Nobody waits for it to be written."""
+    # Answers of the catalogue.
+
+    def save_answer(self, answer: CatalogueAnswer) -> None:
+        """Replaces the saved answer of the same name."""
 
     async def answers(self) -> list[CatalogueAnswer]:
         """The last answer of each name."""
 
-    async def forget(
-        self,
-        before: float,
-        money_before: float | None = None,
-        orders_before: float | None = None,
-    ) -> None:
-        """What is older than that; the ledger and the stamps of orders, which are the upstream's,
-        have times of their own where these are given. Kept are orders that something is owed for,
-        and those that the ledger has a newer line of: that is in this machine's time.
-        """
+    # SMS on their way to targets, and the upstream's webhooks.
 
-    async def holders(self, order: str) -> list[ActivationRow]:
-        """The order as each key has it that it is kept for."""
-
-    async def forwards(self, target: str, most: int) -> list[Forward]:
-        """What is to be delivered to a target, the earliest due first."""
+    async def forwards(self, target: str, limit: int) -> list[Forward]:
+        """At most so many messages to deliver to a target, the earliest due first."""
 
     async def all_forwards(self) -> list[Forward]:
-        """What is to be delivered to anybody."""
+        """The messages to deliver to all targets, oldest first."""
 
     async def queue(self, *forwards: Forward) -> None:
-        """Those of another store."""
+        """Adds messages that another store had queued."""
 
     async def forward_counts(self) -> dict[tuple[str, bool], int]:
-        """How many wait, by target and whether they are dead."""
+        """The number of queued messages, by target and whether they are dead."""
 
-    async def delivered(self, forward: Forward) -> None: ...
+    async def delivered(self, forward: Forward) -> None:
+        """Deletes a message that its target has acknowledged."""
 
     async def retry_forward(self, forward: Forward, due: float | None) -> None:
-        """It was not delivered: again at that time, or never."""
+        """Counts a failed attempt. The next one is at `due`; None makes the message dead."""
 
     async def drop_forwards(self, target: str, count: int) -> None:
-        """So many of them, the oldest dead ones first."""
+        """Deletes so many messages of a target, the dead ones first, then the oldest."""
 
-    async def has_event(self, id: str) -> bool: ...
+    async def has_event(self, id: str) -> bool:
+        """Whether the webhook event was recorded before."""
 
-    async def note_event(self, id: str, at: float, before: float) -> None:
-        """It has come. Those that came `before` are forgotten."""
+    async def record_event(self, id: str, at: float, before: float) -> None:
+        """Records a webhook event, and deletes those recorded earlier than `before`."""
 
-    async def subscriptions(self) -> list[Subscription]: ...
+    async def subscriptions(self) -> list[Subscription]:
+        """The webhook subscriptions of all upstream keys, with their secrets."""
 
     async def subscribe(self, subscription: Subscription) -> None:
-        """The one of its key from now on; durable, for its secret is told only once."""
+        """Replaces the subscription of its upstream key, durably: the upstream tells the secret
+        only once.
+        """
+
+    async def forget(
+        self, before: float, money_before: float | None = None, orders_before: float | None = None
+    ) -> None:
+        """Deletes rows older than `before`. The ledger uses `money_before` instead, and orders use
+        `orders_before` (upstream's clock), where these are given. Orders with a pending operation,
+        or with a ledger entry newer than `before`, stay.
+        """
 
     async def close(self) -> None:
-        """What was asked for before is written first."""
+        """Writes what is still to be written, then closes the store."""

@@ -1,21 +1,21 @@
-"""A glance at a store that another process may have open: it writes nothing and holds nothing."""
+"""Reads a store that another process may have open. It writes nothing and takes no lock."""
 
 import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from proxy.model.errors import Problem, StoreError
 from proxy.store import schema
-from proxy.store.files import file_of, opened, refuse_links
+from proxy.store.files import file_of, open_file, refuse_links
 from proxy.store.interface import NO_EXTRA
 from proxy.store.rows import Entry, OperationKind, PendingOperation, SpendingLimit
 from proxy.store.schema import Database
 from proxy.store.sqlite import BUSY_SECONDS
 
-# What the version is, and how many requests of a key count since an instant.
+# The version of the tables; the requests of a key since a time.
 OF_A_FILE = (
     "pragma user_version",
     "select coalesce(sum(requests), 0) from spent where key = ? and at > ?",
@@ -26,15 +26,19 @@ OF_A_SERVER = (
 )
 
 
-def is_on_a_server(url: str) -> bool:
+def is_postgres(url: str) -> bool:
     return not url.startswith("sqlite:")
 
 
 @contextmanager
-def glance(url: str) -> "Iterator[ReadOnlyStore]":
-    """StoreError where it cannot be read, also from what is read within."""
-    if is_on_a_server(url):
-        with _on_a_server(url) as db:
+def open_read_only(url: str) -> "Iterator[ReadOnlyStore]":
+    """Opens the store to read. Raises StoreError, also if a read inside the block fails."""
+    if is_postgres(url):
+        try:
+            from proxy.store.postgres.connection import connect_read_only
+        except ImportError as error:
+            raise StoreError(NO_EXTRA) from error
+        with connect_read_only(url) as db:
             yield ReadOnlyStore(db, *OF_A_SERVER)
         return
     path = file_of(url)
@@ -49,23 +53,15 @@ def glance(url: str) -> "Iterator[ReadOnlyStore]":
         raise StoreError(f"{path}: {error}: set store.url to the file of the proxy") from error
 
 
-def _on_a_server(url: str) -> AbstractContextManager[Database]:
-    try:
-        from proxy.store.postgres.connection import glanced
-    except ImportError as error:
-        raise StoreError(NO_EXTRA) from error
-    return glanced(url)
-
-
 def read_ledger(url: str, since: float = 0.0) -> list[Entry]:
-    """The ledger, oldest first. StoreError."""
-    with glance(url) as seen:
+    """The ledger entries since then, oldest first. Raises StoreError."""
+    with open_read_only(url) as seen:
         return seen.ledger(since)
 
 
 def is_held(path: Path) -> bool:
-    """Whether a process has the store open to write. Raises OSError."""
-    descriptor = opened(str(path), os.O_RDONLY)
+    """Whether a process has the SQLite file open to write. Raises OSError."""
+    descriptor = open_file(str(path), os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -76,7 +72,7 @@ def is_held(path: Path) -> bool:
 
 
 class ReadOnlyStore:
-    """What stands there now. Every method may raise the driver's error: an older store has less."""
+    """Every method may raise the driver's error: an older store lacks tables and columns."""
 
     def __init__(self, db: Database, version: str, requests: str) -> None:
         self._db = db
@@ -88,31 +84,27 @@ class ReadOnlyStore:
         return int(self._db.execute(self._version).fetchone()[0])
 
     def ledger(self, since: float) -> list[Entry]:
-        rows = self._db.execute(
-            "select * from ledger where at >= ? order by at", (since,)
-        ).fetchall()
-        return [Entry(*row) for row in rows]
+        sql = "select * from ledger where at >= ? order by at"
+        return [Entry(*row) for row in self._db.execute(sql, (since,)).fetchall()]
 
     def owed(self) -> dict[OperationKind, int]:
-        """How many of each kind."""
-        rows = self._db.execute(
-            "select kind, count(*) from owed group by kind order by kind"
-        ).fetchall()
-        return {OperationKind(kind): count for kind, count in rows}
+        """The number of pending operations of each kind."""
+        sql = "select kind, count(*) from owed group by kind order by kind"
+        return {OperationKind(kind): count for kind, count in self._db.execute(sql).fetchall()}
 
     def forwards(self) -> tuple[int, int]:
-        """How many SMS wait for their targets, and how many are given up."""
+        """How many SMS wait for their targets, and how many are dead."""
         sql = "select coalesce(sum(1 - dead), 0), coalesce(sum(dead), 0) from forwards"
         waiting, dead = self._db.execute(sql).fetchone()
         return int(waiting), int(dead)
 
     def requests(self, key: str, since: float) -> int:
-        """How many a key has spent since then."""
+        """The number of requests of an upstream key after `since`."""
         return int(self._db.execute(self._requests, (key, since)).fetchone()[0])
 
     def bought(self, order: str) -> bool:
-        """Whether an order was bought through this store. One that a client only spoke of, though
-        another program bought it, is kept too.
+        """Whether an order was bought through this store. An order in `orders` alone is no proof:
+        another program may have bought it, and a client has only asked for it here.
         """
         sql = """
             select exists (select 1 from ledger where order_id = ? and kind = 'charge')
@@ -122,13 +114,13 @@ class ReadOnlyStore:
         return bool(self._db.execute(sql, (order, order, order)).fetchone()[0])
 
     def held(self, key: str, now: float) -> int:
-        """The numbers that a key holds, with purchases under way."""
+        """How many numbers a key holds, with purchases under way."""
         return int(self._db.execute(schema.HELD, (key, now, key)).fetchone()[0])
 
     def spent(self, key: str, since: float) -> int:
-        """Cents that a key has spent since then, with purchases under way."""
+        """Cents that a key has spent since then, with the expected price of purchases under way."""
         return schema.spent(self._db, key, since)
 
-    def refusal(self, owed: PendingOperation, ceiling: SpendingLimit) -> Problem | None:
-        """Why a purchase would not fit under a ceiling."""
-        return schema.refusal(self._db, owed.key.hash, owed.cents, ceiling)
+    def refusal(self, operation: PendingOperation, limit: SpendingLimit) -> Problem | None:
+        """The Problem of a purchase that would exceed the limit; None if it fits."""
+        return schema.refusal(self._db, operation.key.hash, operation.cents, limit)

@@ -1,4 +1,4 @@
-"""The rows that a store keeps. Pure."""
+"""The rows of a store. Pure: no IO."""
 
 import enum
 from dataclasses import dataclass, field, replace
@@ -12,21 +12,21 @@ from proxy.model import ActivationFlags, ClientKey, Order
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """An SMS on its way to a target of the configuration; `target` is its address."""
+    """An SMS that is queued for a target of `forward`; `target` is the URL."""
 
     id: str
     target: str
     body: bytes
     at: float
-    """When it was queued; like `due`, on this machine's wall clock."""
+    """When it was queued. `at` and `due` are on this machine's wall clock."""
     due: float
     tries: int = 0
-    """How many have failed."""
+    """How many attempts have failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A webhook of the upstream that this proxy has made: only a store knows its secret."""
+    """A webhook subscription that this proxy has created. Only the store has its secret."""
 
     key: str
     """The hash of the upstream key."""
@@ -36,32 +36,32 @@ class Subscription:
 
 @dataclass(slots=True)
 class ActivationRow(ActivationFlags):
-    """An order under its activation id, with what its client has said of it."""
+    """An order under its activation id, with the flags of its activation."""
 
     key: str
-    """The hash of its key: the key itself is not kept."""
+    """The hash of its key: the key itself is not saved."""
     id: int
     order: Order
     service: str
     asked_at: int | None = None
     reference: str = ""
-    """getNumberV2's `orderId`: the client's own name for what it wished."""
+    """The client reference: `orderId` of getNumberV2, an idempotency key."""
     forwards: tuple[Forward, ...] = ()
-    """To be queued in the same transaction; not read back."""
+    """Queued in the same transaction; empty in a row that was read."""
 
 
 class OperationKind(enum.Enum):
     PURCHASE = "purchase"
-    """A purchase was or is being sent, and its outcome is not known."""
+    """A purchase that was sent or is being sent; its outcome is not known."""
     ORPHAN = "orphan"
-    """An order is paid, and no client was told."""
+    """An unclaimed number: it is paid, and no client has received it."""
     CANCEL = "cancel"
-    """A client was promised a cancel."""
+    """A scheduled cancel: its client was told that the order is cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
 class PendingOperation:
-    """Something that the upstream still has to be asked for; only such a row holds a key."""
+    """What the upstream still has to be asked. Only this row holds a key itself."""
 
     id: str
     kind: OperationKind
@@ -73,26 +73,29 @@ class PendingOperation:
     order: str = ""
     reference: str = ""
     cents: int = 0
-    """What a purchase is expected to cost, where ceilings count it."""
+    """The expected price of a purchase; it counts for the spending limits."""
     unclear: bool = False
-    """Of a purchase: its POST has ended, and what came of it is not known."""
+    """Of a purchase: its POST has ended with an unknown outcome."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpendingLimit:
-    """What a purchase must fit under: numbers held at once, and cents spent since two instants."""
+    """The limits of a program: numbers held at once, and cents spent since each of some times."""
 
     earliest: float
-    """Of this machine's time and the upstream's: a number whose end is before is held no more."""
+    """The earlier of this machine's time and the upstream's. A number that expires before is not
+    held any more.
+    """
     active: int | None
+    """None: no limit."""
     money: tuple[tuple[float, int], ...]
-    """Since when, and how much: refunds are taken off."""
+    """Pairs of a time on this machine's clock and the cents since then, without refunds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line of the ledger, in cents: a quote, a charge (negative) or a refund. `at` is on this
-    machine's clock.
+    """A ledger entry. `kind` is quote, charge (its cents are negative) or refund. `at` is on this
+    machine's clock, `key` the hash.
     """
 
     at: float
@@ -105,20 +108,20 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a replica tells the others. None of it is true by itself: it says what to read."""
+    """A message from one replica to the others. It is no fact, only a hint what to read."""
 
     kind: str
     """`order`: its row was written. `list`: the order list of an account was read. `missed`:
-    there may have been changes that were not told."""
+    changes may have been lost."""
     key: str = ""
     order: str = ""
 
 
-def packed(order: Order) -> bytes:
+def encode_order(order: Order) -> bytes:
     return msgspec.json.encode(order)
 
 
-def unpacked(body: Any) -> Order:
+def decode_order(body: Any) -> Order:
     order = msgspec.json.decode(body, type=Order)
-    # Of a hundred thousand orders, most have the same few words.
+    # Saves memory: a hundred thousand orders have few different codes.
     return replace(order, service=intern(order.service), country=intern(order.country))

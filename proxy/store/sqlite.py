@@ -1,8 +1,8 @@
-"""The store in a SQLite file: one writer thread, writes in flight share a commit.
+"""The store in a SQLite file, with one writer thread.
 
-Orders that are paid and promises are written with synchronous=FULL: they survive a power cut.
-Everything else is NORMAL. A key stands only in the table `owed`; when its row goes, its bytes go
-from the file (secure_delete) and from the write-ahead log (a checkpoint that truncates it).
+Paid orders and pending operations are written with synchronous=FULL: they survive a power cut. All
+else is NORMAL. Only the table `owed` holds keys. When a row is deleted, its bytes are deleted from
+the file (secure_delete) and from the write-ahead log (a checkpoint that truncates it).
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from proxy.model import UpstreamKey
 from proxy.model.errors import InvalidRowError, StoreError, StoreUnavailableError
 from proxy.runtime import log_events
 from proxy.store import schema
-from proxy.store.files import opened
+from proxy.store.files import open_file
 from proxy.store.group_commit import Write
 from proxy.store.rows import Change, PendingOperation
 from proxy.store.schema import Database
@@ -31,9 +31,10 @@ log = logging.getLogger(__name__)
 
 BUSY_SECONDS = 2.0
 
-IN_THE_ROW = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError)
-"""What is raised for what is to be written, not for the file."""
-IN_THE_FILE = (
+ROW_ERRORS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError)
+"""Errors about the row, not about the file."""
+# Result codes about the file.
+FILE_ERRORS = (
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
     sqlite3.SQLITE_READONLY,
@@ -44,7 +45,9 @@ IN_THE_FILE = (
 
 
 def open_sqlite(url: str) -> "SqliteStore":
-    """`sqlite:///relative.db`, `sqlite:////absolute.db`, or `sqlite://` in memory. StoreError."""
+    """`sqlite:///relative.db`, `sqlite:////absolute.db`, or `sqlite://` in memory. Raises
+    StoreError.
+    """
     path = url.removeprefix("sqlite:///") if url != "sqlite://" else ":memory:"
     try:
         return SqliteStore(path)
@@ -63,25 +66,24 @@ def _why(error: Exception) -> str:
 
 
 class SqliteStore(SqlStore):
-    """Of one process: it owns all that is owed, and has every claim."""
+    """The store of one process, which owns all pending operations and gets every claim."""
 
     def __init__(self, path: str) -> None:
         super().__init__(threads=1)
         self._unerased = False
         self.trouble = ""
         """Why the last write failed, if it did."""
-        self._lock = _locked(path) if path != ":memory:" else None
+        self._lock = _lock_file(path) if path != ":memory:" else None
         try:
             self._db = self._threads.submit(_connect, path).result()
         except BaseException:
-            self._let_go()
+            self._release_file()
             raise
-
-    async def take_over(self) -> list[PendingOperation]:
-        return await self.owed()
 
     async def mine(self) -> list[PendingOperation]:
         return await self.owed()
+
+    take_over = mine
 
     async def others(self) -> int:
         return 0
@@ -92,7 +94,7 @@ class SqliteStore(SqlStore):
     async def holds(self, id: str) -> bool:
         return True
 
-    async def take_orphan(self, owed: PendingOperation) -> PendingOperation | None:
+    async def take_orphan(self, operation: PendingOperation) -> PendingOperation | None:
         return None
 
     async def claim(self, name: str, seconds: float | None = None) -> bool:
@@ -101,11 +103,11 @@ class SqliteStore(SqlStore):
     async def release(self, name: str) -> None:
         pass
 
-    async def share(self, key: str, most: int, spent: int, wanted: int) -> int:
-        return most
+    async def lease_requests(self, key: str, limit: int, sent: int, wanted: int) -> int:
+        return limit
 
-    def safe_share(self, most: int) -> int:
-        return most
+    def unleased_limit(self, limit: int) -> int:
+        return limit
 
     def publish_change(self, change: Change) -> None:
         pass
@@ -116,16 +118,16 @@ class SqliteStore(SqlStore):
 
     async def close(self) -> None:
         async with AsyncExitStack() as closes:
-            closes.callback(self._let_go)
+            closes.callback(self._release_file)
             closes.push_async_callback(self._run, self._db.close)
             await self._group_commit.close()
 
-    def _let_go(self) -> None:
+    def _release_file(self) -> None:
         self._threads.shutdown()
         if self._lock is not None:
             os.close(self._lock)
 
-    def _look(self, read: Callable[[Database], T]) -> T:
+    def _read_now(self, read: Callable[[Database], T]) -> T:
         try:
             return read(self._db)
         except sqlite3.Error as error:
@@ -135,10 +137,10 @@ class SqliteStore(SqlStore):
         try:
             results = self._committed(batch)
         except sqlite3.Error as error:
-            if isinstance(error, IN_THE_ROW):
+            if isinstance(error, ROW_ERRORS):
                 raise InvalidRowError(str(error)) from error
             self.trouble = str(error)
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF in IN_THE_FILE:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in FILE_ERRORS:
                 raise StoreUnavailableError(str(error)) from error
             raise StoreError(str(error)) from error
         self.trouble = ""
@@ -161,7 +163,7 @@ class SqliteStore(SqlStore):
         return results
 
     def _erase(self) -> None:
-        """What was committed stays so where this fails; it is tried again after the next commit."""
+        """The commit stands even if this fails; the next commit retries it."""
         try:
             self._db.execute("pragma wal_checkpoint(truncate)").fetchall()
             self._unerased = False
@@ -169,9 +171,11 @@ class SqliteStore(SqlStore):
             log.warning(log_events.LOG_NOT_EMPTIED, error)
 
 
-def _locked(path: str) -> int:
-    """A descriptor that holds the file for this process, made readable for nobody else."""
-    descriptor = opened(path, os.O_RDWR | os.O_CREAT)
+def _lock_file(path: str) -> int:
+    """Locks the file for this process, and makes it readable for this user only. Returns the
+    descriptor that holds the lock.
+    """
+    descriptor = open_file(path, os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.fchmod(descriptor, 0o600)

@@ -1,7 +1,8 @@
-"""What the webhooks need of a store, in both directions: forwards to deliver, events that came,
-and the secrets of subscriptions.
+"""The rows for webhooks in a SQL store: forwards to deliver, events that the upstream has sent, and
+the secrets of subscriptions.
 """
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from proxy.store import schema
@@ -21,48 +22,33 @@ on conflict (key) do update set id = excluded.id, secret = excluded.secret
 
 
 class WebhookRows:
-    """The part of a store that is only reads and writes of whole rows."""
+    """The part of a SQL store that only reads and writes whole rows."""
 
-    async def _read(self, sql: str, *values: Any) -> list[Any]:
-        raise NotImplementedError
-
-    async def _write(self, write: Any, *, durable: bool = False, erase: bool = False) -> Any:
-        raise NotImplementedError
-
-    def _seal(self, secret: str, id: str) -> str:
-        raise NotImplementedError
-
-    def _unseal(self, sealed: str, id: str) -> str:
-        raise NotImplementedError
+    # Methods of SqlStore.
+    _read: Callable[..., Awaitable[list[Any]]]
+    _write: Callable[..., Awaitable[Any]]
+    _seal: Callable[[str, str], str]
+    _unseal: Callable[[str, str], str]
 
     async def holders(self, order: str) -> list[ActivationRow]:
-        """The order as each key has it that it is kept for."""
         rows = await self._read(f"{schema.ORDERS} where order_id = ?", order)
-        return [schema.kept(row) for row in rows]
+        return [schema.activation_row(row) for row in rows]
 
-    async def forwards(self, target: str, most: int) -> list[Forward]:
-        """What is to be delivered to a target, the earliest due first."""
-        rows = await self._read(NEXT, target, most)
-        return [
-            Forward(id, target, body, at, due, tries) for id, _, body, at, due, tries, _ in rows
-        ]
+    async def forwards(self, target: str, limit: int) -> list[Forward]:
+        return [Forward(*row[:-1]) for row in await self._read(NEXT, target, limit)]
 
     async def all_forwards(self) -> list[Forward]:
-        """What is to be delivered to anybody."""
         rows = await self._read("select * from forwards where dead = 0 order by at")
         return [Forward(*row[:-1]) for row in rows]
 
     async def queue(self, *forwards: Forward) -> None:
-        """Those of another store."""
-
         def write(db: Any) -> None:
             for forward in forwards:
-                schema.queue(db, forward)
+                schema.queue_forward(db, forward)
 
         await self._write(write, durable=True)
 
     async def forward_counts(self) -> dict[tuple[str, bool], int]:
-        """How many wait, by target and whether they are dead."""
         return {(target, bool(dead)): n for target, dead, n in await self._read(COUNT)}
 
     async def delivered(self, forward: Forward) -> None:
@@ -70,20 +56,16 @@ class WebhookRows:
         await self._write(lambda db: db.execute(sql, (forward.target, forward.id)))
 
     async def retry_forward(self, forward: Forward, due: float | None) -> None:
-        """It was not delivered: again at that time, or never."""
         row = (due or 0.0, int(due is None), forward.target, forward.id)
         await self._write(lambda db: db.execute(RETRY, row))
 
     async def drop_forwards(self, target: str, count: int) -> None:
-        """So many of them, the oldest dead ones first."""
         await self._write(lambda db: db.execute(SURPLUS, (target, target, count)))
 
     async def has_event(self, id: str) -> bool:
         return bool(await self._read("select 1 from events where id = ?", id))
 
-    async def note_event(self, id: str, at: float, before: float) -> None:
-        """It has come. Those that came `before` are forgotten."""
-
+    async def record_event(self, id: str, at: float, before: float) -> None:
         def write(db: Any) -> None:
             db.execute("delete from events where at < ?", (before,))
             db.execute("insert into events values (?, ?) on conflict do nothing", (id, at))
@@ -95,7 +77,6 @@ class WebhookRows:
         return [Subscription(key, id, self._unseal(sealed, key)) for key, id, sealed in rows]
 
     async def subscribe(self, subscription: Subscription) -> None:
-        """The one of its key from now on; durable, for its secret is told only once."""
         sealed = self._seal(subscription.secret, subscription.key)
         row = (subscription.key, subscription.id, sealed)
         await self._write(lambda db: db.execute(SUBSCRIBE, row), durable=True, erase=True)

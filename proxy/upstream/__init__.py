@@ -1,1 +1,1 @@
-"""VirtualSMS's customer API: the calls, and what is remembered of their answers."""
+"""VirtualSMS's customer API: its calls, the request budget, and caches of answers."""

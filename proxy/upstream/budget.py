@@ -1,7 +1,7 @@
-"""The requests a minute that the upstream allows each key.
+"""The requests per minute that the upstream allows each key.
 
-The strictest reading of the limit: any 60 seconds. What was spent is noted in the store, so that a
-restart does not refill the window.
+The limit holds for any 60 seconds, its strictest meaning. Requests are recorded in the store, so
+that a restart does not refill the window.
 """
 
 import logging
@@ -14,12 +14,12 @@ from proxy.model.errors import StoreError
 from proxy.runtime import log_events
 from proxy.runtime.clock import monotonic
 from proxy.upstream.leases import Leases, RequestStore
-from proxy.upstream.rate_window import SHARES, Spent, Urgency, Window
+from proxy.upstream.rate_window import PRIORITY_FRACTION, CountedRequest, Urgency, Window
 
 log = logging.getLogger(__name__)
 
 MAX_WINDOWS = 2000
-"""So many keys have a window, 1.4 KB each, before those that rest are let go."""
+"""Above this number of windows, 1.4 KB each, those of idle keys are dropped."""
 SWEEP_SECONDS = 5.0
 
 NEARLY_FULL = 0.9
@@ -27,9 +27,9 @@ LATE_SECONDS = 15.0
 
 
 class Budget:
-    """One window for each key, and one more for a call that an answer showed to be allowed less.
-
-    Requests without a key are not counted; a 429 to one of them makes the others wait.
+    """One window for each key, and a narrow one for each call with a lower limit of its own, as a
+    429 has shown. Requests without a key are not counted, but a 429 to one of them makes all of
+    them wait. `per_minute` is the limit of a key; `clock` is this machine's wall clock.
     """
 
     def __init__(self, per_minute: int, store: RequestStore, clock: Callable[[], float]) -> None:
@@ -44,73 +44,73 @@ class Budget:
     async def take(
         self, key: ClientKey | None, call: str, urgency: Urgency, since: float, patience: float
     ) -> None:
-        """Waits for the turn of a request. RATE_LIMITED if it does not come in time."""
-        account, owner = (key.upstream, key.program) if key else (None, "")
+        """Waits for a request's turn: among equally urgent ones the earliest `since` is first.
+        Raises RATE_LIMITED if the turn does not come within `patience` seconds. Monotonic clock.
+        """
+        account, program = (key.upstream, key.program) if key else (None, "")
         deadline = monotonic() + patience
         window = self._windows.get(account) or await self._open(account)
-        narrow, spent = self._narrow.get((account, call)), None
+        narrow, counted = self._narrow.get((account, call)), None
         if narrow:
-            spent = await narrow.take(Urgency.PAID, since, deadline - monotonic(), call, owner)
-        self._ask(account, window, urgency, owner)
+            counted = await narrow.take(Urgency.PAID, since, deadline - monotonic(), call, program)
+        # Other replicas may have unused requests.
+        if account and self._store.is_shared and not window.has_room(urgency, program):
+            self._leases.ask(account)
         try:
-            await window.take(urgency, since, deadline - monotonic(), call, owner)
+            await window.take(urgency, since, deadline - monotonic(), call, program)
         except BaseException:
-            if narrow and spent:
-                narrow.give_back(spent)
+            if narrow and counted:
+                narrow.give_back(counted)
             raise
-        self._note(account)
+        self._record(account)
 
     async def take_now(self, key: ClientKey, call: str, urgency: Urgency) -> bool:
-        """A turn that need not be waited for; False if there is none."""
+        """Takes a turn if there is one without waiting; else returns False."""
         window = self._windows.get(key.upstream) or await self._open(key.upstream)
         narrow = self._narrow.get((key.upstream, call))
-        spent = narrow.take_now(Urgency.PAID, call, key.program) if narrow else None
-        if narrow and not spent:
+        counted = narrow.take_now(Urgency.PAID, call, key.program) if narrow else None
+        if narrow and not counted:
             return False
         if not window.take_now(urgency, call, key.program):
-            if narrow and spent:
-                narrow.give_back(spent)
+            if narrow and counted:
+                narrow.give_back(counted)
             return False
-        self._note(key.upstream)
+        self._record(key.upstream)
         return True
 
-    def _ask(
-        self, account: UpstreamKey | None, window: Window, urgency: Urgency, owner: str
-    ) -> None:
-        """Other replicas may have room to spare."""
-        if account and self._store.is_shared and not window.has_room(urgency, owner):
-            self._leases.ask(account)
-
-    def _note(self, account: UpstreamKey | None) -> None:
+    def _record(self, account: UpstreamKey | None) -> None:
         if account and not self._store.is_shared:
-            self._store.spend(account.hash, self._clock())
+            self._store.record_request(account.hash, self._clock())
 
     def has_room(self, key: ClientKey, urgency: Urgency) -> bool:
         window = self._windows.get(key.upstream)
         return window is None or window.has_room(urgency, key.program)
 
     def spare(self, key: ClientKey) -> float:
-        """How many order lists a minute can be read beside everything else."""
+        """How many order lists per minute can be read beside all other requests."""
         window = self._windows.get(key.upstream)
         if window is None:
             return self._per_minute
-        # Where replicas share the key, this one may have asked for a small part, so far.
-        fair = 2 * self._store.safe_share(self._per_minute)
-        limit = min(max(window.limit, fair), self._per_minute)
-        whole, spent = SHARES[Urgency.LIST] * limit, window.spent()
-        if len(spent) > NEARLY_FULL * whole:
+        # The lease may still be small: a replica can have an equal part of the limit.
+        equal_part = 2 * self._store.unleased_limit(self._per_minute)
+        limit = min(max(window.limit, equal_part), self._per_minute)
+        whole, recent = PRIORITY_FRACTION[Urgency.LIST] * limit, window.recent()
+        if len(recent) > NEARLY_FULL * whole:
             return 0.0
-        others = [s for s in spent if s.urgency not in (Urgency.LIST, Urgency.PAID)]
-        # What went on of late may go on all the minute; an order that got its SMS is read once.
-        lasting = (one for one in others if one.urgency is not Urgency.ORDER)
-        of_late = sum(one.at > monotonic() - LATE_SECONDS for one in lasting)
-        paid = sum(one.urgency is Urgency.PAID for one in spent) - (limit - whole)
-        return whole - max(len(others), of_late * 60 / LATE_SECONDS) - max(paid, 0.0)
+        others = [it for it in recent if it.urgency not in (Urgency.LIST, Urgency.PAID)]
+        # The rate of the last seconds may go on for the whole minute. Reads of single orders do not
+        # go on: an order that got its SMS is read once.
+        lasting = (it for it in others if it.urgency is not Urgency.ORDER)
+        late = sum(it.at > monotonic() - LATE_SECONDS for it in lasting)
+        paid = sum(it.urgency is Urgency.PAID for it in recent) - (limit - whole)
+        return whole - max(len(others), late * 60 / LATE_SECONDS) - max(paid, 0.0)
 
     def refused(
         self, key: ClientKey | None, call: str, seconds: float | None, per_minute: int | None
     ) -> None:
-        """A 429, with what it says of the time to wait and of the limit."""
+        """A call was answered by 429. `seconds` is how long to wait and `per_minute` the limit, if
+        the answer says so.
+        """
         account = key.upstream if key else None
         window = self._windows.get(account)
         if window is None:
@@ -118,14 +118,14 @@ class Budget:
         if per_minute is not None and per_minute < window.limit:
             if (account, call) not in self._narrow:
                 log.warning(log_events.LIMIT_LOWERED, call, account, per_minute)
-                spent = [spent for spent in window.spent() if spent.call == call]
-                self._narrow[account, call] = Window(per_minute, spent)
+                recent = [it for it in window.recent() if it.call == call]
+                self._narrow[account, call] = Window(per_minute, recent)
             window = self._narrow[account, call]
         log.warning(log_events.RATE_LIMITED, call, account or "the catalogue")
         window.refused(seconds)
 
     def answered(self, key: ClientKey | None, call: str) -> None:
-        """The upstream answered, and not by a 429."""
+        """A call was answered by anything but 429."""
         account = key.upstream if key else None
         for window in (self._windows.get(account), self._narrow.get((account, call))):
             if window:
@@ -133,7 +133,7 @@ class Budget:
 
     @property
     def states(self) -> dict[str, float]:
-        """Of the key that has the least left: how many requests; and how many keys must pause."""
+        """Requests left to the key that has the fewest; number of keys that wait after a 429."""
         windows = [window for key, window in self._windows.items() if key]
         left = min((window.left for window in windows), default=self._per_minute)
         return {"left": left, "paused": sum(window.is_closed for window in windows)}
@@ -143,8 +143,8 @@ class Budget:
         for window in (*self._windows.values(), *self._narrow.values()):
             window.close()
 
-    def _let_go_of_idle(self) -> None:
-        """A look at all of them for each new key would cost more than what it is asked for."""
+    def _drop_idle_windows(self) -> None:
+        """At most once in SWEEP_SECONDS: a check of all windows for each new key is too slow."""
         is_full = len(self._windows) + len(self._narrow) > MAX_WINDOWS
         if is_full and monotonic() - self._swept_at >= SWEEP_SECONDS:
             self._swept_at = monotonic()
@@ -152,11 +152,11 @@ class Budget:
             _drop_idle(self._narrow)
 
     async def _open(self, key: UpstreamKey | None) -> Window:
-        """The window of a key, with what was spent before a restart."""
-        self._let_go_of_idle()
+        """The window of a key, with the requests recorded before a restart."""
+        self._drop_idle_windows()
         if key and self._store.is_shared:
             return self._windows.setdefault(key, await self._leases.open(key))
-        spent: list[Spent] = []
+        recent: list[CountedRequest] = []
         if key:
             now, wall = monotonic(), self._clock()
             try:
@@ -164,12 +164,13 @@ class Budget:
             except StoreError as error:
                 log.error(log_events.SPENDING_UNKNOWN, key, error)
                 times = []
-            spent = [Spent(now - max(wall - at, 0.0), Urgency.TURN, "") for at in times]
-        return self._windows.setdefault(key, Window(self._per_minute, spent))
+            ages = (max(wall - at, 0.0) for at in times)
+            recent = [CountedRequest(now - age, Urgency.TURN, "") for age in ages]
+        return self._windows.setdefault(key, Window(self._per_minute, recent))
 
 
 def _drop_idle(windows: "dict[Any, Window]") -> list[Any]:
-    """Whose they were."""
+    """Deletes the windows of idle keys, and returns the keys."""
     idle = [key for key, window in windows.items() if window.is_idle and key]
     for key in idle:
         del windows[key]

@@ -1,4 +1,4 @@
-"""Remembers answers of the upstream: one read shared by all who wait, the old answer on failure."""
+"""Caches answers of the upstream: callers share one read, and get the old answer if it fails."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
@@ -12,19 +12,19 @@ from proxy.runtime.clock import monotonic
 from proxy.runtime.counters import Counters
 from proxy.runtime.tasks import BackgroundTasks
 
-HURRY = 2.0
-"""Seconds that one waits for a new answer who could have the old one."""
+STALE_AFTER = 2.0
+"""Seconds to wait for a new answer before the old one is served."""
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
 @dataclass(slots=True, eq=False)
-class _Kept(Generic[V]):
+class _Entry(Generic[V]):
     value: V
     read_at: float
     until: float
-    """When it is not fresh any more, on the monotonic clock."""
+    """When it is no longer fresh. Both times are on the monotonic clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +33,12 @@ class Cached(Generic[V]):
     how: str
     """HIT, MISS or STALE, for the X-Cache header."""
     stands: Callable[[], bool] | None = None
-    """Whether it is still the answer; None for one that is not fresh."""
+    """Says whether the answer is still fresh; None for an answer that was stale already."""
 
 
 class Cache(Generic[K, V]):
-    """At most `size` answers, fresh for `ttl` seconds. Where the upstream says no, that is raised;
-    where it fails or is slow, the old answer is served.
+    """At most `size` answers, fresh for `ttl` seconds. A refusal of the upstream is raised. If the
+    upstream fails or is slow, the old answer is served. `name` is the label in the metrics.
     """
 
     def __init__(
@@ -47,88 +47,90 @@ class Cache(Generic[K, V]):
         self._ttl = ttl
         self._counters = counters
         self._name = name
-        self._kept: LRUCache[K, _Kept[V]] = LRUCache(size)
+        self._entries: LRUCache[K, _Entry[V]] = LRUCache(size)
         self._reads: dict[K, asyncio.Task[V]] = {}
         self._tasks = BackgroundTasks(ProblemError)
 
     async def get(
         self, key: K, read: Callable[[], Awaitable[V]], *, stale: bool = True
     ) -> Cached[V]:
-        """The answer; the old one where the upstream fails, unless `stale` ones are of no use."""
+        """The fresh answer, or else what `read` returns. An old answer is served only if `stale`.
+        Raises ProblemError.
+        """
         cached = await self._get(key, read, stale)
         if self._counters:
             self._counters.count("cache_answers", self._name, cached.how)
         return cached
 
     async def _get(self, key: K, read: Callable[[], Awaitable[V]], stale: bool) -> Cached[V]:
-        kept = self._kept.get(key)
-        if kept and monotonic() < kept.until:
-            return Cached(kept.value, "HIT", lambda: monotonic() < kept.until)
-        if not (kept and stale):
+        entry = self._entries.get(key)
+        if entry and monotonic() < entry.until:
+            return Cached(entry.value, "HIT", lambda: monotonic() < entry.until)
+        if not (entry and stale):
             return Cached(await self._shared(key, read), "MISS", self._stands(key))
         try:
-            async with asyncio.timeout(HURRY):
+            async with asyncio.timeout(STALE_AFTER):
                 return Cached(await self._shared(key, read), "MISS", self._stands(key))
         except TimeoutError:
-            return Cached(kept.value, "STALE")
+            return Cached(entry.value, "STALE")
         except ProblemError as error:
             if error.problem.is_doubt:
-                return Cached(kept.value, "STALE")
+                return Cached(entry.value, "STALE")
             raise
 
     def peek(self, key: K) -> V | None:
-        """The answer kept, however old."""
-        kept = self._kept.get(key)
-        return kept.value if kept else None
+        """The cached answer of any age; None if there is none."""
+        entry = self._entries.get(key)
+        return entry.value if entry else None
 
     def put(self, key: K, value: V, age: float = 0.0) -> None:
+        """Caches an answer that was read `age` seconds ago."""
         self._expire(key)
         read_at = monotonic() - age
-        self._kept[key] = _Kept(value, read_at, read_at + self._ttl)
+        self._entries[key] = _Entry(value, read_at, read_at + self._ttl)
 
     def is_fresh(self, key: K) -> bool:
-        kept = self._kept.get(key)
-        return kept is not None and monotonic() < kept.until
+        entry = self._entries.get(key)
+        return entry is not None and monotonic() < entry.until
 
     def read_at(self, key: K) -> float:
-        """When the answer kept was read, on the monotonic clock; -inf if there is none."""
-        kept = self._kept.get(key)
-        return kept.read_at if kept else float("-inf")
+        """When the cached answer was read, on the monotonic clock; -inf if there is none."""
+        entry = self._entries.get(key)
+        return entry.read_at if entry else float("-inf")
 
     async def close(self) -> None:
-        """Ends the reads under way, also those that are not to be kept."""
+        """Cancels all reads, also those whose answers `drop` has excluded."""
         await self._tasks.aclose()
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._entries)
 
     def drop(self, key: K) -> None:
-        """Forget the answer; a read under way is not kept either: it may have begun before."""
+        """Deletes the answer. A read that has begun already is not cached either."""
         self._expire(key)
-        self._kept.pop(key, None)
+        self._entries.pop(key, None)
         self._reads.pop(key, None)
 
     def clear(self) -> None:
-        """Forget all answers."""
-        for key in list(self._kept):
+        for key in list(self._entries):
             self.drop(key)
 
     def _expire(self, key: K) -> None:
-        """Where the answer is still held, it stands no longer."""
-        if kept := self._kept.get(key):
-            kept.until = float("-inf")
+        """Whoever still holds the answer sees that it is not fresh any more."""
+        if entry := self._entries.get(key):
+            entry.until = float("-inf")
 
     def _stands(self, key: K) -> Callable[[], bool] | None:
-        kept = self._kept.get(key)
-        return (lambda: monotonic() < kept.until) if kept else None
+        entry = self._entries.get(key)
+        return (lambda: monotonic() < entry.until) if entry else None
 
     async def _shared(self, key: K, read: Callable[[], Awaitable[V]]) -> V:
-        is_others = key in self._reads
+        is_shared = key in self._reads
         try:
             return await self._read(key, read)
         except ProblemError as error:
-            # A no to another who asked, perhaps with a wrong key, is no answer to this one.
-            if error.problem.is_doubt or not is_others:
+            # A refusal of another caller, perhaps for its wrong key, is no answer to this one.
+            if error.problem.is_doubt or not is_shared:
                 raise
         return await self._read(key, read)
 
@@ -138,7 +140,7 @@ class Cache(Generic[K, V]):
             name = f"read of {self._name or 'a value'}"
             task = self._tasks.start(self._fill(key, read), name, of_request=True)
             self._reads[key] = task
-        # One waiter that gives up must not end the read of the others.
+        # A caller that is cancelled must not cancel the read of the others.
         return await asyncio.shield(task)
 
     async def _fill(self, key: K, read: Callable[[], Awaitable[V]]) -> V:

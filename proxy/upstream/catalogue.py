@@ -1,13 +1,13 @@
-"""What is for sale and for how much: read on demand, remembered, and swept for the whole matrix.
+"""Services, countries and prices: read on demand, cached and saved.
 
-No endpoint gives all prices of all services. Who asks for one service causes one read, shared by
-all; who asks for everything gets what is known, while a background sweep reads on, politely, for
-as long as somebody asks.
+No endpoint has all prices of all services. A request for one service causes one read, shared by all
+callers. A request for all services gets the prices known so far, and starts a sweep: a background
+task that reads one service after the other, at a limited rate, while clients still ask.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -32,34 +32,35 @@ MAX_SERVICES = 4000
 MAX_PAIRS = 20_000
 MAX_ASKED = 200
 FIRST_WAIT = 5.0
-"""Seconds that the first asker for everything waits for the first service."""
+"""Seconds that a request for all services waits until the first one is read."""
 SWEEP_AFTER_ASKING = 600.0
 SWEEP_PAUSE = 30.0
 """Seconds between two rounds, and after the upstream failed."""
 
-
 SERVICES, MARKETS, PRICES = "services", "markets", "prices/"
-"""Names of answers in the store; prices are kept by service."""
+"""Names of answers in the store; the third is followed by the service code."""
 
 
 class Matrix(NamedTuple):
-    """All prices that are known, by service."""
+    """All prices known so far, by service code."""
 
     prices: Mapping[str, tuple[Price, ...]]
     services: int
-    """How many there are, known or not."""
+    """The number of all services, with or without known prices."""
 
 
 class AnswerStore(Protocol):
-    """What the catalogue wants of a store. What is waited for raises StoreError."""
+    """The part of a store that the catalogue uses; see Store. Coroutines raise StoreError."""
 
-    def remember(self, answer: CatalogueAnswer) -> None: ...
+    def save_answer(self, answer: CatalogueAnswer) -> None: ...
 
     async def answers(self) -> list[CatalogueAnswer]: ...
 
 
 class Catalogue:
-    """`clock` is the wall clock: the age of an answer outlives a restart."""
+    """`clock` is this machine's wall clock, on which saved answers have their age. The `ttl`s are
+    in seconds; `per_second` is the rate of the sweep.
+    """
 
     def __init__(
         self,
@@ -75,14 +76,10 @@ class Catalogue:
         self._upstream = upstream
         self._store = store
         self._clock = clock
-        self._prices: Cache[str, tuple[Price, ...]] = Cache(
-            prices_ttl, MAX_SERVICES, counters, "prices"
-        )
-        self._pairs: Cache[tuple[str, str], int] = Cache(prices_ttl, MAX_PAIRS, counters, "price")
-        self._services: Cache[str, tuple[Service, ...]] = Cache(
-            catalog_ttl, 1, counters, "services"
-        )
-        self._markets: Cache[str, tuple[Market, ...]] = Cache(catalog_ttl, 1, counters, "countries")
+        self._prices = Cache[str, tuple[Price, ...]](prices_ttl, MAX_SERVICES, counters, "prices")
+        self._pairs = Cache[tuple[str, str], int](prices_ttl, MAX_PAIRS, counters, "price")
+        self._services = Cache[str, tuple[Service, ...]](catalog_ttl, 1, counters, "services")
+        self._markets = Cache[str, tuple[Market, ...]](catalog_ttl, 1, counters, "countries")
         self._per_second = per_second
         self._asked: LRUCache[str, None] = LRUCache(MAX_ASKED)
         self._asked_at = 0.0
@@ -91,7 +88,7 @@ class Catalogue:
         self._first = asyncio.Event()
 
     async def start(self) -> None:
-        """What an earlier run knew."""
+        """Loads the saved answers of an earlier run."""
         try:
             answers = await self._store.answers()
         except StoreError as error:
@@ -119,34 +116,27 @@ class Catalogue:
         return await self._read(service)
 
     async def price(self, service: str, country: str) -> int:
-        """In cents, of one pair. NO_NUMBERS where it is not for sale."""
+        """In cents. Raises NO_NUMBERS if the pair is not for sale."""
         self._asked[service] = None
-        read = await self._pairs.get(
-            (service, country),
-            lambda: self._upstream.price(service, country),
-            # Money is not spent on an old price.
-            stale=False,
-        )
+        pair = (service, country)
+        # Not `stale`: no purchase on an old price.
+        read = await self._pairs.get(pair, lambda: self._upstream.price(*pair), stale=False)
         return read.value
 
     def charged(self, service: str, country: str, cents: int) -> None:
-        """A price really paid is truer than a quote."""
+        """Caches a price in cents that was charged: it replaces the quoted one."""
         self._pairs.put((service, country), cents)
 
     async def services(self, key: ClientKey) -> Cached[tuple[Service, ...]]:
-        async def read() -> tuple[Service, ...]:
-            return self._kept(SERVICES, await self._upstream.services(key))
-
-        return await self._services.get("", read)
+        upstream = self._upstream
+        return await self._services.get("", lambda: self._save(SERVICES, upstream.services(key)))
 
     async def markets(self, key: ClientKey) -> Cached[tuple[Market, ...]]:
-        async def read() -> tuple[Market, ...]:
-            return self._kept(MARKETS, await self._upstream.countries(key))
-
-        return await self._markets.get("", read)
+        upstream = self._upstream
+        return await self._markets.get("", lambda: self._save(MARKETS, upstream.countries(key)))
 
     async def everything(self, key: ClientKey) -> Matrix:
-        """The prices of every service known so far; keeps the sweep going."""
+        """The prices of all services known so far. Starts the sweep, or lets it go on."""
         services = await self.services(key)
         self._asked_at = monotonic()
         if self._sweep is None or self._sweep.done():
@@ -178,7 +168,7 @@ class Catalogue:
             await asyncio.sleep(SWEEP_PAUSE)
 
     async def _sweep_once(self, key: ClientKey) -> None:
-        """What was asked for first, then what was read longest ago."""
+        """Reads the services that clients asked for first, then those read longest ago."""
         services = [service.code for service in (await self.services(key)).value]
         order = sorted(services, key=lambda c: (c not in self._asked, self._prices.read_at(c)))
         for code in (code for code in order if not self._prices.is_fresh(code)):
@@ -195,11 +185,11 @@ class Catalogue:
             await asyncio.sleep(1 / self._per_second)
 
     async def _read(self, service: str, *, stale: bool = True) -> Cached[tuple[Price, ...]]:
-        async def read() -> tuple[Price, ...]:
-            return self._kept(PRICES + service, await self._upstream.prices(service))
+        read = partial(self._upstream.prices, service)
+        name = PRICES + service
+        return await self._prices.get(service, lambda: self._save(name, read()), stale=stale)
 
-        return await self._prices.get(service, read, stale=stale)
-
-    def _kept(self, name: str, value: T) -> T:
-        self._store.remember(CatalogueAnswer(name, self._clock(), encode(value)))
+    async def _save(self, name: str, answer: Awaitable[T]) -> T:
+        value = await answer
+        self._store.save_answer(CatalogueAnswer(name, self._clock(), encode(value)))
         return value

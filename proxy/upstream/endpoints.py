@@ -10,7 +10,7 @@ class Endpoint(NamedTuple):
     method: str
     path: str
     urgency: Urgency | None
-    """None: its caller has it admitted, and so knows when it is sent."""
+    """None: the caller uses `Upstream.admit` itself, to know when the request is sent."""
 
 
 WEBHOOKS = "/customer/webhooks"

@@ -1,7 +1,8 @@
-"""Reads single values of the upstream's JSON. Pure: what cannot be read is absent, never an error.
+"""Reads single values of the upstream's JSON. Pure: no IO. A value that cannot be read counts as
+absent, unless the docstring says that it raises UNCLEAR.
 
-Each value has bounds, so that whatever is made of it later can hold it: a column of the store, a
-date of a dialect, a header, a pause.
+Each value has bounds, so that it fits into what is made of it later: a column of the store, a date
+of a dialect, a header, a pause.
 """
 
 import re
@@ -21,22 +22,22 @@ T = TypeVar("T")
 MAX_DOLLARS = 1_000_000
 MAX_COUNT = 1_000_000
 MAX_TEXT = 4096
-"""Characters of an SMS or a description: more than ten parts of an SMS hold."""
+"""Characters of an SMS or a description; an SMS of ten parts has fewer."""
 MAX_NAME = 200
 MAX_ROWS = 10_000
-"""Rows of one list: the catalogue has some 2,000 services, and 250 countries."""
+"""Rows of one list; the catalogue has about 2,000 services and 250 countries."""
 
 EARLIEST, LATEST = 946_684_800.0, 4_102_444_800.0
-"""2000-01-01 and 2100-01-01. Go writes a time that is not set as one of the year 1; a year of five
-digits cannot be written as a date.
+"""2000-01-01 and 2100-01-01. Go writes a time that is not set as year 1; a year of five digits
+cannot be written as a date.
 """
 
 Row = Mapping[str, Any]
 
-# What msgspec raises: the last on a body that nests without end.
+# What msgspec raises; RecursionError on a body that is nested very deep.
 UNREADABLE = (msgspec.DecodeError, ValueError, OverflowError, RecursionError)
 
-# A path, a query, a column of a store and a line of the log can hold it as it is.
+# Can stand unchanged in a path, a query, a column of a store and a line of the log.
 _IDENTIFIER = re.compile(r"(?!\.+$)[!-~]{1,128}")
 _NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
 
@@ -62,27 +63,28 @@ def is_row(value: Any) -> bool:
 
 
 def as_object(data: Any) -> Row:
-    """The object itself. Raises UNCLEAR for anything else."""
+    """The same object. Raises UNCLEAR for anything else."""
     if not isinstance(data, dict):
         raise ProblemError(Problem.UNCLEAR, f"an object was expected, not {type(data).__name__}")
     return data
 
 
 class Rows(tuple[T, ...]):
-    """The rows of a list that could be read."""
+    """The readable rows of a list."""
 
     listed: int = 0
-    """How many the list has."""
+    """The number of rows in the list."""
     unread: int = 0
-    """How many of them could not be read, or were too many to be."""
+    """The number of rows that were not readable, or above the limit."""
 
 
 def rows(data: Any, name: str, read: Callable[[Row], T | None], most: int = MAX_ROWS) -> Rows[T]:
-    """The first rows of a list, which is bare or stands under a name, without those that `read`
-    gives None for. One that cannot be read does not spoil the others. `null` is how a program in
-    Go writes an empty list. Raises UNCLEAR where there is no list, or one without a readable row.
+    """Reads at most `most` rows of a list, which is the whole JSON or a field of it. Leaves out
+    rows that cannot be read, and rows for which `read` returns None. A `null` is an empty list, as
+    Go writes it. Raises UNCLEAR if there is no list, or if no row of it can be read.
     """
-    found = data if isinstance(data, list) else _under(as_object(data), name)
+    found = data if isinstance(data, list) else as_object(data).get(name, ())
+    found = [] if found is None else found
     if not isinstance(found, list):
         raise ProblemError(Problem.UNCLEAR, f"no list under {name!r}")
     readable = list(_readable(found[:most], read))
@@ -93,28 +95,25 @@ def rows(data: Any, name: str, read: Callable[[Row], T | None], most: int = MAX_
     return result
 
 
-def _under(row: Row, name: str) -> Any:
-    return [] if name in row and row[name] is None else row.get(name)
-
-
 def _readable(found: list[Any], read: Callable[[Row], T | None]) -> Iterator[T | None]:
     for row in found:
-        # What cannot be read is missing in the length, and counted by it.
+        # The caller counts the rows that are missing here.
         with suppress(ProblemError):
             yield read(as_object(row))
 
 
 def first(row: Row, *names: str) -> Any:
+    """The first field that is there and not null."""
     return next((row[name] for name in names if row.get(name) is not None), None)
 
 
 def first_text(row: Row, *names: str) -> Any:
-    """Where a name may stand for a number, too, as `service_id` does."""
+    """The first text that is not empty: `service_id` may be a number, too."""
     return next((row[name] for name in names if isinstance(row.get(name), str) and row[name]), "")
 
 
 def text(value: Any, longest: int = MAX_TEXT) -> str:
-    """Empty for what is no text. PostgreSQL cannot keep the NUL character."""
+    """Empty if it is no text. PostgreSQL cannot store the NUL character."""
     return value[:longest].replace("\0", " ") if isinstance(value, str) else ""
 
 
@@ -128,7 +127,7 @@ def name(row: Row, *names: str) -> str:
 
 
 def identifier(row: Row, *names: str) -> str:
-    """A text, or a number written as one. Raises UNCLEAR for what cannot be an id."""
+    """An id, which is text or an integer. Raises UNCLEAR for anything else."""
     value = first(row, *names)
     value = str(value) if is_integer(value) else value
     if not isinstance(value, str) or not _IDENTIFIER.fullmatch(value):
@@ -137,7 +136,7 @@ def identifier(row: Row, *names: str) -> str:
 
 
 def code(row: Row, *names: str) -> str:
-    """Raises UNCLEAR for what cannot be a code."""
+    """A service or country code. Raises UNCLEAR if there is no text."""
     value = name(row, *names)
     if not value:
         raise ProblemError(Problem.UNCLEAR, f"no text under {' or '.join(names)}")
@@ -145,14 +144,14 @@ def code(row: Row, *names: str) -> str:
 
 
 def phone(value: Any) -> str:
-    """Its digits. E.164 has 15 at most, and clients of the old protocol expect 5 to 20."""
+    """Digits only, or empty. E.164 has at most 15; clients of the old protocol expect 5 to 20."""
     written = str(value) if is_integer(value) else text(value, MAX_NAME)
     found = "".join(char for char in written if char in "0123456789")
     return found if 5 <= len(found) <= 20 else ""
 
 
 def number(value: Any) -> int | float | None:
-    """A number, or one in text: PostgreSQL's NUMERIC comes so through Node."""
+    """A number, or a number in a text, as Node writes PostgreSQL's NUMERIC."""
     value = _numeric(value)
     return None if value is None or abs(value) > MAX_DOLLARS else value
 
@@ -165,7 +164,7 @@ def _numeric(value: Any) -> int | float | None:
 
 
 def price(value: Any) -> int | None:
-    """In cents, of dollars."""
+    """Dollars to cents."""
     dollars = number(value)
     return None if dollars is None or dollars < 0 else money.price(dollars)
 
@@ -180,7 +179,7 @@ def is_integer(value: Any) -> bool:
 
 
 def instant(value: Any) -> float | None:
-    """RFC 3339 with `Z`, an offset, a fraction or none of them (UTC)."""
+    """Seconds since 1970 of an RFC 3339 time, with or without a fraction. UTC without an offset."""
     try:
         seconds = _seconds(datetime.fromisoformat(value))
     except (TypeError, ValueError, OverflowError):
@@ -189,7 +188,7 @@ def instant(value: Any) -> float | None:
 
 
 def http_date(value: str) -> float | None:
-    """The instant of an HTTP header such as Date, however far off."""
+    """Seconds since 1970 of a header such as Date, without bounds."""
     try:
         return _seconds(parsedate_to_datetime(value))
     except (TypeError, ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""HTTP as a client: one pool of connections. The only file that imports httpx."""
+"""An HTTP client with one pool of connections. The only file that imports httpx."""
 
 import zlib
 from collections.abc import Callable, Mapping
@@ -12,20 +12,20 @@ from proxy.model.errors import EncodedError, HttpError, NotSentError, TooLongErr
 
 Transport = httpx.AsyncBaseTransport
 
-# httpx walks its whole pool at every call: a small pool is a fast one.
+# httpx checks its whole pool at every call: a small pool is faster.
 POOL = 16
 
-# Raised before a byte of the request left.
+# Raised before a byte of the request was sent.
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
-# What httpcore calls the moment before a request leaves.
+# httpcore's trace event just before a request is sent.
 _SENDING = "send_request_headers.started"
 
 
 class Reply(NamedTuple):
     status: int
     headers: Mapping[str, str]
-    """By name in any case."""
+    """Names are case-insensitive."""
     content: bytes
 
     @property
@@ -34,38 +34,38 @@ class Reply(NamedTuple):
 
 
 class Http:
-    """`timeout` is for each step: the connection, a part sent, and, unless `read` says otherwise, a
-    part received. `most` bytes of a body are taken, and of what it inflates to; where it `inflates`
-    nothing, only plain bodies are asked for, and any other is given as it came. `transport` stands
-    in for the network in tests.
+    """`timeout` is in seconds, for each step: the connection, each part sent and each part received
+    (`read` if given). A body may have at most `max_bytes`, also after it was decompressed. Without
+    `inflates` only plain bodies are asked for, and others are returned as they came. `transport`
+    replaces the network in tests.
     """
 
     def __init__(
         self,
         url: str,
         timeout: float,
-        most: int,
+        max_bytes: int,
         *,
         read: float | None = None,
         inflates: bool = True,
-        trusted: SSLContext | bool = True,
+        verify: SSLContext | bool = True,
         transport: Transport | None = None,
     ) -> None:
-        self._most = most
+        self._max_bytes = max_bytes
         self._inflates = inflates
         accepted = "gzip" if inflates else "identity"
-        # A stand-in may not tell when it sends.
-        self._is_stood_in_for = transport is not None
+        # A transport of a test may have no trace event when it sends.
+        self._is_test = transport is not None
         self._client = httpx.AsyncClient(
-            verify=trusted,
+            verify=verify,
             base_url=url,
             headers={"User-Agent": "virtualsms-proxy", "Accept-Encoding": accepted},
             timeout=httpx.Timeout(timeout, read=read or timeout),
             limits=httpx.Limits(max_connections=POOL, max_keepalive_connections=POOL),
             transport=transport,
-            # A cookie set for one key must not go out with another.
+            # A cookie that was set for one key must not be sent with another.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            # What runs on this machine is not reached through a proxy of the environment.
+            # No proxy of the environment for this machine's own addresses.
             trust_env=not is_here(httpx.URL(url).host),
         )
 
@@ -78,9 +78,9 @@ class Http:
         sending: Callable[[], None] | None = None,
         **content: Any,
     ) -> Reply:
-        """`url` may be relative; `content` is httpx's `params`, `json` or `content`. `sending` is
-        called before the first byte leaves. Redirects are answers like others. HttpError without
-        a whole answer.
+        """`url` may be relative; `content` is httpx's `params`, `json` or `content`. Calls
+        `sending` before the first byte is sent. Does not follow redirects. Raises HttpError if no
+        complete answer comes, and NotSentError if the request was not sent.
         """
         request = self._client.build_request(method, url, headers=headers, **content)
         if sending:
@@ -92,15 +92,15 @@ class Http:
             finally:
                 await response.aclose()
         except _NOT_SENT as error:
-            raise NotSentError(_said(error)) from error
+            raise NotSentError(_description(error)) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise HttpError(_said(error)) from error
+            raise HttpError(_description(error)) from error
 
     async def close(self) -> None:
         await self._client.aclose()
 
     def _watch(self, request: httpx.Request, sending: Callable[[], None]) -> None:
-        if self._is_stood_in_for:
+        if self._is_test:
             return sending()
 
         async def trace(event: str, info: Mapping[str, Any]) -> None:
@@ -110,8 +110,8 @@ class Http:
         request.extensions = {**request.extensions, "trace": trace}
 
     async def _body(self, response: httpx.Response) -> bytes:
-        """httpx would undo any codings in any number, each to its whole length: 2 GB of 2 KB."""
-        body = _Body(self._most, response.headers.get("Content-Encoding", "") * self._inflates)
+        """httpx decodes any number of codings without a limit: 2 KB become 2 GB."""
+        body = _Body(self._max_bytes, response.headers.get("Content-Encoding", "") * self._inflates)
         assert isinstance(response.stream, httpx.AsyncByteStream)
         async for part in response.stream:
             body.add(part)
@@ -119,12 +119,12 @@ class Http:
 
 
 class _Body:
-    """A body as it comes in, plain or gzip, of at most `most` bytes."""
+    """A plain or gzip body of at most `max_bytes`. Raises EncodedError or TooLongError."""
 
-    def __init__(self, most: int, coding: str) -> None:
+    def __init__(self, max_bytes: int, coding: str) -> None:
         if coding.strip().lower() not in ("", "identity", "gzip", "x-gzip"):
             raise EncodedError("a body in a coding that was not asked for")
-        self._most = most
+        self._max_bytes = max_bytes
         self._came = 0
         self._parts = bytearray()
         is_gzip = coding.strip().lower().endswith("gzip")
@@ -133,8 +133,8 @@ class _Body:
     def add(self, part: bytes) -> None:
         self._came += len(part)
         self._parts += self._inflated(part) if self._gzip else part
-        if max(self._came, len(self._parts)) > self._most:
-            raise TooLongError(f"a body of more than {self._most} bytes")
+        if max(self._came, len(self._parts)) > self._max_bytes:
+            raise TooLongError(f"a body of more than {self._max_bytes} bytes")
 
     def whole(self) -> bytes:
         if self._gzip and self._came and not self._gzip.eof:
@@ -142,23 +142,23 @@ class _Body:
         return bytes(self._parts)
 
     def _inflated(self, part: bytes) -> bytes:
-        """One byte over the limit at most."""
+        """Returns at most one byte over the limit."""
         assert self._gzip
         try:
-            return self._gzip.decompress(part, self._most + 1 - len(self._parts))
+            return self._gzip.decompress(part, self._max_bytes + 1 - len(self._parts))
         except zlib.error as error:
             raise EncodedError("a body that is not in gzip, as it says") from error
 
 
 def is_here(host: str | None) -> bool:
-    """It is a name of this machine."""
+    """Whether the host is this machine."""
     return host in ("127.0.0.1", "localhost", "::1")
 
 
-def trusted(url: str) -> SSLContext | bool:
-    """The certificates of the system, where the address needs them: to read them takes a while."""
+def certificates(url: str) -> SSLContext | bool:
+    """The certificates of the system, only for https: it takes long to load them."""
     return httpx.create_ssl_context() if url.startswith("https") else False
 
 
-def _said(error: Exception) -> str:
+def _description(error: Exception) -> str:
     return f"{type(error).__name__} {error}".rstrip()

@@ -1,7 +1,7 @@
-"""What of a key's requests a minute this replica may make, where several share the key.
+"""Leases of a key's requests per minute, for replicas that share the key.
 
-Each replica holds a part of the limit, by a lease in the store: what it has made in the last
-minute, and a little ahead. All parts together are the limit, so no request has to be asked for.
+Each replica leases a part of the limit in the store: as many requests as it sent in the last
+minute, and a few more. All leases together are the limit, so no single request needs the store.
 """
 
 import asyncio
@@ -20,40 +20,44 @@ from proxy.upstream.rate_window import Window
 log = logging.getLogger(__name__)
 
 LEASE = 10.0
-"""Seconds that a part is used without the store: shorter than the store keeps it for us."""
+"""Seconds that a lease is used without the store; the store reserves it for longer."""
 RENEW_SECONDS = 2.0
 AHEAD, USED = 4, 0.7
-"""So many requests more than were made, and never more than so much of a part in use: the rest of
-it is for what is urgent."""
+"""A lease has room for AHEAD more requests than were sent, and at most the fraction USED of it is
+used: the rest is for urgent calls.
+"""
 
 
 class RequestStore(Protocol):
-    """What the budget wants of a store. What is waited for raises StoreError."""
+    """The part of a store that the budget uses; see Store. Coroutines raise StoreError."""
 
     @property
     def is_shared(self) -> bool: ...
 
-    async def share(self, key: str, most: int, spent: int, wanted: int) -> int: ...
+    async def lease_requests(self, key: str, limit: int, sent: int, wanted: int) -> int: ...
 
-    def safe_share(self, most: int) -> int: ...
+    def unleased_limit(self, limit: int) -> int: ...
 
-    def spend(self, key: str, at: float) -> None: ...
+    def record_request(self, key: str, at: float) -> None: ...
 
     async def requests(self, key: str, since: float) -> list[float]: ...
 
 
 class Leases:
+    """The windows of all keys that this replica has a lease for. `per_minute` is a key's limit."""
+
     def __init__(self, store: RequestStore, per_minute: int) -> None:
         self._store = store
         self._per_minute = per_minute
         self._windows: dict[UpstreamKey, Window] = {}
         self._leases: dict[UpstreamKey, asyncio.TimerHandle] = {}
-        """When each part ends, whatever becomes of the task that renews it."""
+        """Timers for the end of each lease, which do not depend on the task that renews it."""
         self._tasks = BackgroundTasks()
         self._asking: dict[UpstreamKey, asyncio.Task[None]] = {}
         self._renewing: asyncio.Task[None] | None = None
 
     async def open(self, key: UpstreamKey) -> Window:
+        """A window with a first lease for the key. Renews the lease until `drop`."""
         window = Window(0)
         await self._renew(key, window)
         window = self._windows.setdefault(key, window)
@@ -62,7 +66,7 @@ class Leases:
         return window
 
     def ask(self, key: UpstreamKey) -> None:
-        """There is no room: more is asked for, if nobody has asked yet."""
+        """Asks for a larger lease, unless one was asked for already."""
         window = self._windows.get(key)
         if window and key not in self._asking and window.limit < self._per_minute:
             name = f"lease of requests of {key}"
@@ -70,7 +74,7 @@ class Leases:
             self._asking[key].add_done_callback(lambda _: self._asking.pop(key, None))
 
     def drop(self, keys: Iterable[UpstreamKey]) -> None:
-        """Those that nobody has used for a while."""
+        """Stops renewing the leases of these keys."""
         for key in keys:
             self._windows.pop(key, None)
             if lease := self._leases.pop(key, None):
@@ -86,34 +90,33 @@ class Leases:
             await asyncio.sleep(RENEW_SECONDS)
             for key, window in list(self._windows.items()):
                 if window.is_idle:
-                    # The others leave so much to each replica that is known to them.
-                    window.allow(self._store.safe_share(self._per_minute))
+                    # The other replicas leave this limit free without a lease.
+                    window.set_limit(self._store.unleased_limit(self._per_minute))
                 else:
                     await self._renew(key, window)
 
     async def _renew(self, key: UpstreamKey, window: Window) -> None:
-        began, used = monotonic(), len(window.spent()) + window.waiting
+        began, used = monotonic(), len(window.recent()) + window.waiting
         wanted = min(math.ceil((used + AHEAD) / USED), self._per_minute)
-        # What is given up is not used meanwhile.
-        window.allow(min(window.limit, wanted))
+        # The part that is given up must not be used meanwhile.
+        window.set_limit(min(window.limit, wanted))
         try:
             async with asyncio.timeout(LEASE):
-                share = await self._store.share(
-                    key.hash, self._per_minute, len(window.spent()), wanted
-                )
+                sent = len(window.recent())
+                limit = await self._store.lease_requests(key.hash, self._per_minute, sent, wanted)
         except (StoreError, TimeoutError) as error:
             if key not in self._leases:
                 log.warning(log_events.LEASE_LOST, key, error)
-                window.allow(self._store.safe_share(self._per_minute))
+                window.set_limit(self._store.unleased_limit(self._per_minute))
             return
         if before := self._leases.pop(key, None):
             before.cancel()
-        at = asyncio.get_running_loop().call_at
-        self._leases[key] = at(began + LEASE, self._end, key)
-        window.allow(share)
+        call_at = asyncio.get_running_loop().call_at
+        self._leases[key] = call_at(began + LEASE, self._end, key)
+        window.set_limit(limit)
 
     def _end(self, key: UpstreamKey) -> None:
-        """The store gives the part to others soon."""
+        """The lease ends: the store will soon give it to other replicas."""
         del self._leases[key]
         if window := self._windows.get(key):
-            window.allow(min(window.limit, self._store.safe_share(self._per_minute)))
+            window.set_limit(min(window.limit, self._store.unleased_limit(self._per_minute)))

@@ -1,5 +1,5 @@
-"""The socket of one order, /ws/orders. The only file that imports the websockets library, and not
-before the first socket: it is a large one.
+"""The socket of one order, /ws/orders. The only file that imports the websockets library, and only
+at the first socket, because it is large.
 """
 
 import logging
@@ -13,24 +13,24 @@ from proxy.upstream import wire
 from proxy.upstream.http import is_here
 
 Connect = Callable[[str], AbstractAsyncContextManager[AsyncIterable[str | bytes]]]
-"""Opens the socket of an address, and gives its frames."""
+"""Opens the socket of a URL, and gives its frames."""
 
 OPEN_SECONDS = 10.0
 PING_SECONDS = 20.0
-"""A connection that does not answer a ping for so long is dead."""
+"""A connection that does not answer a ping for so long is closed."""
 MAX_FRAME = 65_536
 
 
 class SocketClient:
-    """`connect` stands in for the network in tests."""
+    """`connect` replaces the network in tests."""
 
     def __init__(self, url: str, connect: Connect | None = None) -> None:
         self._url = url
         self._connect = connect or _connection
 
     async def frames(self, key: ClientKey, order: str) -> AsyncGenerator[Frame | None, None]:
-        """One connection: None once it is open, then what it says, until it is closed. FeedError
-        where it cannot be opened, or breaks.
+        """The frames of one connection until it is closed; first a None when it is open. Raises
+        SocketError if it cannot be opened, or breaks.
         """
         from websockets.exceptions import InvalidStatus, WebSocketException
 
@@ -52,9 +52,9 @@ def _connection(uri: str) -> AbstractAsyncContextManager[AsyncIterable[str | byt
 
     return connect(
         uri,
-        # Its log lines hold the address.
-        logger=_mute(),
-        # Each compressed connection would take a quarter of a megabyte.
+        # Its log lines have the URL, which has the key.
+        logger=logging.Logger("mute", logging.CRITICAL + 1),
+        # With compression each connection takes 250 KB.
         compression=None,
         open_timeout=OPEN_SECONDS,
         ping_interval=PING_SECONDS,
@@ -65,9 +65,3 @@ def _connection(uri: str) -> AbstractAsyncContextManager[AsyncIterable[str | byt
         user_agent_header="virtualsms-proxy",
         proxy=None if is_here(urlsplit(uri).hostname) else True,
     )
-
-
-def _mute() -> logging.Logger:
-    logger = logging.Logger("mute", logging.CRITICAL + 1)
-    logger.propagate = False
-    return logger

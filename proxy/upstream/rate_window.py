@@ -1,4 +1,6 @@
-"""A sliding window of requests: what was spent in the last minute, and whose turn is next."""
+"""A sliding window of requests: those of the last minute, and the queue for the next turn. All
+times are on the monotonic clock.
+"""
 
 import asyncio
 import enum
@@ -14,28 +16,28 @@ from proxy.model.errors import Problem, ProblemError
 from proxy.runtime.clock import monotonic
 
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 15.0
-"""Seconds that a 429 without Retry-After closes a key for: 2, 4, 8, 15."""
+"""Seconds that a key waits after a 429 without Retry-After: 2, 4, 8, 15."""
 LONGEST_RETRY_AFTER = 300.0
 PROBE = 5.0
-"""After a pause one request goes first; the others wait so long for its answer."""
+"""After a pause one request goes first; the others wait at most so long for its answer."""
 
 
 class Urgency(enum.IntEnum):
     PAID = 0
-    """Money: purchases, cancels, and the search for what a lost purchase made."""
+    """Purchases, cancels, and the search for the order of an unclear purchase."""
     ORDER = 1
-    """An order of which something has come."""
+    """One order with something new to read: an unread SMS, or a hint that one has come."""
     LIST = 2
-    """The order list, which answers for all orders of a key; the balance."""
+    """The order list, which has all orders of a key; the balance."""
     CATALOGUE = 3
     ALONE = 4
-    """Orders that no list tells of, one after the other, in the place of the list."""
+    """Orders that the list does not show or cannot be read for, one after the other."""
     TURN = 5
-    """Orders of which the list does not tell enough, one after the other."""
+    """Orders that the list shows, one after the other, for their messages."""
 
 
-# How much of the window each may fill: the rest is kept for what is more urgent.
-SHARES = MappingProxyType(
+# The fraction of the limit that each may use; the rest is reserved for more urgent requests.
+PRIORITY_FRACTION = MappingProxyType(
     {
         Urgency.PAID: 1.0,
         Urgency.ORDER: 0.92,
@@ -46,70 +48,66 @@ SHARES = MappingProxyType(
     }
 )
 
-
-# There is no end of turns: once a little of the window is full, they go evenly. They take a fifth
-# of a minute's requests beside the list, so that there is always room for it, and all that they may
-# have in its place.
+# Reads of orders one after the other never end. Above the fraction UNPACED of the limit they go at
+# an even pace: a fifth of the limit beside the list, so that there is always room for the list, and
+# all that they may use in its place.
 UNPACED = 0.15
-PACED = MappingProxyType({Urgency.TURN: 0.2, Urgency.ALONE: SHARES[Urgency.ALONE]})
+PACED = MappingProxyType({Urgency.TURN: 0.2, Urgency.ALONE: PRIORITY_FRACTION[Urgency.ALONE]})
+
+# For programs that share a key: this fraction of an equal part is reserved for each program that
+# has asked in the last minute, so that a busy one leaves room for the others.
+GUARANTEED_FRACTION = 0.5
 
 
-# Programs that share a key: each that has asked in the last minute has half of its equal share kept
-# for it, so that a busy one leaves room for the others.
-GUARANTEED = 0.5
-
-
-class Spent(NamedTuple):
+class CountedRequest(NamedTuple):
     at: float
-    """On the monotonic clock."""
     urgency: Urgency
     call: str
-    owner: str = ""
-    """The program that shares the key with others."""
+    program: str = ""
+    """Empty where no programs share the key."""
 
 
 @dataclass(slots=True, eq=False)
 class _Turn:
-    """A place in the queue."""
+    """A request that waits for its turn."""
 
     urgency: Urgency
     since: float
     call: str
-    owner: str
-    come: asyncio.Future[Spent]
+    program: str
+    granted: asyncio.Future[CountedRequest]
 
 
 class Window:
-    """What was spent in the last minute, and who waits for the next turn."""
+    """The requests of the last minute, and those that wait. `limit` is in requests per minute."""
 
-    def __init__(self, limit: float, spent: Iterable[Spent] = ()) -> None:
+    def __init__(self, limit: float, recent: Iterable[CountedRequest] = ()) -> None:
         self.limit = limit
-        self._spent = deque(spent)
+        self._recent = deque(recent)
         self._waiting: list[_Turn] = []
         self._timer: asyncio.TimerHandle | None = None
         self._closed_until = -math.inf
         self._pause = 0.0
         self._is_probing = False
-        self._turned_at = -math.inf
+        self._paced_at = -math.inf
         self._asked: dict[str, float] = {}
         """When each program last asked for a turn, whether or not it got one."""
 
-    def spent(self) -> "deque[Spent]":
-        """In the last minute, oldest first."""
-        while self._spent and self._spent[0].at <= monotonic() - WINDOW:
-            self._spent.popleft()
-        return self._spent
+    def recent(self) -> "deque[CountedRequest]":
+        """The requests of the last minute, oldest first."""
+        while self._recent and self._recent[0].at <= monotonic() - WINDOW:
+            self._recent.popleft()
+        return self._recent
 
     @property
     def left(self) -> float:
-        return self.limit - len(self.spent())
+        return self.limit - len(self.recent())
 
     @property
     def waiting(self) -> int:
         return len(self._waiting)
 
-    def allow(self, limit: float) -> None:
-        """So many a minute, from now on."""
+    def set_limit(self, limit: float) -> None:
         is_more, self.limit = limit > self.limit, limit
         if is_more:
             self._serve()
@@ -120,57 +118,56 @@ class Window:
 
     @property
     def is_idle(self) -> bool:
-        return not (self.is_closed or self.spent() or self._waiting)
+        return not (self.is_closed or self.recent() or self._waiting)
 
-    def has_room(self, urgency: Urgency, owner: str = "") -> bool:
-        return monotonic() >= self._opens_at(urgency, owner)
+    def has_room(self, urgency: Urgency, program: str = "") -> bool:
+        return monotonic() >= self._opens_at(urgency, program)
 
     async def take(
-        self, urgency: Urgency, since: float, patience: float, call: str, owner: str = ""
-    ) -> Spent:
-        """The next turn. Among the equally urgent, the program that has had the fewest goes first,
-        and then who waits `since` the earliest. RATE_LIMITED if none comes within the patience.
+        self, urgency: Urgency, since: float, patience: float, call: str, program: str = ""
+    ) -> CountedRequest:
+        """Waits for a turn. The most urgent goes first, then the program with the fewest requests
+        in the last minute, then the earliest `since`. Raises RATE_LIMITED after `patience` seconds.
         """
-        self._asked[owner] = monotonic()
+        self._asked[program] = monotonic()
         self._serve()
-        if self.has_room(urgency, owner):
-            return self._spend(urgency, call, owner)
-        come: asyncio.Future[Spent] = asyncio.get_running_loop().create_future()
-        turn = _Turn(urgency, since, call, owner, come)
+        if self.has_room(urgency, program):
+            return self._count(urgency, call, program)
+        granted: asyncio.Future[CountedRequest] = asyncio.get_running_loop().create_future()
+        turn = _Turn(urgency, since, call, program, granted)
         self._waiting.append(turn)
         self._plan()
         try:
             async with asyncio.timeout(patience if patience < math.inf else None):
-                return await come
+                return await granted
         except TimeoutError as error:
-            # One that comes in the last moment is used.
-            if not come.cancelled():
-                return come.result()
+            # A turn granted in the last moment is used.
+            if not granted.cancelled():
+                return granted.result()
             raise ProblemError(Problem.RATE_LIMITED, f"{call}: no turn in time") from error
         except asyncio.CancelledError:
-            if not come.cancelled():
-                self.give_back(come.result())
+            if not granted.cancelled():
+                self.give_back(granted.result())
             raise
         finally:
-            self._asked[owner] = monotonic()
+            self._asked[program] = monotonic()
             if turn in self._waiting:
                 self._waiting.remove(turn)
 
-    def take_now(self, urgency: Urgency, call: str, owner: str) -> Spent | None:
-        """A turn that need not be waited for."""
-        self._asked[owner] = monotonic()
+    def take_now(self, urgency: Urgency, call: str, program: str) -> CountedRequest | None:
+        """Takes a turn if there is one without waiting."""
+        self._asked[program] = monotonic()
         self._serve()
-        return self._spend(urgency, call, owner) if self.has_room(urgency, owner) else None
+        return self._count(urgency, call, program) if self.has_room(urgency, program) else None
 
-    def give_back(self, spent: Spent) -> None:
-        """A turn that is not used."""
-        # Others may have had theirs since. An equal one is as good.
-        if spent in self._spent:
-            self._spent.remove(spent)
+    def give_back(self, counted: CountedRequest) -> None:
+        """Frees a turn that is not used. An equal one is as good."""
+        if counted in self._recent:
+            self._recent.remove(counted)
         self._serve()
 
     def refused(self, seconds: float | None) -> None:
-        """A 429: nobody's turn comes for a while."""
+        """After a 429: grants no turn for `seconds`, or for a pause if the answer has no number."""
         if seconds is not None:
             self._pause = max(self._pause, FIRST_PAUSE)
             until = monotonic() + min(seconds, LONGEST_RETRY_AFTER)
@@ -178,11 +175,11 @@ class Window:
         elif self._is_probing or not self._pause:
             self._pause = min(max(FIRST_PAUSE, self._pause * 2), LONGEST_PAUSE)
             self._closed_until = monotonic() + self._pause
-        # Else it was sent before the pause, and is refused for the same reason.
+        # Else it was sent before the pause and refused for the same reason.
         self._is_probing = False
 
     def answered(self) -> None:
-        """Anything but a 429."""
+        """Ends the pause: an answer that is no 429 has come."""
         if self._pause:
             self._pause, self._is_probing, self._closed_until = 0.0, False, -math.inf
             self._serve()
@@ -191,61 +188,64 @@ class Window:
         if self._timer:
             self._timer.cancel()
 
-    def _opens_at(self, urgency: Urgency, owner: str) -> float:
+    def _opens_at(self, urgency: Urgency, program: str) -> float:
+        """When the next such request may go."""
         if self.limit == math.inf:
             return self._closed_until
         if self.limit <= 0:
             return math.inf
-        spent, when = self.spent(), self._closed_until
-        allowed = math.ceil(SHARES[urgency] * self.limit) - self._kept_for_others(owner)
-        if len(spent) >= allowed:
-            when = max(when, spent[min(len(spent) - allowed, len(spent) - 1)].at + WINDOW)
+        recent, when = self.recent(), self._closed_until
+        fraction = PRIORITY_FRACTION[urgency]
+        allowed = math.ceil(fraction * self.limit) - self._reserved_for_others(program)
+        if len(recent) >= allowed:
+            when = max(when, recent[min(len(recent) - allowed, len(recent) - 1)].at + WINDOW)
         unpaced = math.ceil(UNPACED * self.limit)
-        if urgency in PACED and len(spent) >= unpaced:
-            next_turn = self._turned_at + 60 / (PACED[urgency] * self.limit)
-            when = max(when, min(next_turn, spent[len(spent) - unpaced].at + WINDOW))
+        if urgency in PACED and len(recent) >= unpaced:
+            next_turn = self._paced_at + 60 / (PACED[urgency] * self.limit)
+            when = max(when, min(next_turn, recent[len(recent) - unpaced].at + WINDOW))
         return when
 
-    def _kept_for_others(self, owner: str) -> int:
-        had = Counter(spent.owner for spent in self._spent)
-        recent = {other for other, at in self._asked.items() if at > monotonic() - WINDOW}
-        others = recent - {owner}
-        guaranteed = math.floor(GUARANTEED * self.limit / (len(others) + 1))
-        return sum(max(guaranteed - had[other], 0) for other in others)
+    def _reserved_for_others(self, program: str) -> int:
+        used = Counter(request.program for request in self._recent)
+        asked = {other for other, at in self._asked.items() if at > monotonic() - WINDOW}
+        others = asked - {program}
+        guaranteed = math.floor(GUARANTEED_FRACTION * self.limit / (len(others) + 1))
+        return sum(max(guaranteed - used[other], 0) for other in others)
 
-    def _spend(self, urgency: Urgency, call: str, owner: str) -> Spent:
+    def _count(self, urgency: Urgency, call: str, program: str) -> CountedRequest:
         if self._pause:
             self._is_probing, self._closed_until = True, monotonic() + PROBE
         if urgency in PACED:
-            self._turned_at = monotonic()
-        spent = Spent(monotonic(), urgency, call, owner)
+            self._paced_at = monotonic()
+        counted = CountedRequest(monotonic(), urgency, call, program)
         if self.limit < math.inf:
-            self._spent.append(spent)
-        return spent
+            self._recent.append(counted)
+        return counted
 
     def _serve(self) -> None:
+        """Grants all turns that are possible now."""
         if self._timer:
             self._timer.cancel()
             self._timer = None
         while turn := self._next():
             self._waiting.remove(turn)
-            turn.come.set_result(self._spend(turn.urgency, turn.call, turn.owner))
+            turn.granted.set_result(self._count(turn.urgency, turn.call, turn.program))
         self._plan()
 
     def _next(self) -> _Turn | None:
-        """Who waits, and has room, in the order of their turns."""
-        waiting = [turn for turn in self._waiting if not turn.come.done()]
+        """The first request in the queue that may go now."""
+        waiting = [turn for turn in self._waiting if not turn.granted.done()]
         if not waiting or monotonic() < self._closed_until:
             return None
-        had = Counter(spent.owner for spent in self.spent())
-        waiting.sort(key=lambda turn: (turn.urgency, had[turn.owner], turn.since))
-        return next((turn for turn in waiting if self.has_room(turn.urgency, turn.owner)), None)
+        used = Counter(request.program for request in self.recent())
+        waiting.sort(key=lambda turn: (turn.urgency, used[turn.program], turn.since))
+        return next((turn for turn in waiting if self.has_room(turn.urgency, turn.program)), None)
 
     def _plan(self) -> None:
-        """Look again when the next turn can come."""
+        """Sets the timer for the next possible turn."""
         if not self._waiting:
             return
-        kinds = {(turn.urgency, turn.owner) for turn in self._waiting}
+        kinds = {(turn.urgency, turn.program) for turn in self._waiting}
         when = min(self._opens_at(*kind) for kind in kinds)
         if self._timer:
             self._timer.cancel()

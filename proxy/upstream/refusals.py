@@ -1,4 +1,4 @@
-"""What an upstream refusal means: the table of Problems, its words, how long to wait. Pure."""
+"""What a refusal of the upstream means: its Problem, and how long to wait. Pure: no IO."""
 
 import re
 from typing import Any, NamedTuple
@@ -8,43 +8,45 @@ from proxy.upstream import fields
 from proxy.upstream.fields import is_row
 
 MAX_PLAIN = 200
-"""Bytes of a body of plain text: a page is longer."""
+"""Bytes of a plain text; a page is longer."""
 MAX_WAIT = 3600.0
-"""Seconds. No source has a longer hold or pause; more is no time to wait for anything."""
+"""Seconds. No source has a longer hold or pause."""
 
 
-def said(status: int, body: bytes) -> str:
-    """The upstream's own word: in JSON, or a short plain text that stands in the table. Empty where
-    it may be anybody's: a gateway's, a CDN's.
+def refusal_text(status: int, body: bytes) -> str:
+    """The error text of the upstream: from JSON, or a plain text of PLAIN_TEXTS. Empty if the text
+    may come from a gateway or a CDN.
     """
     return error_text(body) or _plain_text(status, body)
 
 
 def error_text(body: bytes) -> str:
-    """What an error body says: its `error` and `message`. Nothing, if it is no JSON object."""
+    """The `error` and `message` of a body; empty if it is no JSON object."""
     data = fields.parsed(body)
     if not isinstance(data, dict):
         return ""
-    return " ".join(text for name in ("error", "message") if (text := _said(data.get(name))))
+    return " ".join(text for name in ("error", "message") if (text := _text_of(data.get(name))))
 
 
-def _said(value: Any) -> str:
+def _text_of(value: Any) -> str:
     """A text, or an object with a code and a message."""
     found = [value.get("code"), value.get("message")] if is_row(value) else [value]
     return " ".join(text for text in found if isinstance(text, str) and text)
 
 
 def _plain_text(status: int, body: bytes) -> str:
+    """A plain text that is one of the upstream's own errors; empty for any other."""
     if len(body) > MAX_PLAIN:
         return ""
     data = fields.parsed(body)
-    text = data if isinstance(data, str) else body.decode("utf-8", "replace")
-    text = text.strip()
-    return text if is_own_word(status, text) else ""
+    text = (data if isinstance(data, str) else body.decode("utf-8", "replace")).strip()
+    error = text.strip(" .!\r\n").lower()
+    is_own = any(status in row and re.fullmatch(words, error) for row, words in PLAIN_TEXTS)
+    return text if is_own else ""
 
 
 def wait_seconds(body: bytes) -> float | None:
-    """What a 425 says of the time left: in a field, in its text, or in a body of plain text."""
+    """Seconds left, from a 425: in a field, in its error text, or in a plain text."""
     data = fields.parsed(body)
     seconds = fields.number(data.get("seconds_remaining")) if isinstance(data, dict) else None
     if seconds is None:
@@ -55,7 +57,7 @@ def wait_seconds(body: bytes) -> float | None:
 
 
 def retry_after(value: str, now: float) -> float | None:
-    """The seconds of a Retry-After, which may be a date; `now` is on the upstream's clock."""
+    """Seconds of a Retry-After, which may be a date; `now` is on the upstream's clock."""
     if value.isascii() and value.isdigit():
         return min(float(value), MAX_WAIT)
     at = fields.http_date(value)
@@ -63,7 +65,7 @@ def retry_after(value: str, now: float) -> float | None:
 
 
 def per_minute(limit: str, body: bytes) -> int | None:
-    """How many requests a minute a 429 says are allowed: by X-RateLimit-Limit, or in its text."""
+    """Requests per minute that a 429 allows: from X-RateLimit-Limit, or from its error text."""
     found = re.match(r"([1-9]\d{0,5})\b", limit)
     words = r"\b([1-9]\d{0,5})( requests?| calls?)? ?(per|a|/) ?min"
     found = found or re.search(words, error_text(body), re.IGNORECASE)
@@ -71,7 +73,7 @@ def per_minute(limit: str, body: bytes) -> int | None:
 
 
 class Refusal(NamedTuple):
-    """A row: which call, which HTTP statuses, which words in the body mean which Problem."""
+    """A row: calls (`*` is all), HTTP statuses and a pattern for the error text mean a Problem."""
 
     calls: str
     statuses: range
@@ -91,12 +93,10 @@ _NO_STOCK = r"no.?numbers?\b|out of stock|no stock|no free phones"
 
 _WEBHOOK = "webhook webhook_change webhook_delete webhook_test webhook_deliveries"
 
-
-# Ordered: the first row that fits wins; no row means UNCLEAR. Sources: facts of the vendor's
-# VERIFICATION.md (2026-05-24), its API introduction, and the vendor SDK 2.0.0. The wording of
-# "no stock" is settled nowhere: SDK 2.0.0 sniffs it in any status, other clients know "no free
-# phones" and "not available". A body in HTML is a CDN speaking, not the upstream: it says nothing,
-# so it fits no row. A body that is no JSON at all may be anybody's.
+# The first row that fits counts; no row means UNCLEAR. Sources: the vendor's VERIFICATION.md
+# (2026-05-24), its API introduction, and SDK 2.0.0. No source defines the words for "no stock": SDK
+# 2.0.0 looks for them in any status, other clients know "no free phones" and "not available". A
+# body in HTML comes from a CDN: its error text is empty, and no row fits.
 REFUSALS = (
     Refusal("*", _only(401), r".", Problem.BAD_KEY),
     Refusal("*", _only(429), r"", Problem.RATE_LIMITED),
@@ -106,9 +106,9 @@ REFUSALS = (
     Refusal("purchase", _BELOW_500, r"not available", Problem.NO_NUMBERS),
     Refusal("purchase", _only(400), r"(invalid|unknown|no such|missing).{0,9}service|service.{0,12}"
             r"(invalid|unknown|required|not found)|missing_params", Problem.BAD_SERVICE),
-    # A country of the tables that the upstream does not sell: for the client, no numbers there.
+    # The upstream does not sell this country of the tables: no numbers there, for the client.
     Refusal("purchase", _only(400), r"country", Problem.NO_NUMBERS),
-    # A 4xx is an answer, and no order was made.
+    # After a 4xx it is certain that no order was made.
     Refusal("purchase", REFUSED, r".", Problem.TRY_AGAIN),
     Refusal("price", _BELOW_500, r"not available", Problem.NO_NUMBERS),
     Refusal("price prices", _only(400), r"service", Problem.BAD_SERVICE),
@@ -119,16 +119,14 @@ REFUSALS = (
     Refusal("order cancel swap", _only(404), r".", Problem.NO_ACTIVATION),
     Refusal("order cancel", _only(400), r"invalid.*\bid\b", Problem.NO_ACTIVATION),
     Refusal("retry", REFUSED, r".", Problem.RETRY_REFUSED),
-    # Some accounts have no webhooks at all: the sources disagree.
+    # Some accounts may have no webhooks at all: sources disagree.
     Refusal("webhooks webhook_create", _only(404), r".", Problem.BAD_ACTION),
     Refusal(_WEBHOOK, _only(404), r".", Problem.NO_ACTIVATION),
     Refusal(f"webhook_create {_WEBHOOK}", _only(400), r".", Problem.BAD_PARAMETER),
 )  # fmt: skip
 
-
-# What the upstream says in plain text, word for word: its live log quotes errors as bare strings.
-# Whatever else is no JSON is a gateway's word, and a bare status phrase may be: "Not Found",
-# "Unauthorized", "404 page not found", "no available server".
+# The upstream's errors in plain text: its live log quotes errors as bare strings. All other plain
+# texts may come from a gateway, like "Not Found", "Unauthorized", "no available server".
 PLAIN_TEXTS: tuple[tuple[range, str], ...] = (
     (_only(401), r"(invalid or missing|invalid|missing|unknown|expired|revoked) api.?key"),
     (_only(402), r"(insufficient.(balance|funds)|balance too low)( for this (order|purchase))?"),
@@ -141,24 +139,14 @@ PLAIN_TEXTS: tuple[tuple[range, str], ...] = (
 )
 
 
-def is_own_word(status: int, text: str) -> bool:
-    """Whether a plain text is the upstream's own word, as nobody else would say it."""
-    said = text.strip(" .!\r\n").lower()
-    return any(status in statuses and re.fullmatch(words, said) for statuses, words in PLAIN_TEXTS)
+MAX_TEXT = 1000
+"""Characters of the error text that are searched: a longer text is no refusal and takes long."""
 
 
-MAX_SAID = 1000
-"""Characters of a refusal that are looked through: more is no refusal, and would take long."""
-
-
-def classify(call: str, status: int, said: str) -> Problem:
-    """The Problem that an upstream refusal means.
-
-    `call` is the endpoint's name in upstream.endpoints.ENDPOINTS, `said` what the JSON of the body
-    says, empty for a body of anything else.
-    """
+def classify(call: str, status: int, text: str) -> Problem:
+    """The Problem of a refusal. `call` is a name in ENDPOINTS; `text` is from `refusal_text`."""
     for row in REFUSALS:
         fits = (row.calls == "*" or call in row.calls.split()) and status in row.statuses
-        if fits and re.search(row.words, said[:MAX_SAID], re.IGNORECASE | re.DOTALL):
+        if fits and re.search(row.words, text[:MAX_TEXT], re.IGNORECASE | re.DOTALL):
             return row.problem
     return Problem.UNCLEAR

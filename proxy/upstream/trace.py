@@ -1,11 +1,11 @@
-"""The calls of the upstream that a tried request causes, for the console."""
+"""The upstream calls of a trial request, for the console."""
 
 from contextvars import ContextVar
 from typing import NamedTuple
 
 
 class TracedCall(NamedTuple):
-    """A call of the upstream, without its key. `status` is 0 where no answer came."""
+    """An upstream call, without its key. `status` is 0 if no answer came."""
 
     call: str
     method: str
@@ -16,4 +16,4 @@ class TracedCall(NamedTuple):
 
 
 TRACED_CALLS: ContextVar[list[TracedCall] | None] = ContextVar("trial", default=None)
-"""Where a request is only tried: the calls of the upstream that it causes."""
+"""Collects the upstream calls of a trial request; None for all other requests."""

@@ -24,11 +24,11 @@ ENDS: Mapping[str, OrderState] = MappingProxyType(
     {"order.cancelled": OrderState.CANCELLED, "order.expired": OrderState.EXPIRED}
 )
 
-# What a subscription is for; where the upstream does not know the first, it knows the second.
+# The events of a subscription; an upstream that refuses the first set knows the second.
 EVENTS = ((SMS[0], *ENDS, SWAPPED), (SMS[1], *ENDS))
 
 TOLERANCE = 300.0
-"""Seconds that the time-stamp of a delivery may be off."""
+"""Seconds that the timestamp of a delivery may differ from the upstream's clock."""
 
 Id = Annotated[str, Meta(pattern=r"^[!-~]{1,200}$")]
 
@@ -46,7 +46,7 @@ class Event(Struct, frozen=True):
 
     @property
     def order(self) -> str:
-        """Empty where there is none, or what cannot be one."""
+        """The order id; empty if there is none, or if it is not valid."""
         try:
             return fields.identifier(self.data, "order_id")
         except ProblemError:
@@ -54,7 +54,7 @@ class Event(Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """Of the SMS."""
+        """The text of the SMS."""
         return fields.text(fields.first(self.data, "full_text", "message", "text"))
 
     @property
@@ -75,7 +75,7 @@ class Event(Struct, frozen=True):
 
 
 class Webhook(Struct, frozen=True, kw_only=True):
-    """A subscription. Its secret is told once, when it is made."""
+    """A subscription. Only the answer that created it has the secret."""
 
     id: Id
     url: str = ""
@@ -97,7 +97,7 @@ class Webhook(Struct, frozen=True, kw_only=True):
 
 
 class Delivery(Struct, frozen=True, kw_only=True):
-    """One event on its way to a subscription; without its payload, which has the SMS."""
+    """One delivery of an event to a subscription, without its payload, which has the SMS."""
 
     id: str
     event_id: str = ""
@@ -111,8 +111,8 @@ class Delivery(Struct, frozen=True, kw_only=True):
     created_at: str | None = None
 
 
-class Sent(Struct, frozen=True):
-    """A test event that was queued."""
+class QueuedTest(Struct, frozen=True):
+    """A test event that the upstream has queued."""
 
     event_id: str = ""
     event_type: str = ""
@@ -120,7 +120,7 @@ class Sent(Struct, frozen=True):
 
 
 def event(body: bytes) -> Event | None:
-    """None for what is no event: no JSON, no object, no id."""
+    """The event of a signed body; None if it is no JSON object with an id."""
     try:
         return msgspec.json.decode(body, type=Event)
     except fields.UNREADABLE:
@@ -128,8 +128,8 @@ def event(body: bytes) -> Event | None:
 
 
 def is_signed(body: bytes, signature: str, secrets: Iterable[str]) -> bool:
-    """Whether one of them made the signature: `sha256=` and hexadecimal digits, or these alone. It
-    takes as long whichever it was.
+    """Whether the signature was made with one of the secrets: hexadecimal digits, with or without
+    `sha256=` before them. Takes the same time for each secret.
     """
     claimed = signature.strip().removeprefix("sha256=").lower().encode()
     right = False
@@ -140,7 +140,7 @@ def is_signed(body: bytes, signature: str, secrets: Iterable[str]) -> bool:
 
 
 def is_timely(stamp: str, now: float) -> bool:
-    """Whether a time-stamp, in seconds or in the form of ISO 8601, is of about now."""
+    """Whether a timestamp, in seconds or ISO 8601, is within TOLERANCE of `now`."""
     is_number = stamp.isascii() and stamp.isdigit() and len(stamp) < 15
     at = float(stamp) if is_number else fields.instant(stamp)
     return at is not None and abs(at - now) <= TOLERANCE
@@ -158,6 +158,7 @@ def webhook(data: Any) -> Webhook:
 
 def _webhook(row: Row) -> Webhook:
     code = row.get("last_error_code")
+    names = "description last_delivered_at last_error_at created_at updated_at secret"
     return Webhook(
         id=fields.identifier(row, "id"),
         url=fields.text(row.get("url")),
@@ -165,14 +166,9 @@ def _webhook(row: Row) -> Webhook:
         active=row.get("active") is not False,
         paused=row.get("paused") is True,
         threshold=fields.number(first(row, "threshold", "threshold_usd")),
-        description=_text(row, "description"),
         failure_count_consecutive=fields.count(row.get("failure_count_consecutive")),
-        last_delivered_at=_text(row, "last_delivered_at"),
-        last_error_at=_text(row, "last_error_at"),
         last_error_code=code if fields.is_integer(code) else _text(row, "last_error_code"),
-        created_at=_text(row, "created_at"),
-        updated_at=_text(row, "updated_at"),
-        secret=_text(row, "secret"),
+        **{name: _text(row, name) for name in names.split()},
     )
 
 
@@ -181,6 +177,7 @@ def deliveries(data: Any) -> Rows[Delivery]:
 
 
 def _delivery(row: Row) -> Delivery:
+    names = "error_message", "scheduled_for", "delivered_at", "created_at"
     return Delivery(
         id=fields.identifier(row, "id"),
         event_id=fields.name(row, "event_id"),
@@ -188,17 +185,14 @@ def _delivery(row: Row) -> Delivery:
         attempt=fields.count(row.get("attempt")) or 0,
         status=fields.name(row, "status"),
         response_status=fields.count(row.get("response_status")),
-        error_message=_text(row, "error_message"),
-        scheduled_for=_text(row, "scheduled_for"),
-        delivered_at=_text(row, "delivered_at"),
-        created_at=_text(row, "created_at"),
+        **{name: _text(row, name) for name in names},
     )
 
 
-def sent(data: Any) -> Sent:
+def queued_test(data: Any) -> QueuedTest:
     row = fields.as_object(data)
     names = "event_id", "event_type", "delivery_id"
-    return Sent(*(fields.name(row, name) for name in names))
+    return QueuedTest(*(fields.name(row, name) for name in names))
 
 
 def _text(row: Row, name: str) -> str | None:

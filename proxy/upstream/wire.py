@@ -1,8 +1,8 @@
-"""Reads the upstream's JSON into the model. Pure: bytes in; what cannot be read is UNCLEAR.
+"""Reads the upstream's JSON into the model. Pure: JSON in, model out. Every reader raises UNCLEAR
+if a field is missing that its caller needs.
 
 The shapes differ between the documentation, the SDKs and live answers (the sandbox has switches for
-them: docs/sandbox.md), so each field is looked up under all its names, and only what a caller
-cannot do without is demanded.
+them: docs/sandbox.md), so each field is looked up under all its names.
 """
 
 from collections.abc import Mapping
@@ -16,8 +16,8 @@ from proxy.model.errors import Problem, ProblemError
 from proxy.upstream import fields
 from proxy.upstream.fields import Row, Rows, first, instant
 
-# Live set: waiting, completed, cancelled, expired; the others are named by OpenAPI 1.2.0 and SDKs.
-# A word that stands in no source is no final word: the order counts as waiting.
+# Seen live: waiting, completed, cancelled, expired; the others are from OpenAPI 1.2.0 and SDKs. An
+# unknown state must not look final: the order counts as waiting.
 STATES: Mapping[str, OrderState] = MappingProxyType(
     {
         "waiting": OrderState.WAITING,
@@ -32,19 +32,19 @@ STATES: Mapping[str, OrderState] = MappingProxyType(
     }
 )
 
-# The newest catalogue has words in the place of counts: more than 5, 1 to 5, none. What is shown
-# is what is surely there.
+# The newest catalogue has words instead of counts: more than 5, 1 to 5, none. The count is a lower
+# bound.
 STOCK: Mapping[str, int] = MappingProxyType({"in_stock": 6, "low_stock": 1, "out_of_stock": 0})
 
 MAX_ORDERS = 1000
-"""Rows of an order list: 200 are asked for, and no source has more than 500."""
+"""Rows of an order list; 200 are asked for, and no source has more than 500."""
 MAX_MESSAGES = 50
-"""Of one order, which lives for twenty minutes: the newest are kept."""
+"""Messages of one order, which lives for twenty minutes; the newest are used."""
 
 
 def order(data: Any, asked: str = "") -> Order:
-    """An order from a purchase, an order read, or a row of the order list. An answer about one that
-    was `asked` for by its id need not repeat the id, as the vendor's own sample of it does not.
+    """An order from a purchase, an order read, or a row of the order list. `asked` is the order id
+    of the request, if it had one: the vendor's own sample does not repeat it in the answer.
     """
     row = fields.as_object(data)
     row = row["order"] if fields.is_row(row.get("order")) else row
@@ -68,8 +68,8 @@ def _state(row: Row) -> OrderState | None:
 
 
 def asked_order(data: Any, asked: str) -> Order:
-    """The order that was asked for. Raises UNCLEAR for one of another id, and for an answer that
-    says nothing of what became of it.
+    """The order with the id of the request. Raises UNCLEAR if it has another id, or neither a
+    status nor a message.
     """
     found = order(data, asked)
     row = data["order"] if fields.is_row(data.get("order")) else data
@@ -81,9 +81,8 @@ def asked_order(data: Any, asked: str) -> Order:
 
 
 def frame(raw: str | bytes) -> Frame | None:
-    """A frame of the order's socket; None if it cannot be read.
-
-    Field names: vendor's MCP server, tools.ts. What is not known is a hint that something came.
+    """A frame of the order's socket; None if it cannot be read. A frame of an unknown type has no
+    text: a hint to read the order. Field names: vendor's MCP server, tools.ts.
     """
     data = fields.parsed(raw if isinstance(raw, bytes) else raw.encode("utf-8", "replace"))
     if not isinstance(data, dict):
@@ -93,7 +92,7 @@ def frame(raw: str | bytes) -> Frame | None:
 
 
 def purchased(data: Any, asked: str = "") -> Order:
-    """The order just paid for, or swapped: of no use without its phone number."""
+    """The order of a purchase or swap. Raises UNCLEAR if it has no phone number."""
     bought = order(data, asked)
     if not bought.phone:
         raise ProblemError(Problem.UNCLEAR, "a purchase without a phone number")
@@ -101,7 +100,7 @@ def purchased(data: Any, asked: str = "") -> Order:
 
 
 def cancelled(data: Any) -> None:
-    """The upstream's own word that the order is cancelled; nothing else may end an activation."""
+    """Raises UNCLEAR unless the answer confirms the cancel: only that may end an activation."""
     row = fields.as_object(data)
     if row.get("success") is not True and _state(row) is not OrderState.CANCELLED:
         raise ProblemError(Problem.UNCLEAR, "the answer to a cancel does not say cancelled")
@@ -112,7 +111,7 @@ def orders(data: Any) -> Rows[Order]:
 
 
 def _listed(row: Row) -> Order:
-    """A row without a state says nothing of what became of the order."""
+    """`is_stated` is False for a row without a status."""
     return replace(order(row), is_stated=_state(row) is not None)
 
 
@@ -125,6 +124,7 @@ def balance(data: Any) -> int:
 
 
 def price(data: Any) -> int:
+    """In cents."""
     cents = _price(fields.as_object(data))
     if cents is None:
         raise ProblemError(Problem.UNCLEAR, "a price that is no number of dollars")
@@ -136,7 +136,7 @@ def _price(row: Row) -> int | None:
 
 
 def prices(data: Any) -> Rows[Price]:
-    """The rows of one service in all countries; a row without a price is not for sale."""
+    """The prices of one service in all countries; a row without a price is not for sale."""
     return fields.rows(data, "countries", _price_row)
 
 
@@ -147,7 +147,7 @@ def _price_row(row: Row) -> Price | None:
 
 
 def _count(row: Row) -> int:
-    """Both may come together while the one is being removed: the one that says more."""
+    """An answer may have the count, the word or both: the vendor is replacing the one."""
     stock = STOCK.get(fields.name(row, "availability"), 0)
     return max(fields.count(row.get("count")) or 0, stock)
 
@@ -176,7 +176,7 @@ def _transaction(row: Row) -> Transaction:
 
 
 def services(data: Any) -> Rows[Service]:
-    """A row may have a number as its `service_id` beside the short code, which counts."""
+    """A row may have a number as `service_id` beside the short code; the code is used."""
     return fields.rows(data, "services", _service)
 
 
@@ -186,24 +186,21 @@ def _service(row: Row) -> Service:
 
 
 def _messages(row: Row) -> tuple[Sms, ...]:
-    """By time of arrival where it is known; else in the order they are listed."""
+    """Sorted by the time of arrival; in the order of the list where it is not known."""
     listed = row.get("messages")
     rows = [entry for entry in listed if _has_text(entry)] if isinstance(listed, list) else []
     if not rows and (fallback := first(row, "sms_text", "sms_code")):
-        # Seen in no live answer, tolerated by the vendor's SDKs.
+        # Seen in no live answer, but the vendor's SDKs accept it.
         content = str(fallback) if fields.is_integer(fallback) else fallback
         at, sender = row.get("sms_received_at"), row.get("sms_sender")
         rows = [{"content": content, "received_at": at, "sender": sender}]
-    timed = sorted(((instant(one.get("received_at")), one) for one in rows), key=_when)
-    return tuple(_sms(one, at) for at, one in timed[-MAX_MESSAGES:])
+    timed = [(instant(entry.get("received_at")), entry) for entry in rows]
+    timed.sort(key=lambda pair: pair[0] or 0.0)
+    return tuple(_sms(entry, at) for at, entry in timed[-MAX_MESSAGES:])
 
 
 def _has_text(entry: Any) -> bool:
     return fields.is_row(entry) and isinstance(first(entry, "content", "text"), str)
-
-
-def _when(timed: tuple[float | None, Row]) -> float:
-    return timed[0] or 0.0
 
 
 def _sms(row: Row, at: float | None) -> Sms:

@@ -1,4 +1,4 @@
-"""Takes in the upstream's signed events. They end where reads and sockets end: in `orders`."""
+"""Receives the upstream's signed events, and gives them to `orders`, like reads and sockets."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -28,12 +28,12 @@ MAX_BODY = 65_536
 HEADERS = ("Signature", "Timestamp")
 
 REPEAT_SECONDS = 7 * 86_400.0
-"""How long an event is known as one that came before: the upstream tries for less than a day."""
+"""How long the id of an event is saved: the upstream repeats an event for less than a day."""
 
 
 class Webhooks:
-    """`secrets` gives those that a signature may be made with; `upstream_now` is the
-    upstream's clock, `wall_clock` this machine's.
+    """`secrets` returns the secrets that may have signed an event. `upstream_now` is the upstream's
+    clock, `wall_clock` this machine's.
     """
 
     def __init__(
@@ -60,24 +60,24 @@ class Webhooks:
         self._check_timestamp = check_timestamp
 
     async def serve(self, request: Request) -> Response:
-        """401, 413 and 400 for what is not believed, too long or not readable; 503 where the
-        upstream is to try again.
+        """Answers 401 if the signature or timestamp is wrong, 413 if the body is too long, 400 if
+        it cannot be read, and 503 if the upstream must send it again.
         """
         try:
-            kind, status = await self._served(request)
+            kind, status = await self._receive(request)
         except ClientDisconnect:
             kind, status = "failed", 503
         except StoreError as error:
             log.error(log_events.EVENT_REFUSED, error)
             kind, status = "failed", 503
         self._counters.count("webhook_events", kind)
-        # What is left of a body that is refused unread is not waited for.
+        # Does not wait for the rest of a body that was not read.
         headers = {"Connection": "close"} if status in (401, 413) else None
         return Response(status_code=status, headers=headers)
 
-    async def _served(self, request: Request) -> tuple[str, int]:
+    async def _receive(self, request: Request) -> tuple[str, int]:
         if not any(self._secrets()):
-            # Nothing can be signed: nothing is read.
+            # Without a secret no signature can be right: the body is not read.
             return "unsigned", 401
         body = bytearray()
         async for part in request.stream():
@@ -85,9 +85,9 @@ class Webhooks:
             if len(body) > MAX_BODY:
                 return "too_long", 413
         headers = (request.headers.get(f"X-VirtualSMS-{name}", "") for name in HEADERS)
-        return await self._taken(bytes(body), *headers)
+        return await self._check(bytes(body), *headers)
 
-    async def _taken(self, body: bytes, signature: str, timestamp: str) -> tuple[str, int]:
+    async def _check(self, body: bytes, signature: str, timestamp: str) -> tuple[str, int]:
         if not webhooks.is_signed(body, signature, self._secrets()):
             return "unsigned", 401
         if self._check_timestamp and not webhooks.is_timely(timestamp, self._upstream_now()):
@@ -97,44 +97,42 @@ class Webhooks:
             return "unreadable", 400
         if await self._store.has_event(event.id):
             return "repeated", 200
-        kind = "test" if event.is_test else await self._learned(event)
-        # Last: what was not learned must come again.
+        kind = "test" if event.is_test else await self._apply(event)
+        # Last: an event that was not applied must come again.
         now = self._wall_clock()
-        await self._store.note_event(event.id, now, now - REPEAT_SECONDS)
+        await self._store.record_event(event.id, now, now - REPEAT_SECONDS)
         return kind, 200
 
-    async def _learned(self, event: Event) -> str:
-        """What it was."""
+    async def _apply(self, event: Event) -> str:
+        """Returns the kind of the event, for the metrics."""
         if event.type == webhooks.BALANCE:
             self._balances.clear()
             return "balance"
         if event.type not in (*webhooks.SMS, *webhooks.ENDS, webhooks.SWAPPED):
             return "other"
         holders = await self._orders.holders(event.order)
-        kinds = [await self._told(key, activation, event) for key, activation in holders]
-        # The account of all programs that share a key knows their orders, too.
+        kinds = [await self._apply_to(key, activation, event) for key, activation in holders]
+        # An order has several rows where programs share a key: one of them may say more.
         return next((kind for kind in kinds if kind != "hint"), "hint") if kinds else "unknown"
 
-    async def _told(self, key: ClientKey, activation: TrackedActivation, event: Event) -> str:
-        kind = await self._take_in(key, activation, event)
+    async def _apply_to(self, key: ClientKey, activation: TrackedActivation, event: Event) -> str:
+        kind = await self._change(key, activation, event)
         if kind != "sms":
             activation.hinted_at = monotonic()
         if key.upstream != NO_KEY:
             self._reads.lists.event_came(key)
-            self._reads.judge_offer(key, activation)
+            self._reads.read_offered(key, activation)
         return kind
 
-    async def _take_in(self, key: ClientKey, activation: TrackedActivation, event: Event) -> str:
-        # What was meant for the number before a swap may still be on its way.
+    async def _change(self, key: ClientKey, activation: TrackedActivation, event: Event) -> str:
+        # An event for the number before a swap may come late.
         is_its_own = event.phone in ("", activation.order.phone)
         if event.type in webhooks.SMS:
-            is_told = (
-                is_its_own
-                and bool(event.text)
-                and await self._orders.pushed(key, activation, event.text, event.received_at)
-            )
-            return "sms" if is_told else "hint"
-        # Of an account that is not open, and of an id from before a swap, there is no more to do.
+            if not (is_its_own and event.text):
+                return "hint"
+            is_saved = await self._orders.pushed(key, activation, event.text, event.received_at)
+            return "sms" if is_saved else "hint"
+        # Only an SMS is saved for a key that is not in use, or for the order id before a swap.
         if key.upstream == NO_KEY or event.order != activation.order.id:
             return "hint"
         if state := webhooks.ENDS.get(event.type):

@@ -1,4 +1,6 @@
-"""Keeps the proxy's own subscription to the upstream's events right, one for each upstream key."""
+"""Creates and repairs the proxy's own subscription to the upstream's events, one for each upstream
+key.
+"""
 
 import asyncio
 import logging
@@ -20,18 +22,19 @@ from proxy.webhooks.receiver import PATH
 log = logging.getLogger(__name__)
 
 EVERY_SECONDS = 3600.0
+"""How often a subscription is checked."""
 FIRST_PAUSE = 60.0
-"""Seconds to the next try after a doubt, doubled each time up to an hour."""
-
+"""Seconds after an uncertain error, doubled each time up to an hour."""
 SHARED_SECONDS = 10.0
-"""How often a replica looks for what another has made, and whether that one still lives."""
+"""How often a replica reads the subscription of another one, and tries to take it over."""
 
 DESCRIPTION = "virtualsms-proxy"
 
 
 class Subscriptions:
-    """Of these keys, to the address `public_url`; none where that is not set. `given` are the
-    secrets of subscriptions that a person has made; `known` learns the others, for the log.
+    """The subscriptions of `keys`, to the address `public_url`; none if that is not set. `given`
+    are the secrets of subscriptions that a person has created; `known` hides all secrets in the
+    log.
     """
 
     def __init__(
@@ -50,16 +53,16 @@ class Subscriptions:
         self._given = tuple(given)
         self._known = known
         self._own: dict[str, Subscription] = {}
-        self._said: dict[ClientKey, str] = {}
+        self._logged: dict[ClientKey, str] = {}
         self._tasks = BackgroundTasks()
 
     @property
     def secrets(self) -> list[str]:
-        """Those that an event may be signed with."""
+        """The secrets that may have signed an event."""
         return [*self._given, *(own.secret for own in self._own.values())]
 
     async def start(self) -> None:
-        """Nothing waits for the upstream. StoreError."""
+        """Does not wait for the upstream. Raises StoreError."""
         for own in await self._store.subscriptions():
             self._learn(own)
         for key in self._keys:
@@ -69,13 +72,13 @@ class Subscriptions:
         await self._tasks.aclose()
 
     async def _keep(self, key: ClientKey) -> None:
-        """For ever. What goes wrong is said once, until it is another thing."""
+        """Never ends. The same error is logged once."""
         pause = FIRST_PAUSE
         while True:
             trouble, wait = "", EVERY_SECONDS
             try:
                 if await self._is_ours(key):
-                    await self._put_right(key)
+                    await self._repair(key)
                     pause = FIRST_PAUSE
                 else:
                     wait = SHARED_SECONDS
@@ -85,19 +88,19 @@ class Subscriptions:
                     wait, pause = pause, min(pause * 2, EVERY_SECONDS)
             except StoreError as error:
                 trouble = f"the store: {error}"
-            if trouble and self._said.get(key) != trouble:
+            if trouble and self._logged.get(key) != trouble:
                 log.warning(log_events.NO_WEBHOOKS, key, trouble)
-            self._said[key] = trouble
+            self._logged[key] = trouble
             await asyncio.sleep(wait)
 
     async def _is_ours(self, key: ClientKey) -> bool:
-        """One replica keeps it right; the others learn its secret."""
+        """Whether this replica repairs the subscription. The others only read its secret."""
         if self._store.is_shared:
             for own in await self._store.subscriptions():
                 self._learn(own)
         return await self._store.claim(f"subscription {key.hash}")
 
-    async def _put_right(self, key: ClientKey) -> None:
+    async def _repair(self, key: ClientKey) -> None:
         own = self._own.get(key.hash)
         found = await self._upstream.webhooks(key)
         kept = next((row for row in found if own and row.id == own.id), None)
@@ -108,10 +111,8 @@ class Subscriptions:
         if kept is None:
             await self._create(key)
         elif not self._is_right(kept):
-            events = _events(kept)
-            await self._upstream.change_webhook(
-                key, kept.id, url=self._url, events=list(events), active=True, paused=False
-            )
+            change = partial(self._upstream.change_webhook, key, kept.id, url=self._url)
+            await change(events=list(_events(kept)), active=True, paused=False)
             log.info("webhook %s of %s is put right", kept.id, key)
 
     def _is_right(self, row: Webhook) -> bool:
@@ -123,25 +124,19 @@ class Subscriptions:
         if not row.secret:
             raise ProblemError(Problem.UNCLEAR, f"webhook {row.id} was made and told no secret")
         own = Subscription(key.hash, row.id, row.secret)
-        # Events may come before it is written.
+        # Events may come before the store has the secret.
         self._learn(own)
         await self._store.subscribe(own)
         log.info("webhook %s of %s is made", row.id, key)
 
     async def _created(self, key: ClientKey) -> Webhook:
-        *others, last = EVENTS
-        for events in others:
-            try:
-                return await self._create_for(key, events)
-            except ProblemError as error:
-                if error.problem is not Problem.BAD_PARAMETER:
-                    raise
-        return await self._create_for(key, last)
-
-    async def _create_for(self, key: ClientKey, events: tuple[str, ...]) -> Webhook:
-        return await self._upstream.create_webhook(
-            key, url=self._url, events=list(events), description=DESCRIPTION
-        )
+        create = partial(self._upstream.create_webhook, key, url=self._url, description=DESCRIPTION)
+        try:
+            return await create(events=list(EVENTS[0]))
+        except ProblemError as error:
+            if error.problem is not Problem.BAD_PARAMETER:
+                raise
+        return await create(events=list(EVENTS[1]))
 
     def _learn(self, own: Subscription) -> None:
         self._known.pin(own.secret)
@@ -156,7 +151,7 @@ def load_subscriptions(
     programs: Programs,
     known: Secrets,
 ) -> Subscriptions:
-    """For the key of the configuration, and for those of all programs."""
+    """The subscriptions of the key of the configuration, and of all programs' keys."""
     own = [ClientKey.of(config.upstream.api_key)] if config.upstream.api_key else []
     keys = [*own, *(program.key.account for program in programs)]
     known.pin(*given)
@@ -164,11 +159,13 @@ def load_subscriptions(
 
 
 def given_secrets(config: Config, environ: Mapping[str, str]) -> list[str]:
-    """Those of subscriptions that a person has made. Raises ConfigError."""
+    """The secrets of subscriptions that a person has created. Raises ConfigError."""
     return [secret_of(text, "webhooks.secrets", environ) for text in config.webhooks.secrets]
 
 
 def _events(row: Webhook) -> tuple[str, ...]:
-    """What it should be for: by the names that it knows, and what a person has added."""
+    """The events that it should have: those of EVENTS, by the names that it uses, and those that a
+    person has added.
+    """
     events = next((events for events in EVENTS if events[0] in row.events), EVENTS[0])
     return tuple(dict.fromkeys((*events, *row.events)))

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from proxy.config.settings import ForwardConfig, ProgramConfig, UpstreamConfig, WebhooksConfig
-from proxy.forwarding.delivery import LONGEST_ANSWER, PATIENCE, PAUSES
+from proxy.forwarding.delivery import LONGEST_ANSWER, PAUSES, TIMEOUT
 from tests.conftest import START
 from tests.support.world import BUY, a_proxy, a_world
 
@@ -230,7 +230,7 @@ async def test_a_target_that_fails_is_asked_again_for_two_hours_and_then_given_u
     id = await told(world)
     await asyncio.sleep(3 * 3600)
     times = [at - START for at in world.targets.times(URL)]
-    hung = PATIENCE if failure == 1e6 else 0.0
+    hung = TIMEOUT if failure == 1e6 else 0.0
     pauses = [later - earlier - hung for earlier, later in pairwise(times)]
     assert pauses == pytest.approx(PAUSES[1:], abs=0.1)
     assert sum(PAUSES) <= 7200
@@ -269,7 +269,7 @@ async def test_an_answer_that_drips_for_ever_holds_nothing(world):
 
     world.targets.answers[URL] = [httpx.Response(200, content=dripping())]
     await told(world)
-    await asyncio.sleep(PATIENCE + PAUSES[1] + 1)
+    await asyncio.sleep(TIMEOUT + PAUSES[1] + 1)
     assert len(world.targets.to(URL)) == 2
     assert await metric(world, "forwards") == {"waiting": 0, "dead": 0}
 
@@ -354,7 +354,7 @@ async def test_a_store_that_fails_stops_no_worker_for_good(world):
 
 
 async def test_too_many_drop_the_oldest_dead_first(world, monkeypatch, caplog):
-    monkeypatch.setattr("proxy.forwarding.delivery.MOST", 3)
+    monkeypatch.setattr("proxy.forwarding.delivery.MAX_QUEUED", 3)
     await world.steer("balance", {"key": "key", "balance": 1000})
     await world.steer("offer", {"service": "wa", "country": "GB", "stock": 100})
     world.targets.always[URL] = 500

@@ -24,7 +24,7 @@ WORDS = Sms("Hello from Google", AT + 1)
 
 def an_activation(*messages, country="GB", **more):
     order = Order("o-1", "447700900123", "go", country, created_at=AT - 60, messages=messages)
-    return Activation(123456, order, "go", **({"told": True} | more))
+    return Activation(123456, order, "go", **({"delivered": True} | more))
 
 
 def targets(*wanted, keys=None, environ=None):
@@ -144,7 +144,7 @@ def test_what_was_queued_is_not_queued_again(forwarded, fresh):
 
 
 @pytest.mark.parametrize(
-    "state", [{"told": False}, {"told": None}, {"told": True, "cancelling": True}]
+    "state", [{"delivered": False}, {"delivered": None}, {"delivered": True, "cancelling": True}]
 )
 def test_what_no_client_sees_is_not_forwarded(state):
     assert bodies(an_activation(SMS, **state)) == []

@@ -183,7 +183,7 @@ def test_an_old_code_in_other_words_or_of_no_known_time_is_no_new_one(text, may,
     one = TrackedActivation(
         1, order(messages=sms("Your code is 1111")), "wa", asked_at=1, failures=1
     )
-    assert one.may_be_told(text, received_at) is may
+    assert one.accepts_push(text, received_at) is may
 
 
 @pytest.mark.anyio

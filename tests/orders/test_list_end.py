@@ -297,7 +297,7 @@ async def test_a_list_that_fails_is_tried_again_after_longer_and_longer(listing)
     for _ in range(9):
         listing.failed()
         assert not listing.is_due
-        pauses.append(listing.again_at - now())
+        pauses.append(listing.retry_at - now())
         await asyncio.sleep(pauses[-1])
         assert listing.is_due
     assert pauses[0] == FIRST_RETRY and pauses[-1] == 300

@@ -247,12 +247,12 @@ async def test_a_promise_that_was_another_replicas_in_between_is_carried_out_onc
         assert await world.ask(f"action=setStatus&status=8&id={id}") == "ACCESS_CANCEL"
         slow = {"call": "cancel", "kind": "slow", "when": "before", "seconds": 1, "times": None}
         await world.steer("faults", slow)
-        (promise,) = services.cancels.promises.values()
-        services.cancels.resume(promise.owed, promise.activation, is_taken_up=True)
+        (cancel,) = services.cancels.scheduled.values()
+        services.cancels.resume(cancel.operation, cancel.activation, is_taken_over=True)
         sent = await world.requests("cancel")
         await asyncio.sleep(200)
         assert await world.requests("cancel") == sent + 1
-        assert not services.cancels.promises
+        assert not services.cancels.scheduled
 
 
 async def test_an_order_that_a_swap_is_just_making_is_no_strangers(run, caplog):
@@ -333,7 +333,7 @@ async def test_a_bug_ends_no_refund(run, monkeypatch, caplog, which):
             where, name = services.upstream, "cancel"
         else:
             await an_orphan(world)
-            where, name = services.cancels, "promise"
+            where, name = services.cancels, "schedule"
         bugs = [KeyError("planted")]
         carry_out = getattr(where, name)
 
@@ -370,7 +370,7 @@ async def test_an_order_that_could_never_be_kept_goes_back(run, monkeypatch):
 async def test_who_claims_an_orphan_that_was_kept_late_has_it_alone(run, monkeypatch):
     async with run() as world:
         services = world.app.state.services
-        commit, look = services.store.commit, services.reads.look
+        commit, look = services.store.commit, services.reads.refresh
 
         async def kept_late(*what, **how):
             await asyncio.sleep(15)
@@ -388,7 +388,7 @@ async def test_who_claims_an_orphan_that_was_kept_late_has_it_alone(run, monkeyp
         age = services.upstream.now() - orphan.owned.order.created_at
         # Its refund is in sight while it is claimed and looked at.
         await asyncio.sleep(299 - age)
-        monkeypatch.setattr(services.reads, "look", looked_slowly)
+        monkeypatch.setattr(services.reads, "refresh", looked_slowly)
         id_of(await world.ask(BUY))
         monkeypatch.undo()
         await asyncio.sleep(20)

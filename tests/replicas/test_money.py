@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests import crash
-from tests.crash import CLIENTS, FAULTS, Client, Load
+from tests.crash import CLIENTS, FAULTS, PER_MINUTE, Client, Load
 from tests.support import postgres
 from tests.support.pace import slowdown, within
 from tests.support.process import PATIENCE
@@ -57,8 +57,6 @@ def test_an_orphan_of_one_goes_to_who_asks_the_other(tmp_path, database):
         assert len(upstream.requests("purchase", "key")) == 1
 
 
-PER_MINUTE = 600
-"""Requests of a key, so that what is owed after a load does not wait a minute for its turn."""
 HASTY = {
     "PROXY_UPSTREAM_REQUESTS_PER_MINUTE": str(PER_MINUTE),
     "PROXY_UPSTREAM_TIMEOUT": "12",

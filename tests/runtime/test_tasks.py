@@ -19,7 +19,7 @@ CREATORS = {"create_task", "ensure_future", "Task", "TaskGroup", "create_task_gr
 
 LASTING = (
     "list of key",
-    "promised cancel of order",
+    "scheduled cancel of order",
     "unclear purchases of",
     "price sweep",
     "retention",

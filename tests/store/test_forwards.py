@@ -85,11 +85,11 @@ async def test_an_event_is_known_until_it_is_old(address):
     store = opened(address)
     assert not await store.has_event("evt_1")
     for _ in range(2):
-        await store.note_event("evt_1", 100.0, before=0.0)
-    await store.note_event("evt_2", 200.0, before=100.0)
+        await store.record_event("evt_1", 100.0, before=0.0)
+    await store.record_event("evt_2", 200.0, before=100.0)
     store = await reopened(store, address)
     assert await store.has_event("evt_1")
-    await store.note_event("evt_3", 201.0, before=101.0)
+    await store.record_event("evt_3", 201.0, before=101.0)
     assert [await store.has_event(f"evt_{n}") for n in (1, 2, 3)] == [False, True, True]
     await store.close()
 

@@ -298,7 +298,7 @@ async def test_what_was_taken_though_nobody_waited_any_more_is_known_as_ones_own
 async def test_a_replica_that_vanished_with_a_lock_holds_nobody_up_for_long(pair, database):
     with psycopg.connect(database) as vanished:
         vanished.execute("select pg_advisory_xact_lock(hashtext('share key'))")
-        share = asyncio.create_task(pair[0].share("key", 60, spent=0, wanted=4))
+        share = asyncio.create_task(pair[0].lease_requests("key", 60, sent=0, wanted=4))
         with within(5):
             with pytest.raises(StoreError, match="lock timeout"):
                 await share
@@ -328,27 +328,29 @@ async def test_a_claim_may_end_by_itself(pair, database):
 
 
 async def test_all_shares_together_are_the_limit(pair):
-    assert await pair[0].share("key", 60, spent=0, wanted=8) == 8
-    assert await pair[0].share("key", 60, spent=40, wanted=60) == 45, "a safe part is for the other"
-    assert await pair[1].share("key", 60, spent=0, wanted=60) == 15
-    assert await pair[0].share("key", 60, spent=10, wanted=20) == 20
-    assert await pair[1].share("key", 60, spent=15, wanted=60) == 40
-    assert [store.safe_share(60) for store in pair] == [15, 15]
+    assert await pair[0].lease_requests("key", 60, sent=0, wanted=8) == 8
+    assert await pair[0].lease_requests("key", 60, sent=40, wanted=60) == 45, (
+        "a safe part is for the other"
+    )
+    assert await pair[1].lease_requests("key", 60, sent=0, wanted=60) == 15
+    assert await pair[0].lease_requests("key", 60, sent=10, wanted=20) == 20
+    assert await pair[1].lease_requests("key", 60, sent=15, wanted=60) == 40
+    assert [store.unleased_limit(60) for store in pair] == [15, 15]
 
 
 async def test_what_a_dead_replica_spent_counts_for_a_minute_more(pair, database):
-    await pair[0].share("key", 60, spent=40, wanted=40)
+    await pair[0].lease_requests("key", 60, sent=40, wanted=40)
     rows(database, "update shares set until = now() - interval '60 seconds'")
-    assert await pair[1].share("key", 60, spent=0, wanted=60) == 20
+    assert await pair[1].lease_requests("key", 60, sent=0, wanted=60) == 20
     rows(database, "update shares set until = now() - interval '62 seconds'")
-    assert await pair[1].share("key", 60, spent=0, wanted=60) == 45
+    assert await pair[1].lease_requests("key", 60, sent=0, wanted=60) == 45
 
 
 async def test_very_many_short_lives_leave_something_for_those_that_live(pair, database):
     rows(database, "insert into replicas select 'dead' || n, now() - interval '300 seconds' "
                    "from generate_series(1, 70) n")  # fmt: skip
     await pair[0].take_over()
-    assert await pair[0].share("key", 60, spent=0, wanted=20) == 20
+    assert await pair[0].lease_requests("key", 60, sent=0, wanted=20) == 20
 
 
 # What they tell each other.

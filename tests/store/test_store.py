@@ -19,8 +19,8 @@ from proxy.store import (
     Subscription,
     check_store,
     file_of,
-    glance,
     is_held,
+    open_read_only,
     open_store,
 )
 from proxy.store.copy import copy
@@ -179,8 +179,8 @@ def linked(path, suffix):
     return other
 
 
-def glanced(url):
-    with glance(url):
+def connect_read_only(url):
+    with open_read_only(url):
         pass
 
 
@@ -189,7 +189,7 @@ def checked(url):
 
 
 @in_a_file
-@pytest.mark.parametrize("way", [opened, glanced, checked])
+@pytest.mark.parametrize("way", [opened, connect_read_only, checked])
 @pytest.mark.parametrize("suffix", ["", "-wal", "-shm", "-journal"])
 async def test_a_link_in_the_place_of_a_file_is_refused_and_left_alone(path, address, suffix, way):
     if suffix:
@@ -225,7 +225,7 @@ async def test_folders_on_the_way_may_be_links(tmp_path):
     url = f"sqlite:///{tmp_path}/link/store.db"
     await opened(url).close()
     assert file_of(url) == (tmp_path / "real").resolve() / "store.db"
-    with glance(url) as seen:
+    with open_read_only(url) as seen:
         assert seen.ledger(0.0) == []
 
 
@@ -252,8 +252,8 @@ async def test_in_memory_nothing_is_left_behind(tmp_path, monkeypatch):
 async def test_each_request_counts_even_of_one_instant(address):
     store = opened(address)
     for at in (3.0, 1.0, 3.0, 2.0, 3.0):
-        store.spend("hash", at)
-    store.spend("other", 9.0)
+        store.record_request("hash", at)
+    store.record_request("other", 9.0)
     store = await reopened(store, address)
     assert await store.requests("hash", since=0.0) == [1.0, 2.0, 3.0, 3.0, 3.0]
     assert await store.requests("hash", since=1.0) == [2.0, 3.0, 3.0, 3.0]
@@ -263,7 +263,7 @@ async def test_each_request_counts_even_of_one_instant(address):
 
 async def test_what_was_spent_long_ago_goes_with_the_next_request_of_the_key(store):
     for key, at in (("a", 0.0), ("b", 0.0), ("a", 1.0), ("a", 121.0)):
-        store.spend(key, at)
+        store.record_request(key, at)
         await store.keep()
     assert await store.requests("a", since=-1.0) == [1.0, 121.0]
     assert await store.requests("b", since=-1.0) == [0.0]
@@ -271,8 +271,8 @@ async def test_what_was_spent_long_ago_goes_with_the_next_request_of_the_key(sto
 
 async def test_what_was_spent_and_answered_goes_when_it_is_old(store):
     for at in (1.0, 1000.0):
-        store.spend("hash", at)
-        store.remember(CatalogueAnswer(f"answer of {at:.0f}", at, b""))
+        store.record_request("hash", at)
+        store.save_answer(CatalogueAnswer(f"answer of {at:.0f}", at, b""))
         await store.keep()
     await store.forget(before=1000.0)
     assert await store.requests("hash", since=0.0) == [1000.0]
@@ -286,7 +286,7 @@ async def test_the_last_answer_of_a_name_is_remembered_with_its_time(address):
     ]
     store = opened(address)
     for answer in (*answers, CatalogueAnswer("services", 3.0, b"[2]")):
-        store.remember(answer)
+        store.save_answer(answer)
     store = await reopened(store, address)
     found = sorted(await store.answers(), key=lambda answer: answer.at)
     assert found == [answers[1], CatalogueAnswer("services", 3.0, b"[2]")]
@@ -297,9 +297,9 @@ async def test_the_last_answer_of_a_name_is_remembered_with_its_time(address):
 async def test_nobody_waits_for_a_note_that_cannot_be_written_but_it_is_told(store, caplog):
     # No call of a store breaks it.
     store._db.executescript("drop table spent; drop table answers;")
-    store.spend("hash", 1.0)
+    store.record_request("hash", 1.0)
     await asyncio.sleep(1)
-    store.remember(CatalogueAnswer("services", 1.0, b"[]"))
+    store.save_answer(CatalogueAnswer("services", 1.0, b"[]"))
     await asyncio.sleep(1)
     assert caplog.text.count("not written: no such table") == 2
     with pytest.raises(StoreError):
@@ -312,8 +312,8 @@ async def test_nobody_waits_for_a_note_that_cannot_be_written_but_it_is_told(sto
 async def test_a_note_that_cannot_be_written_takes_no_money_with_it(store):
     # No call of a store breaks it.
     store._db.executescript("drop table spent; drop table answers;")
-    store.spend("hash", 1.0)
-    store.remember(CatalogueAnswer("services", 1.0, b"[]"))
+    store.record_request("hash", 1.0)
+    store.save_answer(CatalogueAnswer("services", 1.0, b"[]"))
     await store.owe(OWED)
     assert await store.owed() == [OWED]
 
@@ -389,7 +389,7 @@ async def test_what_is_committed_has_not_failed_though_its_traces_cannot_be_eras
 
 @in_a_file
 async def test_a_key_is_not_among_what_was_spent(store, path):
-    store.spend(ClientKey.of(SECRET).hash, 1.0)
+    store.record_request(ClientKey.of(SECRET).hash, 1.0)
     await store.keep()
     files = b"".join(file.read_bytes() for file in path.parent.iterdir())
     assert ClientKey.of(SECRET).hash.encode() in files
@@ -406,7 +406,7 @@ async def test_all_goes_to_another_store_and_is_owed_there(address, tmp_path):
     await source.keep(KEPT, *others)
     await source.owe(OWED)
     await source.book(entry)
-    source.remember(answer)
+    source.save_answer(answer)
     forward = Forward("f-1", "http://target", b"{}", at=1.0, due=2.0, tries=3)
     subscription = Subscription("hash", "w-1", "whsec")
     await source.queue(forward)

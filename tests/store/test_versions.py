@@ -11,7 +11,7 @@ from proxy.store import (
     Entry,
     open_store,
 )
-from proxy.store.rows import packed
+from proxy.store.rows import encode_order
 from proxy.store.schema import STEPS
 from tests.support.stored import KEPT, ORDER, OWED, SECRET
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def first_version(path):
     """A file as the first version left it."""
-    order = ("hash", 7, "o-1", "wa", packed(ORDER), True, True, False, False, 1, "", 100.0)
+    order = ("hash", 7, "o-1", "wa", encode_order(ORDER), True, True, False, False, 1, "", 100.0)
     owed = ("p-1", "purchase", SECRET, "wa", "GB", 99.0, "", "")
     entry = (100.0, "hash", "o-1", "charge", -90, "wa/GB")
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
@@ -44,8 +44,8 @@ async def test_a_file_of_the_first_version_is_brought_up_to_date_and_loses_nothi
         assert [row async for row in store.orders("hash")] == [KEPT]
         assert await store.owed() == [OWED]
         assert await store.ledger() == [Entry(100.0, "hash", "o-1", "charge", -90, "wa/GB")]
-        store.spend("hash", 1.0)
-        store.remember(CatalogueAnswer("services", 1.0, b"[]"))
+        store.record_request("hash", 1.0)
+        store.save_answer(CatalogueAnswer("services", 1.0, b"[]"))
         await store.close()
         assert version(path) == len(STEPS)
 

@@ -12,7 +12,7 @@ from proxy.model import ClientKey
 from proxy.model.errors import Problem, ProblemError
 from proxy.store import open_store
 from proxy.upstream.budget import Budget
-from proxy.upstream.rate_window import PACED, SHARES, UNPACED, Urgency, Window
+from proxy.upstream.rate_window import PACED, PRIORITY_FRACTION, UNPACED, Urgency, Window
 from tests.conftest import START, FakeTimeLoop
 from tests.support.turns import (
     ALONE,
@@ -92,7 +92,7 @@ async def test_a_window_looks_once_when_a_request_is_a_minute_old(start, monkeyp
     def counted():
         looks["serve"] += 1
         # Else it would go on for ever, on a clock that stands still meanwhile.
-        window._spent.clear() if looks["serve"] > 20 else None
+        window._recent.clear() if looks["serve"] > 20 else None
         serve()
 
     monkeypatch.setattr(window, "_serve", counted)
@@ -156,7 +156,7 @@ def keeps_the_limit_and_the_shares(turn, turns, limit):
     assert sum(at - 61 < come <= at for _, come, _, _ in turns) <= limit
     earlier = sum(at - 61 < come < at for _, come, _, _ in turns)
     equals = sum(come == at and other is urgency for _, come, other, _ in turns)
-    assert earlier + equals <= math.ceil(SHARES[urgency] * limit)
+    assert earlier + equals <= math.ceil(PRIORITY_FRACTION[urgency] * limit)
 
 
 def comes_after_nobody_more_urgent(turn, turns, refused):
@@ -178,7 +178,7 @@ def waits_only_while_there_is_no_room(begun, ended, urgency, turns, limit):
                 other in PACED and instant - pace < come <= instant for _, come, other, _ in turns
             )
         )
-        assert is_paced or spent >= SHARES[urgency] * limit
+        assert is_paced or spent >= PRIORITY_FRACTION[urgency] * limit
 
 
 # Whose turn it is.

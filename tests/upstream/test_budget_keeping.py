@@ -134,12 +134,12 @@ class Replicated:
     is_shared = True
     has_bug = False
 
-    async def share(self, key, most, spent, wanted):
+    async def lease_requests(self, key, limit, sent, wanted):
         if self.has_bug:
             raise KeyError("planted")
         return wanted
 
-    def safe_share(self, most):
+    def unleased_limit(self, limit):
         return 10
 
 
@@ -163,4 +163,4 @@ async def test_a_turn_that_is_given_back_is_ones_own(budget):
     await asyncio.sleep(5)
     await window.take(PAID, 0.0, 0.0, "second")
     window.give_back(first)
-    assert [spent.call for spent in window.spent()] == ["second"]
+    assert [spent.call for spent in window.recent()] == ["second"]

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from proxy.model.errors import Problem, ProblemError
-from proxy.upstream.cache import HURRY, Cache
+from proxy.upstream.cache import STALE_AFTER, Cache
 
 pytestmark = pytest.mark.anyio
 
@@ -137,7 +137,7 @@ def now():
 async def test_where_the_upstream_is_slow_the_old_answer_is_served(
     cache, source, seconds, said, after
 ):
-    assert HURRY == 2
+    assert STALE_AFTER == 2
     await aged(cache, source)
     begun = now()
     read = await cache.get("k", slowly(source, seconds))

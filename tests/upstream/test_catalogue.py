@@ -223,8 +223,8 @@ async def test_answers_that_cannot_be_read_are_forgotten_and_the_others_are_kept
     clock, kept, answer, caplog
 ):
     store = open_store(kept)
-    store.remember(answer)
-    store.remember(CatalogueAnswer("prices/tg", START, GOOD))
+    store.save_answer(answer)
+    store.save_answer(CatalogueAnswer("prices/tg", START, GOOD))
     await store.close()
     async with a_world(clock, store=kept) as world:
         assert await how(world, OF_ONE) == "MISS"

@@ -7,7 +7,7 @@ import pytest
 from proxy.legacy.dialects import DIALECTS
 from proxy.model.errors import Problem, ProblemError
 from proxy.upstream.endpoints import ENDPOINTS
-from proxy.upstream.refusals import classify, said, wait_seconds
+from proxy.upstream.refusals import classify, refusal_text, wait_seconds
 
 CDN = b"<!DOCTYPE html><html><title>Attention Required! | Cloudflare</title>no numbers</html>"
 
@@ -47,7 +47,7 @@ CDN = b"<!DOCTYPE html><html><title>Attention Required! | Cloudflare</title>no n
     ],
 )  # fmt: skip
 def test_what_the_upstream_says_is_read_from_one_table(call, status, body, problem):
-    assert classify(call, status, said(status, body)) is problem
+    assert classify(call, status, refusal_text(status, body)) is problem
 
 
 OWN_WORDS = [
@@ -76,7 +76,7 @@ OWN_WORDS = [
 )  # fmt: skip
 def test_a_refusal_means_the_same_in_every_form(call, status, text, problem, form):
     body = (form % text).encode()
-    assert classify(call, status, said(status, body)) is problem
+    assert classify(call, status, refusal_text(status, body)) is problem
 
 
 ANYBODYS = [
@@ -93,12 +93,12 @@ ANYBODYS = [
 @pytest.mark.parametrize("text", ANYBODYS)
 def test_what_a_gateway_says_is_a_doubt(call, status, text):
     for body in (text.encode(), f'"{text}"'.encode()):
-        assert classify(call, status, said(status, body)).is_doubt
+        assert classify(call, status, refusal_text(status, body)).is_doubt
 
 
 @pytest.mark.parametrize(("call", "status", "text", "problem"), OWN_WORDS[:9])
 def test_the_upstreams_own_words_with_another_status_are_a_doubt(call, status, text, problem):
-    assert classify(call, 200, said(200, text.encode())) is Problem.UNCLEAR
+    assert classify(call, 200, refusal_text(200, text.encode())) is Problem.UNCLEAR
 
 
 @pytest.mark.parametrize("call", ENDPOINTS)
@@ -108,7 +108,7 @@ def test_the_upstreams_own_words_with_another_status_are_a_doubt(call, status, t
     [CDN, b"\xef\xbb\xbf" + CDN, b"", b"null", b"[]", b'{"a":1}', b'"x"', b"404 page not found"],
 )
 def test_a_page_of_a_cdn_or_a_body_that_says_nothing_proves_nothing(call, status, body):
-    assert classify(call, status, said(status, body)).is_doubt
+    assert classify(call, status, refusal_text(status, body)).is_doubt
 
 
 @pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)

@@ -6,7 +6,7 @@ import pytest
 
 from proxy.model import WINDOW
 from proxy.model.errors import ProblemError
-from proxy.upstream.rate_window import Spent, Urgency, Window
+from proxy.upstream.rate_window import CountedRequest, Urgency, Window
 
 pytestmark = pytest.mark.anyio
 
@@ -19,7 +19,7 @@ def turns(window, owner, most=100):
 
 
 async def test_what_a_run_before_has_spent_is_no_other_program():
-    window = Window(60, [Spent(0.0, Urgency.TURN, "")])
+    window = Window(60, [CountedRequest(0.0, Urgency.TURN, "")])
     assert turns(window, "a") == 59
 
 

@@ -15,9 +15,9 @@ from proxy.store import (
     OperationKind,
     ReadOnlyStore,
     file_of,
-    glance,
     is_held,
-    is_on_a_server,
+    is_postgres,
+    open_read_only,
     refuse_links,
 )
 from proxy.store.schema import STEPS
@@ -90,7 +90,7 @@ async def port(listen: Listen) -> Finding:
 
 def store(config: Config) -> Finding:
     try:
-        if is_on_a_server(config.store.url):
+        if is_postgres(config.store.url):
             return _on_a_server(config)
         path = file_of(config.store.url)
         if path is None:
@@ -109,14 +109,14 @@ def _in_a_file(url: str, path: Path) -> Finding:
         return wrong("store", f"{path} does not exist and cannot be created: {fix}")
     if not (os.access(path, os.R_OK | os.W_OK) and os.access(path.parent, os.W_OK)):
         return wrong("store", f"{path} cannot be written: make it and its folder writable")
-    with glance(url) as seen:
+    with open_read_only(url) as seen:
         return _contents(seen, path)
 
 
 def _on_a_server(config: Config) -> Finding:
     if not config.store.secret:
         return wrong("store", "PostgreSQL needs store.secret: set a long random text")
-    with glance(config.store.url) as seen:
+    with open_read_only(config.store.url) as seen:
         version, known = seen.version, len(STEPS)
         if version > known:
             text = f"it is of a newer proxy (version {version}; this proxy has {known})"
@@ -128,11 +128,11 @@ def _on_a_server(config: Config) -> Finding:
 def forwards(config: Config) -> Finding | None:
     """The SMS to post to targets; None without targets, or without a store of this version."""
     path = file_of(config.store.url)
-    is_there = is_on_a_server(config.store.url) or (path and path.exists())
+    is_there = is_postgres(config.store.url) or (path and path.exists())
     if not (config.forward and is_there):
         return None
     try:
-        with glance(config.store.url) as seen:
+        with open_read_only(config.store.url) as seen:
             if seen.version != len(STEPS):
                 return None
             waiting, dead = seen.forwards()

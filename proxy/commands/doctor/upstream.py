@@ -17,9 +17,9 @@ from proxy.model.errors import Problem, ProblemError, SocketError, StoreError
 from proxy.model.money import dollars
 from proxy.runtime.counters import Counters
 from proxy.runtime.urls import shown_host
-from proxy.store import OperationKind, file_of, glance, open_store
+from proxy.store import OperationKind, file_of, open_read_only, open_store
 from proxy.upstream.budget import Budget
-from proxy.upstream.client import SHARE, Upstream
+from proxy.upstream.client import TIMEOUT_FRACTION, Upstream
 from proxy.upstream.order_socket import SocketClient
 from proxy.upstream.rate_window import Urgency
 
@@ -65,7 +65,9 @@ class Probe:
         self._accepted: ClientKey | None = None
         self._store = open_store("sqlite://")
         budget = Budget(config.upstream.requests_per_minute, self._store, time.time)
-        self._upstream = Upstream(config.upstream.url, SECONDS / SHARE, budget, Counters())
+        self._upstream = Upstream(
+            config.upstream.url, SECONDS / TIMEOUT_FRACTION, budget, Counters()
+        )
 
     async def close(self) -> None:
         await self._upstream.close()
@@ -124,7 +126,7 @@ class Probe:
         """The requests left in this minute, by the store, and a text; None if not known."""
         limit = self._config.upstream.requests_per_minute
         try:
-            with glance(self._config.store.url) as seen:
+            with open_read_only(self._config.store.url) as seen:
                 left = max(limit - seen.requests(key.hash, time.time() - WINDOW), 0)
         except StoreError:
             requests = counted(limit, "request")
@@ -162,7 +164,7 @@ class Probe:
     def _foreign(self, account: NamedKey, recent: Sequence[Order]) -> Finding:
         """Compares the orders of the last hour with the store."""
         try:
-            with glance(self._config.store.url) as seen:
+            with open_read_only(self._config.store.url) as seen:
                 foreign = sum(not seen.bought(order.id) for order in recent)
                 # The order of a running purchase can be in the list before it is in the store.
                 foreign -= seen.owed().get(OperationKind.PURCHASE, 0)

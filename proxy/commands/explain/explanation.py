@@ -22,7 +22,7 @@ from proxy.model.errors import Problem, ProblemError, QuestionError
 from proxy.model.money import dollars
 from proxy.purchases.buying import CLOSED_SECONDS, SOLD_OUT_SECONDS
 from proxy.services import Services
-from proxy.upstream.client import SHARE
+from proxy.upstream.client import TIMEOUT_FRACTION
 
 SECONDS = 4.0
 """The timeout of each request to the upstream."""
@@ -60,7 +60,7 @@ class Explanation:
 
 async def explain(config: Config, question: Question) -> Explanation:
     """Raises QuestionError if the action buys nothing, and the errors of build_services."""
-    upstream = replace(config.upstream, timeout=SECONDS / SHARE)
+    upstream = replace(config.upstream, timeout=SECONDS / TIMEOUT_FRACTION)
     # The configured store is the running proxy's.
     temporary = replace(config, upstream=upstream, store=StoreConfig(url="sqlite://"))
     services = build_services(temporary)

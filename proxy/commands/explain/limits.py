@@ -12,8 +12,8 @@ from proxy.store import (
     ReadOnlyStore,
     SpendingLimit,
     file_of,
-    glance,
-    is_on_a_server,
+    is_postgres,
+    open_read_only,
 )
 
 PERIODS = ("today", "this month")
@@ -24,7 +24,7 @@ def describe_limits(limits: Limits, key: ClientKey | None, store: str, now: floa
     texts = list(_fixed(limits))
     try:
         if key and _exists(store):
-            with glance(store) as seen:
+            with open_read_only(store) as seen:
                 # As a list: if the store fails half-way, no text is added.
                 texts += list(_counted(limits, seen, key, now))
         else:
@@ -42,7 +42,7 @@ def check_limits(limits: Limits, key: ClientKey | None, cents: int, store: str, 
     spending = SpendingLimit(now, limits.active, tuple(limits.money(now)))
     purchase = PendingOperation("", OperationKind.PURCHASE, key, "", "", now, cents=cents)
     try:
-        with glance(store) as seen:
+        with open_read_only(store) as seen:
             problem = seen.refusal(purchase, spending)
     except StoreError as error:
         raise ProblemError(Problem.TRY_AGAIN, str(error)) from error
@@ -55,7 +55,7 @@ def check_limits(limits: Limits, key: ClientKey | None, cents: int, store: str, 
 
 def _exists(store: str) -> bool:
     """Whether there is a store: before its first start a proxy has spent nothing."""
-    if is_on_a_server(store):
+    if is_postgres(store):
         return True
     path = file_of(store)
     return path is not None and path.exists()

@@ -51,7 +51,7 @@ async def _read(call: Call, page: Sequence[TrackedActivation]) -> list[View]:
     """Reads some changed orders of a page first: a program may get its codes only from a list."""
     unread = [activation for activation in page if activation.is_unread]
     for activation in unread[:MAX_READS]:
-        await call.services.reads.look(call.key, activation)
+        await call.services.reads.refresh(call.key, activation)
     return [call.view(activation) for activation in page]
 
 

@@ -73,8 +73,8 @@ async def _buy(call: Call, answer: Callable[[Call, View], Answer]) -> Answer:
         code=call.request.text("service"),
         service=service,
         country=country,
-        caps=call.program.limits,
-        cap=max_price,
+        limits=call.program.limits,
+        client_max_price=max_price,
         # Not every store can index any text.
         reference=order_id if is_reference else sha256(order_id),
     )

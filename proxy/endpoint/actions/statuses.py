@@ -19,7 +19,7 @@ async def get_status(call: Call) -> Answer:
     activation = await call.activation()
     view = await _refreshed(call, activation)
     answer = call.dialect.shapes.status(view, wants_text)
-    return answer.valid_while(call.services.reads.standing(call.key, activation))
+    return answer.valid_while(call.services.reads.validity(call.key, activation))
 
 
 async def get_status_v2(call: Call) -> Answer:
@@ -39,7 +39,7 @@ async def get_full_sms(call: Call) -> Answer:
 
 async def get_all_sms(call: Call) -> Answer:
     activation = await call.activation()
-    await call.services.reads.look(call.key, activation, at_all=True)
+    await call.services.reads.refresh(call.key, activation, further=True)
     return answers.json(call.dialect.shapes.all_sms(call.view(activation)))
 
 
@@ -60,7 +60,7 @@ async def _refreshed(call: Call, activation: TrackedActivation, *, whole: bool =
     if not activation.was_asked:
         activation.was_asked = True
         _happened(call, activation, "asked")
-    await call.services.reads.look(call.key, activation, whole=whole)
+    await call.services.reads.refresh(call.key, activation, whole=whole)
     view = call.view(activation)
     story = call.services.counters.story(view.order.id)
     is_new = bool(story) and story[-1].what in ("asked", "sms")
@@ -90,7 +90,7 @@ async def _set(call: Call, code: int | None) -> Step:
 async def _carry_out(call: Call, code: int | None) -> Step:
     activation = await call.activation()
     if activation.is_unread:
-        await call.services.reads.look(call.key, activation)
+        await call.services.reads.refresh(call.key, activation)
     step = status.set_status(activation.phase, code)
     if isinstance(step, Problem):
         raise ProblemError(step, f"status {code}")

@@ -1,4 +1,4 @@
-"""A PostgreSQL server: its address, and a connection to it."""
+"""The URL of a PostgreSQL server, and connections to it."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,8 +12,8 @@ from proxy.model.errors import StoreError
 from proxy.runtime.urls import shown_url
 from proxy.store.schema import Database
 
-# A server that has vanished is noticed within seconds, on idle connections, too.
-PATIENT = MappingProxyType(
+# A lost server is noticed within seconds, on idle connections too.
+KEEPALIVE = MappingProxyType(
     {
         "connect_timeout": 3,
         "tcp_user_timeout": 5000,
@@ -22,7 +22,7 @@ PATIENT = MappingProxyType(
         "keepalives_count": 3,
     }
 )
-# One that hangs, or a replica that has vanished with a lock, holds nobody up for long.
+# A server that hangs, or a lost replica that holds a lock, blocks others for some seconds only.
 LIMITS = """
 set statement_timeout = '5s'; set lock_timeout = '3s';
 set idle_in_transaction_session_timeout = '5s'
@@ -30,19 +30,19 @@ set idle_in_transaction_session_timeout = '5s'
 
 
 @contextmanager
-def glanced(url: str) -> Iterator[Database]:
-    """A connection that only reads. StoreError, also from what is read within."""
+def connect_read_only(url: str) -> Iterator[Database]:
+    """A read-only connection. Raises StoreError, also if a read inside the block fails."""
     check_address(url)
     try:
         with psycopg.connect(url, connect_timeout=3) as db:
             db.read_only = True
             yield QmarkConnection(db)
     except psycopg.Error as error:
-        raise StoreError(f"{shown_url(url)}: {line(error)}") from error
+        raise StoreError(f"{shown_url(url)}: {one_line(error)}") from error
 
 
 def check_address(url: str) -> None:
-    """StoreError where it is none."""
+    """Raises StoreError if the URL is no address of a PostgreSQL server."""
     try:
         conninfo_to_dict(url)
     except psycopg.Error as error:
@@ -50,18 +50,18 @@ def check_address(url: str) -> None:
         raise StoreError(f"store.url: no address of a PostgreSQL server: {fix}") from error
 
 
-def line(error: Exception) -> str:
-    """What it says, in one line."""
+def one_line(error: Exception) -> str:
+    """The text of the error in one line."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def limited(db: "psycopg.Connection[Any]") -> None:
+def set_limits(db: "psycopg.Connection[Any]") -> None:
     db.execute(LIMITS)
     db.commit()
 
 
 class QmarkConnection:
-    """A connection on which values are marked as SQLite marks them."""
+    """A psycopg connection that takes SQLite's placeholder, a question mark."""
 
     def __init__(self, db: "psycopg.Connection[Any]") -> None:
         self._db = db

@@ -1,4 +1,4 @@
-"""Seals the keys that stand in a database: AES-GCM under a key made from `store.secret`."""
+"""Encrypts the API keys in a database: AES-GCM with a key derived from `store.secret`."""
 
 import os
 from base64 import b64decode, b64encode
@@ -15,18 +15,18 @@ NONCE = 12
 
 
 class Encryption:
-    """What is sealed for one row cannot be opened in another."""
+    """A text is bound to the id of its row: it cannot be decrypted in another row."""
 
     def __init__(self, secret: str) -> None:
-        made = HKDF(SHA256(), 32, salt=None, info=PURPOSE).derive(secret.encode())
-        self._cipher = AESGCM(made)
+        key = HKDF(SHA256(), 32, salt=None, info=PURPOSE).derive(secret.encode())
+        self._cipher = AESGCM(key)
 
     def seal(self, text: str, id: str) -> str:
         nonce = os.urandom(NONCE)
         return b64encode(nonce + self._cipher.encrypt(nonce, text.encode(), id.encode())).decode()
 
     def open(self, sealed: str, id: str) -> str:
-        """StoreError where it was sealed under another secret."""
+        """Decrypts. Raises StoreError if it was encrypted with another secret."""
         try:
             raw = b64decode(sealed)
             return self._cipher.decrypt(raw[:NONCE], raw[NONCE:], id.encode()).decode()

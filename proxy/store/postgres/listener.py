@@ -1,4 +1,4 @@
-"""Listens to what other replicas tell through PostgreSQL, on a connection of its own."""
+"""Receives the changes of other replicas through PostgreSQL, on a connection of its own."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ PAUSE = 1.0
 async def changes(
     url: str, settings: Mapping[str, Any], replica: str
 ) -> AsyncGenerator[Change, None]:
-    """For ever. What `replica` itself has told is left out."""
+    """Never ends. Changes that `replica` itself has published are left out."""
     while True:
         try:
             async with aclosing(_followed(url, settings, replica)) as followed:
@@ -37,11 +37,11 @@ async def changes(
 async def _followed(
     url: str, settings: Mapping[str, Any], replica: str
 ) -> AsyncGenerator[Change, None]:
-    """Until the connection breaks. Raises psycopg.Error."""
+    """Raises psycopg.Error when the connection breaks."""
     async with await psycopg.AsyncConnection.connect(url, **settings, autocommit=True) as db:
         await db.execute(f"listen {CHANNEL}".encode())
         yield Change("missed")
         async for notice in db.notifies():
-            teller, kind, key, order = (*notice.payload.split(" "), "", "", "")[:4]
-            if teller != replica:
+            sender, kind, key, order = (*notice.payload.split(" "), "", "", "")[:4]
+            if sender != replica:
                 yield Change(kind, key, order)

@@ -1,4 +1,6 @@
-"""The tables of a store in PostgreSQL: SQLite's, in its words, and those that replicas share."""
+"""The tables of a store in PostgreSQL: those of SQLite with PostgreSQL's types, and the tables that
+only replicas need.
+"""
 
 import re
 from types import MappingProxyType
@@ -14,22 +16,13 @@ WORDS = MappingProxyType(
 
 CHANNEL = "virtualsms_proxy"
 
-# A refund is seen by every replica that reads the order; an id is asked for where it is not known.
+# Every replica that reads an order sees its refund: `ledger_once` books it once. `orders_by_id` is
+# for activation ids that a replica does not know.
 SHARED = f"""
-create table replicas (
-    id text primary key,
-    until timestamptz not null
-);
-create table claims (
-    name text primary key,
-    owner text not null,
-    until timestamptz
-);
+create table replicas (id text primary key, until timestamptz not null);
+create table claims (name text primary key, owner text not null, until timestamptz);
 create table shares (
-    key text not null,
-    replica text not null,
-    requests bigint not null,
-    until timestamptz not null,
+    key text not null, replica text not null, requests bigint not null, until timestamptz not null,
     primary key (key, replica)
 );
 create unique index ledger_once on ledger (order_id, kind) where kind in ('charge', 'refund');
@@ -46,21 +39,21 @@ create trigger orders_are_told after insert or update on orders
     for each row execute function tell_replicas();
 """
 
-# Each step, with what only replicas need: they came with the fifth.
+# The fifth step also makes the tables that only replicas need.
 STEPS = tuple(
-    # What brings older rows up to date is of no use: there are none.
+    # Without the updates of older rows: PostgreSQL has none.
     re.sub("|".join(WORDS), lambda word: WORDS[word[0]], re.sub("(?m)^update .*;$", "", step))
     for step in (*schema.STEPS[:4], schema.STEPS[4] + SHARED, *schema.STEPS[5:])
 )
 
 LOCK = 7_463_519
-"""Of whoever brings the tables up to date."""
+"""The advisory lock of the replica that upgrades the tables."""
 
 PROOF = "proof"
 
 
 def set_up(db: Any, seal: Encryption) -> None:
-    """Brings the tables up to date, one replica at a time. StoreError, or psycopg's."""
+    """Creates or upgrades the tables, one replica at a time. Raises StoreError or psycopg.Error."""
     with db.transaction():
         if db.execute("show transaction_read_only").fetchone()[0] == "on":
             raise StoreError("it is read-only: set store.url to the server that can be written")

@@ -1,9 +1,9 @@
 """The store in PostgreSQL, shared by replicas.
 
-Each replica has an id and a lease that it renews. What is owed has an owner, and only that one may
-write it: when its lease is over, another takes it. A replica judges others only after it has held
-its own lease without a break for as long as one lasts, so that nobody is taken for dead because
-the database was away.
+Each replica has an id and a lease that it renews. A pending operation has an owner, and only the
+owner may write it; when the owner's lease ends, another replica takes it over. A replica takes over
+only after it has held its own lease without a break for LEASE seconds: otherwise all replicas would
+look dead after the database was down.
 """
 
 import logging
@@ -28,7 +28,7 @@ from proxy.runtime.urls import shown_url
 from proxy.store import schema
 from proxy.store.group_commit import Write
 from proxy.store.postgres import listener
-from proxy.store.postgres.connection import PATIENT, QmarkConnection, limited, line
+from proxy.store.postgres.connection import KEEPALIVE, QmarkConnection, one_line, set_limits
 from proxy.store.postgres.encryption import Encryption
 from proxy.store.postgres.schema import CHANNEL, set_up
 from proxy.store.rows import Change, PendingOperation
@@ -41,39 +41,40 @@ log = logging.getLogger(__name__)
 
 THREADS = 4
 """Connections for work, beside one that listens."""
-PATIENCE = 2.0
+CONNECT_SECONDS = 2.0
 """Seconds to wait for a connection."""
 DOWN_SECONDS = 1.0
-"""So long nobody tries after one had no luck."""
+"""After a failed connection no other is tried for so long."""
 
 LEASE = 10.0
-"""Seconds that a replica counts as alive after it has last said so."""
+"""Seconds that a replica counts as alive after its last `take_over`."""
 REMEMBERED = 600.0
-"""Seconds that a dead one still counts where requests are shared out."""
-SHARE_LEASE = 20.0
-"""Seconds that a share of a key's requests is held; what was made of it counts a WINDOW longer."""
+"""Seconds that a dead replica still counts when requests are leased."""
+REQUEST_LEASE = 20.0
+"""Seconds that a lease of requests lasts. Requests sent with it count for a WINDOW longer."""
 
-# What the server says of itself, not of the statement: no connection, no room, no writes.
-ABOUT_ITSELF = ("08", "53", "57", "25", "28", "3D")
-TRY_ANEW = "40"
-"""Deadlocks and the like."""
+# Classes of SQLSTATE about the server, not the statement: no connection, no space, no writes.
+SERVER_ERRORS = ("08", "53", "57", "25", "28", "3D")
+TRY_AGAIN = "40"
+"""The class of deadlocks and serialization failures."""
 LOCKED = "55P03"
-"""Somebody holds what was wanted: it is free soon, and nothing may overtake until then."""
-IN_THE_ROW = ("22", "23", "54")
-"""Values that no column or index takes."""
+"""Another transaction holds the lock. It ends soon, and until then no later write may be first."""
+ROW_ERRORS = ("22", "23", "54")
+"""Classes for values that a column or index does not accept."""
 
 LIVING = "select id from replicas where until > now()"
 BEAT = """
 insert into replicas values (?, now() + make_interval(secs => ?))
 on conflict (id) do update set until = excluded.until
 """
-# One that is cut off goes on with a safe share; so many of a row of short lives do not.
+# A replica that lost the database goes on without a lease, so dead ones count. Many that lived only
+# for a short time do not: their number is capped.
 REPLICAS = """
 select living + least(count - living, 2 * living + 1) from (
     select count(*), count(*) filter (where until > now()) as living from replicas
 ) as known
 """
-BURY = (
+DELETE_DEAD = (
     f"delete from replicas where until <= now() - interval '{REMEMBERED} seconds'",
     f"delete from shares where until <= now() - interval '{REMEMBERED} seconds'",
     "delete from claims where owner not in (select id from replicas)",
@@ -83,14 +84,14 @@ update owed set owner = ? where id in (
     select id from owed
     where owner <> ? and (owner = '' or (? and owner not in ({LIVING})))
     order by at for update skip locked
-) returning id, kind, secret, service, country, at, order_id, wish, key, cents, unclear
+) returning {schema.OPERATION_COLUMNS}
 """
-TAKE_ORPHAN = """
+TAKE_NUMBER = f"""
 update owed set owner = ? where id in (
     select id from owed
     where owner <> ? and kind = 'orphan' and key = ? and service = ? and country = ? and wish = ?
     order by at limit 1 for update skip locked
-) returning id, kind, secret, service, country, at, order_id, wish, key, cents, unclear
+) returning {schema.OPERATION_COLUMNS}
 """
 CLAIM = f"""
 insert into claims values (?, ?, now() + make_interval(secs => ?))
@@ -98,22 +99,22 @@ on conflict (name) do update set owner = excluded.owner, until = excluded.until
     where claims.owner = excluded.owner or claims.until < now()
        or (? and claims.owner not in ({LIVING}))
 """
-OTHER_SHARES = f"""
+OTHER_LEASES = f"""
 select coalesce(sum(greatest(requests, ?)), 0), count(*) from shares
 where key = ? and replica <> ? and until > now() - interval '{WINDOW} seconds'
 """
-SHARE = """
+SAVE_LEASE = """
 insert into shares values (?, ?, ?, now() + make_interval(secs => ?))
 on conflict (key, replica) do update set requests = excluded.requests, until = excluded.until
 """
 
 
 def open_postgres(url: str, secret: str) -> "PostgresStore":
-    """StoreError, without the password."""
+    """Raises StoreError; its text has no password."""
     try:
         return PostgresStore(url, secret)
     except (StoreError, psycopg.Error) as error:
-        raise StoreError(f"{shown_url(url)}: {line(error)}") from error
+        raise StoreError(f"{shown_url(url)}: {one_line(error)}") from error
 
 
 class PostgresStore(SqlStore):
@@ -126,7 +127,7 @@ class PostgresStore(SqlStore):
         self._cipher = Encryption(secret)
         self._down_until = self._beat_at = self._steady_since = float("-inf")
         self._replicas = 1
-        settings: dict[str, Any] = {"application_name": self._replica, **PATIENT}
+        settings: dict[str, Any] = {"application_name": self._replica, **KEEPALIVE}
         try:
             with psycopg.connect(url, **settings, autocommit=True) as db:
                 set_up(db, self._cipher)
@@ -140,50 +141,48 @@ class PostgresStore(SqlStore):
             min_size=1,
             max_size=THREADS,
             check=ConnectionPool.check_connection,
-            configure=limited,
-            reconnect_timeout=PATIENCE,
+            configure=set_limits,
+            reconnect_timeout=CONNECT_SECONDS,
             open=True,
         )
-        # It says with each try that it had no luck; that is said here, once.
+        # The pool logs each failed attempt; `trouble` has it already.
         logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
 
     async def take_over(self) -> list[PendingOperation]:
         def write(db: Database) -> list[Any]:
             db.execute(BEAT, (self._replica, LEASE))
-            for sql in BURY:
+            for sql in DELETE_DEAD:
                 db.execute(sql)
             self._replicas = int(db.execute(REPLICAS).fetchone()[0])
             is_steady = began - self._steady_since >= LEASE
-            values = (self._replica, self._replica, is_steady)
-            return db.execute(TAKE_OVER, values).fetchall()
+            return db.execute(TAKE_OVER, (self._replica, self._replica, is_steady)).fetchall()
 
         began = time.monotonic()
         if began - self._beat_at > LEASE:
             self._steady_since = began
         rows = await self._write(write, durable=True)
         self._beat_at = began
-        return self._owed(rows)
+        return self._operations(rows)
 
     async def mine(self) -> list[PendingOperation]:
-        rows = await self._read(f"{schema.OWED} where owner = ? order by at", self._replica)
-        return self._owed(rows)
+        rows = await self._read(f"{schema.OPERATIONS} where owner = ? order by at", self._replica)
+        return self._operations(rows)
 
     async def others(self) -> int:
-        rows = await self._read(f"{LIVING} and id <> ?", self._replica)
-        return len(rows)
+        return len(await self._read(f"{LIVING} and id <> ?", self._replica))
 
-    async def take_orphan(self, owed: PendingOperation) -> PendingOperation | None:
-        values = (owed.key.hash, owed.service, owed.country, owed.reference)
+    async def take_orphan(self, operation: PendingOperation) -> PendingOperation | None:
+        wanted = (operation.key.hash, operation.service, operation.country, operation.reference)
+        values = (self._replica, self._replica, *wanted)
         rows = await self._write(
-            lambda db: db.execute(TAKE_ORPHAN, (self._replica, self._replica, *values)).fetchall(),
-            durable=True,
+            lambda db: db.execute(TAKE_NUMBER, values).fetchall(), durable=True
         )
-        return self._owed(rows)[0] if rows else None
+        return self._operations(rows)[0] if rows else None
 
     async def intents(self, key: str) -> list[PendingOperation]:
-        sql = f"{schema.OWED} where owner <> ? and kind = 'purchase' order by at"
-        return [o for o in self._owed(await self._read(sql, self._replica))
-                if o.key.upstream.hash == key]  # fmt: skip
+        sql = f"{schema.OPERATIONS} where owner <> ? and kind = 'purchase' order by at"
+        operations = self._operations(await self._read(sql, self._replica))
+        return [operation for operation in operations if operation.key.upstream.hash == key]
 
     async def holds(self, id: str) -> bool:
         sql = "select 1 from owed where id = ? and owner = ?"
@@ -198,38 +197,38 @@ class PostgresStore(SqlStore):
         sql = "delete from claims where name = ? and owner = ?"
         await self._write(lambda db: db.execute(sql, (name, self._replica)))
 
-    async def share(self, key: str, most: int, spent: int, wanted: int) -> int:
+    async def lease_requests(self, key: str, limit: int, sent: int, wanted: int) -> int:
         def write(db: Database) -> int:
             db.execute("select pg_advisory_xact_lock(hashtext(?))", (f"share {key}",))
             self._replicas = max(int(db.execute(REPLICAS).fetchone()[0]), 1)
-            safe, values = self.safe_share(most), (key, self._replica)
-            others, asked = db.execute(OTHER_SHARES, (safe, *values)).fetchone()
-            # Who has not asked yet may do with a safe share unasked.
-            left = most - int(others)
-            free = max(left - safe * max(self._replicas - 1 - asked, 0), min(safe, left))
-            # What was spent is spent: less than that cannot be held.
-            share = max(min(wanted, free), spent)
-            db.execute(SHARE, (key, self._replica, share, SHARE_LEASE))
-            return int(share)
+            safe, values = self.unleased_limit(limit), (key, self._replica)
+            others, leased = db.execute(OTHER_LEASES, (safe, *values)).fetchone()
+            # A replica without a lease may send its unleased limit.
+            left = limit - int(others)
+            free = max(left - safe * max(self._replicas - 1 - leased, 0), min(safe, left))
+            # Requests that were sent count: a lease cannot be smaller.
+            lease = max(min(wanted, free), sent)
+            db.execute(SAVE_LEASE, (*values, lease, REQUEST_LEASE))
+            return int(lease)
 
         return int(await self._write(write))
 
-    def safe_share(self, most: int) -> int:
-        """Half of an equal part is kept for each replica: it can be had without asking."""
-        return max(most // (2 * self._replicas), 1)
+    def unleased_limit(self, limit: int) -> int:
+        """Half of an equal part is reserved for each replica."""
+        return max(limit // (2 * self._replicas), 1)
 
     def publish_change(self, change: Change) -> None:
-        told = f"{self._replica} {change.kind} {change.key} {change.order}"
-        self._group_commit.note(lambda db: db.execute("select pg_notify(?, ?)", (CHANNEL, told)))
+        text = f"{self._replica} {change.kind} {change.key} {change.order}"
+        self._group_commit.note(lambda db: db.execute("select pg_notify(?, ?)", (CHANNEL, text)))
 
     def changes(self) -> AsyncGenerator[Change, None]:
         return listener.changes(self._url, self._settings, self._replica)
 
     async def close(self) -> None:
-        """What was asked for before is written first; the others need not wait for the lease."""
+        """Ends the lease too: other replicas need not wait for its end."""
         async with AsyncExitStack() as closes:
             closes.callback(self._threads.shutdown)
-            closes.push_async_callback(self._run, partial(self._pool.close, PATIENCE))
+            closes.push_async_callback(self._run, partial(self._pool.close, CONNECT_SECONDS))
             await self._group_commit.close()
             with suppress(StoreError):
                 await self._write(self._leave)
@@ -237,9 +236,9 @@ class PostgresStore(SqlStore):
     def _leave(self, db: Database) -> None:
         db.execute("update owed set owner = '' where owner = ?", (self._replica,))
         db.execute("delete from claims where owner = ?", (self._replica,))
-        # What it has requested counts a little longer.
+        # Its requests count until they are older than a WINDOW.
         sql = "update replicas set until = now() - make_interval(secs => ?) where id = ?"
-        db.execute(sql, (REMEMBERED - WINDOW - SHARE_LEASE, self._replica))
+        db.execute(sql, (REMEMBERED - WINDOW - REQUEST_LEASE, self._replica))
 
     def _seal(self, secret: str, id: str) -> str:
         return self._cipher.seal(secret, id)
@@ -247,17 +246,17 @@ class PostgresStore(SqlStore):
     def _unseal(self, sealed: str, id: str) -> str:
         return self._cipher.open(sealed, id)
 
-    def _alone(self, db: Database, key: str) -> None:
+    def _lock_key(self, db: Database, key: str) -> None:
         db.execute("select pg_advisory_xact_lock(hashtext(?))", (f"ceiling {key}",))
 
-    def _look(self, read: Callable[[Database], T]) -> T:
+    def _read_now(self, read: Callable[[Database], T]) -> T:
         with self._connection() as db:
             return read(db)
 
     def _commit(self, batch: Sequence[Write]) -> list[Any]:
         try:
             return self._committed(batch)
-        except _TryAnew:
+        except _RetryError:
             return self._committed(batch)
 
     def _committed(self, batch: Sequence[Write]) -> list[Any]:
@@ -269,7 +268,7 @@ class PostgresStore(SqlStore):
                 results = [write.run(db) for write in batch]
                 if is_durable:
                     xid = db.execute("select pg_current_xact_id()::text").fetchone()[0]
-        except _TryAnew:
+        except _RetryError:
             raise
         except StoreError as error:
             if xid:
@@ -278,36 +277,36 @@ class PostgresStore(SqlStore):
         return results
 
     def _was_committed(self, db: Database, xid: str) -> bool:
-        said = db.execute("select pg_xact_status(?::xid8)", (xid,)).fetchone()[0]
-        if said == "in progress":
+        status = db.execute("select pg_xact_status(?::xid8)", (xid,)).fetchone()[0]
+        if status == "in progress":
             raise StoreError(f"PostgreSQL: the end of {xid} is not known yet")
-        return bool(said == "committed")
+        return bool(status == "committed")
 
     @contextmanager
     def _connection(self) -> Iterator[Database]:
-        """One transaction."""
+        """A connection in one transaction. Raises StoreError."""
         if time.monotonic() < self._down_until:
             raise StoreUnavailableError(self.trouble)
         try:
-            with self._pool.connection(PATIENCE) as db:
+            with self._pool.connection(CONNECT_SECONDS) as db:
                 yield QmarkConnection(db)
         except psycopg.Error as error:
             raise self._failure(error) from error
         self.trouble, self._down_until = "", float("-inf")
 
     def _failure(self, error: psycopg.Error) -> StoreError:
-        text, state = f"PostgreSQL: {line(error)}", error.sqlstate or ""
-        if isinstance(error, psycopg.DataError) or state.startswith(IN_THE_ROW):
+        text, state = f"PostgreSQL: {one_line(error)}", error.sqlstate or ""
+        if isinstance(error, psycopg.DataError) or state.startswith(ROW_ERRORS):
             return InvalidRowError(text)
-        if state.startswith(TRY_ANEW):
-            return _TryAnew(text)
+        if state.startswith(TRY_AGAIN):
+            return _RetryError(text)
         if state == LOCKED:
             return StoreUnavailableError(text)
-        if not state or state.startswith(ABOUT_ITSELF):
+        if not state or state.startswith(SERVER_ERRORS):
             self.trouble, self._down_until = text, time.monotonic() + DOWN_SECONDS
             return StoreUnavailableError(text)
         return StoreError(text)
 
 
-class _TryAnew(StoreError):
-    """The same may work at the next try."""
+class _RetryError(StoreError):
+    """The same transaction may succeed at the next attempt."""
