@@ -236,6 +236,9 @@ def _vocabulary(name: str) -> tuple[frozenset[int], frozenset[str]]:
     ]
     texts = {word.text if isinstance(word, Word) else word for word in said}
     statuses = {word.status for word in said if isinstance(word, Word)}
+    if statuses:
+        # HeroSMS says that as plain text where sms-activate has JSON.
+        texts.add("OPERATORS_NOT_FOUND")
     # 204 is herosms' own for a finished activation.
     return frozenset({200, *statuses} | ({204} if statuses else set())), frozenset(texts | WORDS)
 
