@@ -63,6 +63,7 @@ class LegacyEndpoint:
         sample: float,
     ) -> None:
         self._services = services
+        self._counts = services.counters.counts
         self._dialect = dialect
         self._timeout = timeout
         self._sample = sample
@@ -75,7 +76,7 @@ class LegacyEndpoint:
         request_id = f"{self._run_id}{next(self._numbers):08x}"
         cached = self._cache.get(scope)
         if cached:
-            self._services.counters.count(*cached.counter)
+            self._counts[cached.counter] += 1
             await cached.reply.send(send, request_id.encode())
             if self._sample:
                 REQUEST.set(request_id)
@@ -98,7 +99,7 @@ class LegacyEndpoint:
         await Reply(answer).send(send, request_id.encode())
         known = action if action in ACTIONS else "other"
         counter = ("answers", self._dialect.name, known, first_word(answer.body))
-        self._services.counters.count(*counter)
+        self._counts[counter] += 1
         self._cache.put(scope, answer, counter)
         if self._sample:
             self._log_sample(known, time.perf_counter() - begun)
