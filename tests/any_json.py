@@ -224,7 +224,7 @@ class NoStore:
     async def requests(self, key: str, since: float) -> list[float]:
         return []
 
-    def spend(self, key: str, at: float) -> None:
+    def record_request(self, key: str, at: float) -> None:
         pass
 
 
