@@ -53,7 +53,7 @@ class Request:
         return -1 if self.text("status") == "-1" else self.number("status")
 
     @property
-    def max_cents(self) -> int | None:
+    def max_price(self) -> int | None:
         """The client's `maxPrice` in whole cents, rounded down; None if it sent none.
 
         Raises ProblemError (BAD_PARAMETER). The literal value `maxPrice` is in the sample URL of

@@ -83,7 +83,7 @@ def test_a_number_is_ascii_digits_only(text, number):
 )
 @pytest.mark.parametrize("name", ["maxPrice", "max_price"])
 def test_a_price_cap_is_whole_cents(name, text, cents):
-    assert parse(f"{name}={text}".encode()).max_cents == cents
+    assert parse(f"{name}={text}".encode()).max_price == cents
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_a_price_cap_is_whole_cents(name, text, cents):
 )
 def test_a_price_cap_that_is_no_price_is_refused(text):
     with pytest.raises(ProblemError) as refused:
-        _ = parse(f"maxPrice={text}".encode()).max_cents
+        _ = parse(f"maxPrice={text}".encode()).max_price
     assert refused.value.problem is Problem.BAD_PARAMETER
 
 

@@ -95,6 +95,7 @@ async def test_a_window_looks_once_when_a_request_is_a_minute_old(start, monkeyp
         window._recent.clear() if looks["serve"] > 20 else None
         serve()
 
+    # How often it looks through its queue, nothing public tells.
     monkeypatch.setattr(window, "_serve", counted)
     await filled(window, 1)
     await waiting(window, "next", come)

@@ -72,7 +72,7 @@ def _country(call: Call, name: str) -> str:
 
 def _price(call: Call, name: str) -> str:
     try:
-        cents = call.request.max_cents
+        cents = call.request.max_price
     except ProblemError as error:
         return error.detail
     return "no limit" if cents is None else f"at most {dollars(cents)} dollars"

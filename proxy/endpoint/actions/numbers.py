@@ -89,7 +89,7 @@ def purchase_parameters(call: Call) -> tuple[str, Country, int | None]:
     ProblemError if one is wrong, not supported or not allowed to the program.
     """
     _refuse_unsupported(call.request)
-    service, country, max_price = call.service(), call.country(), call.request.max_cents
+    service, country, max_price = call.service(), call.country(), call.request.max_price
     limits, owner = call.program.limits, call.program.name or "limits"
     if limits.services is not None and service not in limits.services:
         raise ProblemError(Problem.BAD_SERVICE, f"{owner}: not among its services")
