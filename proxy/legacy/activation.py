@@ -9,6 +9,7 @@ from proxy.legacy.answers import safe
 from proxy.legacy.code import find_code
 from proxy.legacy.status import Phase
 from proxy.model import OVER, ActivationFlags, Order, OrderState, Sms, money
+from proxy.model.flags import flag_values
 
 MAX_ID = 2**31 - 1
 """The official Java client reads an id with Integer.parseInt, which takes 31 bits."""
@@ -36,7 +37,7 @@ class Activation(ActivationFlags):
     @property
     def client_state(self) -> tuple[object, ...]:
         """Everything that can change while the order stays the same: requests and flags."""
-        return self.asked_at, *self.flags().values()
+        return self.asked_at, flag_values(self)
 
     @property
     def phase(self) -> Phase:

@@ -1,6 +1,7 @@
 """The flags of an activation, which stay true once they are true. Pure."""
 
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any
 
 
@@ -30,3 +31,6 @@ class ActivationFlags:
 
 
 FLAGS = tuple(field.name for field in fields(ActivationFlags))
+
+flag_values = attrgetter(*FLAGS)
+"""The flags of an activation as a tuple: each repeated answer compares it."""
