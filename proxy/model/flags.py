@@ -7,8 +7,8 @@ from typing import Any
 
 @dataclass(slots=True, kw_only=True)
 class ActivationFlags:
-    """Each flag is a column of the store's table `orders` with that name. A new one needs a field
-    here and a step in store/schema.py that adds its column.
+    """Each flag is a column of the store's table `orders` with that name, save `delivered`, which
+    is `told` there. A new flag needs a field here and a step in store/schema.py for its column.
     """
 
     delivered: bool | None = None
