@@ -80,9 +80,10 @@ def serve(path: Path | None, host: str | None, port: int | None) -> None:
 @click.option(
     "--switch",
     "changes",
-    metavar="NAME=VALUE",
+    metavar="NAME=VALUE|random:SEED",
     multiple=True,
-    help="Another behaviour of the upstream; may be repeated. See docs/sandbox.md.",
+    help="Another behaviour of the upstream, or one drawn for each switch; may be repeated. "
+    "See docs/sandbox.md.",
 )
 def sandbox(
     port: int | None, sms_after: float, upstream_only: bool, changes: tuple[str, ...]
@@ -92,15 +93,17 @@ def sandbox(
     from proxy.app.build import create_app
     from proxy.runtime import logs
     from proxy.sandbox import create_sandbox
-    from proxy.sandbox.mount import beside, lines_to_copy, upstream_lines
+    from proxy.sandbox.mount import beside, drawn_lines, lines_to_copy, upstream_lines
 
     config = config_of(None).listening(None, port)
     secrets = logs.Secrets()
     logs.set_up(config.log.level, config.log.format, secrets)
-    switches = _switches(changes)
+    switches, draw = _switches(changes)
     simulated = or_exit(lambda: create_sandbox(switches, sms_after=sms_after, hosts=config.hosts))
     opened = _open(config.listen.host, config.listen.port)
     url = server.url(opened)
+    if draw:
+        click.echo(drawn_lines(draw, switches))
     if upstream_only:
         click.echo(upstream_lines(url))
         server.run(simulated, opened, websockets=True)
@@ -113,16 +116,26 @@ def sandbox(
     server.run(beside(app, simulated), opened, websockets=True, stopping=stopping)
 
 
-def _switches(changes: tuple[str, ...]) -> "Switches":
-    import msgspec
+def _switches(changes: tuple[str, ...]) -> "tuple[Switches, str]":
+    """Returns the switches, and `random:SEED` if readings were drawn: NAME=VALUE wins over it."""
+    from proxy.sandbox.state.switches import Switches, UnknownSwitchError, drawn, switched
 
-    from proxy.sandbox.state.switches import Switches, known_switches, switched
-
+    draws = [change for change in changes if change.startswith("random:")]
+    settings = [change for change in changes if change not in draws]
+    draw = draws[-1] if draws else ""
+    if draw == "random:":
+        raise click.UsageError("--switch: random: needs a seed; write random:1")
     try:
-        return switched(Switches(), dict(change.split("=", 1) for change in changes))
-    except (msgspec.ValidationError, ValueError) as error:
-        known = ", ".join(f"{name}={values}" for name, values in known_switches().items())
-        raise click.UsageError(f"--switch: {error}; known are {known}") from error
+        wanted = drawn(draw.removeprefix("random:")) if draw else {}
+        return switched(Switches(), wanted | dict(map(_setting, settings))), draw
+    except UnknownSwitchError as error:
+        known = ", ".join(f"{name}={values}" for name, values in error.known.items())
+        raise click.UsageError(f"--switch: {error}; known, nearest first: {known}") from error
+
+
+def _setting(change: str) -> tuple[str, str]:
+    name, _, value = change.partition("=")
+    return name, value
 
 
 def _open(host: str, port: int) -> "socket.socket":

@@ -56,7 +56,7 @@ async def _admitted(endpoint: Endpoint, api_request: ApiRequest, line: LogLine) 
                 admit(simulation.world.switches, account, endpoint.call, simulation.world.now)
                 line.counted = True
     except Refusal as refusal:
-        return _refused(refusal)
+        return _refused(api_request, refusal)
     fault = simulation.faults.take(endpoint.call)
     if fault is None:
         return _answer(endpoint, api_request)
@@ -79,12 +79,13 @@ def _answer(endpoint: Endpoint, api_request: ApiRequest) -> Response:
     try:
         return JSONResponse(endpoint.answer(api_request))
     except Refusal as refusal:
-        return _refused(refusal)
+        return _refused(api_request, refusal)
 
 
-def _refused(refusal: Refusal) -> Response:
-    kind = PlainTextResponse if isinstance(refusal.body, str) else JSONResponse
-    return kind(refusal.body, refusal.status, refusal.headers)
+def _refused(api_request: ApiRequest, refusal: Refusal) -> Response:
+    body = refusals.body_of(api_request.switches, refusal)
+    kind = PlainTextResponse if isinstance(body, str) else JSONResponse
+    return kind(body, refusal.status, refusal.headers)
 
 
 async def _api_request(simulation: Simulation, request: Request) -> ApiRequest:
