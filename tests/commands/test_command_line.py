@@ -368,7 +368,7 @@ def test_drawn_switches_are_printed_and_named_ones_win(tmp_path, form):
 @pytest.mark.parametrize(
     ("switch", "said"),
     [
-        ("phone=square", "known, nearest first: phone=['spaces', 'digits', 'plus'], "),
+        ("phone=space", "known, nearest first: phone=['spaces', 'plus', 'digits'], "),
         ("fone=plus", "known, nearest first: phone=['digits', 'plus', 'spaces'], "),
         ("phone", "known, nearest first: phone=["),
         ("random", "no switch has the name 'random'"),
