@@ -27,9 +27,6 @@ from proxy.upstream.order_socket import SocketClient
 
 log = logging.getLogger(__name__)
 
-PER_KEY = 0.2
-"""Fraction of all sockets that one account may have."""
-
 OPENED_AFTER = 0.03
 """Seconds: the client gets its number first, as opening a socket takes more CPU."""
 OPENING = 8
@@ -51,6 +48,8 @@ SWEEP_SECONDS = 5.0
 """Between two searches for sockets of orders that have ended."""
 IDLE_SECONDS = 60.0
 """Seconds without a request, after which a socket may be closed for another order."""
+FULL_SECONDS = 1.0
+"""Between two searches for an idle socket, so that not every request makes one."""
 
 
 @dataclass(slots=True, eq=False)
@@ -79,6 +78,7 @@ class OrderSockets:
         self._opening = asyncio.Semaphore(OPENING)
         self._refusals = 0
         self._paused_until = float("-inf")
+        self._full_until = float("-inf")
         self._tasks = BackgroundTasks()
         self._sweep: asyncio.Task[None] | None = None
 
@@ -99,17 +99,27 @@ class OrderSockets:
         await self._tasks.aclose()
 
     def _has_room(self, key: ClientKey) -> bool:
-        own, most = self._of_key[key.upstream], self.max_sockets * PER_KEY
-        if own < max(most, 1) and len(self._sockets) < self.max_sockets:
+        """One key may have all sockets that others leave. Where all are taken, the key that has
+        most gives one to a key that has fewer, else an idle one goes.
+        """
+        if len(self._sockets) < self.max_sockets:
             return True
-        # A key that has its fraction closes a socket of its own.
-        sockets = [
-            s for s in self._sockets.values() if own < most or s.key.upstream == key.upstream
-        ]
-        idle = min(sockets, key=lambda socket: socket.activation.asked_for_at, default=None)
-        if idle is None or monotonic() - idle.activation.asked_for_at < IDLE_SECONDS:
+        if not self._sockets:
             return False
-        self._drop(idle)
+        richest, most = self._of_key.most_common(1)[0]
+        is_fair = most <= self._of_key[key.upstream] + 1
+        if is_fair and monotonic() < self._full_until:
+            return False
+        sockets = self._sockets.values()
+        longest_idle = min(
+            (s for s in sockets if is_fair or s.key.upstream == richest),
+            key=lambda socket: socket.activation.asked_for_at,
+        )
+        idle_seconds = monotonic() - longest_idle.activation.asked_for_at
+        if is_fair and idle_seconds < IDLE_SECONDS:
+            self._full_until = monotonic() + FULL_SECONDS
+            return False
+        self._drop(longest_idle)
         return True
 
     def _open(self, socket: _Socket) -> None:

@@ -6,7 +6,7 @@ that a restart does not refill the window.
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from proxy.model import WINDOW, ClientKey, UpstreamKey
@@ -23,7 +23,9 @@ MAX_WINDOWS = 2000
 SWEEP_SECONDS = 5.0
 
 NEARLY_FULL = 0.9
-LATE_SECONDS = 15.0
+RATE_SECONDS = 15.0
+ORDER_RATE_SECONDS = 30.0
+"""Seconds in which the rate of requests is counted; reads of single orders come in bursts."""
 
 
 class Budget:
@@ -98,12 +100,12 @@ class Budget:
         if len(recent) > NEARLY_FULL * whole:
             return 0.0
         others = [it for it in recent if it.urgency not in (Urgency.LIST, Urgency.PAID)]
-        # The rate of the last seconds may go on for the whole minute. Reads of single orders do not
-        # go on: an order that got its SMS is read once.
-        lasting = (it for it in others if it.urgency is not Urgency.ORDER)
-        late = sum(it.at > monotonic() - LATE_SECONDS for it in lasting)
-        paid = sum(it.urgency is Urgency.PAID for it in recent) - (limit - whole)
-        return whole - max(len(others), late * 60 / LATE_SECONDS) - max(paid, 0.0)
+        # The rate of the last seconds may go on for the whole minute.
+        orders = [it for it in others if it.urgency is Urgency.ORDER]
+        steady = [it for it in others if it.urgency is not Urgency.ORDER]
+        rate = _rate(orders, ORDER_RATE_SECONDS) + _rate(steady, RATE_SECONDS)
+        paid = sum(it.urgency is Urgency.PAID for it in recent)
+        return NEARLY_FULL * whole - max(len(others), rate) - paid
 
     def refused(
         self, key: ClientKey | None, call: str, seconds: float | None, per_minute: int | None
@@ -175,3 +177,9 @@ def _drop_idle(windows: "dict[Any, Window]") -> list[Any]:
     for key in idle:
         del windows[key]
     return idle
+
+
+def _rate(requests: Iterable[CountedRequest], seconds: float) -> float:
+    """Requests per minute, as in the last `seconds`."""
+    since = monotonic() - seconds
+    return sum(request.at > since for request in requests) * 60 / seconds

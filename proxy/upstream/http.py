@@ -1,19 +1,21 @@
 """An HTTP client with one pool of connections. The only file that imports httpx."""
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ssl import SSLContext
 from typing import Any, NamedTuple
+from urllib.request import getproxies
 
 import httpx
 
 from proxy.model.errors import EncodedError, HttpError, NotSentError, TooLongError
+from proxy.upstream.http_connection import Connection, Origin, Pool, request_head
 
 Transport = httpx.AsyncBaseTransport
 
-# httpx checks its whole pool at every call: a small pool is faster.
 POOL = 16
+"""Connections. httpcore checks its whole pool at every call: a small one is faster."""
 
 # Raised before a byte of the request was sent.
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
@@ -56,6 +58,10 @@ class Http:
         accepted = "gzip" if inflates else "identity"
         # A transport of a test may have no trace event when it sends.
         self._is_test = transport is not None
+        # No proxy of the environment for this machine's own addresses.
+        is_proxied = bool(getproxies().keys() - {"no"}) and not is_here(httpx.URL(url).host)
+        if not transport and not is_proxied:
+            transport = DirectTransport(verify)
         self._client = httpx.AsyncClient(
             verify=verify,
             base_url=url,
@@ -65,8 +71,7 @@ class Http:
             transport=transport,
             # A cookie that was set for one key must not be sent with another.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            # No proxy of the environment for this machine's own addresses.
-            trust_env=not is_here(httpx.URL(url).host),
+            trust_env=is_proxied,
         )
 
     async def request(
@@ -116,6 +121,53 @@ class Http:
         async for part in response.stream:
             body.add(part)
         return body.whole()
+
+
+class DirectTransport(httpx.AsyncBaseTransport):
+    """To the server itself, through a pool of our own. Raises HttpError and NotSentError."""
+
+    def __init__(self, verify: SSLContext | bool) -> None:
+        self._verify = verify
+        self._pool = Pool(POOL, self._context)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        url, timeout = request.url, request.extensions["timeout"]
+        head = request_head(request.method.encode(), url.raw_path, request.headers.raw)
+        is_tls = url.scheme == "https"
+        origin = Origin(url.raw_host.decode(), url.port or (443 if is_tls else 80), is_tls)
+        connection = await self._pool.take(origin, timeout["connect"])
+        try:
+            if trace := request.extensions.get("trace"):
+                await trace(f"http11.{_SENDING}", {})
+            await connection.write(head, await request.aread(), timeout["write"])
+            await connection.read_head(timeout["read"])
+        except BaseException:
+            self._pool.give_back(connection)
+            raise
+        stream = _Stream(self._pool, connection, timeout["read"])
+        return httpx.Response(connection.status, headers=connection.headers, stream=stream)
+
+    async def aclose(self) -> None:
+        await self._pool.close()
+
+    def _context(self) -> SSLContext:
+        """Loads the certificates at the first connection: it takes long."""
+        if not isinstance(self._verify, SSLContext):
+            self._verify = httpx.create_ssl_context(self._verify)
+        self._verify.set_alpn_protocols(["http/1.1"])
+        return self._verify
+
+
+class _Stream(httpx.AsyncByteStream):
+    def __init__(self, pool: Pool, connection: Connection, timeout: float) -> None:
+        self._pool, self._connection, self._timeout = pool, connection, timeout
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while part := await self._connection.read(self._timeout):
+            yield part
+
+    async def aclose(self) -> None:
+        self._pool.give_back(self._connection)
 
 
 class _Body:

@@ -58,13 +58,14 @@ def crowd(variants: str, path: Path | None, **options: float) -> None:
     names = variants.split(",")
     if unknown := set(names) - crowds.VARIANTS.keys():
         raise click.UsageError(f"--variants: {unknown} not among {list(crowds.VARIANTS)}")
-    if max(options["sms"], 1) > Plan(**options).first:
+    plan = Plan(**options)
+    if max(plan.sms, 1) > plan.first:
         raise click.UsageError("--activations: too few for --sms, and for those bought on the way")
-    runs = [_run(name, Plan(**options)) for name in names]
+    runs = [_run(name, plan) for name in names]
     if path:
         path.write_bytes(msgspec.json.format(msgspec.json.encode(runs)))
     click.echo(f"\n{table(runs)}\n")
-    sys.exit(not _judged(runs))
+    sys.exit(not _judged(runs, plan))
 
 
 def _run(name: str, plan: Plan) -> Figures:
@@ -76,12 +77,12 @@ def _say(name: str, text: str) -> None:
     click.echo(f"{time.strftime('%H:%M:%S')} {name}: {text}")
 
 
-def _judged(runs: Sequence[Figures]) -> bool:
+def _judged(runs: Sequence[Figures], plan: Plan) -> bool:
     """Says which targets were kept; whether all were."""
     kept = [
         (is_kept, run.variant, text)
         for run in runs
-        if (targets := crowds.VARIANTS[run.variant].targets)
+        if (targets := crowds.VARIANTS[run.variant].targets_of(plan))
         for is_kept, text in targets.judge(run)
     ]
     for is_kept, variant, text in kept:

@@ -8,14 +8,15 @@ can be much below 2.9 s.
 
 Targets of the proxy: no client sees an error or a wrong code; at most 60 requests in any minute,
 and five 429; 95 of 100 SMS visible within 4 s by push and 9 s without, also where the list ends
-after 50 orders; upstream requests for each getStatus at most 0.02 by push, else 0.15.
+after 50 orders; upstream requests for each getStatus at most 0.02 by push, else 0.15. With
+`--activations 500`: within 4 s by push and 15 s without.
 """
 
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from tests.bench.processes import Server, a_plain_translator, a_proxy
 from tests.support.running import Upstream, an_upstream
 
 NO_LIMIT = 100_000
+LISTED = 200
+"""Rows of the upstream's longest list of orders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,12 @@ class Variant:
     targets: Targets | None
     push: bool = False
     switches: Mapping[str, Any] = field(default_factory=dict)
+
+    def targets_of(self, plan: Plan) -> Targets | None:
+        """Without push, a list of 200 rows shows only a part of more orders than that."""
+        if self.targets is None or self.push or plan.activations <= LISTED:
+            return self.targets
+        return replace(self.targets, p95=3 + 12)
 
 
 VARIANTS: Mapping[str, Variant] = {

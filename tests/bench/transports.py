@@ -13,12 +13,17 @@ from statistics import median
 import click
 import httpx
 
+from proxy.upstream.http import DirectTransport
+
 POOL, IN_FLIGHT = 16, 8
 LIMITS = httpx.Limits(max_connections=POOL, max_keepalive_connections=POOL)
 
 
 def transports() -> Mapping[str, Callable[[], httpx.AsyncBaseTransport]]:
-    found = {"httpx": lambda: httpx.AsyncHTTPTransport(limits=LIMITS)}
+    found: dict[str, Callable[[], httpx.AsyncBaseTransport]] = {
+        "httpx": lambda: httpx.AsyncHTTPTransport(limits=LIMITS),
+        "ours": lambda: DirectTransport(False),
+    }
     if importlib.util.find_spec("httpx_aiohttp"):
         from httpx_aiohttp import AiohttpTransport
 

@@ -1,6 +1,7 @@
 """When sockets are opened, tried again and shared out among the keys."""
 
 import asyncio
+from collections import Counter
 from itertools import pairwise
 
 import pytest
@@ -102,44 +103,55 @@ async def test_a_socket_that_has_stood_is_opened_again_soon(world):
     assert await sockets(world) == 1
 
 
-async def owners(world):
-    return [row["account"] for row in (await world.steer("sockets"))["sockets"]]
+async def sockets_of_keys(world):
+    rows = (await world.steer("sockets"))["sockets"]
+    return sorted(Counter(row["account"] for row in rows).values())
+
+
+async def bought_by(world, key, count):
+    for _ in range(count):
+        assert "ACCESS" in await world.ask(f"{BUY}&api_key={key}")
+        await a_moment()
+
+
+async def test_one_key_has_the_sockets_that_the_others_leave(clock):
+    async with a_world(clock, upstream=UpstreamConfig(push_sockets=10)) as world:
+        await bought_by(world, "a", 12)
+        assert await sockets_of_keys(world) == [10]
 
 
 async def test_sockets_are_shared_out_among_the_keys(clock):
     async with a_world(clock, upstream=UpstreamConfig(push_sockets=10)) as world:
-        for key in "abcdefg":
-            for _ in range(3):
-                assert "ACCESS" in await world.ask(f"{BUY}&api_key={key}")
-                await a_moment()
-        held = await owners(world)
-        assert len(held) == 10
-        assert {held.count(key) for key in held} == {2}
+        await bought_by(world, "a", 12)
+        for key in "bcd":
+            await bought_by(world, key, 3)
+            await asyncio.sleep(1)
+        assert await sockets_of_keys(world) == [2, 2, 3, 3]
+
+
+async def test_no_order_has_two_sockets_where_many_are_opened_at_a_start(clock):
+    async with a_world(clock, upstream=UpstreamConfig(push_sockets=30)) as world:
+        ids = [await bought(world) for _ in range(30)]
+        await world.steer("sockets", {"do": "drop"})
+        for _ in range(3):
+            await statuses(world, ids)
+            await asyncio.sleep(1)
+        rows = (await world.steer("sockets"))["sockets"]
+        assert len({row["order_id"] for row in rows}) == len(rows) == 30
 
 
 async def test_a_socket_that_nobody_asks_about_gives_its_place(clock):
-    async with a_world(clock, upstream=UpstreamConfig(push_sockets=10)) as world:
+    async with a_world(clock, upstream=UpstreamConfig(push_sockets=2)) as world:
         first, second, third = [await bought(world) for _ in range(3)]
-        others = f"{BUY}&api_key=another"
-        assert "ACCESS" in await world.ask(others)
+        known = [row["order_id"] for row in (await world.steer("orders"))["orders"]]
 
-        async def orders():
-            await a_moment()
+        async def polled_for(seconds, *ids):
+            for _ in range(seconds):
+                await statuses(world, ids)
+                await asyncio.sleep(1)
             rows = (await world.steer("sockets"))["sockets"]
-            assert other in [row["order_id"] for row in rows], "it is another key's"
-            return [row["order_id"] for row in rows if row["order_id"] != other]
+            return [known.index(row["order_id"]) for row in rows]
 
-        *known, other = [row["order_id"] for row in (await world.steer("orders"))["orders"]]
-        assert sorted(await orders()) == sorted(known[:2])
-        for _ in range(58):
-            await statuses(world, [second, third])
-            await asyncio.sleep(1)
-        assert sorted(await orders()) == sorted(known[:2]), "the first is not idle for a minute"
-        for _ in range(4):
-            await statuses(world, [second, third])
-            await asyncio.sleep(1)
-        assert sorted(await orders()) == sorted(known[1:]), "nobody asks about the first"
-        for _ in range(70):
-            await statuses(world, [first, second, third])
-            await asyncio.sleep(1)
-        assert sorted(await orders()) == sorted(known[1:]), "those who have one keep it"
+        assert sorted(await polled_for(58, second, third)) == [0, 1], "not idle for a minute"
+        assert sorted(await polled_for(4, second, third)) == [1, 2], "nobody asks about the first"
+        assert sorted(await polled_for(70, first, second, third)) == [1, 2], "who has one keeps it"

@@ -39,7 +39,7 @@ OWNERS = {
     "httpx": {"upstream/http.py"},
     "websockets": {"upstream/order_socket.py"},
     "uvicorn": {"app/server.py", "app/http_connection.py"},
-    "httptools": {"app/http_connection.py"},
+    "httptools": {"app/http_connection.py", "upstream/http_connection.py"},  # one for each end
     "psycopg": {f"store/postgres/{name}.py" for name in ("store", "listener", "connection")},
     "psycopg_pool": {"store/postgres/store.py"},
     "cryptography": {"store/postgres/encryption.py"},

@@ -4,7 +4,6 @@ import asyncio
 import socket
 import time
 
-import anyio
 import httpx
 import pytest
 
@@ -449,7 +448,7 @@ def test_a_time_out_is_a_doubt_only_once_the_connection_stands(monkeypatch, conn
             await store.close()
 
     if not connects:
-        monkeypatch.setattr(anyio, "connect_tcp", hang)
+        monkeypatch.setattr(asyncio.BaseEventLoop, "create_connection", hang)
     # It takes connections and never says a word.
     with socket.create_server(("127.0.0.1", 0)) as server:
         said = asyncio.run(problem(f"http://127.0.0.1:{server.getsockname()[1]}"))
