@@ -2,7 +2,10 @@
 and nulls. The values stay the sandbox's. Pure.
 """
 
+import json
+import re
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from proxy.sandbox.report import Recorded, Report
@@ -20,9 +23,12 @@ SYNONYMS = (
     ("content", "text"),
     ("refund_amount", "refunded_amount"),
 )
+NAMES = MappingProxyType({"stock": "prices"})
+REFUSED = MappingProxyType({"price": "price_not_offered", "orders": "orders_filtered"})
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 PAGE = "<!DOCTYPE html>\n<html><body>the page of a report</body></html>\n"
-BEFORE = ("POST",)
-"""A call of these methods that failed has no effect when it is replayed."""
+FALLBACK = MappingProxyType({"orders_filtered": "orders"})
+"""Names of calls, and the call that stands in where the report has none of that name."""
 
 Answer = tuple[int, Any, Mapping[str, str]]
 """Status, body (JSON, or a text) and headers."""
@@ -38,32 +44,58 @@ class Replay:
             if it.status:
                 self._by_call.setdefault(it.call, []).append(it)
 
-    def failure(self, method: str, call: str) -> Answer | None:
-        """The failure to answer with before the call has its effect; None if it shall have it."""
-        return self._failure(call) if method in BEFORE else None
-
-    def shaped(self, call: str, refused_call: str, answer: Answer) -> Answer:
-        """The answer in the form of the report. `refused_call` is the name that the report has for
-        a refusal of this kind.
+    def failure(self, name: str) -> Answer | None:
+        """The failure to answer a purchase, cancel, swap or retry with before it has its effect;
+        None if it shall have it.
         """
+        return self._failure(name)
+
+    def shaped(self, name: str, answer: Answer) -> Answer:
+        """The answer in the form that the report has for the call."""
         status, body, headers = answer
-        if status >= 400 or (isinstance(body, dict) and body.get("success") is False):
-            return self._failure(refused_call, body) or answer
-        if failure := self._failure(call):
+        if is_refusal(status, body):
+            return self._failure(name, body) or answer
+        if failure := self._failure(name):
             return failure
-        recorded = self._by_call.get(call, ())
-        good = [it for it in recorded if it.body.kind == "json" and not it.is_failure]
+        good = [it for it in self._recorded(name) if it.body.kind == "json" and not it.is_failure]
         if not good:
             return answer
         return good[-1].status, shaped(_best([it.body.value for it in good], body), body), headers
 
-    def _failure(self, call: str, body: Any = None) -> Answer | None:
+    def _recorded(self, name: str) -> list[Recorded]:
+        return self._by_call.get(name) or self._by_call.get(FALLBACK.get(name, ""), [])
+
+    def _failure(self, name: str, body: Any = None) -> Answer | None:
         """The last recorded answer of the call, if none was a success."""
-        recorded = self._by_call.get(call, [])
+        recorded = self._recorded(name)
         if not recorded or not all(it.is_failure for it in recorded):
             return None
         last = recorded[-1]
         return last.status, _failed_body(last, body), _sent_headers(last)
+
+
+def is_refusal(status: int, body: Any) -> bool:
+    return status >= 400 or (isinstance(body, dict) and body.get("success") is False)
+
+
+def reported_name(call: str, key: str, query: Mapping[str, str]) -> str:
+    """The name of a call in a report, which tells apart what the same endpoint is asked for."""
+    if call == "services" and not key:
+        return "services_without_key"
+    return "orders_filtered" if call == "orders" and "status" in query else NAMES.get(call, call)
+
+
+def refused_name(call: str, status: int, key: str, path: Mapping[str, str]) -> str:
+    """The name of a refused call in a report; empty if no report has such a refusal."""
+    if call == "services" and not key:
+        return "services_without_key"
+    if status in (401, 429):
+        return ""
+    if call == "order":
+        return "order_unknown" if UUID.fullmatch(path.get("order_id", "")) else "order_malformed"
+    if call == "cancel":
+        return "cancel_early" if status == 425 else ""
+    return REFUSED.get(call, "")
 
 
 def _failed_body(recorded: Recorded, body: Any) -> Any:
@@ -71,7 +103,9 @@ def _failed_body(recorded: Recorded, body: Any) -> Any:
     match recorded.body.kind:
         case "json":
             value = recorded.body.value
-            return shaped(value, body) if isinstance(body, dict) else value
+            value = shaped(value, body) if isinstance(body, dict) else value
+            # A body that is text is sent as it is.
+            return json.dumps(value) if isinstance(value, str) else value
         case "text":
             return str(recorded.body.value)
         case "html":
@@ -80,9 +114,9 @@ def _failed_body(recorded: Recorded, body: Any) -> Any:
 
 
 def _sent_headers(recorded: Recorded) -> dict[str, str]:
-    """Without the type of a text, which the sandbox sets itself."""
-    is_json = recorded.body.kind == "json"
-    own = {} if is_json or recorded.body.kind == "text" else {"content-type": "text/html"}
+    """With the type of the body that is sent."""
+    types = {"json": "application/json", "text": "text/plain; charset=utf-8"}
+    own = {"content-type": types.get(recorded.body.kind, "text/html")}
     kept = {name: it for name, it in recorded.headers.items() if name.lower() != "content-type"}
     return kept | own
 
