@@ -23,26 +23,26 @@ LARGEST = 1000
 # The words that names of fields, codes and texts of errors may consist of: those of all sources.
 WORDS = frozenset(
     """
-    a account action active activation address after all allowed amount an and api area are
+    a account action activation active address after all allowed amount an and api are area at
     attempts auth auto availability available balance base be been before blocked by can cancel
-    cancelled canceled cannot carrier category charge charged code combination completed content
+    canceled cancelled cannot carrier category charge charged code combination completed content
     cooldown cost count countries country created credits currency current cursor customer daily
-    data date day days deposit deposits description detail details disabled discount duration early
-    email enabled enough error errors estimated exceeded existing exists expired expires failed
-    field fields for forbidden found free from full funds gateway has hold host hour hours id ids
-    in insufficient internal into invalid is iso item items its key keys last later left legacy
-    length less limit limited link linked list log low margin market max maximum maybe message
-    messages method min minimum minute minutes missing money more must name names network new next
-    no not number numbers object of offer offers offset on only operation operator operators or
-    order orders other our out page pair parameter parameters params path pending period phone
-    phones plan please previous price prices pool product profile provider quantity query rate
-    reached reason received refund refunded refunds remaining renew rental replacement request
-    requests required reserved retry row rows rule rules scheduled second seconds sender server
-    service services set size sms spent start started state status stock success support supported
-    swap swaps symbol system telegram text the this threshold tier time timeout timestamp title
-    to token too total transaction transactions try type unauthorized unavailable under unknown
-    unsupported until updated url usd used user username users valid value verification version wait
-    waiting webhook webhooks with within wrong yet
+    data date day days deposit deposits description detail details disabled discount duration
+    early email enabled enough error errors estimated exceeded existing exists expired expires
+    failed field fields for forbidden found free from full funds gateway has hold host hour hours
+    id ids in insufficient internal into invalid is iso item items its key keys last later left
+    legacy length less limit limited link linked list log low margin market max maximum maybe
+    message messages method min minimum minute minutes missing money more must name names network
+    new next no not number numbers object of offer offers offset on only operation operator
+    operators or order orders other our out page pair parameter parameters params path pending
+    period phone phones plan please pool previous price prices product profile provider purchase
+    purchases quantity query rate reached reason received refund refunded refunds remaining renew
+    rental replacement request requests required reserved retry row rows rule rules scheduled
+    second seconds sender server service services set size sms spent start started state status
+    stock success support supported swap swaps symbol system telegram text the this threshold tier
+    time timeout timestamp title to token too total transaction transactions try type unauthorized
+    unavailable under unknown unsupported until updated url usd used user username users valid
+    value verification version wait waiting webhook webhooks with within wrong yet
     """.split()  # noqa: SIM905
 )
 # Whole values that say how the upstream is, and nothing of anybody.

@@ -49,9 +49,9 @@ class Questions:
         missing = self._not_offered_by_prices(service) or missing or Pair(POPULAR, "RU")
         await self.ask("price", "price_not_offered", has_key=False, params=missing._asdict())
         await self.ask_orders()
+        await self.ask("transactions", params={"limit": "1"})
         if order := self._order_to_read():
             await self.ask("order", id=order)
-        await self.ask("transactions", params={"limit": "1"})
         await self.ask("order", "order_unknown", id=str(uuid4()))
         await self.ask("order", "order_malformed", id="no-order-id")
         await self._open_socket()
@@ -107,10 +107,15 @@ class Questions:
         self.answers.found.append(socket_answer("socket", status))
 
     def _order_to_read(self) -> str:
-        """The newest listed order with an SMS, else the newest of all; empty if none is listed."""
+        """The newest listed order with an SMS, else the newest listed one, else that of the newest
+        transaction; empty if there is none.
+        """
         rows = self.answers.order_rows()
         done = [row for row in rows if _state(row) in ("completed", "sms_received")]
-        return next((str(first(row, "order_id", "id")) for row in done or rows), "")
+        paid = self.answers.list_of("transactions", "transactions")
+        ids = [first(row, "order_id", "id") for row in done or rows]
+        ids += [row.get("order_id") for row in paid]
+        return next((str(id) for id in ids if id), "")
 
     def _service(self) -> str:
         codes = [it for _, offered in self._markets() for it in offered]

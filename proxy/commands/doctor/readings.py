@@ -125,7 +125,10 @@ def no_stock_text(answers: Answers) -> Reading | Unread:
 
 def too_early(answers: Answers) -> Reading | Unread:
     asked = [it for it in answers.of("cancel_early") if it.status == 425]
-    return same((_early_form(it) for it in asked), f"{BUY}, with --early-cancel")
+    form = same((_early_form(it) for it in asked), f"{BUY}, with --early-cancel")
+    if form == "plain" and errors(answers) == "text":
+        return Unread("plain, as all errors are: no more can be read")
+    return form
 
 
 def _early_form(answer: RawAnswer) -> str:

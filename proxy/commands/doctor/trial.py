@@ -159,7 +159,7 @@ class Trial:
             if self._terms.cancels_early:
                 self._say("asking for a cancel inside the hold, which is expected to be refused")
                 answer = await self._ask("cancel", "cancel_early", id=order.id, json={})
-                if answer and answer.is_success:
+                if answer and _confirms(answer):
                     self._say("the upstream has cancelled it inside the hold")
                     return True
             self._say("waiting for an SMS until the hold is over; Ctrl-C cancels if it can")
@@ -183,20 +183,23 @@ class Trial:
             now = _read(lambda data: wire.asked_order(data, order.id), answer) if answer else None
             if now and (now.messages or now.state is OrderState.COMPLETED):
                 self._say("an SMS has come: there is no refund")
+                # A frame of it may still be on its way.
+                await asyncio.sleep(POLL)
                 return False
             if now and now.state in (OrderState.CANCELLED, OrderState.EXPIRED):
                 self._say(f"the upstream has ended the order: {now.state.value}")
                 return True
             if monotonic() >= until:
                 return None
-            await asyncio.sleep(min(POLL, until - monotonic()))
+            pause = POLL if answer else RETRY_SECONDS
+            await asyncio.sleep(min(pause, until - monotonic()))
 
     async def _cancel(self, order: Order) -> tuple[bool | None, float]:
         """Whether the order is refunded (None: not known yet), and the seconds to wait."""
         answer = await self._ask("cancel", id=order.id, json={})
         if answer is None:
             return None, RETRY_SECONDS
-        if answer.is_success:
+        if _confirms(answer):
             self._say("cancelled after the hold")
             return True, 0.0
         if answer.status == 425:
@@ -303,6 +306,15 @@ def _read(read: Callable[[Any], Any], answer: RawAnswer) -> Any:
         return read(fields.decode(answer.content)) if answer.is_success else None
     except ProblemError:
         return None
+
+
+def _confirms(answer: RawAnswer) -> bool:
+    """Whether the answer to a cancel says that the order is cancelled."""
+    try:
+        wire.cancelled(answer.json if answer.is_success else None)
+    except ProblemError:
+        return False
+    return True
 
 
 def _cents(read: Callable[[Any], int], answer: RawAnswer) -> int | None:
