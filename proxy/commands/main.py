@@ -81,9 +81,10 @@ def serve(path: Path | None, host: str | None, port: int | None) -> None:
 @click.option(
     "--switch",
     "changes",
-    metavar="NAME=VALUE",
+    metavar="NAME=VALUE|random:SEED",
     multiple=True,
-    help="Another behaviour of the upstream; may be repeated. See docs/sandbox.md.",
+    help="Another behaviour of the upstream, or one drawn for each switch; may be repeated. "
+    "See docs/sandbox.md.",
 )
 @click.option(
     "--replay",
@@ -103,18 +104,20 @@ def sandbox(
     from proxy.app.build import create_app
     from proxy.runtime import logs
     from proxy.sandbox import create_sandbox
-    from proxy.sandbox.mount import beside, lines_to_copy, upstream_lines
+    from proxy.sandbox.mount import beside, drawn_lines, lines_to_copy, upstream_lines
 
     config = config_of(None).listening(None, port)
     secrets = logs.Secrets()
     logs.set_up(config.log.level, config.log.format, secrets)
     initial, replay = _replay(report) if report else (None, None)
-    switches = _switches(changes, initial)
+    switches, draw = _switches(changes, initial)
     simulated = or_exit(
         lambda: create_sandbox(switches, sms_after=sms_after, hosts=config.hosts, replay=replay)
     )
     opened = _open(config.listen.host, config.listen.port)
     url = server.url(opened)
+    if draw:
+        click.echo(drawn_lines(draw, switches))
     if upstream_only:
         click.echo(upstream_lines(url))
         server.run(simulated, opened, websockets=True)
@@ -146,16 +149,28 @@ def _replay(path: Path) -> "tuple[Switches, Replay]":
         raise failed(f"{path}: its readings are not those of this proxy: {fix}") from error
 
 
-def _switches(changes: tuple[str, ...], initial: "Switches | None" = None) -> "Switches":
-    import msgspec
+def _switches(
+    changes: tuple[str, ...], initial: "Switches | None" = None
+) -> "tuple[Switches, str]":
+    """Returns the switches, and `random:SEED` if readings were drawn: NAME=VALUE wins over it."""
+    from proxy.sandbox.state.switches import Switches, UnknownSwitchError, drawn, switched
 
-    from proxy.sandbox.state.switches import Switches, known_switches, switched
-
+    draws = [change for change in changes if change.startswith("random:")]
+    settings = [change for change in changes if change not in draws]
+    draw = draws[-1] if draws else ""
+    if draw == "random:":
+        raise click.UsageError("--switch: random: needs a seed; write random:1")
     try:
-        return switched(initial or Switches(), dict(change.split("=", 1) for change in changes))
-    except (msgspec.ValidationError, ValueError) as error:
-        known = ", ".join(f"{name}={values}" for name, values in known_switches().items())
-        raise click.UsageError(f"--switch: {error}; known are {known}") from error
+        wanted = drawn(draw.removeprefix("random:")) if draw else {}
+        return switched(initial or Switches(), wanted | dict(map(_setting, settings))), draw
+    except UnknownSwitchError as error:
+        known = ", ".join(f"{name}={values}" for name, values in error.known.items())
+        raise click.UsageError(f"--switch: {error}; known, nearest first: {known}") from error
+
+
+def _setting(change: str) -> tuple[str, str]:
+    name, _, value = change.partition("=")
+    return name, value
 
 
 def _open(host: str, port: int) -> "socket.socket":

@@ -45,11 +45,14 @@ class Deliveries:
                 self.send(webhook, event)
 
     def check_balance(self, account: Account, before: int, at: float) -> None:
-        """Sends `balance.low` only when the balance falls below the threshold."""
+        """Sends `balance.low` only when the balance falls below the threshold, or to it."""
+        switches = self._world.switches
         for webhook in account.webhooks.values():
             limit = (webhook.threshold or 0.0) * 100
-            if account.cents < limit <= before and self._takes(webhook, "balance.low"):
-                data = events.balance_low(account.cents, webhook.threshold)
+            at_limit = switches.balance_low == "at"
+            falls = account.cents <= limit < before if at_limit else account.cents < limit <= before
+            if falls and self._takes(webhook, "balance.low"):
+                data = events.balance_low(switches, account.cents, webhook.threshold)
                 self.send(webhook, Event("balance.low", account, at, data))
 
     def send(self, webhook: Webhook, event: Event) -> Delivery:

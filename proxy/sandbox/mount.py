@@ -1,7 +1,10 @@
 """The proxy and the simulated upstream on one port, and the lines that are printed to copy."""
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from proxy.sandbox.state.switches import Switches
 
 SANDBOX_PATHS = ("/api/v1/", "/ws/", "/sandbox")
 
@@ -29,6 +32,12 @@ The simulated upstream is ready; any key has an account. Point a proxy at it:
 
 Its control is at {url}/sandbox. Ctrl-C ends it.
 """
+
+
+def drawn_lines(draw: str, switches: Switches) -> str:
+    """The readings that were drawn, one switch a line, in the form of `--switch`."""
+    readings = msgspec.structs.asdict(switches).items()
+    return "\n".join([f"--switch {draw} is:", *(f"  {name}={it}" for name, it in readings), ""])
 
 
 def upstream_lines(url: str) -> str:

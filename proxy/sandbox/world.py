@@ -11,10 +11,13 @@ import random
 import uuid
 from collections import deque
 from collections.abc import Callable
+from typing import Literal
 
 from proxy.sandbox.state.accounts import (
+    LIVE,
     OPENING_CENTS,
     Account,
+    Live,
     Message,
     Order,
     Webhook,
@@ -28,6 +31,9 @@ from proxy.sandbox.state.switches import Switches
 from proxy.sandbox.wire import events, refusals
 from proxy.sandbox.wire.answers import Json
 from proxy.sandbox.wire.events import Event, Reason
+
+# OpenAPI 1.2.0 names `created` before `waiting`, and does not say how long it lasts.
+CREATED_SECONDS = 2.0
 
 
 class World:
@@ -147,10 +153,12 @@ class World:
             raise refusals.retry_unsupported()
         if order.status in ("cancelled", "expired"):
             raise refusals.wrong_status("retry", order.status)
+        if self.switches.retry == "refused" and order.messages:
+            raise refusals.retry_refused()
         if self.now >= order.expires_at:
             return
         if self.switches.retry == "waiting":
-            order.status = "waiting"
+            order.status = self._live_status("waiting")
         scenario = scenario_of(order.service)
         if scenario.text and scenario.retry:
             self._send_scenario_sms(order, self.sms_after)
@@ -166,7 +174,7 @@ class World:
         """Cancels and refunds the order without regard to the hold."""
         order.status = "cancelled"
         self._refund(order, at)
-        self._emit("order.cancelled", order, at, events.cancelled(order, reason))
+        self._emit("order.cancelled", order, at, events.cancelled(self.switches, order, reason))
         self.on_change(order)
 
     def expire(self, order: Order) -> None:
@@ -208,6 +216,7 @@ class World:
             expires_at=self._time_after(self.switches.lifetime),
             cancel_at=hold,
             swap_at=hold,
+            status=self._live_status("created"),
         )
         order.phone = self._phone(country, order)
         self.orders[order.id] = order
@@ -218,6 +227,8 @@ class World:
         """Schedules what happens to the order's current number without interference."""
         scenario = scenario_of(order.service)
         self.schedule.add(order.expires_at, "expire", order)
+        if self.switches.order_status == "life_cycle":
+            self.schedule.add(self._time_after(CREATED_SECONDS), "await", order)
         if scenario.refunded is not None:
             self.schedule.add(self._time_after(scenario.refunded), "withdraw", order)
         first = self.sms_after if scenario.first is None else scenario.first
@@ -227,7 +238,8 @@ class World:
     def _send_scenario_sms(self, order: Order, after: float) -> None:
         name = self.catalogue.services[order.service]
         text = scenario_of(order.service).text or ""
-        self.send_sms(order, sms_text(text, name, order.first_id, order.sms_count), name, after)
+        sender = "" if self.switches.sms_sender == "empty" else name
+        self.send_sms(order, sms_text(text, name, order.first_id, order.sms_count), sender, after)
         order.sms_count += 1
 
     def _carry_out(self, it: ScheduledEvent) -> None:
@@ -236,6 +248,8 @@ class World:
             self._receive(order, it.message)
         elif it.what == "expire" and it.due == order.expires_at:
             self._expire(order, it.due)
+        elif it.what == "await" and order.status == "created":
+            order.status = self._live_status("waiting")
         elif it.what == "refund":
             self._refund(order, it.due)
         elif it.what == "withdraw" and same and order.awaits_first_sms:
@@ -246,16 +260,28 @@ class World:
         if order.awaits_first_sms:
             order.status = "expired"
             order.push_events.append("expired")
-            self._emit("order.expired", order, at, events.expired(self.switches, order))
+            self._emit_expiry(order, at)
             self.schedule.add(round(at + self.switches.refund_delay, 3), "refund", order)
-        elif order.status in ("waiting", "pending"):
+        elif order.status in (*LIVE, "sms_received"):
             order.status = "completed"
+
+    def _emit_expiry(self, order: Order, at: float) -> None:
+        data = events.expired(self.switches, order)
+        if self.switches.expiry_event == "order.cancelled":
+            data = events.cancelled(self.switches, order, "timeout_no_sms")
+        self._emit(self.switches.expiry_event, order, at, data)
+
+    def _live_status(self, stage: Literal["created", "waiting"]) -> Live:
+        """Returns what an order without an SMS is called at a stage of OpenAPI's life cycle."""
+        name = self.switches.order_status
+        return stage if name == "life_cycle" else name
 
     def _receive(self, order: Order, message: Message) -> None:
         if order.takes_sms(self.switches.further_sms == "appended", message.at):
             order.messages.append(message)
             order.push_events.append(message)
-            order.status = "completed"
+            is_whole = self.switches.order_status == "life_cycle"
+            order.status = "sms_received" if is_whole else "completed"
             data = events.received(self.switches, message)
             self._emit(self.switches.webhook_events, order, message.at, data)
 

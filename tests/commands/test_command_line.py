@@ -15,8 +15,11 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 import yaml
+from msgspec.structs import asdict
 
 from proxy import __version__
+from proxy.sandbox import Switches
+from proxy.sandbox.state.switches import drawn
 from proxy.store import Entry, open_store
 from tests.support.process import COMMAND, PATIENCE, a_process, run
 
@@ -352,11 +355,21 @@ def test_a_switch_is_set_at_start(tmp_path):
     assert answer["switches"]["phone"] == "plus"
 
 
-@pytest.mark.parametrize("switch", ["phone=square", "fone=plus", "phone"])
+@pytest.mark.parametrize("form", [("--upstream-only",), ()])
+def test_drawn_switches_are_printed_and_named_ones_win(tmp_path, form):
+    changes = ("--switch", "phone=spaces", "--switch", "random:7")
+    how = ("sandbox", *form, "--port", "0", *changes)
+    with a_process(*how, log=tmp_path / "log", printed=(printed := [])) as url:
+        switches = httpx.get(f"{url}/sandbox/switches").json()["switches"]
+    assert switches == asdict(Switches()) | drawn("7") | {"phone": "spaces"}
+    assert set(printed) >= {f"  {name}={value}\n" for name, value in switches.items()}
+
+
+@pytest.mark.parametrize("switch", ["phone=square", "fone=plus", "phone", "random", "random:"])
 def test_a_wrong_switch_is_named_with_those_that_are_known(switch):
     done = run("sandbox", "--switch", switch)
     assert done.returncode == 2
-    assert "phone=['digits', 'plus']" in done.stderr
+    assert "phone=['digits', 'plus', 'spaces']" in done.stderr or "a seed" in done.stderr
 
 
 def test_the_sums_of_each_key_are_a_table_only():

@@ -62,6 +62,7 @@ async def test_happenings_between_two_looks_have_their_own_times_and_order(bench
 async def test_the_clock_tells_its_time_and_is_pushed(bench: Bench) -> None:
     assert await bench.look("clock") == {"now": START, "time": "2026-03-01T12:00:00Z"}
     answer = await bench.steer("clock", seconds=90.5)
+    assert "switch hold" in answer.pop("hint")
     assert answer == {"now": START + 90.5, "time": "2026-03-01T12:01:30Z"}
 
 

@@ -199,6 +199,15 @@ def test_a_socket_stands_in_the_log_without_its_key(wire: Wire) -> None:
         ("sms", {"type": "sms", "code": "1234", "full_text": "Code 1234"}),
         ("sms_received", {"type": "sms_received", "code": "1234", "message": "Code 1234"}),
         ("order_status", {"type": "order_status", "status": "completed"}),
+        (
+            "order_status_sms",
+            {
+                "type": "order_status",
+                "status": "completed",
+                "code": "1234",
+                "full_text": "Code 1234",
+            },
+        ),
     ],
 )
 def test_switch_ws_frame(wire: Wire, position: str, seen: Any) -> None:

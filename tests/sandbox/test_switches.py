@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from proxy.sandbox import Switches, create_sandbox
-from proxy.sandbox.state.switches import known_switches
+from proxy.sandbox.state.switches import drawn, known_switches
+from tests.support import looks
 from tests.support.sandbox import NEVER, NO_LIMIT, Bench, bench_with
 
 pytestmark = pytest.mark.anyio
@@ -18,213 +19,91 @@ bench = bench_with(switches=NO_LIMIT, sms_after=NEVER)
 START = "2026-03-01T12:00:00Z"
 
 
-async def bought(bench: Bench, field: str) -> Any:
-    return (await bench.buy()).get(field, "absent")
-
-
-async def detail(bench: Bench, field: str, *texts: str) -> Any:
-    """A field of an order that has received these SMS, one a second."""
-    order = await bench.buy()
-    for text in texts:
-        await bench.steer("sms", order_id=order["order_id"], text=text)
-        await bench.wait(1)
-    return (await bench.order(order)).get(field, "absent")
-
-
-async def contents(bench: Bench) -> Any:
-    return [message["content"] for message in await detail(bench, "messages", "one", "two")]
-
-
-async def row(bench: Bench) -> Any:
-    await bench.buy()
-    answer = await bench.get("/customer/orders")
-    assert set(answer) == {"count", "orders"}
-    return {name for name in answer["orders"][0] if "id" in name or name in ("service", "price")}
-
-
-async def list_type(bench: Bench) -> Any:
-    await bench.buy()
-    return type(await bench.get("/customer/orders"))
-
-
-async def longest_list(bench: Bench) -> Any:
-    await bench.steer("offer", service="tg", price=0.05)
-    for _ in range(60):
-        await bench.buy()
-    return (await bench.get("/customer/orders", limit=200))["count"]
-
-
-async def balance_at_expiry(bench: Bench) -> Any:
-    await bench.buy("wa", "GB")
-    await bench.wait(1200)
-    at_once = await bench.balance()
-    await bench.wait(30)
-    return at_once, await bench.balance()
-
-
-async def keys_of_services(bench: Bench) -> Any:
-    services = (await bench.get("/customer/services"))["services"][0]
-    return set(services), set((await bench.get("/customer/countries"))["countries"][0])
-
-
-async def keyless_catalogue(bench: Bench) -> Any:
-    paths = ("/customer/services", "/customer/countries")
-    return [(await bench.call("GET", path, "")).status_code for path in paths]
-
-
-async def unavailable(bench: Bench) -> Any:
-    query = {"service": "wa", "country": "RU"}
-    response = await bench.call("GET", "/price", params=query)
-    assert response.json()["success"] is False
-    return response.status_code
-
-
-async def available(bench: Bench) -> Any:
-    services = ("wa", "ok")
-    prices = [await bench.get("/price", service=name, country="GB") for name in services]
-    return [price.get("available") for price in prices]
-
-
-async def stock_of_wa(bench: Bench) -> Any:
-    await bench.steer("offer", service="wa", country="GB", stock=3)
-    rows = (await bench.get("/catalog/countries", service="wa"))["countries"]
-    british = next(row for row in rows if row["id"] == "GB")
-    return {name: british[name] for name in set(british) - {"id", "name", "price"}}
-
-
-async def sold_out(bench: Bench) -> Any:
-    wish = {"service": "ok", "country": "GB"}
-    response = await bench.call("POST", "/customer/purchase", json=wish)
-    return response.status_code, response.json()["error"], response.json()["message"]
-
-
-async def sold_out_status(bench: Bench) -> Any:
-    return (await sold_out(bench))[0]
-
-
-async def sold_out_text(bench: Bench) -> Any:
-    return (await sold_out(bench))[1:]
-
-
-async def penniless(bench: Bench) -> Any:
-    await bench.steer("balance", key="alice", balance=0)
-    return set(await bench.buy())
-
-
-async def early(bench: Bench) -> Any:
-    order = await bench.buy()
-    response = await bench.call("POST", f"/customer/cancel/{order['order_id']}")
-    assert response.status_code == 425
-    assert "Please wait 120 seconds." in response.text
-    kind = response.headers["content-type"]
-    return set(response.json()) if kind == "application/json" else kind
-
-
-async def admitted(bench: Bench) -> Any:
-    """How many of 70 requests of one second are served."""
-    codes = [(await bench.call("GET", "/customer/balance")).status_code for _ in range(70)]
-    return codes.count(200)
-
-
-async def sold(bench: Bench) -> Any:
-    """How many of 12 purchases of one second are served."""
-    return ["success" in await bench.buy() for _ in range(12)].count(True)
-
-
-async def throttled(bench: Bench) -> Any:
-    await bench.steer("switches", requests_per_minute=2)
-    for _ in range(3):
-        response = await bench.call("GET", "/customer/balance")
-        await bench.wait(10)
-    assert response.status_code == 429
-    return {k: v for k, v in response.headers.items() if k.startswith(("retry", "x-rate"))}
-
-
-async def wrong_id(bench: Bench) -> Any:
-    return (await bench.call("GET", "/customer/order/12345")).status_code
-
-
-async def orders_by_one_idempotency_key(bench: Bench) -> Any:
-    wish, headers = {"service": "wa", "country": "GB"}, {"X-Idempotency-Key": "once"}
-    answers = [
-        (await bench.call("POST", "/customer/purchase", json=wish, headers=headers)).json()
-        for _ in range(2)
-    ]
-    money = (await bench.look("ledger"))["totals"]["charged"]
-    return len({answer["order_id"] for answer in answers}), money
-
-
-async def swapped(bench: Bench) -> Any:
-    order = await bench.buy()
-    await bench.wait(120)
-    answer = await bench.post(f"/customer/swap/{order['order_id']}")
-    return order, answer, await bench.order(answer)
-
-
-async def swapped_id(bench: Bench) -> Any:
-    before, answer, after = await swapped(bench)
-    assert after["order_id"] == answer["order_id"]
-    assert (await bench.order(before)) == after
-    return answer["order_id"] == before["order_id"]
-
-
-async def swapped_status(bench: Bench) -> Any:
-    _, answer, after = await swapped(bench)
-    await bench.steer("cancel", order_id=answer["order_id"])  # either way it can be cancelled
-    return answer["status"], after["status"]
-
-
-async def swapped_phone(bench: Bench) -> Any:
-    _, answer, _ = await swapped(bench)
-    return answer["phone_number"][0] == answer["previous_number"][0] == "+"
-
-
-async def retried(bench: Bench) -> Any:
-    order = await bench.buy()
-    await bench.steer("sms", order_id=order["order_id"], text="1234")
-    response = await bench.call("POST", f"/orders/{order['order_id']}/retry")
-    return response.status_code, (await bench.order(order))["status"]
-
-
-async def webhooks(bench: Bench) -> Any:
-    return (await bench.call("GET", "/customer/webhooks")).status_code
-
-
+CODE, SENTENCE = "invalid_api_key", "Missing or invalid API key"
+EMPTY, NULL = {"count": 0, "orders": []}, {"count": 0, "orders": None}
+FOUR = {"order_id", "phone_number", "status", "messages"}
+TEXTS = {
+    "sms_text": "code 1234", "sms_code": "1234", "sms_sender": "A", "sms_received_at": START,
+}  # fmt: skip
 PLUS = re.compile(r"\+44\d+").fullmatch
 DIGITS = re.compile(r"44\d+").fullmatch
 
 # Switch, position, what to look at, what is seen: a value, or a test of it.
 CASES: list[tuple[str, Any, Callable[..., Any], Any]] = [
-    ("phone", "digits", lambda b: bought(b, "phone_number"), DIGITS),
-    ("phone", "plus", lambda b: bought(b, "phone_number"), PLUS),
-    ("timestamps", "z", lambda b: bought(b, "created_at"), START),
-    ("timestamps", "offset", lambda b: bought(b, "created_at"), "2026-03-01T20:00:00+08:00"),
-    ("timestamps", "fraction", lambda b: bought(b, "created_at"), "2026-03-01T12:00:00.000Z"),
-    ("orders_row", "id", row, {"id", "service_id", "country_id"}),
-    ("orders_row", "order_id", row, {"order_id", "service", "price"}),
-    ("orders_list", "wrapped", list_type, dict),
-    ("orders_list", "bare", list_type, list),
-    ("orders_cap", 200, longest_list, 60),
-    ("orders_cap", 50, longest_list, 50),
-    ("messages_waiting", "empty", lambda b: detail(b, "messages"), []),
-    ("messages_waiting", "absent", lambda b: detail(b, "messages"), "absent"),
-    ("messages_waiting", "null", lambda b: detail(b, "messages"), None),
-    ("messages_order", "oldest", contents, ["one", "two"]),
-    ("messages_order", "newest", contents, ["two", "one"]),
-    ("sms_received", "true", lambda b: detail(b, "sms_received", "1234"), True),
-    ("sms_received", "false", lambda b: detail(b, "sms_received", "1234"), False),
-    ("lifetime", 1200, lambda b: bought(b, "expires_at"), "2026-03-01T12:20:00Z"),
-    ("lifetime", 3600, lambda b: bought(b, "expires_at"), "2026-03-01T13:00:00Z"),
-    ("hold", 120, lambda b: bought(b, "cancel_available_at"), "2026-03-01T12:02:00Z"),
-    ("hold", 30, lambda b: bought(b, "cancel_available_at"), "2026-03-01T12:00:30Z"),
-    ("refund_delay", 0, balance_at_expiry, (100, 100)),
-    ("refund_delay", 30, balance_at_expiry, (99.10, 100)),
-    ("further_sms", "appended", contents, ["one", "two"]),
-    ("further_sms", "refused", contents, ["one"]),
+    ("phone", "digits", lambda b: looks.bought(b, "phone_number"), DIGITS),
+    ("phone", "plus", lambda b: looks.bought(b, "phone_number"), PLUS),
+    (
+        "phone",
+        "spaces",
+        lambda b: looks.bought(b, "phone_number"),
+        re.compile(r"\+44 \d{4} \d+").fullmatch,
+    ),
+    ("order_id", "present", looks.order_names, FOUR),
+    ("order_id", "absent", looks.order_names, FOUR - {"order_id"}),
+    ("order_fields", "all", looks.order_names, FOUR),
+    ("order_fields", "sample", looks.order_names, {"status", "messages"}),
+    ("order_status", "waiting", looks.life, ["waiting"] * 3 + ["completed"] * 2),
+    ("order_status", "created", looks.life, ["created"] * 3 + ["completed"] * 2),
+    ("order_status", "pending", looks.life, ["pending"] * 3 + ["completed"] * 2),
+    (
+        "order_status",
+        "life_cycle",
+        looks.life,
+        ["created", "created", "waiting", "sms_received", "completed"],
+    ),
+    ("orders_list", "missing", looks.lists, ({"error": "Not Found"}, 404, 0)),
+    ("orders_list", "hidden", looks.lists, (EMPTY, 200, 0)),
+    ("orders_list", "null", looks.lists, (NULL, 200, 1)),
+    ("orders_bad_row", "absent", looks.rows_without_id, ([], [True, True])),
+    ("orders_bad_row", "present", looks.rows_without_id, ([], [True, False, True])),
+    ("orders_filter", "waiting", looks.filtered, [1, 0, 1]),
+    ("orders_filter", "pending", looks.filtered, [0, 1, 1]),
+    ("orders_filter", "ignored", looks.filtered, [2, 2, 2]),
+    ("orders_filter", "refused", looks.filtered, ["invalid_status"] * 3),
+    ("messages", "list", looks.texts, (2, {})),
+    ("messages", "sms_text", looks.texts, (0, TEXTS)),
+    ("sms_sender", "name", looks.sender, "Microsoft"),
+    ("sms_sender", "empty", looks.sender, ""),
+    ("balance_field", "balance", looks.balance, {"success": True, "balance": 100}),
+    ("balance_field", "balance_usd", looks.balance, {"success": True, "balance_usd": 100}),
+    ("balance_field", "both", looks.balance, {"success": True, "balance": 100, "balance_usd": 100}),
+    ("money", "number", looks.amounts, (0.9, 0.9, -0.9, 99.1)),
+    ("money", "text", looks.amounts, ("0.90", "0.90", "-0.90", "99.10")),
+    ("transactions_count", "total", looks.transactions, 2),
+    ("transactions_count", "page", looks.transactions, 1),
+    ("errors", "object", looks.error, {"error": CODE, "message": SENTENCE}),
+    ("errors", "text", looks.error, SENTENCE),
+    ("errors", "nested", looks.error, {"error": {"code": CODE, "message": SENTENCE}}),
+    ("errors", "sentence", looks.error, {"error": SENTENCE}),
+    ("timestamps", "z", lambda b: looks.bought(b, "created_at"), START),
+    ("timestamps", "offset", lambda b: looks.bought(b, "created_at"), "2026-03-01T20:00:00+08:00"),
+    ("timestamps", "fraction", lambda b: looks.bought(b, "created_at"), "2026-03-01T12:00:00.000Z"),
+    ("orders_row", "id", looks.row, {"id", "service_id", "country_id"}),
+    ("orders_row", "order_id", looks.row, {"order_id", "service", "price"}),
+    ("orders_list", "wrapped", looks.list_type, dict),
+    ("orders_list", "bare", looks.list_type, list),
+    ("orders_cap", 200, looks.longest_list, 60),
+    ("orders_cap", 500, looks.longest_list, 60),
+    ("orders_cap", 50, looks.longest_list, 50),
+    ("messages_waiting", "empty", lambda b: looks.detail(b, "messages"), []),
+    ("messages_waiting", "absent", lambda b: looks.detail(b, "messages"), "absent"),
+    ("messages_waiting", "null", lambda b: looks.detail(b, "messages"), None),
+    ("messages_order", "oldest", looks.contents, ["one", "two"]),
+    ("messages_order", "newest", looks.contents, ["two", "one"]),
+    ("sms_received", "true", lambda b: looks.detail(b, "sms_received", "1234"), True),
+    ("sms_received", "false", lambda b: looks.detail(b, "sms_received", "1234"), False),
+    ("lifetime", 1200, lambda b: looks.bought(b, "expires_at"), "2026-03-01T12:20:00Z"),
+    ("lifetime", 3600, lambda b: looks.bought(b, "expires_at"), "2026-03-01T13:00:00Z"),
+    ("hold", 120, lambda b: looks.bought(b, "cancel_available_at"), "2026-03-01T12:02:00Z"),
+    ("hold", 30, lambda b: looks.bought(b, "cancel_available_at"), "2026-03-01T12:00:30Z"),
+    ("refund_delay", 0, looks.balance_at_expiry, (100, 100)),
+    ("refund_delay", 30, looks.balance_at_expiry, (99.10, 100)),
+    ("further_sms", "appended", looks.contents, ["one", "two"]),
+    ("further_sms", "refused", looks.contents, ["one"]),
     (
         "catalogue_keys",
         "id",
-        keys_of_services,
+        looks.keys_of_services,
         (
             {"service_id", "service_name", "base_price"},
             {"country_id", "country_name", "min_price", "services"},
@@ -233,67 +112,78 @@ CASES: list[tuple[str, Any, Callable[..., Any], Any]] = [
     (
         "catalogue_keys",
         "code",
-        keys_of_services,
+        looks.keys_of_services,
         (
             {"service_code", "name", "price", "available"},
             {"country_code", "name", "min_price", "services"},
         ),
     ),
-    ("catalogue_auth", "key", keyless_catalogue, [401, 401]),
-    ("catalogue_auth", "public", keyless_catalogue, [200, 200]),
-    ("price_unavailable", 404, unavailable, 404),
-    ("price_unavailable", 200, unavailable, 200),
-    ("price_available", "absent", available, [None, None]),
-    ("price_available", "present", available, [True, False]),
-    ("stock_field", "availability", stock_of_wa, {"availability": "low_stock"}),
-    ("stock_field", "count", stock_of_wa, {"count": 3}),
-    ("stock_field", "neither", stock_of_wa, {}),
-    ("no_stock", 503, sold_out_status, 503),
-    ("no_stock", 404, sold_out_status, 404),
-    ("no_stock", 400, sold_out_status, 400),
-    ("no_stock", 409, sold_out_status, 409),
-    ("no_stock_text", "no_numbers", sold_out_text, ("no_numbers", "No numbers available")),
+    (
+        "catalogue_keys",
+        "both",
+        looks.keys_of_services,
+        (
+            {"service_id", "service_code", "name", "price", "available"},
+            {"country_id", "country_code", "name", "min_price", "services"},
+        ),
+    ),
+    ("catalogue_auth", "key", looks.keyless_catalogue, [401, 401]),
+    ("catalogue_auth", "public", looks.keyless_catalogue, [200, 200]),
+    ("price_unavailable", 404, looks.unavailable, 404),
+    ("price_unavailable", 200, looks.unavailable, 200),
+    ("price_available", "absent", looks.available, [None, None]),
+    ("price_available", "present", looks.available, [True, False]),
+    ("stock_field", "availability", looks.stock_of_wa, {"availability": "low_stock"}),
+    ("stock_field", "count", looks.stock_of_wa, {"count": 3}),
+    ("stock_field", "neither", looks.stock_of_wa, {}),
+    ("stock_field", "both", looks.stock_of_wa, {"availability": "low_stock", "count": 3}),
+    ("no_stock", 503, looks.sold_out_status, 503),
+    ("no_stock", 404, looks.sold_out_status, 404),
+    ("no_stock", 400, looks.sold_out_status, 400),
+    ("no_stock", 409, looks.sold_out_status, 409),
+    ("no_stock_text", "no_numbers", looks.sold_out_text, ("no_numbers", "No numbers available")),
     (
         "no_stock_text",
         "out_of_stock",
-        sold_out_text,
+        looks.sold_out_text,
         ("out_of_stock", "This country is out of stock"),
     ),
-    ("no_funds", "merged", penniless, {"error", "message", "required", "current"}),
-    ("no_funds", "numbers", penniless, {"error", "required", "current"}),
-    ("no_funds", "message", penniless, {"error", "message"}),
-    ("too_early", "text", early, {"error"}),
-    ("too_early", "seconds", early, {"error", "seconds_remaining"}),
-    ("too_early", "plain", early, "text/plain; charset=utf-8"),
-    ("requests_per_minute", 60, admitted, 60),
-    ("requests_per_minute", 0, admitted, 70),
-    ("requests_per_minute", 7, admitted, 7),
-    ("narrow", "none", sold, 12),
-    ("narrow", "purchase", sold, 10),
-    ("rate_limit", "bare", throttled, {}),
-    ("rate_limit", "retry_after", throttled, {"retry-after": "40"}),
+    ("no_funds", "merged", looks.penniless, {"error", "message", "required", "current"}),
+    ("no_funds", "numbers", looks.penniless, {"error", "required", "current"}),
+    ("no_funds", "message", looks.penniless, {"error", "message"}),
+    ("too_early", "text", looks.early, {"error"}),
+    ("too_early", "seconds", looks.early, {"error", "seconds_remaining"}),
+    ("too_early", "plain", looks.early, "text/plain; charset=utf-8"),
+    ("requests_per_minute", 60, looks.admitted, 60),
+    ("requests_per_minute", 0, looks.admitted, 70),
+    ("requests_per_minute", 7, looks.admitted, 7),
+    ("narrow", "none", looks.sold, 12),
+    ("narrow", "purchase", looks.sold, 10),
+    ("rate_limit", "bare", looks.throttled, {}),
+    ("rate_limit", "retry_after", looks.throttled, {"retry-after": "40"}),
     (
         "rate_limit",
         "x_ratelimit",
-        throttled,
+        looks.throttled,
         {"x-ratelimit-limit": "2", "x-ratelimit-remaining": "0", "x-ratelimit-reset": "40"},
     ),
-    ("malformed_id", 404, wrong_id, 404),
-    ("malformed_id", 400, wrong_id, 400),
-    ("idempotency", "ignored", orders_by_one_idempotency_key, (2, 180)),
-    ("idempotency", "honoured", orders_by_one_idempotency_key, (1, 90)),
-    ("swap_id", "same", swapped_id, True),
-    ("swap_id", "new", swapped_id, False),
-    ("swap_status", "pending", swapped_status, ("pending", "waiting")),
-    ("swap_status", "pending_order", swapped_status, ("pending", "pending")),
-    ("swap_status", "waiting", swapped_status, ("waiting", "waiting")),
-    ("swap_phone", "plus", swapped_phone, True),
-    ("swap_phone", "digits", swapped_phone, False),
-    ("retry", "kept", retried, (200, "completed")),
-    ("retry", "waiting", retried, (200, "waiting")),
-    ("retry", "unsupported", retried, (400, "completed")),
-    ("webhooks", "present", webhooks, 200),
-    ("webhooks", "absent", webhooks, 404),
+    ("malformed_id", 404, looks.wrong_id, 404),
+    ("malformed_id", 400, looks.wrong_id, 400),
+    ("idempotency", "ignored", looks.orders_by_one_idempotency_key, (2, 180)),
+    ("idempotency", "honoured", looks.orders_by_one_idempotency_key, (1, 90)),
+    ("swap_id", "same", looks.swapped_id, True),
+    ("swap_id", "new", looks.swapped_id, False),
+    ("swap_status", "pending", looks.swapped_status, ("pending", "waiting")),
+    ("swap_status", "pending_order", looks.swapped_status, ("pending", "pending")),
+    ("swap_status", "waiting", looks.swapped_status, ("waiting", "waiting")),
+    ("swap_phone", "plus", looks.swapped_phone, True),
+    ("swap_phone", "digits", looks.swapped_phone, False),
+    ("retry", "kept", looks.retried, (200, "completed")),
+    ("retry", "waiting", looks.retried, (200, "waiting")),
+    ("retry", "unsupported", looks.retried, (400, "completed")),
+    ("retry", "refused", looks.retried, (400, "completed")),
+    ("webhooks", "present", looks.webhooks, 200),
+    ("webhooks", "absent", looks.webhooks, 404),
 ]
 
 
@@ -315,7 +205,7 @@ def test_every_position_of_every_switch_has_a_case() -> None:
     """Those of the socket and the webhooks have theirs in test_socket and test_webhooks."""
     tested = {(name, position) for name, position, *_ in CASES}
     for name, positions in known_switches().items():
-        elsewhere = name.startswith(("ws", "webhook_"))
+        elsewhere = name.startswith(("ws", "webhook_", "expiry_event", "balance_low"))
         if not elsewhere and isinstance(positions, list):
             assert {(name, position) for position in positions} <= tested
         assert elsewhere or name in {case[0] for case in CASES}
@@ -362,6 +252,34 @@ async def test_an_unknown_switch_or_position_is_told_what_is_known(bench: Bench,
     assert response.json()["error"]
     assert response.json()["known"] == before["known"]
     assert await bench.look("switches") == before
+
+
+@pytest.mark.parametrize(
+    ("wish", "name", "readings"),
+    [
+        ({"fone": "plus"}, "phone", ["digits", "plus", "spaces"]),
+        ({"errror": "text"}, "errors", ["object", "text", "nested", "sentence"]),
+        ({"phone": "pluss"}, "phone", ["plus", "spaces", "digits"]),
+        ({"no_stock": 408}, "no_stock", [404, 400, 409, 503]),
+        ({"errors": "txt", "phone": "plus"}, "errors", ["text", "object", "nested", "sentence"]),
+    ],
+)
+async def test_the_nearest_switch_and_reading_stand_first(
+    bench: Bench, wish: Any, name: str, readings: list[Any]
+) -> None:
+    answer = (await bench.http.post("/sandbox/switches", json=wish)).json()
+    first = next(iter(answer["known"]))
+    assert (first, answer["known"][first]) == (name, readings)
+    assert set(answer["known"]) == set(known_switches())
+
+
+def test_a_seed_draws_one_reading_of_each_switch_that_lists_them_always_the_same() -> None:
+    draws = [drawn(str(seed)) for seed in range(100)]
+    assert draws == [drawn(str(seed)) for seed in range(100)]
+    listed = {name: it for name, it in known_switches().items() if isinstance(it, list)}
+    for name, readings in listed.items():
+        assert {draw[name] for draw in draws} == set(readings)
+    assert all(draw.keys() == listed.keys() for draw in draws)
 
 
 def test_a_wrong_switch_at_the_start_is_an_error() -> None:

@@ -26,6 +26,7 @@ from tests.support.sandbox import Bench
 pytestmark = pytest.mark.anyio
 
 HOUR = 3600
+NAMES = ("webhook_", "expiry_event", "balance_low")
 
 door, bench = letters.door, letters.bench
 
@@ -223,7 +224,38 @@ async def urls(bench: Bench, door: Recipient) -> Any:
     return [answer.status_code for answer in answers]
 
 
+async def ended(bench: Bench, door: Recipient) -> Any:
+    """The event of an order that expires, and its reason."""
+    await subscribe(bench)
+    await bench.buy("vk")
+    await bench.wait(1200)
+    await a_moment()
+    return [(event["type"], event["data"].get("reason")) for event in door.events]
+
+
+async def warned(bench: Bench, door: Recipient) -> Any:
+    """The balances of which it is told, with a threshold of 5."""
+    await subscribe(bench, "balance.low", threshold=5)
+    for dollars in (5, 4.99, 5, 6, 5, 2):
+        await bench.steer("balance", key="alice", balance=dollars)
+    await a_moment()
+    return [event["data"]["balance"] for event in door.events]
+
+
+async def answered(bench: Bench, door: Recipient) -> Any:
+    """The names in the answer to a new subscription, of those that tell its form."""
+    wish = {"url": HOOK, "events": ["balance.low"], "threshold": 5}
+    made = await bench.post("/customer/webhooks", **wish)
+    return made.keys() & {"success", "webhook", "id", "secret", "threshold", "threshold_usd"}
+
+
 CASES = [
+    ("expiry_event", "order.expired", ended, [("order.expired", None)]),
+    ("expiry_event", "order.cancelled", ended, [("order.cancelled", "timeout_no_sms")]),
+    ("balance_low", "below", warned, [4.99, 2]),
+    ("balance_low", "at", warned, [5, 5]),
+    ("webhook_answer", "wrapped", answered, {"success", "webhook"}),
+    ("webhook_answer", "flat", answered, {"success", "id", "secret", "threshold_usd"}),
     ("webhook_urls", "https", urls, [200] + [400] * 10),
     ("webhook_urls", "any", urls, [200] * 5 + [400] * 6),
     ("webhook_events", "sms.received", accepted, ([200, 400, 400, 200], ["sms.received"])),
@@ -258,7 +290,7 @@ async def test_a_switch_set_while_running_is_seen(
 
 def test_every_position_of_every_switch_has_a_case() -> None:
     tested = {(name, position) for name, position, *_ in CASES}
-    known = {n: p for n, p in known_switches().items() if n.startswith("webhook_")}
+    known = {n: p for n, p in known_switches().items() if n.startswith(NAMES)}
     assert tested == {
         (name, position) for name, positions in known.items() for position in positions
     }

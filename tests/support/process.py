@@ -36,8 +36,16 @@ def run(
 
 
 @contextmanager
-def a_process(*arguments: str, log: Path, cwd: Path | None = None, **environ: str) -> Iterator[str]:
-    """Yields the address that the process prints; its error output goes to `log`."""
+def a_process(
+    *arguments: str,
+    log: Path,
+    cwd: Path | None = None,
+    printed: list[str] | None = None,
+    **environ: str,
+) -> Iterator[str]:
+    """Yields the address that the process prints; its error output goes to `log`. The lines before
+    the address are added to `printed`.
+    """
     with (
         log.open("w") as errors,
         subprocess.Popen(
@@ -50,14 +58,15 @@ def a_process(*arguments: str, log: Path, cwd: Path | None = None, **environ: st
         ) as process,
     ):
         try:
-            yield _address(process.stdout)
+            yield _address(process.stdout, [] if printed is None else printed)
         finally:
             process.terminate()
             process.wait(PATIENCE)
 
 
-def _address(lines: IO[str]) -> str:
+def _address(lines: IO[str], printed: list[str]) -> str:
     for line in lines:
+        printed.append(line)
         if found := re.search(r"https?://[^/\s]+:\d+", line):
             return found[0]
     raise AssertionError("the process ended without an address; see its log")

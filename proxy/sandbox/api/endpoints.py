@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, Literal
 
 from proxy.sandbox.simulation import Simulation
-from proxy.sandbox.state.accounts import Account, Order
+from proxy.sandbox.state.accounts import LIVE, Account, Order
 from proxy.sandbox.state.switches import Switches
 from proxy.sandbox.wire import answers, refusals
 from proxy.sandbox.world import World
@@ -75,16 +75,27 @@ def order(request: ApiRequest) -> Any:
 
 
 def orders(request: ApiRequest) -> Any:
-    limit = request.integer("limit", 50, 1, request.switches.orders_cap)
-    status, newest_first = request.query.get("status"), reversed(request.account.orders)
-    found = (order for order in newest_first if status in (None, order.status))
-    return answers.listed(request.switches, islice(found, limit))
+    switches, status = request.switches, request.query.get("status")
+    if switches.orders_list == "missing":
+        raise refusals.no_such_path()
+    if status is not None and switches.orders_filter == "refused":
+        raise refusals.invalid("status", status)
+    limit = request.integer("limit", 50, 1, switches.orders_cap)
+    newest_first = [] if switches.orders_list == "hidden" else reversed(request.account.orders)
+    found = (order for order in newest_first if _is_wanted(switches, order, status))
+    return answers.listed(switches, islice(found, limit))
+
+
+def _is_wanted(switches: Switches, order: Order, status: str | None) -> bool:
+    if status is None or switches.orders_filter == "ignored":
+        return True
+    return status == (switches.orders_filter if order.status in LIVE else order.status)
 
 
 def cancel(request: ApiRequest) -> Any:
     order = request.order
     request.world.cancel(order)
-    refund = order.cents / 100
+    refund = answers.dollars(request.switches, order.cents)
     return {"success": True, "order_id": order.id, "status": "cancelled", "refund_amount": refund}
 
 
@@ -100,7 +111,7 @@ def retry(request: ApiRequest) -> Any:
 
 
 def balance(request: ApiRequest) -> Any:
-    return {"success": True, "balance": request.account.cents / 100}
+    return answers.balance(request.switches, request.account)
 
 
 def bare_balance(request: ApiRequest) -> Any:
@@ -128,7 +139,8 @@ def transactions(request: ApiRequest) -> Any:
     if wanted := request.query.get("type"):
         found = [row for row in found if row["type"] == wanted]
     page = found[offset : offset + limit]
-    return {"count": len(found), "limit": limit, "offset": offset, "transactions": page}
+    count = len(page) if switches.transactions_count == "page" else len(found)
+    return {"count": count, "limit": limit, "offset": offset, "transactions": page}
 
 
 def services(request: ApiRequest) -> Any:
@@ -154,13 +166,13 @@ def stock(request: ApiRequest) -> Any:
 
 
 def bare_services(request: ApiRequest) -> Any:
-    catalogue = request.world.catalogue
+    switches, catalogue = request.switches, request.world.catalogue
+    same = {"category": "other", "timeout_seconds": int(switches.lifetime)}
     rows = [
-        {"id": code, "name": name, "category": "other", "price": answers.min_price(catalogue, code)}
+        {"id": code, "name": name, "price": answers.min_price(switches, catalogue, code)}
         for code, name in catalogue.services.items()
     ]
-    life = int(request.switches.lifetime)
-    return {"services": [row | {"timeout_seconds": life} for row in rows]}
+    return {"services": [row | same for row in rows]}
 
 
 def bare_countries(request: ApiRequest) -> Any:
@@ -168,8 +180,8 @@ def bare_countries(request: ApiRequest) -> Any:
     rows = []
     for iso, offer in catalogue.offers_of(service).items():
         count = max(0, offer.stock)
-        row = {"id": iso, "name": catalogue.countries[iso].name, "code": iso}
-        price = offer.cents / 100
+        row: dict[str, Any] = {"id": iso, "name": catalogue.countries[iso].name, "code": iso}
+        price = answers.dollars(request.switches, offer.cents)
         rows.append(row | {"total_phones": count, "available_phones": count, "price": price})
     return {"countries": rows}
 

@@ -87,8 +87,8 @@ def _answer(endpoint: Endpoint, api_request: ApiRequest) -> Response:
 
 
 def _refused(endpoint: Endpoint, api_request: ApiRequest, refusal: Refusal) -> Response:
-    answer = (refusal.status, refusal.body, refusal.headers)
-    return _shaped(endpoint, api_request, answer)
+    body = refusals.body_of(api_request.switches, refusal)
+    return _shaped(endpoint, api_request, (refusal.status, body, refusal.headers))
 
 
 def _shaped(endpoint: Endpoint, api_request: ApiRequest, answer: Answer) -> Response:

@@ -31,18 +31,17 @@ def create(request: ApiRequest) -> Any:
     _change(request, webhook)
     known[webhook.id] = webhook
     deliveries.start(webhook)
-    row = webhook_row(request.switches, webhook) | {"secret": secret}
-    return {"success": True, "webhook": row}
+    return _shown(request, webhook, secret=secret)
 
 
 def show(request: ApiRequest) -> Any:
-    return {"success": True, "webhook": webhook_row(request.switches, _webhook(request))}
+    return _shown(request, _webhook(request))
 
 
 def change(request: ApiRequest) -> Any:
     webhook = _webhook(request)
     _change(request, webhook)
-    return {"success": True, "webhook": webhook_row(request.switches, webhook)}
+    return _shown(request, webhook)
 
 
 def delete(request: ApiRequest) -> Any:
@@ -81,11 +80,20 @@ WEBHOOK_ENDPOINTS = (
 )
 
 
+def _shown(request: ApiRequest, webhook: Webhook, **more: str) -> Json:
+    """Returns the answer with one webhook: wrapped in SDK 2.0.0, flat in the MCP server's tests."""
+    row = webhook_row(request.switches, webhook) | more
+    if request.switches.webhook_answer == "wrapped":
+        return {"success": True, "webhook": row}
+    return {"success": True, "threshold_usd": row.pop("threshold"), **row}
+
+
 def webhook_row(switches: Switches, webhook: Webhook) -> Json:
     """Returns the row without the secret, which only `create` returns."""
     return {
         "id": webhook.id,
         **{name: getattr(webhook, name) for name in CHANGEABLE},
+        "threshold": events.shown_threshold(switches, webhook.threshold),
         "failure_count_consecutive": webhook.failures,
         "last_delivered_at": _stamp(switches, webhook.last_delivered_at),
         "last_error_at": _stamp(switches, webhook.last_error_at),
@@ -126,7 +134,7 @@ def _payload(body: bytes) -> Any:
 
 def _all(request: ApiRequest) -> dict[str, Webhook]:
     if request.switches.webhooks == "absent":
-        raise Refusal(404, {"error": "Not Found"})
+        raise refusals.no_such_path()
     return request.account.webhooks
 
 

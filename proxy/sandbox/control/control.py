@@ -25,16 +25,28 @@ from proxy.sandbox.control.bodies import (
 )
 from proxy.sandbox.control.webhooks import control_webhooks, webhooks
 from proxy.sandbox.simulation import Simulation
-from proxy.sandbox.state.accounts import Account, Order
+from proxy.sandbox.state.accounts import LIVE, Account, Order
 from proxy.sandbox.state.ledger import totals
 from proxy.sandbox.state.scenarios import SCENARIOS
-from proxy.sandbox.state.switches import choices, known_switches, switched
+from proxy.sandbox.state.switches import (
+    Switches,
+    UnknownSwitchError,
+    choices,
+    known_switches,
+    switched,
+)
 from proxy.sandbox.wire import answers
 from proxy.sandbox.wire.answers import Json
 from proxy.sandbox.wire.frames import encoded
 from proxy.sandbox.wire.rate_limit import busiest_minute
 
 Query = Mapping[str, str]
+
+# Python, PHP and Java SDK 2.0.0, and the vendor's MCP server.
+CLOCK_HINT = (
+    "Clients that compare cancel_available_at with their own clock do not see this one advance: "
+    'for them set the switch hold instead, {"hold": 5}, before buying.'
+)
 
 
 def overview(simulation: Simulation) -> Json:
@@ -59,7 +71,7 @@ def clock(simulation: Simulation) -> Json:
 
 def advance(simulation: Simulation, body: ClockBody) -> Json:
     simulation.world.advance(body.seconds)
-    return clock(simulation)
+    return clock(simulation) | {"hint": CLOCK_HINT}
 
 
 def switches(simulation: Simulation) -> Json:
@@ -72,8 +84,8 @@ def switches(simulation: Simulation) -> Json:
 def switch(simulation: Simulation, changes: dict[str, Any]) -> Json:
     try:
         simulation.world.switches = switched(simulation.world.switches, changes)
-    except msgspec.ValidationError as error:
-        raise InvalidBodyError(str(error), known_switches()) from error
+    except UnknownSwitchError as error:
+        raise InvalidBodyError(str(error), error.known) from error
     return switches(simulation)
 
 
@@ -93,7 +105,7 @@ def expire(simulation: Simulation, body: OrderRef) -> Json:
 def cancel(simulation: Simulation, body: OrderRef) -> Json:
     order = _order(simulation, body)
     if not order.awaits_first_sms:
-        raise InvalidBodyError(f"the order is {order.status}", ["waiting", "pending"])
+        raise InvalidBodyError(f"the order is {order.status}", LIVE)
     simulation.world.force_cancel(order, simulation.world.now)
     return {"order": _row(simulation, order)}
 
@@ -307,6 +319,8 @@ def _cents(dollars: float | None) -> int | None:
 
 
 def _row(simulation: Simulation, order: Order) -> Json:
-    body = answers.detail(simulation.world.switches, order)
+    # Always in one form: whoever controls the sandbox has to find the order again.
+    form = Switches(hold=simulation.world.switches.hold)
+    body = answers.detail(form, order)
     own = {"first_id": order.first_id, "account": order.account.name, "refunded": order.refunded}
     return body | own

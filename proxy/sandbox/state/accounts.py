@@ -7,7 +7,7 @@ import uuid
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Literal
+from typing import Literal, get_args
 
 OPENING_CENTS = 10_000
 
@@ -38,8 +38,11 @@ def account_name(key: str) -> str:
     return "account-" + hashlib.sha256(key.encode()).hexdigest()[:8]
 
 
-# Seen live, except `pending`, which the documentation shows after a swap.
-Status = Literal["waiting", "pending", "completed", "expired", "cancelled"]
+# Seen live, except `pending`, which the documentation shows after a swap, and `created` and
+# `sms_received` of OpenAPI 1.2.0.
+Live = Literal["created", "waiting", "pending"]
+Status = Literal[Live, "sms_received", "completed", "expired", "cancelled"]
+LIVE: tuple[Live, ...] = get_args(Live)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +75,13 @@ class Order:
 
     @property
     def awaits_first_sms(self) -> bool:
-        return self.status in ("waiting", "pending") and not self.messages
+        return self.status in LIVE and not self.messages
 
     def takes_sms(self, further: bool, now: float) -> bool:
         """Tells whether the order takes an SMS now; with `further`, also after its first."""
         if self.status in ("expired", "cancelled") or now >= self.expires_at:
             return False
-        return further or self.status != "completed"
+        return further or self.status in LIVE
 
 
 # Seconds between attempts: "5 attempts, 1m, 5m, 30m, 2h, 12h" (vendor's README). The first attempt

@@ -14,7 +14,7 @@ class ScheduledEvent:
 
     due: float
     number: int
-    what: Literal["sms", "expire", "refund", "withdraw"] = field(compare=False)
+    what: Literal["sms", "expire", "refund", "withdraw", "await"] = field(compare=False)
     order: Order = field(compare=False)
     phone: str = field(compare=False)
     message: Message | None = field(compare=False)
@@ -30,7 +30,7 @@ class Schedule:
     def add(
         self,
         due: float,
-        what: Literal["sms", "expire", "refund", "withdraw"],
+        what: Literal["sms", "expire", "refund", "withdraw", "await"],
         order: Order,
         message: Message | None = None,
     ) -> None:

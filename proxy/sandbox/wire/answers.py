@@ -9,6 +9,7 @@ from proxy.sandbox.state.catalogue import Catalogue
 from proxy.sandbox.state.countries import Country
 from proxy.sandbox.state.ledger import Entry, totals
 from proxy.sandbox.state.switches import Switches
+from proxy.sandbox.wire.frames import code_in
 
 Json = dict[str, Any]
 
@@ -25,7 +26,14 @@ def stamp(switches: Switches, at: float) -> str:
 
 
 def shown_phone(switches: Switches, phone: str) -> str:
+    if switches.phone == "spaces":
+        return f"+{phone[:2]} {phone[2:6]} {phone[6:]}"
     return f"+{phone}" if switches.phone == "plus" else phone
+
+
+def dollars(switches: Switches, cents: int) -> float | str:
+    """Returns the amount as a number, or as text: so Node writes PostgreSQL's NUMERIC."""
+    return f"{cents / 100:.2f}" if switches.money == "text" else cents / 100
 
 
 def bought(switches: Switches, order: Order) -> Json:
@@ -35,7 +43,7 @@ def bought(switches: Switches, order: Order) -> Json:
         "phone_number": shown_phone(switches, order.phone),
         "service": order.service,
         "country": order.country,
-        "price": order.cents / 100,
+        "price": dollars(switches, order.cents),
         "status": order.status,
         **_times(switches, order),
     }
@@ -44,14 +52,21 @@ def bought(switches: Switches, order: Order) -> Json:
 def detail(switches: Switches, order: Order) -> Json:
     flag = bool(order.messages) and switches.sms_received == "true"
     body = bought(switches, order) | {"sms_received": flag}
-    if order.messages or switches.messages_waiting == "empty":
-        return body | {"messages": _messages(switches, order.messages)}
-    return body | ({"messages": None} if switches.messages_waiting == "null" else {})
+    if switches.order_id == "absent":
+        del body["order_id"]
+    if switches.order_fields == "sample":
+        body = {name: body[name] for name in ("success", "status")}
+    return body | _texts(switches, order)
 
 
 def listed(switches: Switches, orders: Iterable[Order]) -> Json | list[Json]:
     rows = [_row(switches, order) for order in orders]
-    return rows if switches.orders_list == "bare" else {"count": len(rows), "orders": rows}
+    if rows and switches.orders_bad_row == "present":
+        rows.insert(1, {"status": "waiting"})
+    if switches.orders_list == "bare":
+        return rows
+    is_null = not rows and switches.orders_list == "null"
+    return {"count": len(rows), "orders": None if is_null else rows}
 
 
 def swapped(switches: Switches, order: Order, before: str) -> Json:
@@ -68,15 +83,22 @@ def swapped(switches: Switches, order: Order, before: str) -> Json:
     }
 
 
+def balance(switches: Switches, account: Account) -> Json:
+    names = ("balance", "balance_usd")
+    shown = names if switches.balance_field == "both" else (switches.balance_field,)
+    return {"success": True, **{name: dollars(switches, account.cents) for name in shown}}
+
+
 def profile(switches: Switches, account: Account, entries: list[Entry]) -> Json:
+    credits = sum(e.cents for e in entries if e.kind == "credit")
     return {
         "id": account.id,
         "email": f"{account.name}@sandbox.example",
         "telegram_linked": False,
         "telegram_username": None,
-        "balance_usd": account.cents / 100,
-        "total_spent_usd": totals(entries)["spent"] / 100,
-        "total_credits_usd": sum(e.cents for e in entries if e.kind == "credit") / 100,
+        "balance_usd": dollars(switches, account.cents),
+        "total_spent_usd": dollars(switches, totals(entries)["spent"]),
+        "total_credits_usd": dollars(switches, credits),
         "total_orders": len(account.orders),
         "active_api_keys": 1,
         "created_at": stamp(switches, account.created_at),
@@ -86,29 +108,29 @@ def profile(switches: Switches, account: Account, entries: list[Entry]) -> Json:
 def transaction(switches: Switches, entry: Entry) -> Json:
     row = {
         "id": entry.id,
-        "amount": entry.cents / 100,
+        "amount": dollars(switches, entry.cents),
         "type": TRANSACTION_TYPES.get(entry.kind, entry.kind),
         "description": entry.about,
-        "balance_before": entry.cents_before / 100,
-        "balance_after": (entry.cents_before + entry.cents) / 100,
+        "balance_before": dollars(switches, entry.cents_before),
+        "balance_after": dollars(switches, entry.cents_before + entry.cents),
         "created_at": stamp(switches, entry.at),
     }
     return row | ({"order_id": entry.order} if entry.order else {})
 
 
 def services(switches: Switches, catalogue: Catalogue) -> Json:
-    floors = {code: min_price(catalogue, code) for code in catalogue.services}
-    if switches.catalogue_keys == "id":
-        rows = [
-            {"service_id": code, "service_name": name, "base_price": floors[code]}
-            for code, name in catalogue.services.items()
-        ]
-    else:
-        rows = [
-            {"service_code": code, "name": name, "price": floors[code], "available": True}
-            for code, name in catalogue.services.items()
-        ]
+    names = enumerate(catalogue.services.items(), 1)
+    rows = [_service(switches, catalogue, number, *named) for number, named in names]
     return {"success": True, "services": rows}
+
+
+def _service(switches: Switches, catalogue: Catalogue, number: int, code: str, name: str) -> Json:
+    """With both ids, `service_id` is a number: no source shows it beside the code."""
+    floor = min_price(switches, catalogue, code)
+    if switches.catalogue_keys == "id":
+        return {"service_id": code, "service_name": name, "base_price": floor}
+    row = {"service_code": code, "name": name, "price": floor, "available": True}
+    return row | ({"service_id": number} if switches.catalogue_keys == "both" else {})
 
 
 def countries(switches: Switches, catalogue: Catalogue, service: str | None) -> Json:
@@ -118,20 +140,21 @@ def countries(switches: Switches, catalogue: Catalogue, service: str | None) -> 
         row = _country_keys(switches, country)
         if service is None:
             offers = catalogue.offers_in(country.iso)
-            row["min_price"] = min(offer.cents for offer in offers.values()) / 100
+            row["min_price"] = dollars(switches, min(offer.cents for offer in offers.values()))
             rows.append(row | {"services": list(offers)})
         elif offer := catalogue.offer(service, country.iso):
-            rows.append(row | {"price": offer.cents / 100})
+            rows.append(row | {"price": dollars(switches, offer.cents)})
     return {"success": True, "countries": rows}
 
 
 def stock(switches: Switches, catalogue: Catalogue, service: str) -> Json:
     rows = []
     for iso, offer in catalogue.offers_of(service).items():
-        row = {"id": iso, "name": catalogue.countries[iso].name, "price": offer.cents / 100}
-        field = {"availability": offer.availability, "count": max(0, offer.stock)}
-        name = switches.stock_field
-        rows.append(row if name == "neither" else row | {name: field[name]})
+        price = dollars(switches, offer.cents)
+        row = {"id": iso, "name": catalogue.countries[iso].name, "price": price}
+        fields = {"availability": offer.availability, "count": max(0, offer.stock)}
+        shown = switches.stock_field
+        rows.append(row | {name: fields[name] for name in fields if shown in (name, "both")})
     return {"success": True, "countries": rows}
 
 
@@ -145,7 +168,7 @@ def price(switches: Switches, catalogue: Catalogue, service: str, country: str) 
         "service_name": catalogue.services[service],
         "country": country,
         "country_name": catalogue.countries[country].name,
-        "price": offer.cents / 100,
+        "price": dollars(switches, offer.cents),
         "currency": "USD",
         "estimated": False,
     }
@@ -153,9 +176,9 @@ def price(switches: Switches, catalogue: Catalogue, service: str, country: str) 
     return body | ({"available": offer.stock > 0} if present else {})
 
 
-def min_price(catalogue: Catalogue, service: str) -> float:
+def min_price(switches: Switches, catalogue: Catalogue, service: str) -> float | str:
     offers = catalogue.offers_of(service).values()
-    return min((offer.cents for offer in offers), default=0) / 100
+    return dollars(switches, min((offer.cents for offer in offers), default=0))
 
 
 def _row(switches: Switches, order: Order) -> Json:
@@ -166,7 +189,7 @@ def _row(switches: Switches, order: Order) -> Json:
         "service" if modern else "service_id": order.service,
         "country" if modern else "country_id": order.country,
         "status": order.status,
-        "price" if modern else "price_charged": order.cents / 100,
+        "price" if modern else "price_charged": dollars(switches, order.cents),
         **_times(switches, order),
     }
 
@@ -184,6 +207,23 @@ def _times(switches: Switches, order: Order) -> Json:
     }
 
 
+def _texts(switches: Switches, order: Order) -> Json:
+    """Returns the SMS of an order: all in a list, or the last one, as the SDKs tolerate it."""
+    if switches.messages == "list":
+        if order.messages or switches.messages_waiting == "empty":
+            return {"messages": _messages(switches, order.messages)}
+        return {"messages": None} if switches.messages_waiting == "null" else {}
+    if not order.messages:
+        return {}
+    last = order.messages[-1]
+    return {
+        "sms_text": last.text,
+        "sms_code": code_in(last.text),
+        "sms_sender": last.sender,
+        "sms_received_at": stamp(switches, last.at),
+    }
+
+
 def _messages(switches: Switches, messages: list[Message]) -> list[Json]:
     rows = [
         {"sender": m.sender, "content": m.text, "received_at": stamp(switches, m.at)}
@@ -193,6 +233,7 @@ def _messages(switches: Switches, messages: list[Message]) -> list[Json]:
 
 
 def _country_keys(switches: Switches, country: Country) -> Json:
-    if switches.catalogue_keys == "code":
-        return {"country_code": country.iso, "name": country.name}
-    return {"country_id": country.iso, "country_name": country.name}
+    if switches.catalogue_keys == "id":
+        return {"country_id": country.iso, "country_name": country.name}
+    row = {"country_code": country.iso, "name": country.name}
+    return row | ({"country_id": country.iso} if switches.catalogue_keys == "both" else {})

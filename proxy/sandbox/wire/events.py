@@ -12,7 +12,7 @@ import msgspec
 
 from proxy.sandbox.state.accounts import Account, Message, Order
 from proxy.sandbox.state.switches import Switches
-from proxy.sandbox.wire.answers import Json, shown_phone, stamp
+from proxy.sandbox.wire.answers import Json, dollars, shown_phone, stamp
 from proxy.sandbox.wire.frames import code_in
 
 Reason = Literal["user_cancelled", "timeout_no_sms", "operator_rejected"]
@@ -65,7 +65,10 @@ def about(switches: Switches, order: Order, service_name: str) -> Json:
 
 
 def created(switches: Switches, order: Order) -> Json:
-    return {"price": order.cents / 100, "expires_at": stamp(switches, order.expires_at)}
+    return {
+        "price": dollars(switches, order.cents),
+        "expires_at": stamp(switches, order.expires_at),
+    }
 
 
 def received(switches: Switches, message: Message) -> Json:
@@ -74,8 +77,9 @@ def received(switches: Switches, message: Message) -> Json:
     return {"code": code, "full_text": message.text, "received_at": received_at}
 
 
-def cancelled(order: Order, reason: Reason) -> Json:
-    return {"refunded_amount": order.cents / 100, "refund_currency": "USD", "reason": reason}
+def cancelled(switches: Switches, order: Order, reason: Reason) -> Json:
+    amount = dollars(switches, order.cents)
+    return {"refunded_amount": amount, "refund_currency": "USD", "reason": reason}
 
 
 def expired(switches: Switches, order: Order) -> Json:
@@ -87,8 +91,14 @@ def swapped(switches: Switches, order: Order, before: str) -> Json:
     return {"previous_number": shown_phone(switches, before), "expires_at": expires_at}
 
 
-def balance_low(cents: int, threshold: float | None) -> Json:
-    return {"balance": cents / 100, "threshold": threshold, "currency": "USD"}
+def balance_low(switches: Switches, cents: int, threshold: float | None) -> Json:
+    shown = shown_threshold(switches, threshold)
+    return {"balance": dollars(switches, cents), "threshold": shown, "currency": "USD"}
+
+
+def shown_threshold(switches: Switches, threshold: float | None) -> float | str | None:
+    is_text = threshold is not None and switches.money == "text"
+    return f"{threshold:.2f}" if is_text else threshold
 
 
 def sample(switches: Switches, type: str, account: Account, now: float) -> Event:
@@ -97,13 +107,13 @@ def sample(switches: Switches, type: str, account: Account, now: float) -> Event
     order = Order(id, id, account, "tg", "GB", "447700900123", 50, now, now + 1200, now, now)
     of_order: dict[str, Json] = {
         switches.webhook_events: received(switches, Message("", "Telegram code: 12345", now)),
-        "order.cancelled": cancelled(order, "user_cancelled"),
+        "order.cancelled": cancelled(switches, order, "user_cancelled"),
         "order.expired": expired(switches, order),
         "order.swapped": swapped(switches, order, "447700900124"),
         "order.created": created(switches, order),
     }
     if type == "balance.low":
-        data = balance_low(400, 5.0)
+        data = balance_low(switches, 400, 5.0)
     else:
         data = about(switches, order, "Telegram") | of_order.get(type, {})
     return Event(type, account, now, data | {"test": True})

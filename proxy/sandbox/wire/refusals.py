@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from proxy.sandbox.state.switches import Switches
+from proxy.sandbox.wire.answers import dollars
 
 
 class Refusal(Exception):
@@ -16,6 +17,19 @@ class Refusal(Exception):
         self.status = status
         self.body = body
         self.headers = headers or {}
+
+
+def body_of(switches: Switches, refusal: Refusal) -> dict[str, Any] | str:
+    """Returns the body in the form of the switch `errors`. A 200 that refuses stays an object."""
+    body, form = refusal.body, switches.errors
+    if isinstance(body, str) or form == "object":
+        return body
+    code, sentence = body["error"], body.get("message") or body["error"]
+    if form == "text" and refusal.status >= 400:
+        return str(sentence)
+    rest = {name: value for name, value in body.items() if name not in ("error", "message")}
+    nested = form == "nested"
+    return rest | {"error": {"code": code, "message": sentence} if nested else sentence}
 
 
 def bad_key() -> Refusal:
@@ -35,6 +49,10 @@ def not_found(what: str) -> Refusal:
     return Refusal(404, {"error": f"{what} not found"})
 
 
+def no_such_path() -> Refusal:
+    return Refusal(404, {"error": "Not Found"})
+
+
 def bad_id(switches: Switches) -> Refusal:
     return Refusal(switches.malformed_id, {"error": "Invalid order ID"})
 
@@ -46,7 +64,7 @@ def no_stock(switches: Switches) -> Refusal:
 
 
 def no_funds(switches: Switches, required: int, current: int) -> Refusal:
-    numbers = {"required": required / 100, "current": current / 100}
+    numbers = {"required": dollars(switches, required), "current": dollars(switches, current)}
     message = {"message": "Balance too low for this order"}
     halves: dict[str, dict[str, Any]] = {
         "merged": message | numbers,
@@ -84,6 +102,11 @@ def no_replacement() -> Refusal:
 
 def retry_unsupported() -> Refusal:
     return Refusal(400, {"error": "Retry is not supported for this order"})
+
+
+def retry_refused() -> Refusal:
+    # Vendor's MCP server, tools.ts: "order must be in waiting/created status".
+    return Refusal(400, {"error": "Order must be in waiting/created status"})
 
 
 def rate_limited(switches: Switches, limit: int, seconds: int) -> Refusal:
