@@ -18,7 +18,16 @@ if TYPE_CHECKING:
 
 # The options that mean nothing without --readings.
 OF_READINGS = ("name", "report", "overwrite", "pair")
+MAX_PRICE = 1000
+"""US dollars."""
 OF_BUY = ("at_most", "is_sure", "cancels_early")
+
+
+def _price(context: click.Context, option: click.Parameter, value: float | None) -> float | None:
+    # Not FloatRange, which takes nan for a number in the range.
+    if value is not None and not 0 < value <= MAX_PRICE:
+        raise click.BadParameter(f"write a price over 0 and up to {MAX_PRICE}")
+    return value
 
 
 @click.command()
@@ -39,7 +48,7 @@ OF_BUY = ("at_most", "is_sure", "cancels_early")
     metavar="SERVICE COUNTRY",
     help="Buy one number and cancel it after its hold; needs --at-most.",
 )
-@click.option("--at-most", type=click.FloatRange(0, min_open=True), help="Its price, in USD.")
+@click.option("--at-most", type=float, callback=_price, help="Its price, in USD.")
 @click.option("--yes", "is_sure", is_flag=True, help="Buy without a question.")
 @click.option(
     "--early-cancel", "cancels_early", is_flag=True, help="Ask for a cancel at once, too."
