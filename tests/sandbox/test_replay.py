@@ -1,15 +1,20 @@
 """`sandbox --replay`: the sandbox answers in the forms of a report, and the main job still runs."""
 
+import asyncio
 import json
 import os
+import re
 
 import pytest
 
+from proxy.commands.doctor.first_contact import Purchase
+from proxy.commands.doctor.questions import Pair
 from proxy.sandbox.report import KIND, MAX_BYTES, VERSION, Body, Recorded, Report
 from proxy.sandbox.state.switches import drawn
 from proxy.sandbox.wire.replay import Replay, shaped
 from tests.support.commands import ask
 from tests.support.first_contact import Upstream, contact
+from tests.support.world import a_proxy, id_of
 
 anyio = pytest.mark.anyio
 
@@ -207,3 +212,28 @@ def test_what_is_no_plain_file_does_not_block_the_command(tmp_path):
         code, said = ask("sandbox", "--replay", str(tmp_path / name))
         assert (code, said.count("\n")) == (1, 1)
         assert says in said or "Is a directory" in said
+
+
+# The main job.
+
+
+@anyio
+@pytest.mark.parametrize("seed", range(4))
+async def test_the_main_job_runs_on_the_shapes_of_a_users_report(clock, seed):
+    """Buy, wait, code; buy, early cancel, cancel after the hold: the report has all these calls."""
+    seen = Upstream(clock, sms_after=10, **drawn(f"job {seed}"))
+    purchase = Purchase(Pair("tg", "GB"), 500, lambda text: True, cancels_early=True)
+    learnt = await contact(seen.app, purchase)
+    assert learnt.is_good
+    again = Upstream(clock, sms_after=10, report=learnt.report)
+    async with a_proxy(clock, again.app) as world:
+        texted = id_of(await world.ask("action=getNumber&service=tg&country=16"))
+        await asyncio.sleep(40)
+        assert re.fullmatch(r"STATUS_OK:\d{5}", await world.ask(f"action=getStatus&id={texted}"))
+        silent = id_of(await world.ask("action=getNumber&service=vk&country=16"))
+        cancel = f"action=setStatus&id={silent}&status=8"
+        assert await world.ask(cancel) == "EARLY_CANCEL_DENIED"
+        await asyncio.sleep(125)
+        assert await world.ask(cancel) == "ACCESS_CANCEL"
+    totals = (await again.look("ledger"))["totals"]
+    assert totals["refunded"] > 0
