@@ -57,14 +57,18 @@ class Learnt:
         return not (self.trouble or self.wrongs)
 
     def table(self) -> str:
-        """What was read, then what was not, and why."""
-        known = known_switches()
-        read = [(name, str(it), _default(known[name], it))
-                for name, it in self.readings.items() if not isinstance(it, Unread)]  # fmt: skip
-        unread = [(name, "?", it.why)
-                  for name, it in self.readings.items() if isinstance(it, Unread)]  # fmt: skip
-        rows = [("fact", "reading", "note"), *read, *unread]
-        return f"{columns(rows)}\n{self.account}: {counted(self.requests, 'request')}"
+        """A line for each fact that was read, then a line for each reason why others were not."""
+        known, unread = known_switches(), dict[str, list[str]]()
+        read = [("fact", "reading", "")]
+        for name, it in self.readings.items():
+            if isinstance(it, Unread):
+                unread.setdefault(it.why, []).append(name)
+            else:
+                read.append((name, str(it), _default(known[name], it)))
+        reasons = [(why, ", ".join(names)) for why, names in unread.items()]
+        tables = columns(read), columns([("not read because", "facts"), *reasons])
+        requests = f"{self.account}: {counted(self.requests, 'request')}"
+        return "\n\n".join((*tables, requests))
 
     def as_json(self) -> dict[str, Any]:
         return {
