@@ -1,7 +1,6 @@
 """`doctor --readings --report`: nothing private is in the file, and its form is kept."""
 
 import json
-import os
 import re
 import stat
 from pathlib import Path
@@ -11,13 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.commands.doctor.answers import Answers
 from proxy.commands.doctor.blanking import WORDS, sentence
+from proxy.commands.doctor.readings import readings
 from proxy.commands.doctor.report import refuse_path, report_of, write
 from proxy.model.errors import ConfigError
 from proxy.sandbox.report import HEADERS, VERSION, Report, read_report
 from proxy.sandbox.state.switches import drawn
+from proxy.sandbox.wire.replay import Replay
 from proxy.upstream.raw import RawAnswer
-from tests.any_json import GOOD
+from tests.any_json import GOOD, ORDER
+from tests.support.examples import examples
 from tests.support.first_contact import CODES, KEY, Upstream, contact
 
 ISOS = {country.iso for country in CODES.countries.values()}
@@ -113,10 +116,13 @@ def pieces(secret):
     return [it for it in re.split(r"[^\w]|_", secret.lower()) if len(it) >= 5] or [secret.lower()]
 
 
+NAMES = st.text(max_size=6) | st.sampled_from(
+    sorted({name for body in GOOD.values() for name in (*body, *ORDER)} | {"error", "count"})
+)
 KNOWN = {"example", "https", "token"}
 
 
-@settings(max_examples=5000 if os.environ.get("TEST_LONG") else 150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(planted())
 def test_nothing_planted_anywhere_is_in_the_report(case):
     one, secret = case
@@ -227,6 +233,49 @@ async def test_the_report_of_a_sandbox_has_every_name_and_nothing_of_the_account
     assert learnt.report.readings == {
         name: it for name, it in learnt.readings.items() if isinstance(it, str | int)
     }
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9),
+    lambda it: st.lists(it, max_size=4) | st.dictionaries(NAMES, it, max_size=5),
+    max_leaves=20,
+)
+QUESTIONS = (
+    "balance", "services", "services_without_key", "countries", "prices", "price",
+    "price_not_offered", "orders", "orders_filtered", "order", "order_unknown", "order_malformed",
+    "transactions", "profile", "socket", "purchase", "purchase_no_stock", "cancel", "cancel_early",
+    "socket_of_order", "socket_closed", "frame",
+)  # fmt: skip
+
+
+@settings(max_examples=examples(100), deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(QUESTIONS),
+            st.sampled_from([0, 101, 200, 201, 302, 400, 401, 404, 425, 429, 500, 999]),
+            JSON | st.sampled_from(list(GOOD.values())) | st.binary(max_size=30),
+        ),
+        max_size=8,
+    )
+)
+def test_whatever_the_upstream_answers_is_read_and_its_report_can_be_read_again(tmp, found):
+    """No JSON is a bug: of names that count, too."""
+    answers = [
+        answer(body, {"date": "x", "retry-after": "5"}, status, question, {"status": "pending"})
+        for question, status, body in found
+    ]
+    read = readings(Answers(answers))
+    report = report_of(answers, read, "", CODES.services, ISOS)
+    path = tmp / "any.json"
+    write(path, report, may_overwrite=True)
+    assert read_report(path) == report
+    Replay(report).shaped("order", (200, {"order_id": "7"}, {}))
+
+
+@pytest.fixture(scope="module")
+def tmp(tmp_path_factory):
+    return tmp_path_factory.mktemp("reports")
 
 
 # The file.

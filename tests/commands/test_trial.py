@@ -100,8 +100,8 @@ async def test_an_early_cancel_that_is_granted_ends_the_wait(clock):
     assert await ledger(upstream) == BACK
 
 
-async def test_a_hold_that_the_answer_does_not_name_is_read_from_the_refusal(clock):
-    """The 425 says how long to wait; meanwhile the order is watched."""
+async def test_a_hold_and_a_price_that_the_answer_does_not_name_are_found_elsewhere(clock):
+    """The 425 says how long to wait, and the balance what was charged."""
     upstream, said = Upstream(clock), []
     body = {"success": True, "order_id": "", "phone_number": "447700900001", "status": "waiting"}
 
@@ -109,7 +109,7 @@ async def test_a_hold_that_the_answer_does_not_name_is_read_from_the_refusal(clo
         response = await plain(request)
         if request.url.path.endswith("/purchase"):
             body["order_id"] = (await upstream.look("orders"))["orders"][0]["order_id"]
-            return type(response)(200, json=body | {"price": 0.95})
+            return type(response)(200, json=body)
         return response
 
     plain = upstream.http._transport.handle_async_request
@@ -119,6 +119,7 @@ async def test_a_hold_that_the_answer_does_not_name_is_read_from_the_refusal(clo
     assert learnt.is_good, said
     assert await ledger(upstream) == BACK
     assert await posts(upstream, "cancel") == 2
+    assert said[-2].startswith("money: 100.00 before, 0.95 charged, 0.95 refunded, ")
 
 
 @pytest.mark.parametrize("status", [503, 404, 400, 409])
@@ -282,7 +283,7 @@ async def test_ctrl_c_inside_the_hold_says_how_to_cancel_later(clock):
     await interrupted_after(upstream, 10, said)
     order = (await upstream.look("orders"))["orders"][0]["order_id"]
     assert said[-2] == "interrupted: trying to cancel"
-    assert said[-1].startswith(f"wrong: order {order} cannot be cancelled yet (wait 1")
+    assert said[-1].startswith(f"wrong: order {order} was not cancelled: cancel it after its hold")
     assert f"POST /customer/cancel/{order}" in said[-1]
 
 

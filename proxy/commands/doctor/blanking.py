@@ -91,7 +91,7 @@ class Blanker:
             path=answer.path,
             query={name: self._asked(name, it) for name, it in answer.query.items()},
             key=answer.has_key,
-            status=answer.status,
+            status=min(answer.status, 599),
             headers=headers(answer.headers),
             body=self.body(answer),
         )

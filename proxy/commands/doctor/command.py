@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import sys
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,11 +120,19 @@ def _learn(
     if pair:
         if at_most is None:
             raise click.UsageError("--buy needs --at-most, the price in USD")
-        ask = (lambda text: True) if is_sure else partial(click.confirm, err=True)
+        ask = (lambda text: True) if is_sure else _confirmed
         wanted = pair_of(codes, *pair)
         purchase = Purchase(wanted, money.cents(at_most), ask, cancels_early)
         refuse_running(config)
     return asyncio.run(first_contact(config, codes, account, purchase, say))
+
+
+def _confirmed(text: str) -> bool:
+    """Whether the person says yes; without a terminal nobody does."""
+    try:
+        return click.confirm(text, err=True)
+    except click.Abort:
+        return False
 
 
 def _checks(path: Path | None, as_json: bool) -> None:

@@ -44,6 +44,8 @@ class Trial:
 
     def __init__(self, questions: Questions, terms: Terms, say: Callable[[str], None]) -> None:
         self._questions, self._terms, self._say = questions, terms, say
+        self._charged = 0
+        """Cents, by the purchase; by the balance, if the purchase has no price."""
         self.wrongs: list[str] = []
 
     async def run(self) -> None:
@@ -79,6 +81,8 @@ class Trial:
         text = f"Buy one number, {what}, for {dollars(price)} USD with {terms.account}?"
         if not terms.ask(text):
             raise ConfigError("--buy: not confirmed: nothing was bought")
+        # A Ctrl-C at the question takes effect here.
+        await asyncio.sleep(0)
         terms.check()
         return balance
 
@@ -122,9 +126,6 @@ class Trial:
             "if this command ends early: the upstream refunds the order when it expires without "
             f"an SMS; POST /customer/cancel/{order.id} with the key cancels it after the hold"
         )
-        if is_over(order.cents, self._terms.max_price):
-            shown = f"{dollars(order.cents or 0)} USD were charged"
-            self._wrong(f"{shown}, over --at-most {dollars(self._terms.max_price)}")
 
     async def _refused(self, answer: RawAnswer, before: int) -> None:
         text = refusals.refusal_text(answer.status, answer.content)
@@ -148,12 +149,7 @@ class Trial:
         # By the upstream's stamps alone. Without them the first cancel is refused, and says it.
         hold = 0.0 if order.created_at is None else order.hold_left(order.created_at)
         until = monotonic() + hold
-        charged = await self._balance()
-        if charged is not None and before - charged != (order.cents or 0):
-            self._wrong(
-                f"charged {dollars(order.cents or 0)} USD, but the balance went from "
-                f"{dollars(before)} to {dollars(charged)}: another program may use the account"
-            )
+        await self._compare_charge(order, before)
         async with child_task(self._watch(order), "socket of the order"):
             await self._quietly(self._questions.ask_orders())
             if self._terms.cancels_early:
@@ -175,6 +171,21 @@ class Trial:
             f"order {order.id} could not be cancelled: the upstream refunds it when it expires"
         )
         return False
+
+    async def _compare_charge(self, order: Order, before: int) -> None:
+        """Compares what the purchase says with the balance and with the maximum."""
+        after = await self._balance()
+        difference = None if after is None else before - after
+        self._charged = order.cents if order.cents is not None else difference or 0
+        if is_over(self._charged, self._terms.max_price):
+            shown = f"{dollars(self._charged)} USD were charged"
+            self._wrong(f"{shown}, over --at-most {dollars(self._terms.max_price)}")
+        if difference is not None and difference != self._charged:
+            self._wrong(
+                f"charged {dollars(self._charged)} USD, but the balance went from "
+                f"{dollars(before)} to {dollars(before - difference)}: another program may use "
+                "the account"
+            )
 
     async def _wait(self, order: Order, until: float) -> bool | None:
         """Reads the order until then. Returns whether it is refunded, or None if it is live."""
@@ -212,16 +223,16 @@ class Trial:
     async def _follow(self, order: Order, before: int, *, refunded: bool) -> None:
         """Compares balance and transactions with what was charged and refunded, to the cent."""
         await self._ask("order", id=order.id)
-        expected = before if refunded else before - (order.cents or 0)
+        expected = before if refunded else before - self._charged
         begun, after = monotonic(), await self._balance()
         while after != expected and refunded and monotonic() - begun < REFUND_SECONDS:
             await asyncio.sleep(POLL)
             after = await self._balance()
         shown = "not known" if after is None else dollars(after)
-        money = f"{dollars(before)} before, {dollars(order.cents or 0)} charged"
+        money = f"{dollars(before)} before, {dollars(self._charged)} charged"
         if after == expected:
             late = f", {monotonic() - begun:.0f} s after the cancel" if refunded else ""
-            refund = f"{dollars(order.cents or 0)} refunded{late}, " if refunded else ""
+            refund = f"{dollars(self._charged)} refunded{late}, " if refunded else ""
             self._say(f"money: {money}, {refund}{shown} now: right to the cent")
         else:
             self._wrong(f"money: {money}, {shown} now, {dollars(expected)} expected")
@@ -234,8 +245,8 @@ class Trial:
         if not own:
             self._say("no transaction names the order")
             return
-        listed, charged = ", ".join(map(dollars, own)), order.cents or 0
-        if sum(own) == (0 if refunded else -charged):
+        listed = ", ".join(map(dollars, own))
+        if sum(own) == (0 if refunded else -self._charged):
             self._say(f"transactions of the order: {listed}")
         else:
             self._wrong(f"the transactions of the order do not agree with that: {listed}")
@@ -263,13 +274,14 @@ class Trial:
     async def _interrupted(self, order: Order) -> None:
         """Ctrl-C: tries to cancel once."""
         self._say("interrupted: trying to cancel")
-        done, wait = await self._cancel(order)
+        done, _ = await self._cancel(order)
         if done:
             self._say(f"order {order.id} is cancelled; see the balance for the refund")
             return
         self._wrong(
-            f"order {order.id} cannot be cancelled yet (wait {wait:.0f} s): cancel it later with "
-            f"POST /customer/cancel/{order.id}, or wait: the upstream refunds it when it expires"
+            f"order {order.id} was not cancelled: cancel it after its hold with POST "
+            f"/customer/cancel/{order.id}, or wait: the upstream refunds an order without an SMS "
+            "when it expires"
         )
 
     async def _balance(self) -> int | None:
