@@ -48,6 +48,8 @@ class Order:
     """Oldest first. Rows of the order list have none, whatever has come."""
     is_stated: bool = True
     """The upstream's word for the state is known; for an unknown word the state is WAITING."""
+    has_last_sms_only: bool = False
+    """`messages` has the last SMS only, whatever came before it."""
 
     def hold_left(self, upstream_now: float) -> float:
         """Seconds until a cancel is allowed: at most the whole hold, even if a clock is wrong."""
@@ -114,9 +116,26 @@ def merge(old: Order, new: Order) -> Order:
         created_at=old.created_at if new.created_at is None else new.created_at,
         expires_at=old.expires_at if new.expires_at is None else new.expires_at,
         cancel_at=old.cancel_at if new.cancel_at is None else new.cancel_at,
-        messages=_grown(old.messages, new.messages),
+        messages=_with_last(old.messages, new.messages)
+        if new.has_last_sms_only
+        else _grown(old.messages, new.messages),
         is_stated=True,
+        has_last_sms_only=False,
     )
+
+
+def _with_last(old: tuple[Sms, ...], new: tuple[Sms, ...]) -> tuple[Sms, ...]:
+    """The known messages with the last one, which is new if its text is, or its time. A read takes
+    the place of the same message of a socket.
+    """
+    for sms in new:
+        same = [known for known in old if known.text == sms.text]
+        pushed = next((known for known in same if known.pushed), None)
+        if pushed:
+            old = tuple(sms if known is pushed else known for known in old)
+        elif not any(_is_same_time(known.received_at, sms.received_at) for known in same):
+            old = (*old, sms)
+    return old
 
 
 def _grown(old: tuple[Sms, ...], new: tuple[Sms, ...]) -> tuple[Sms, ...]:
@@ -136,6 +155,10 @@ def _grown(old: tuple[Sms, ...], new: tuple[Sms, ...]) -> tuple[Sms, ...]:
     texts = Counter(sms.text for sms in left.elements())
     unknown = [sms for sms in changed if not _take(texts, sms.text)]
     return listed + tuple(unknown[-more:])
+
+
+def _is_same_time(one: float | None, other: float | None) -> bool:
+    return one is None or other is None or one == other
 
 
 def _take(left: Counter[T], one: T) -> bool:

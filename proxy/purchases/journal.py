@@ -104,8 +104,7 @@ class Journal:
         A purchase with a reference is made once. Raises ORDER_EXISTS if its number is delivered or
         a client waits for it; UNCLEAR while its outcome is unknown.
         """
-        if any(purchase.unclear for purchase in self.pending.unclaimed(pair, reference)):
-            await self.reconcile(pair.key)
+        await self._reconcile_pair(pair, reference)
         if reference:
             self._check_reference(pair, reference)
         unclaimed = self.pending.unclaimed(pair, reference)
@@ -128,6 +127,18 @@ class Journal:
         if found := next(running, None):
             found.claim()
         return found
+
+    async def _reconcile_pair(self, pair: Pair, reference: str) -> None:
+        """Looks for the orders of unclear purchases. Raises ProblemError if the list cannot be
+        read, unless the upstream has said itself that none of them made an order.
+        """
+        unclear = [one for one in self.pending.unclaimed(pair, reference) if one.unclear]
+        try:
+            if unclear:
+                await self.reconcile(pair.key)
+        except ProblemError:
+            if not all(purchase.is_no_stock for purchase in unclear):
+                raise
 
     def _check_reference(self, pair: Pair, reference: str) -> None:
         known = self.orders.by_reference(pair.key, reference)

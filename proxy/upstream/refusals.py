@@ -40,7 +40,7 @@ def _plain_text(status: int, body: bytes) -> str:
         return ""
     data = fields.parsed(body)
     text = (data if isinstance(data, str) else body.decode("utf-8", "replace")).strip()
-    error = text.strip(" .!\r\n").lower()
+    error = text.strip(" .!\r\n").lower().replace("_", " ")
     is_own = any(status in row and re.fullmatch(words, error) for row, words in PLAIN_TEXTS)
     return text if is_own else ""
 
@@ -105,7 +105,7 @@ REFUSALS = (
     Refusal("purchase", ANY, _NO_STOCK, Problem.NO_NUMBERS),
     Refusal("purchase", _BELOW_500, r"not available", Problem.NO_NUMBERS),
     Refusal("purchase", _only(400), r"(invalid|unknown|no such|missing).{0,9}service|service.{0,12}"
-            r"(invalid|unknown|required|not found)|missing_params", Problem.BAD_SERVICE),
+            r"(invalid|unknown|required|not found)|missing.(required.)?param", Problem.BAD_SERVICE),
     # The upstream does not sell this country of the tables: no numbers there, for the client.
     Refusal("purchase", _only(400), r"country", Problem.NO_NUMBERS),
     # After a 4xx it is certain that no order was made.
@@ -125,18 +125,25 @@ REFUSALS = (
     Refusal(f"webhook_create {_WEBHOOK}", _only(400), r".", Problem.BAD_PARAMETER),
 )  # fmt: skip
 
+_WRONG = r"(invalid|missing|unknown|expired|revoked|required|not found)"
+
 # The upstream's errors in plain text: its live log quotes errors as bare strings. All other plain
 # texts may come from a gateway, like "Not Found", "Unauthorized", "no available server".
 PLAIN_TEXTS: tuple[tuple[range, str], ...] = (
-    (_only(401), r"(invalid or missing|invalid|missing|unknown|expired|revoked) api.?key"),
-    (_only(402), r"(insufficient.(balance|funds)|balance too low)( for this (order|purchase))?"),
+    (_only(401), rf"{_WRONG}( or {_WRONG})? api.?key( provided)?|(the )?api.?key( is)? {_WRONG}"),
+    (_only(402), r"((insufficient|not enough) (balance|funds)|(balance|funds) too low)"
+                 r"( for this (order|purchase))?"),
     (_only(400), r"cannot (cancel|swap|retry) order with status: \w+"),
-    (_only(400), r"(invalid|unknown) (service|country|order.id)( code)?"),
+    (_only(400), r"(invalid|unknown) (service|country|order.id)( code)?(: ?\S{1,40})?"),
+    (_only(400), r"(missing|required) (required )?param(eter)?s?(: ?[\w, ]{1,80})?"),
+    (_only(400), r"order must be in [\w/ ]{1,40} status"),
+    (range(400, 500), r"retry (is )?not supported( for this order)?"),
     (_only(404), r"(order|webhook) (was )?not found|(no such|unknown) order"),
     (_only(404), r"service/country combination not available|no replacement available"),
-    (range(400, 600), r"no.numbers?( are)?( available)?|out of stock|no stock|no free phones"),
+    (range(400, 600), r"no.numbers?( are)?( available)?|no free phones( available)?|no stock|"
+                      r"((this |the )?(service|country|pair) is )?out of stock"),
     (_only(425), r"(cannot cancel|swap not allowed) within .{1,150}"),
-)
+)  # fmt: skip
 
 
 MAX_TEXT = 1000

@@ -36,6 +36,16 @@ STATES: Mapping[str, OrderState] = MappingProxyType(
 # bound.
 STOCK: Mapping[str, int] = MappingProxyType({"in_stock": 6, "low_stock": 1, "out_of_stock": 0})
 
+# `order_status` frames come "with the SMS payload" (vendor's examples); its `message` may be about
+# the status.
+FRAME_TEXTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "sms": ("full_text", "message", "text"),
+        "sms_received": ("full_text", "message", "text"),
+        "order_status": ("full_text", "sms_text"),
+    }
+)
+
 MAX_ORDERS = 1000
 """Rows of an order list; 200 are asked for, and no source has more than 500."""
 MAX_MESSAGES = 50
@@ -59,7 +69,8 @@ def order(data: Any, asked: str = "") -> Order:
         created_at=instant(row.get("created_at")),
         expires_at=instant(row.get("expires_at")),
         cancel_at=instant(row.get("cancel_available_at")),
-        messages=_messages(row),
+        messages=(messages := _messages(row)),
+        has_last_sms_only=bool(messages) and not _message_rows(row),
     )
 
 
@@ -87,8 +98,7 @@ def frame(raw: str | bytes) -> Frame | None:
     data = fields.parsed(raw if isinstance(raw, bytes) else raw.encode("utf-8", "replace"))
     if not isinstance(data, dict):
         return None
-    is_sms = data.get("type") in ("sms", "sms_received")
-    return Frame(fields.text(first(data, "full_text", "message", "text")) if is_sms else "")
+    return Frame(fields.text(first(data, *FRAME_TEXTS.get(fields.name(data, "type"), ()))))
 
 
 def purchased(data: Any, asked: str = "") -> Order:
@@ -187,8 +197,7 @@ def _service(row: Row) -> Service:
 
 def _messages(row: Row) -> tuple[Sms, ...]:
     """Sorted by the time of arrival; in the order of the list where it is not known."""
-    listed = row.get("messages")
-    rows = [entry for entry in listed if _has_text(entry)] if isinstance(listed, list) else []
+    rows = _message_rows(row)
     if not rows and (fallback := first(row, "sms_text", "sms_code")):
         # Seen in no live answer, but the vendor's SDKs accept it.
         content = str(fallback) if fields.is_integer(fallback) else fallback
@@ -197,6 +206,11 @@ def _messages(row: Row) -> tuple[Sms, ...]:
     timed = [(instant(entry.get("received_at")), entry) for entry in rows]
     timed.sort(key=lambda pair: pair[0] or 0.0)
     return tuple(_sms(entry, at) for at, entry in timed[-MAX_MESSAGES:])
+
+
+def _message_rows(row: Row) -> list[Row]:
+    listed = row.get("messages")
+    return [entry for entry in listed if _has_text(entry)] if isinstance(listed, list) else []
 
 
 def _has_text(entry: Any) -> bool:

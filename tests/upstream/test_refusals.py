@@ -65,6 +65,20 @@ OWN_WORDS = [
     ("cancel", 400, "Cannot cancel order with status: cancelled", Problem.ALREADY_CANCELLED),
     ("cancel", 400, "Cannot cancel order with status: completed", Problem.CANNOT_CANCEL),
     ("cancel", 425, "Cannot cancel within 120 seconds of purchase.", Problem.EARLY_CANCEL),
+    ("balance", 401, "Missing or invalid API key", Problem.BAD_KEY),
+    ("orders", 401, "API key required", Problem.BAD_KEY),
+    ("balance", 401, "The API key is invalid", Problem.BAD_KEY),
+    ("balance", 401, "invalid_api_key", Problem.BAD_KEY),
+    ("purchase", 402, "insufficient_balance", Problem.NO_BALANCE),
+    ("purchase", 402, "Not enough funds", Problem.NO_BALANCE),
+    ("purchase", 503, "no_numbers", Problem.NO_NUMBERS),
+    ("purchase", 503, "This country is out of stock", Problem.NO_NUMBERS),
+    ("purchase", 400, "Service is out of stock", Problem.NO_NUMBERS),
+    ("purchase", 400, "Unknown service: whatsapp", Problem.BAD_SERVICE),
+    ("purchase", 400, "Missing required parameters: service", Problem.BAD_SERVICE),
+    ("purchase", 400, "Unknown country: XX", Problem.NO_NUMBERS),
+    ("retry", 400, "Retry is not supported for this order", Problem.RETRY_REFUSED),
+    ("retry", 400, "Order must be in waiting/created status", Problem.RETRY_REFUSED),
 ]
 
 

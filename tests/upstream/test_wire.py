@@ -197,6 +197,19 @@ def test_a_frame_that_cannot_be_read_is_none(raw):
     assert wire.frame(raw) is None
 
 
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        ('{"type":"order_status","status":"completed","full_text":"code 1"}', "code 1"),
+        ('{"type":"order_status","sms_text":"code 1"}', "code 1"),
+        ('{"type":"order_status","status":"completed","message":"Order completed"}', ""),
+        ('{"type":["sms"],"full_text":"code 1"}', ""),
+    ],
+)
+def test_a_frame_of_the_status_may_bring_the_sms(raw, text):
+    assert wire.frame(raw) == Frame(text)
+
+
 def test_the_text_of_a_frame_can_be_kept():
     assert wire.frame('{"type":"sms","full_text":"a\\u0000b"}') == Frame("a b")
     assert wire.frame('{"type":"sms","full_text":{"odd":1}}') == Frame("")
@@ -302,7 +315,8 @@ def test_a_swap_may_have_a_new_id_the_old_one_or_none():
     ],
 )
 def test_a_text_beside_the_messages_is_one(sms, expected):
-    assert by_id(LIVE | sms).messages == (expected,)
+    read = by_id(LIVE | sms)
+    assert (read.messages, read.has_last_sms_only) == ((expected,), True)
 
 
 @pytest.mark.parametrize(
