@@ -157,6 +157,10 @@ async def test_a_purchase_of_unknown_outcome_is_not_repeated_and_says_what_to_do
     assert "Do not buy again: look at the orders" in learnt.wrongs[0]
     now = "100.00" if when == "before" else "99.05"
     assert said[-1] == f"the balance was 100.00 USD and is {now} USD"
+    orders = (await upstream.look("orders"))["orders"]
+    traces = [f"order {it['order_id']} is listed since then; it may be this purchase"
+              for it in orders]  # fmt: skip
+    assert said[-1 - len(traces) : -1] == traces
 
 
 @pytest.mark.parametrize("call", ["order", "orders", "balance", "transactions", "cancel"])

@@ -1,7 +1,7 @@
 """The raw answers of one `doctor --readings`, and what its facts look up in them. Pure."""
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from proxy.model.errors import ProblemError
@@ -177,3 +177,25 @@ def error_form(answer: RawAnswer) -> str:
     if not (is_row(data) and isinstance(error, str)):
         return ""
     return "object" if isinstance(data.get("message"), str) else "sentence"
+
+
+def read_by(read: Callable[[Any], Any], answer: RawAnswer) -> Any:
+    """What the proxy reads in the answer; None if it cannot."""
+    try:
+        return read(fields.decode(answer.content)) if answer.is_success else None
+    except ProblemError:
+        return None
+
+
+def confirms_cancel(answer: RawAnswer) -> bool:
+    """Whether the answer to a cancel says that the order is cancelled."""
+    try:
+        wire.cancelled(answer.json if answer.is_success else None)
+    except ProblemError:
+        return False
+    return True
+
+
+def cents_by(read: Callable[[Any], int], answer: RawAnswer) -> int | None:
+    found = read_by(read, answer)
+    return found if isinstance(found, int) else None

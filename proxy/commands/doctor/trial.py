@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from proxy.commands.doctor.answers import cents_by, confirms_cancel, read_by, readable
 from proxy.commands.doctor.questions import Pair, Questions, socket_answer
 from proxy.model import Order, OrderState
 from proxy.model.errors import ConfigError, HttpError, NotSentError, Problem, ProblemError
@@ -13,7 +14,7 @@ from proxy.model.money import dollars, is_over
 from proxy.orders.freshness import POLL
 from proxy.runtime.clock import monotonic
 from proxy.runtime.tasks import child_task
-from proxy.upstream import fields, refusals, wire
+from proxy.upstream import refusals, wire
 from proxy.upstream.raw import RawAnswer
 
 RETRY_SECONDS = 15.0
@@ -67,14 +68,14 @@ class Trial:
         """Price, balance, consent and store. Returns the balance in cents."""
         terms = self._terms
         quoted = await self._questions.ask("price", has_key=False, params=terms.pair._asdict())
-        price = _cents(wire.price, quoted)
+        price = cents_by(wire.price, quoted)
         what = f"{terms.pair.service} in {terms.pair.country}"
         if price is None:
             raise ConfigError(f"--buy: {what} has no price now: choose another pair")
         if is_over(price, terms.max_price):
             shown = f"{dollars(price)} USD, over --at-most {dollars(terms.max_price)}"
             raise ConfigError(f"--buy: {what} costs {shown}: nothing was bought")
-        balance = _cents(wire.balance, await self._questions.ask("balance"))
+        balance = cents_by(wire.balance, await self._questions.ask("balance"))
         if balance is None or balance < price:
             shown = "not known" if balance is None else f"{dollars(balance)} USD"
             raise ConfigError(f"--buy: the balance is {shown}: nothing was bought")
@@ -100,12 +101,12 @@ class Trial:
             self._wrong(f"{why}: {self._unclear}")
             if isinstance(error, asyncio.CancelledError):
                 raise
-            await self._say_balance(before)
+            await self._say_traces(before)
             return None
         except ProblemError as error:
             self._wrong(f"{error.detail}: nothing was bought")
             return None
-        order: Order | None = _read(wire.purchased, answer)
+        order: Order | None = read_by(wire.purchased, answer)
         if order is not None:
             self._bought(order)
             return order
@@ -137,9 +138,16 @@ class Trial:
         shown = f"HTTP {answer.status}, read as {problem.name}"
         is_clear = not problem.is_doubt and answer.status < 500
         self._wrong(f"{shown}: {'nothing was bought' if is_clear else self._unclear}")
-        await self._say_balance(before)
+        await self._say_traces(before)
 
-    async def _say_balance(self, before: int) -> None:
+    async def _say_traces(self, before: int) -> None:
+        """What balance and order list show after a purchase without a number."""
+        known = {wire.order(row).id for row in self._questions.answers.order_rows()}
+        if listed := await self._ask("orders", "orders_after", params={"limit": "50"}):
+            orders = map(wire.order, readable(listed) if listed.is_success else ())
+            new = [it for it in orders if (it.service, it.country) == self._terms.pair]
+            for order in (it for it in new if it.id not in known):
+                self._say(f"order {order.id} is listed since then; it may be this purchase")
         now = await self._balance()
         shown = "not known" if now is None else f"{dollars(now)} USD"
         self._say(f"the balance was {dollars(before)} USD and is {shown}")
@@ -155,7 +163,7 @@ class Trial:
             if self._terms.cancels_early:
                 self._say("asking for a cancel inside the hold, which is expected to be refused")
                 answer = await self._ask("cancel", "cancel_early", id=order.id, json={})
-                if answer and _confirms(answer):
+                if answer and confirms_cancel(answer):
                     self._say("the upstream has cancelled it inside the hold")
                     return True
             self._say("waiting for an SMS until the hold is over; Ctrl-C cancels if it can")
@@ -191,7 +199,7 @@ class Trial:
         """Reads the order until then. Returns whether it is refunded, or None if it is live."""
         while True:
             answer = await self._ask("order", id=order.id)
-            now = _read(lambda data: wire.asked_order(data, order.id), answer) if answer else None
+            now = read_by(lambda data: wire.asked_order(data, order.id), answer) if answer else None
             if now and (now.messages or now.state is OrderState.COMPLETED):
                 self._say("an SMS has come: there is no refund")
                 # A frame of it may still be on its way.
@@ -210,7 +218,7 @@ class Trial:
         answer = await self._ask("cancel", id=order.id, json={})
         if answer is None:
             return None, RETRY_SECONDS
-        if _confirms(answer):
+        if confirms_cancel(answer):
             self._say("cancelled after the hold")
             return True, 0.0
         if answer.status == 425:
@@ -240,7 +248,7 @@ class Trial:
 
     async def _compare_transactions(self, order: Order, *, refunded: bool) -> None:
         answer = await self._ask("transactions", "transactions_after", params={"limit": "20"})
-        rows = _read(wire.transactions, answer) if answer else None
+        rows = read_by(wire.transactions, answer) if answer else None
         own = [row.cents for row in rows or () if row.order == order.id]
         if not own:
             self._say("no transaction names the order")
@@ -286,7 +294,7 @@ class Trial:
 
     async def _balance(self) -> int | None:
         answer = await self._ask("balance")
-        return _cents(wire.balance, answer) if answer else None
+        return cents_by(wire.balance, answer) if answer else None
 
     async def _ask(self, call: str, question: str = "", **sent: Any) -> RawAnswer | None:
         """As `Questions.ask`; after the purchase no failure may end the command."""
@@ -310,25 +318,3 @@ class Trial:
     def _wrong(self, text: str) -> None:
         self.wrongs.append(text)
         self._say(f"wrong: {text}")
-
-
-def _read(read: Callable[[Any], Any], answer: RawAnswer) -> Any:
-    """What the proxy reads in the answer; None if it cannot."""
-    try:
-        return read(fields.decode(answer.content)) if answer.is_success else None
-    except ProblemError:
-        return None
-
-
-def _confirms(answer: RawAnswer) -> bool:
-    """Whether the answer to a cancel says that the order is cancelled."""
-    try:
-        wire.cancelled(answer.json if answer.is_success else None)
-    except ProblemError:
-        return False
-    return True
-
-
-def _cents(read: Callable[[Any], int], answer: RawAnswer) -> int | None:
-    found = _read(read, answer)
-    return found if isinstance(found, int) else None
