@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import socket
 
     from proxy.sandbox import Switches
+    from proxy.sandbox.wire.replay import Replay
 
 
 class _DefaultsToServe(click.Group):
@@ -85,8 +86,18 @@ def serve(path: Path | None, host: str | None, port: int | None) -> None:
     help="Another behaviour of the upstream, or one drawn for each switch; may be repeated. "
     "See docs/sandbox.md.",
 )
+@click.option(
+    "--replay",
+    "report",
+    type=click.Path(path_type=Path),
+    help="Answer in the forms of a report of `doctor --readings --report`.",
+)
 def sandbox(
-    port: int | None, sms_after: float, upstream_only: bool, changes: tuple[str, ...]
+    port: int | None,
+    sms_after: float,
+    upstream_only: bool,
+    changes: tuple[str, ...],
+    report: Path | None,
 ) -> None:
     """Serve with a simulated upstream: no key, no money."""
     from proxy.app import server
@@ -98,8 +109,11 @@ def sandbox(
     config = config_of(None).listening(None, port)
     secrets = logs.Secrets()
     logs.set_up(config.log.level, config.log.format, secrets)
-    switches, draw = _switches(changes)
-    simulated = or_exit(lambda: create_sandbox(switches, sms_after=sms_after, hosts=config.hosts))
+    initial, replay = _replay(report) if report else (None, None)
+    switches, draw = _switches(changes, initial)
+    simulated = or_exit(
+        lambda: create_sandbox(switches, sms_after=sms_after, hosts=config.hosts, replay=replay)
+    )
     opened = _open(config.listen.host, config.listen.port)
     url = server.url(opened)
     if draw:
@@ -116,7 +130,28 @@ def sandbox(
     server.run(beside(app, simulated), opened, websockets=True, stopping=stopping)
 
 
-def _switches(changes: tuple[str, ...]) -> "tuple[Switches, str]":
+def _replay(path: Path) -> "tuple[Switches, Replay]":
+    """The switches as a report names them, and the shapes of its answers."""
+    import msgspec
+
+    from proxy.commands.options import failed
+    from proxy.sandbox.report import ReportError, read_report
+    from proxy.sandbox.state.switches import Switches, switched
+    from proxy.sandbox.wire.replay import Replay
+
+    try:
+        report = read_report(path)
+        return switched(Switches(), report.readings), Replay(report)
+    except ReportError as error:
+        raise failed(error) from error
+    except msgspec.ValidationError as error:
+        fix = "use the proxy that wrote it"
+        raise failed(f"{path}: its readings are not those of this proxy: {fix}") from error
+
+
+def _switches(
+    changes: tuple[str, ...], initial: "Switches | None" = None
+) -> "tuple[Switches, str]":
     """Returns the switches, and `random:SEED` if readings were drawn: NAME=VALUE wins over it."""
     from proxy.sandbox.state.switches import Switches, UnknownSwitchError, drawn, switched
 
@@ -127,7 +162,7 @@ def _switches(changes: tuple[str, ...]) -> "tuple[Switches, str]":
         raise click.UsageError("--switch: random: needs a seed; write random:1")
     try:
         wanted = drawn(draw.removeprefix("random:")) if draw else {}
-        return switched(Switches(), wanted | dict(map(_setting, settings))), draw
+        return switched(initial or Switches(), wanted | dict(map(_setting, settings))), draw
     except UnknownSwitchError as error:
         known = ", ".join(f"{name}={values}" for name, values in error.known.items())
         raise click.UsageError(f"--switch: {error}; known, nearest first: {known}") from error

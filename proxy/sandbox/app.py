@@ -23,6 +23,7 @@ from proxy.sandbox.http_post import Post
 from proxy.sandbox.simulation import Simulation
 from proxy.sandbox.state.catalogue import Catalogue
 from proxy.sandbox.state.switches import Switches, switched
+from proxy.sandbox.wire.replay import Replay
 from proxy.sandbox.world import World
 
 
@@ -35,6 +36,7 @@ def create_sandbox(
     seed: int = 1,
     post: Post = http_post.post,
     hosts: Collection[str] = (),
+    replay: Replay | None = None,
 ) -> Starlette:
     """Builds a simulated upstream: API under /api/v1, socket /ws/orders, control under /sandbox.
 
@@ -42,13 +44,14 @@ def create_sandbox(
     `services` (code to name) may be on sale, by default this project's table. Equal seeds give
     equal order ids and phone numbers. `post` sends a webhook (address, headers, body) and returns
     the status of the answer, or raises; by default over real connections. Webhooks end with the
-    lifespan. `hosts` are accepted host names with a dot. Raises msgspec.ValidationError on a wrong
+    lifespan. `hosts` are accepted host names with a dot. `replay` gives answers the shapes of a
+    report; its readings are not set. Raises msgspec.ValidationError on a wrong
     switch.
     """
     initial = switched(switches or Switches(), {})
     names = load_codes().services if services is None else services
     simulation = Simulation(
-        lambda seed: World(Catalogue(names), initial, clock, sms_after, seed), seed, post
+        lambda seed: World(Catalogue(names), initial, clock, sms_after, seed), seed, post, replay
     )
 
     @asynccontextmanager

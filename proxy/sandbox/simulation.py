@@ -11,6 +11,7 @@ from proxy.sandbox.deliveries import Deliveries
 from proxy.sandbox.http_post import Post
 from proxy.sandbox.state.accounts import Order
 from proxy.sandbox.wire.frames import frame
+from proxy.sandbox.wire.replay import Replay
 from proxy.sandbox.world import World
 
 LOG_LINES = 100_000
@@ -54,7 +55,10 @@ class Socket:
 class Simulation:
     """Lives as long as the app; `reset` starts everything again. `new_world` takes a seed."""
 
-    def __init__(self, new_world: Callable[[int], World], seed: int, post: Post) -> None:
+    def __init__(
+        self, new_world: Callable[[int], World], seed: int, post: Post, replay: Replay | None = None
+    ) -> None:
+        self.replay = replay
         self.sockets: set[Socket] = set()
         self._new_world, self._seed, self._post = new_world, seed, post
         self._start(seed)

@@ -3,7 +3,14 @@
 from proxy.model.errors import StoreError
 from proxy.store.files import file_of, refuse_links
 from proxy.store.interface import NO_EXTRA, Store, readable
-from proxy.store.read_only import ReadOnlyStore, is_held, is_postgres, open_read_only, read_ledger
+from proxy.store.read_only import (
+    ReadOnlyStore,
+    is_held,
+    is_in_use,
+    is_postgres,
+    open_read_only,
+    read_ledger,
+)
 from proxy.store.rows import (
     ActivationRow,
     Change,
@@ -29,6 +36,7 @@ __all__ = [
     "check_store",
     "file_of",
     "is_held",
+    "is_in_use",
     "is_postgres",
     "open_read_only",
     "open_store",

@@ -71,6 +71,17 @@ def is_held(path: Path) -> bool:
     return False
 
 
+def is_in_use(url: str) -> bool:
+    """Whether a proxy has the store open; never for a store in memory, which no other process can
+    look into. Raises StoreError or OSError.
+    """
+    if is_postgres(url):
+        with open_read_only(url) as seen:
+            return seen.has_replicas()
+    path = file_of(url)
+    return path is not None and path.exists() and is_held(path)
+
+
 class ReadOnlyStore:
     """Every method may raise the driver's error: an older store lacks tables and columns."""
 
@@ -82,6 +93,13 @@ class ReadOnlyStore:
     @property
     def version(self) -> int:
         return int(self._db.execute(self._version).fetchone()[0])
+
+    def has_replicas(self) -> bool:
+        """Whether a replica on this PostgreSQL is alive."""
+        if not self._db.execute("select to_regclass('replicas') is not null").fetchone()[0]:
+            return False
+        sql = "select exists (select 1 from replicas where until > now())"
+        return bool(self._db.execute(sql).fetchone()[0])
 
     def ledger(self, since: float) -> list[Entry]:
         sql = "select * from ledger where at >= ? order by at"

@@ -4,7 +4,7 @@ at the first socket, because it is large.
 
 import logging
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, aclosing
 from urllib.parse import urlencode, urlsplit
 
 from proxy.model import ClientKey, Frame
@@ -32,6 +32,17 @@ class SocketClient:
         """The frames of one connection until it is closed; first a None when it is open. Raises
         SocketError if it cannot be opened, or breaks.
         """
+        async with aclosing(self.raw_frames(key, order)) as raw_frames:
+            async for raw in raw_frames:
+                if raw is None:
+                    yield None
+                elif frame := wire.frame(raw):
+                    yield frame
+
+    async def raw_frames(
+        self, key: ClientKey, order: str
+    ) -> AsyncGenerator[str | bytes | None, None]:
+        """As `frames`, but unread."""
         from websockets.exceptions import InvalidStatus, WebSocketException
 
         query = urlencode({"order_id": order, "api_key": key.upstream.secret})
@@ -39,8 +50,7 @@ class SocketClient:
             async with self._connect(f"{self._url}?{query}") as socket:
                 yield None
                 async for raw in socket:
-                    if frame := wire.frame(raw):
-                        yield frame
+                    yield raw
         except InvalidStatus as error:
             raise SocketError(type(error).__name__, error.response.status_code) from None
         except (OSError, WebSocketException) as error:

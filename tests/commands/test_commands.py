@@ -8,12 +8,14 @@ from pathlib import Path
 import httpx
 import pytest
 
+from proxy.commands.doctor import first_contact
 from proxy.commands.lookup.search import find, nearest
 from proxy.commands.main import main
 from proxy.sandbox.mount import upstream_lines
 from tests.support import commands as stage
 from tests.support.commands import AT_HOME, CODES, DOCS, ask, kept_in
 from tests.support.process import run
+from tests.support.running import until
 
 upstream, folder, tables_read_once = stage.upstream, stage.folder, stage.tables_read_once
 
@@ -28,6 +30,7 @@ def examples(text: str) -> dict[str, str]:
 EXAMPLES = examples(DOCS)
 STARTED = ("sandbox", "serve")
 WANTS_POSTGRES = ("store",)
+READINGS = "virtualsms-proxy doctor --readings --config config.yaml"
 
 
 def evened(text: str, folder: object = "/srv/proxy") -> str:
@@ -51,12 +54,28 @@ def facts(*words: str, **environ: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "line", [line for line in EXAMPLES if line.split()[1] not in STARTED + WANTS_POSTGRES]
+    "line",
+    [
+        line
+        for line in EXAMPLES
+        if line.split()[1] not in STARTED + WANTS_POSTGRES and line != READINGS
+    ],
 )
 def test_every_example_of_the_page_is_what_is_printed(folder, line):
     done = run(*shlex.split(line)[1:], cwd=folder, **AT_HOME)
     assert evened(done.stdout + done.stderr, folder) == evened(EXAMPLES[line])
     assert done.returncode == (1 if "because" in done.stdout else 0)
+
+
+def test_the_example_of_the_readings_is_what_is_printed(folder, upstream, monkeypatch):
+    """Without the pause between the requests. The order has its SMS by then."""
+    monkeypatch.setattr(first_contact, "PAUSE", 0.0)
+    monkeypatch.setattr(first_contact, "WINDOW", 0.0)
+    monkeypatch.chdir(folder)
+    orders = f"{upstream}/sandbox/orders?key=sandbox"
+    assert until(lambda: httpx.get(orders).json()["orders"][0]["status"] == "completed")
+    code, said = ask(*READINGS.split()[1:], **AT_HOME)
+    assert (code, evened(said, folder)) == (0, evened(EXAMPLES[READINGS]))
 
 
 def test_the_examples_of_what_is_started_are_its_first_lines(folder):

@@ -49,6 +49,24 @@ def accounts(config: Config, programs: Programs) -> list[NamedKey]:
     return [NamedKey(", ".join(found), ClientKey.of(secret)) for secret, found in names.items()]
 
 
+def requests_left(config: Config, key: ClientKey) -> tuple[int | None, str]:
+    """The requests left in this minute, by the store, and a text; None if not known."""
+    limit = config.upstream.requests_per_minute
+    try:
+        with open_read_only(config.store.url) as seen:
+            left = max(limit - seen.requests(key.hash, time.time() - WINDOW), 0)
+    except StoreError:
+        requests = counted(limit, "request")
+        return None, f"{requests} a minute; how many are left is not known without a store"
+    return left, f"{left} of {counted(limit, 'request')} left in this minute"
+
+
+def sends_in_clear(url: str) -> bool:
+    """Whether keys would cross the net unencrypted."""
+    parts = urlsplit(url)
+    return parts.scheme == "http" and not _is_near(parts.hostname or "")
+
+
 def _is_near(host: str) -> bool:
     """Whether a host is on this machine or in its private network, such as another container."""
     try:
@@ -77,7 +95,7 @@ class Probe:
         """Checks the address and its certificate by reading a price, which needs no key."""
         url, begun = urlsplit(self._config.upstream.url), time.monotonic()
         where = shown_host(self._config.upstream.url)
-        if url.scheme == "http" and not _is_near(url.hostname or ""):
+        if sends_in_clear(self._config.upstream.url):
             return wrong("upstream", f"{where}: keys are sent unencrypted: write https://")
         try:
             await self._upstream.price("wa", "US")
@@ -112,7 +130,7 @@ class Probe:
         return [finding for findings in found for finding in findings]
 
     async def _account(self, account: NamedKey) -> list[Finding]:
-        left, says = self._left(account.key)
+        left, says = requests_left(self._config, account.key)
         if left is not None and left < MIN_LEFT:
             fix = "try again in a minute; if it happens often, see docs/limits.md"
             return [wrong("budget", f"{account.name}: {says}: {fix}")]
@@ -121,17 +139,6 @@ class Probe:
         if balance.is_wrong:
             return [balance, budget]
         return [balance, budget, await self._sharing(account)]
-
-    def _left(self, key: ClientKey) -> tuple[int | None, str]:
-        """The requests left in this minute, by the store, and a text; None if not known."""
-        limit = self._config.upstream.requests_per_minute
-        try:
-            with open_read_only(self._config.store.url) as seen:
-                left = max(limit - seen.requests(key.hash, time.time() - WINDOW), 0)
-        except StoreError:
-            requests = counted(limit, "request")
-            return None, f"{requests} a minute; how many are left is not known without a store"
-        return left, f"{left} of {counted(limit, 'request')} left in this minute"
 
     async def _balance(self, account: NamedKey) -> Finding:
         try:

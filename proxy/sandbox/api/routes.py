@@ -1,6 +1,6 @@
 """Serves requests to /api/v1: logs, admits, applies faults, answers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ from proxy.sandbox.state.accounts import Account
 from proxy.sandbox.wire import refusals
 from proxy.sandbox.wire.rate_limit import admit
 from proxy.sandbox.wire.refusals import Refusal
+from proxy.sandbox.wire.replay import Answer, is_refusal, refused_name, reported_name
 
 PREFIX = "/api/v1"
 # Raised by msgspec; RecursionError on deeply nested bodies.
@@ -56,7 +57,7 @@ async def _admitted(endpoint: Endpoint, api_request: ApiRequest, line: LogLine) 
                 admit(simulation.world.switches, account, endpoint.call, simulation.world.now)
                 line.counted = True
     except Refusal as refusal:
-        return _refused(api_request, refusal)
+        return _refused(endpoint, api_request, refusal)
     fault = simulation.faults.take(endpoint.call)
     if fault is None:
         return _answer(endpoint, api_request)
@@ -76,16 +77,34 @@ def _account(endpoint: Endpoint, api_request: ApiRequest) -> Account | None:
 
 def _answer(endpoint: Endpoint, api_request: ApiRequest) -> Response:
     api_request.world.settle()
+    replay = api_request.simulation.replay
+    if replay and endpoint.method != "GET" and (failure := replay.failure(endpoint.call)):
+        return _response(*failure)
     try:
-        return JSONResponse(endpoint.answer(api_request))
+        return _shaped(endpoint, api_request, (200, endpoint.answer(api_request), {}))
     except Refusal as refusal:
-        return _refused(api_request, refusal)
+        return _refused(endpoint, api_request, refusal)
 
 
-def _refused(api_request: ApiRequest, refusal: Refusal) -> Response:
+def _refused(endpoint: Endpoint, api_request: ApiRequest, refusal: Refusal) -> Response:
     body = refusals.body_of(api_request.switches, refusal)
+    return _shaped(endpoint, api_request, (refusal.status, body, refusal.headers))
+
+
+def _shaped(endpoint: Endpoint, api_request: ApiRequest, answer: Answer) -> Response:
+    """The answer, in the form of the report that is replayed, if any."""
+    replay, call, key = api_request.simulation.replay, endpoint.call, api_request.key
+    if replay is None:
+        return _response(*answer)
+    name = reported_name(call, key, api_request.query)
+    if is_refusal(*answer[:2]):
+        name = refused_name(call, answer[0], key, api_request.path)
+    return _response(*replay.shaped(name, answer))
+
+
+def _response(status: int, body: Any, headers: Mapping[str, str]) -> Response:
     kind = PlainTextResponse if isinstance(body, str) else JSONResponse
-    return kind(body, refusal.status, refusal.headers)
+    return kind(body, status, headers)
 
 
 async def _api_request(simulation: Simulation, request: Request) -> ApiRequest:
