@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.clients import npm
 from tests.clients.stage import Sandbox, a_key
 from tests.support.process import a_process
 
@@ -20,3 +21,10 @@ def sandbox(tmp_path_factory):
 @pytest.fixture
 def key():
     return a_key()
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory):
+    """For tests that are marked `npm.needed`."""
+    with npm.a_driver(tmp_path_factory.mktemp("npm")) as driver:
+        yield driver
