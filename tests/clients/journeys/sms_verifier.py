@@ -12,7 +12,7 @@ PROVIDER = ("--provider", "sms-activate")
 
 
 class Connection:
-    dialects = ("sms-activate", "")
+    dialects = ("",)
 
     def __init__(self, folder, url, key):
         self.environ = {
