@@ -170,6 +170,16 @@ class Shapes:
             found.setdefault(row.service, {})[str(row.country)] = price
         return found
 
+    def top_row(self, row: PriceRow) -> Map:
+        """A place in the list of the best countries of a service."""
+        return {
+            "country": row.country,
+            "count": row.count,
+            "price": row.dollars,
+            "retail_price": row.dollars,
+            "freePriceMap": {money.dollars(row.cents): row.count},
+        }
+
     def countries(self, rows: Iterable[CountryRow]) -> Map:
         return {str(row.id): self._country(row) for row in rows}
 

@@ -1,6 +1,8 @@
 """The dialect of HeroSMS in 2026: HTTP status codes, and refusals in a JSON envelope.
 
-Sources: HeroSMS's OpenAPI of 2026-09 and fixtures recorded live on 2026-08-30.
+Sources: HeroSMS's OpenAPI of 2026-09, fixtures recorded live on 2026-08-30, and the types of its
+clients herosms 0.1.1 (PyPI) and hero-sms 2.0.0 (npm). Where these differ, a value is what every
+typed client can decode.
 """
 
 from collections.abc import Sequence
@@ -11,26 +13,31 @@ from proxy.legacy.activation import Activation, View, code_of
 from proxy.legacy.answers import Answer
 from proxy.legacy.code import find_code
 from proxy.legacy.dialects.dialect import Dialect, Word
-from proxy.legacy.shapes import USD, CountryRow, Map, Shapes, received_at
-from proxy.model import Sms
+from proxy.legacy.shapes import USD, CountryRow, Map, PriceRow, Shapes, received_at
+from proxy.model import Sms, money
 from proxy.model.errors import Problem
+
+LIFE = 20 * 60.0
+"""Seconds that the upstream keeps a number, for an answer that lacks the time: clients that decode
+`activationEndTime` as text fail on null.
+"""
 
 
 class HeroShapes(Shapes):
     shows_sender = True
 
     def number_v2(self, view: View) -> Map:
-        ends = view.order.expires_at
+        ends = view.order.expires_at or view.bought_at + LIFE
         return {
             "activationId": str(view.activation.id),
             "phoneNumber": view.order.phone,
             "activationCost": view.cost,
             "currency": USD,
             "countryCode": view.country,
-            "countryPhoneCode": view.dial,
+            "countryPhoneCode": int(view.dial or 0),
             "canGetAnotherSms": True,
             "activationTime": iso_time(view.bought_at),
-            "activationEndTime": iso_time(ends) if ends else None,
+            "activationEndTime": iso_time(ends),
             "activationOperator": "any",
             "verificationType": "sms",
             "subtype": 1,
@@ -51,6 +58,14 @@ class HeroShapes(Shapes):
         counts = {"affected_rows": len(rows), "num_rows": len(rows)}
         listed = {"row": rows[0] if rows else [], "rows": rows}
         return {"status": "success", "data": rows, "activeActivations": counts | listed}
+
+    def _active_row(self, view: View) -> Map:
+        return super()._active_row(view) | {"activationCost": view.cost}
+
+    def top_row(self, row: PriceRow) -> Map:
+        physical = {"physicalTotalCount": row.count, "physicalCountForDefaultPrice": row.count}
+        by_price = {"physicalPriceMap": {money.dollars(row.cents): row.count}}
+        return super().top_row(row) | physical | by_price
 
     def _history_row(self, view: View) -> Map:
         own = {"id": str(view.activation.id), "date": iso_time(view.bought_at)}
