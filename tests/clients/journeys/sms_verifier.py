@@ -30,8 +30,10 @@ class Connection:
             command, env=self.environ, capture_output=True, text=True, timeout=WITHIN, check=False
         )
         if done.returncode:
-            said = json.loads(done.stderr)["response"] if module == "core" else done.stdout.split()
-            raise Refused(said if isinstance(said, str) else said[-1])
+            if module == "protocol":
+                raise Refused(done.stdout.split()[-1])
+            said = json.loads(done.stderr)
+            raise Refused(said.get("response", said["error"]))
         return done.stdout.strip()
 
     def balance(self):
