@@ -36,6 +36,8 @@ class Dialect:
     """Other words for single actions, by action."""
     refused: Mapping[str, str | Word] = field(default_factory=dict)
     """Actions that the upstream cannot serve, with the word that says so."""
+    open: frozenset[str] = frozenset()
+    """Actions that are answered without a key, from what is known."""
     shapes: Shapes = field(default_factory=Shapes)
     key_header: tuple[str, str] | None = None
     """A header that may have the key, and the text before the key in it."""

@@ -144,6 +144,18 @@ DIALECT = Dialect(
         Problem.TRY_AGAIN: TRY_AGAIN,
         Problem.UNCLEAR: TRY_AGAIN,
     },
+    # Its own pages call them without a key.
+    open=frozenset(
+        {
+            "getCountries",
+            "getListOfTopCountriesByService",
+            "getOperators",
+            "getServices",
+            "getServicesList",
+            "getTopCountriesByService",
+            "getTopCountriesByServiceRank",
+        }
+    ),
     shapes=HeroShapes(),
     key_header=("authorization", "ApiKey "),
 )
