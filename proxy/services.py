@@ -19,6 +19,7 @@ from proxy.upstream.budget import Budget
 from proxy.upstream.cache import Cache
 from proxy.upstream.catalogue import Catalogue
 from proxy.upstream.client import Upstream
+from proxy.upstream.key_proofs import KeyProofs
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Services:
     cancels: Cancels
     catalogue: Catalogue
     balances: Cache[UpstreamKey, int]
+    key_proofs: KeyProofs
     codes: Codes
     default_country: int
     defers_cancel: bool | None

@@ -48,6 +48,7 @@ from proxy.upstream.cache import Cache
 from proxy.upstream.catalogue import Catalogue
 from proxy.upstream.client import Upstream
 from proxy.upstream.http import Transport
+from proxy.upstream.key_proofs import KeyProofs
 from proxy.upstream.order_socket import Connect, SocketClient
 from proxy.webhooks.receiver import PATH as WEBHOOKS
 from proxy.webhooks.receiver import Webhooks
@@ -239,6 +240,7 @@ def build_services(
         cancels=cancels,
         catalogue=catalogue,
         balances=balances,
+        key_proofs=KeyProofs(upstream, balances),
         codes=codes,
         default_country=config.default_country,
         defers_cancel=DEFERS[config.early_cancel],

@@ -5,6 +5,7 @@ import logging
 import random
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import count
 from secrets import token_hex
 from types import MappingProxyType
@@ -14,11 +15,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from proxy.config.programs import FailedKeyThrottle, Program
 from proxy.endpoint.actions import ACTIONS, Call, Client
+from proxy.endpoint.actions.parameters import check, ignored
 from proxy.endpoint.response_cache import MAX_BYTES, Reply, ResponseCache
 from proxy.legacy.answers import Answer, first_word
 from proxy.legacy.dialects import DIALECTS, Dialect
 from proxy.legacy.dialects.dialect import refusal
 from proxy.legacy.request import MAX_BODY, Request, parse
+from proxy.model import ClientKey
 from proxy.model.errors import Problem, ProblemError
 from proxy.runtime import log_events
 from proxy.runtime.clock import monotonic
@@ -108,13 +111,14 @@ class LegacyEndpoint:
         self, scope: Scope, body: bytes, client: Client, deadline: float
     ) -> tuple[str, Answer]:
         """The action of a request and its answer. `deadline` is on the event loop's clock."""
-        action = ""
+        action, is_known_as_bad = "", False
         try:
             key = self._key_of(scope)
             content_type = _header(scope, b"content-type")
             request = parse(scope["query_string"], body, content_type, key)
             action = request.action
-            program = await self._program(request.key, scope)
+            program = self._program(request)
+            is_known_as_bad = self._services.upstream.is_refused(program.key)
             async with asyncio.timeout_at(deadline):
                 answer = await self._act(request, program, scope["method"], client)
             # The query string does not have a key from a header, nor the time of expiry.
@@ -125,6 +129,8 @@ class LegacyEndpoint:
             known = action if action in ACTIONS else "other"
             now = self._services.upstream.wall_clock()
             self._services.counters.refused(error.problem.name, now, known, error.detail)
+            if error.problem is Problem.BAD_KEY and not is_known_as_bad:
+                await self._slow_down(scope)
             return action, self._dialect.refuse(error, action)
         except (TimeoutError, asyncio.CancelledError):
             # The server cancels the last requests when it stops.
@@ -142,18 +148,27 @@ class LegacyEndpoint:
         value = _header(scope, name.encode())
         return value[len(prefix) :] if value.lower().startswith(prefix.lower()) else ""
 
-    async def _program(self, key: str, scope: Scope) -> Program:
-        try:
-            program = self._services.programs.of(key)
-        except ProblemError:
-            # Not learned: a wrong key is not sent upstream, and there can be any number of them.
-            await self._failed_keys.wait((scope.get("client") or ("", 0))[0])
-            raise
+    def _program(self, request: Request) -> Program:
+        """The program of the key; a nameless one without a key where the dialect needs none."""
+        programs = self._services.programs
+        if not request.text("api_key") and request.action in self._dialect.open:
+            return Program("", ClientKey.of(""), programs.limits)
+        key = request.key
+        # A key of no program is not learned: it is not sent upstream, and there can be any number.
+        program = programs.of(key)
         if program.name:
             self._secrets.pin(key)
         else:
             self._secrets.learn(key)
         return program
+
+    async def _slow_down(self, scope: Scope) -> None:
+        """Delays the answer to an address that tries many wrong keys, each of which may cost the
+        upstream a read.
+        """
+        # The server cancels the last requests when it stops: they are answered at once.
+        with suppress(asyncio.CancelledError):
+            await self._failed_keys.wait((scope.get("client") or ("", 0))[0])
 
     async def _act(self, request: Request, program: Program, method: str, client: Client) -> Answer:
         program.check(self._services.upstream.wall_clock(), request.action)
@@ -164,6 +179,9 @@ class LegacyEndpoint:
         # A HEAD would buy a number and get no body.
         if action is None or method not in ("GET", "POST"):
             raise ProblemError(Problem.BAD_ACTION)
+        check(request)
+        if names := ignored(request, self._dialect):
+            log.info("ignored in %s: %s", request.action, ", ".join(names))
         return await action(Call(self._services, self._dialect, request, program, client))
 
     def _log_sample(self, what: str, seconds: float) -> None:

@@ -135,9 +135,26 @@ class Catalogue:
         upstream = self._upstream
         return await self._markets.get("", lambda: self._save(MARKETS, upstream.countries(key)))
 
+    def cached_services(self) -> tuple[Service, ...] | None:
+        """What is cached, of any age; None if nothing is. So are the next two."""
+        return self._services.peek("")
+
+    def cached_markets(self) -> tuple[Market, ...] | None:
+        return self._markets.peek("")
+
+    def cached_prices(self, service: str) -> tuple[Price, ...] | None:
+        return self._prices.peek(service)
+
+    def known(self) -> Matrix:
+        """The prices of all services known so far."""
+        services = self.cached_services() or ()
+        codes = (service.code for service in services)
+        known = {code: rows for code in codes if (rows := self._prices.peek(code)) is not None}
+        return Matrix(known, len(services))
+
     async def everything(self, key: ClientKey) -> Matrix:
         """The prices of all services known so far. Starts the sweep, or lets it go on."""
-        services = await self.services(key)
+        await self.services(key)
         self._asked_at = monotonic()
         if self._sweep is None or self._sweep.done():
             self._sweep = self._tasks.loop(partial(self._sweep_all, key), "price sweep")
@@ -146,9 +163,7 @@ class Catalogue:
                 await asyncio.wait_for(self._first.wait(), FIRST_WAIT)
             except TimeoutError:
                 log.warning(log_events.NO_PRICES, FIRST_WAIT)
-        codes = (service.code for service in services.value)
-        known = {code: rows for code in codes if (rows := self._prices.peek(code)) is not None}
-        return Matrix(known, len(services.value))
+        return self.known()
 
     async def close(self) -> None:
         await self._tasks.aclose()

@@ -257,8 +257,12 @@ class Upstream:
             self._purchases = make(self._timeout / 3, LONGEST_BODY, read=LONGEST_PURCHASE)
         return self._purchases if for_purchases else self._reads
 
+    def is_refused(self, key: ClientKey) -> bool:
+        """Whether the upstream refused the key some seconds ago."""
+        return key.upstream in self._refused
+
     def _check_key(self, call: str, key: ClientKey | None) -> None:
-        if key and key.upstream in self._refused:
+        if key and self.is_refused(key):
             raise ProblemError(Problem.BAD_KEY, f"{call}: refused a moment ago")
 
     def _read_limits(self, call: str, key: ClientKey | None, reply: Reply) -> None:

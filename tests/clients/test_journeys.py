@@ -1,5 +1,6 @@
 """Each client from its balance over a number, its code and a second code to the end."""
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -35,11 +36,19 @@ WALKS = [(name, dialect) for name, (_, dialects) in JOURNEYS.items() for dialect
 
 
 @pytest.fixture(scope="module")
-def walks(sandbox):
-    """All at once: most of a journey is waiting."""
+def walks(silent_sandbox):
+    """All at once. Each sends its SMS itself, when its client has seen the number waiting."""
+    codes = itertools.count(41733)
+
+    def sms(phone):
+        text = f"Your code is {next(codes)}."
+        silent_sandbox.steer("sms", phone=f"+{str(phone).removeprefix('+')}", text=text)
+
     with ThreadPoolExecutor(len(WALKS)) as pool:
         yield {
-            (name, dialect): pool.submit(JOURNEYS[name][0], sandbox.at(dialect), a_key())
+            (name, dialect): pool.submit(
+                JOURNEYS[name][0], silent_sandbox.at(dialect), a_key(), sms
+            )
             for name, dialect in WALKS
         }
 

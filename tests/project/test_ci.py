@@ -1,4 +1,4 @@
-"""`.ci/run`: the README's test command on this machine's Python, then on the newest it has."""
+"""`.ci/run`: installs what tests need, and runs the README's test command on two Pythons."""
 
 import re
 import shutil
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.documents import ROOT
+from tests.support.toolchains import TOOLCHAINS
 
 README = (ROOT / "README.md").read_text()
 COMMAND = re.search(r"^python3 .*bin/pytest$", README, re.M)[0]
@@ -25,6 +26,22 @@ esac
 """
 
 
+# What tests need besides Python, and the packages of Debian that .ci/run finds by them.
+TOOLS = {
+    "chromedriver": ["chromium-driver"],
+    "chromium": ["chromium"],
+    "curl": ["curl"],
+    "go": ["golang-go"],
+    "javac": ["default-jdk-headless"],
+    "mcs": ["mono-mcs"],
+    "mono": ["mono-runtime"],
+    "node": ["nodejs"],
+    "npm": ["npm"],
+    "php": ["php-cli", "php-curl"],
+    "ruby": ["ruby"],
+}
+
+
 def program(path: Path, version: str = "") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(PROGRAM.replace("VERSION", version))
@@ -33,13 +50,19 @@ def program(path: Path, version: str = "") -> None:
 
 @pytest.fixture
 def place(tmp_path):
-    """A machine whose python3 is 3.11, with a browser, and the two files that count."""
+    """A machine whose python3 is 3.11, with all tools, and the two files that count."""
     (tmp_path / ".ci").mkdir()
     shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
     shutil.copy(ROOT / "README.md", tmp_path)
     program(tmp_path / "program")
-    for name in ("chromium", "chromedriver", "npm"):
-        program(tmp_path / "bin" / name)
+    (tmp_path / "bin").mkdir()
+    for name in TOOLS:
+        (tmp_path / "bin" / name).write_text("#!/bin/sh\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    for name in ("bash", "cp", "cut", "dirname", "grep", "mkdir", "rm", "sh", "sort", "tail"):
+        (tmp_path / "bin" / name).symlink_to(shutil.which(name))
+    (tmp_path / "bin" / "apt-get").write_text('#!/bin/sh\necho "$*" >> "$PLACE/apt-get"\n')
+    (tmp_path / "bin" / "apt-get").chmod(0o755)
     program(tmp_path / "bin" / "python3", "3.11")
     for name in ("python3.12", "python3.13"):
         # As pyenv's shims for what is installed and not chosen.
@@ -49,7 +72,7 @@ def place(tmp_path):
 
 
 def ran(place: Path, code: int = 0) -> list[str]:
-    environ = {"PATH": f"{place}/bin:/usr/bin:/bin", "HOME": str(place), "PLACE": str(place)}
+    environ = {"PATH": f"{place}/bin", "HOME": str(place), "PLACE": str(place)}
     done = subprocess.run(["bash", ".ci/run"], cwd=place, env=environ, capture_output=True)
     assert done.returncode == code, done.stderr
     return (place / "notes").read_text().splitlines()
@@ -85,3 +108,19 @@ def test_what_fails_ends_it(place):
     path = place / "program"
     path.write_text(path.read_text() + '[ "${0##*/}" != mypy ]\n')
     assert ran(place, code=1)[-1] == ".venv/bin/mypy "
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_tool_that_is_missing_is_installed(place, tool):
+    (place / "bin" / tool).unlink()
+    ran(place)
+    update, install = (place / "apt-get").read_text().splitlines()
+    assert update.split()[0] == "update"
+    assert set(TOOLS[tool]) <= set(install.split())
+
+
+def test_every_tool_of_the_toolchains_is_one_that_is_installed():
+    for tools in TOOLCHAINS.values():
+        words = [words[0] for words in (tools.build, tools.run) if words]
+        needed = {*words, *tools.programs} - {"{program}", "java", "sh"}
+        assert needed <= TOOLS.keys()

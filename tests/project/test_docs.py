@@ -47,7 +47,11 @@ def blocks(kind: str, page: str = ""):
 
 def test_every_block_is_of_a_kind_that_is_tried():
     known = {*COMMANDS, "yaml", "haproxy", "hosts", "ini", "python", "sql", "text"}
-    assert [f"{block}: {block.kind!r}" for block in BLOCKS if block.kind not in known] == []
+    unknown = [block for block in BLOCKS if block.kind not in known]
+    # Run by tests/clients/test_recipes.py and test_repoint.py, which know this page alone.
+    elsewhere = {"csharp", "go", "java", "javascript", "php"}
+    tried = [b for b in unknown if b.page == "docs/repoint.md" and b.kind in elsewhere]
+    assert [f"{block}: {block.kind!r}" for block in unknown if block not in tried] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

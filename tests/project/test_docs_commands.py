@@ -27,6 +27,9 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 ELSEWHERE = {
     ("docs/commands.md", "console", ""): "tests/commands/test_commands.py",
     ("README.md", "sh", "bin/pytest\n"): "tests/project/test_ci.py",
+    ("docs/repoint.md", "sh", "sms-pool balance --provider sms-activate\n"): (
+        "tests/clients/test_repoint.py"
+    ),
 }
 
 # Pages that speak of a checkout, and those whose install is made for real.

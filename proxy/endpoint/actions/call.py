@@ -48,6 +48,11 @@ class Call:
         return self.program.key
 
     @property
+    def has_key(self) -> bool:
+        """False in actions that the dialect answers without a key."""
+        return bool(self.request.text("api_key"))
+
+    @property
     def defers_cancel(self) -> bool:
         """Whether an early cancel is scheduled or refused: `early_cancel`, else the dialect."""
         configured = self.services.defers_cancel

@@ -1,10 +1,10 @@
 """Balance, prices and stock, in the shapes of the old servers."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from proxy.config.codes import Country
 from proxy.endpoint.actions.call import Call
+from proxy.endpoint.actions.offer import Offer, offer
 from proxy.legacy import answers
 from proxy.legacy.answers import Answer
 from proxy.legacy.shapes import Map, PriceRow, by_country
@@ -56,25 +56,28 @@ async def get_numbers_status(call: Call) -> Answer:
     The suffix _0 means "without call forwarding"; six clients still need it. One of them,
     smsactivateru 1.2.6, reads many codes unchecked, four of them with _1 for forwarding.
     """
-    country = call.country()
-    rows, *_ = await _rows(call, country)
-    markets = (await call.services.catalogue.markets(call.key)).value
+    offered, country = await offer(call), call.country()
+    rows, *_ = await _rows(call, offered, country)
+    read = await offered.markets()
+    markets = read.value if read else ()
     # 1 while the stock is not known: with 0, a program that checks first would never buy.
-    offered = {s for market in markets if market.country == country.iso for s in market.services}
+    sold = {s for market in markets if market.country == country.iso for s in market.services}
     listed = call.services.codes.listed(call.dialect.services)
-    counts = {f"{code}_0": "1" if buys in offered else "0" for code, buys, _ in listed}
+    counts = {f"{code}_0": "1" if buys in sold else "0" for code, buys, _ in listed}
     counts |= {f"{code}_1": "0" for code in FORWARDING_SERVICES}
     return answers.json(counts | {f"{row.service}_0": str(row.count) for row in rows})
 
 
 async def get_top_countries(call: Call) -> Answer:
     """The countries of a service, or of each service: largest stock first, then lowest price."""
-    rows, *_ = await _rows(call, _dialect_country(call))
+    rows, *_ = await _rows(call, await offer(call), _dialect_country(call))
     by_service: dict[str, Rows] = {}
     for row in rows:
         by_service.setdefault(row.service, []).append(row)
     tops = {
-        service: {str(place): _top_row(row) for place, row in enumerate(_best(found))}
+        service: {
+            str(place): call.dialect.shapes.top_row(row) for place, row in enumerate(_best(found))
+        }
         for service, found in by_service.items()
     }
     service = call.request.text("service")
@@ -83,8 +86,9 @@ async def get_top_countries(call: Call) -> Answer:
 
 async def get_list_of_top_countries(call: Call) -> Answer:
     """A plain list, as documented. Shares and success rates are not known: they are 0."""
+    offered = await offer(call)
     call.service()
-    rows, *_ = await _rows(call, _dialect_country(call))
+    rows, *_ = await _rows(call, offered, _dialect_country(call))
     length = min(call.request.number("length") or DEFAULT_PAGE, 100)
     first = ((call.request.number("page") or 1) - 1) * length
     page = _best(rows)[first : first + length]
@@ -97,32 +101,36 @@ def _dialect_country(call: Call) -> Country | None:
 
 
 async def _prices(call: Call, shape: Callable[[Rows, int | None], Map]) -> Answer:
-    service = call.request.text("service")
+    offered, service = await offer(call), call.request.text("service")
     if service and call.services.codes.service(service, call.dialect.services) is None:
         return answers.json({"status": "false", "msg": "service is incorrect"})
     try:
         country = call.country_filter()
     except ProblemError:
         return answers.json({"status": "false", "msg": "country is incorrect"})
-    rows, headers, is_valid = await _rows(call, country)
+    rows, headers, is_valid = await _rows(call, offered, country)
     answer = answers.json(shape(rows, country.id if country else None)).with_headers(headers)
     return answer.valid_while(is_valid)
 
 
-async def _rows(call: Call, country: Country | None) -> tuple[Rows, dict[str, str], IsValid]:
+async def _rows(
+    call: Call, offered: Offer, country: Country | None
+) -> tuple[Rows, dict[str, str], IsValid]:
     """The known prices of the requested service, or of all services; headers that say how complete
     they are; and a function that says whether they are still valid.
     """
-    codes, catalogue = call.services.codes, call.services.catalogue
-    text = call.request.text("service")
+    codes, text = call.services.codes, call.request.text("service")
     if not text:
-        matrix, services = await catalogue.everything(call.key)
+        everything = await offered.everything()
+        matrix, services = everything.value if everything else ({}, 0)
         listed = codes.listed(call.dialect.services)
         found = ((code, name, matrix[buys]) for code, buys, name in listed if buys in matrix)
         headers = {"X-Cache": "MATRIX", "X-Matrix": f"{len(matrix)}/{services}"}
         return [row for one in found for row in _price_rows(call, *one, country)], headers, None
     service = call.service()
-    read = await catalogue.prices(service)
+    read = await offered.prices(service)
+    if read is None:
+        return [], {}, None
     rows = list(_price_rows(call, text, codes.services[service], read.value, country))
     return rows, {"X-Cache": read.how}, read.stands
 
@@ -138,16 +146,6 @@ def _price_rows(
 
 def _best(rows: Rows) -> Rows:
     return sorted(rows, key=lambda row: (-row.count, row.cents, row.country))
-
-
-def _top_row(row: PriceRow) -> dict[str, Any]:
-    return {
-        "country": row.country,
-        "count": row.count,
-        "price": row.dollars,
-        "retail_price": row.dollars,
-        "freePriceMap": {money.dollars(row.cents): row.count},
-    }
 
 
 def _price_v2(row: PriceRow) -> Map:

@@ -24,23 +24,25 @@ def asked(url, key, question):
     return asyncio.run(connected())
 
 
-async def walk(client):
+async def walk(client, sms):
     assert await client.get_balance() == 100.0
     activation = await client.buy_number_by_country("tg", 16)
     assert activation.phone_number.startswith("44")
     assert (await activation.get_country_info()).english_name == "England"
     assert await activation.sms_sent() == "ACCESS_READY"
     assert await client.get_activation_status(activation.activation_id) == "STATUS_WAIT_CODE"
+    sms(activation.phone_number)
     first = await activation.wait_for_code(timeout=WITHIN)
     assert re.fullmatch(r"\d{5}", first)
     assert await activation.request_another_sms() == "ACCESS_RETRY_GET"
     # Here it gives the word back: waiting is left to the program.
     assert await activation.wait_for_code() == f"STATUS_WAIT_RETRY:{first}"
+    sms(activation.phone_number)
     again = await awaited(activation.wait_for_code, re.compile(r"\d{5}").fullmatch)
     assert again != first
     assert await activation.complete_activation() == "ACCESS_ACTIVATION"
     assert await client.get_balance() < 100
 
 
-def journey(url, key):
-    asked(url, key, walk)
+def journey(url, key, sms):
+    asked(url, key, lambda client: walk(client, sms))

@@ -22,13 +22,14 @@ def repointed(url, get=requests.get):
     return SimpleNamespace(get=lambda url: get(url.replace("https://daisysms.com", place)))
 
 
-def journey(url, key):
+def journey(url, key, sms):
     with ONE_AT_A_TIME, mock.patch.object(daisy_sms.client, "requests", repointed(url)):
         client = DaisySmsClient(key)
         assert client.get_balance() == 100.0
         rental = client.rent_number(Service.TELEGRAM, max_price=9)
         assert str(rental.number).startswith("1")
         assert client.get_code(rental.id).status is ActivationStatus.STATUS_WAIT_CODE
+        sms(rental.number)
         seen = eventually(lambda: client.get_code(rental.id), lambda seen: seen.code)
         assert seen.status is ActivationStatus.STATUS_OK
         assert 10_000 <= seen.code <= 99_999

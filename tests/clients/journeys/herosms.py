@@ -20,16 +20,18 @@ def asked(url, key, question):
     return asyncio.run(connected())
 
 
-async def walk(client):
+async def walk(client, sms):
     assert (await client.get_balance()).amount == 100.0
     activation = await client.activations.create(service="tg", country=16, max_price=9)
     assert activation.phone.startswith("+44")
     assert 0 < activation.cost < 100
     assert await client.get_status_v1(activation.id) == "STATUS_WAIT_CODE"
+    sms(activation.phone)
     first = (await activation.wait_for_sms(timeout=WITHIN)).code
     assert re.fullmatch(r"\d{5}", first)
     await activation.request_sms()
     assert await client.get_status_v1(activation.id) == f"STATUS_WAIT_RETRY:{first}"
+    sms(activation.phone)
     again = (await activation.wait_for_sms(timeout=WITHIN)).code
     assert again != first
     assert [sms.code for sms in await activation.get_all_sms()] == [first, again]
@@ -37,5 +39,5 @@ async def walk(client):
     assert (await client.get_balance()).amount < 100
 
 
-def journey(url, key):
-    asked(url, key, walk)
+def journey(url, key, sms):
+    asked(url, key, lambda client: walk(client, sms))

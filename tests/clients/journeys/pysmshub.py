@@ -26,25 +26,27 @@ def connect(url, key, kind=SyncSmsHubApi):
     return client if kind is SyncSmsHubApi else InTurn(client)
 
 
-def walk(client):
+def walk(client, sms):
     assert client.get_balance() == 100.0
     id, phone = client.get_number("tg", country=16)
     assert phone.startswith("44")
     assert client.get_status(id) == (Status.WAIT, None)
+    sms(phone)
     sent, first = eventually(lambda: client.get_status(id), lambda seen: seen[0] != Status.WAIT)
     assert sent == Status.SENT
     assert re.fullmatch(r"\d{5}", first)
     assert client.set_status(id, Status.REPEAT) == "ACCESS_RETRY_GET"
     assert client.get_status(id) == (Status.REPEAT, first)
+    sms(phone)
     _, again = eventually(lambda: client.get_status(id), lambda seen: seen[0] == Status.SENT)
     assert again != first
     assert client.set_status(id, Status.SUCCESS) == "ACCESS_ACTIVATION"
     assert client.get_balance() < 100
 
 
-def journey(url, key):
-    walk(connect(url, key))
+def journey(url, key, sms):
+    walk(connect(url, key), sms)
 
 
-def asynchronous_journey(url, key):
-    walk(connect(url, key, AsyncSmsHubApi))
+def asynchronous_journey(url, key, sms):
+    walk(connect(url, key, AsyncSmsHubApi), sms)
