@@ -14,6 +14,7 @@ from proxy.commands.keys import keys
 from proxy.commands.ledger.command import ledger
 from proxy.commands.lookup.command import lookup
 from proxy.commands.options import config_of, config_option, or_exit
+from proxy.commands.repoint.command import repoint
 from proxy.commands.store import store
 from proxy.commands.webhooks import webhooks
 
@@ -35,7 +36,7 @@ class _DefaultsToServe(click.Group):
 
 @click.group(
     cls=_DefaultsToServe,
-    commands=[check, doctor, explain, health, keys, ledger, lookup, store, webhooks],
+    commands=[check, doctor, explain, health, keys, ledger, lookup, repoint, store, webhooks],
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 @click.version_option(__version__, message="%(version)s")
