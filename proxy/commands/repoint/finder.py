@@ -10,7 +10,6 @@ from proxy.commands.repoint.target import Target
 from proxy.commands.repoint.tree import Tree
 from proxy.commands.repoint.usage import UsageFinder
 from proxy.config.clients import Clients
-from proxy.legacy.dialects import DIALECTS
 
 MAX_IN_FILE, MAX_MARKS = 1000, 50_000
 """Findings in one file and in the whole program; more are counted as skipped."""
@@ -21,24 +20,21 @@ LOCKS = (".lock", "package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", 
          "packages.lock.json", "gradle.lockfile")  # fmt: skip
 """Here only packages count."""
 
+GATES = (
+    b"sms", b"handler_api", b"5sim", b"getatext", b"currency", b"max_price", b"maxprice",
+    b"getrent", b"setrent", b"continuerent", b"countrent", b"extraactivation", b"eactivations",
+    b"tactivations", b"additionalservice", b"multiservice", b"partnerproduct", b"taskforcall",
+    b"parsecall", b"ingcall", b"qiwi", b"prolong", b"reactivateoptions", b"autorenew",
+)  # fmt: skip
+"""Each thing that can be found has one of these in it: most files have none, and are soon done."""
+_LOWER = {ord(letter): letter.lower() for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
+
 
 class Finder:
     def __init__(self, clients: Clients, target: Target) -> None:
         self._target = target
         self._addresses = AddressFinder(clients, target)
         self._usage = UsageFinder(clients, target)
-        hosts = {host.split(".")[0] for s in clients.sites.values() for host in s.hosts}
-        places = {*hosts, *(d.host for d in DIALECTS.values()), "herosms", "handler_api"}
-        named = {
-            word
-            for packages in clients.packages.values()
-            for name, package in packages.items()
-            for word in (name.partition(":")[0], name.replace("-", "_"), *package.modules)
-        }
-        words = {*self._usage.actions, "currency", "price", "action"}
-        self._places = _folded(places)
-        self._named = _folded(named)
-        self._words = _folded(words)
 
     def find(self, tree: Tree) -> list[FileMarks]:
         """The files with what has to be changed in them. Raises OSError if the folder cannot be
@@ -59,39 +55,37 @@ class Finder:
 
     def _file(self, name: str, data: bytes, tree: Tree) -> FileMarks:
         file = FileMarks(name)
-        lower = data.lower()
+        folded = data.lower()
         is_wide = b"\0" in data
-        has = [is_wide or any(word in lower for word in words)
-               for words in (self._places, self._named, self._words)]  # fmt: skip
-        if not any(has):
+        if not is_wide and not any(gate in folded for gate in GATES):
             return file
         text = read(data)
         if text is None:
             tree.skipped["binary"] += 1
             return file
         file.is_text = not is_wide
-        marks = list(islice(self._marks(file, text, *has), MAX_IN_FILE + 1))
+        # Only ASCII letters become lower: every place stays the same.
+        lower = text.translate(_LOWER) if is_wide else read(folded) or ""
+        marks = list(islice(self._marks(file, text, lower), MAX_IN_FILE + 1))
         if len(marks) > MAX_IN_FILE:
             tree.skipped[f"files with over {MAX_IN_FILE} findings, read in part"] += 1
         file.marks = _numbered(text, marks[:MAX_IN_FILE])
         return file
 
-    def _marks(
-        self, file: FileMarks, text: str, has_place: bool, has_name: bool, has_word: bool
-    ) -> Iterator[Mark]:
+    def _marks(self, file: FileMarks, text: str, lower: str) -> Iterator[Mark]:
         base = file.name.rpartition("/")[2].lower()
         is_lock = base.endswith(LOCKS)
-        if has_name:
-            yield from self._usage.packages(base, text)
+        yield from self._usage.packages(base, text)
         is_prose = base.endswith(PROSE) and not base.startswith(("requirements", "constraints"))
-        if has_place and not is_lock:
-            file.has_own = not is_prose and self._addresses.has_own(text)
-            for mark in self._addresses.marks(text):
-                if not is_prose or mark.kind is Kind.ADDRESS:
-                    yield mark
-        if has_word and not is_lock and not is_prose:
+        if is_lock:
+            return
+        file.has_own = not is_prose and self._addresses.has_own(text)
+        for mark in self._addresses.marks(text, lower):
+            if not is_prose or mark.kind is Kind.ADDRESS:
+                yield mark
+        if not is_prose:
             yield from self._usage.refused(text)
-            yield from self._usage.caps(text)
+            yield from self._usage.caps(text, lower)
 
 
 def read(data: bytes) -> str | None:
@@ -118,10 +112,3 @@ def _numbered(text: str, marks: list[Mark]) -> list[Mark]:
             found.append(mark)
             end = max(end, mark.end)
     return found
-
-
-def _folded(words: set[str]) -> tuple[bytes, ...]:
-    """In lower case, without those that contain another: where they are, that is, too."""
-    lower = {word.lower() for word in words}
-    short = {w for w in lower if not any(other != w and other in w for other in lower)}
-    return tuple(sorted(word.encode() for word in short))

@@ -72,8 +72,6 @@ def _settle_schemes(files: Sequence[FileMarks]) -> bool:
 
 
 def _host(mark: Mark, target: Target, is_composed: bool) -> str:
-    if "%" in mark.write:
-        return mark.write
     if is_composed:
         return target.place + target.path(mark.dialect)
     path = target.path(mark.dialect, PATHS[0])

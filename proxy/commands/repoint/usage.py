@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from fnmatch import fnmatchcase
+from fnmatch import translate
 
 from proxy.commands.repoint.marks import Kind, Mark
 from proxy.commands.repoint.target import Target
@@ -55,12 +55,12 @@ LIKELY_DOLLARS = 10
 
 # What stands between the name of a parameter and its value, in any of the languages.
 _IS = r"[\"'`]?\s{0,4}(?:=>|\]\s{0,3}=|[=:,(])\s{0,4}"
-_ACTION = re.compile(rf"\baction{_IS}(?P<quote>[\"'`]?)(?P<name>[a-z]\w{{1,40}})", re.ASCII)
-_CAP = re.compile(
-    rf"(?:max_?price|price_?limit|price_?cap){_IS}[\"'`]?(?P<amount>[0-9]{{1,7}}(?:\.[0-9]{{1,4}})?)?",
-    re.ASCII | re.IGNORECASE,
-)
-_NEAR_CAP = re.compile(r"(?:max_?price|price_?limit|price_?cap)", re.ASCII | re.IGNORECASE)
+_ACTION = re.compile(rf"action{_IS}(?P<quote>[\"'`]?)(?P<name>[a-z]\w{{1,40}})", re.ASCII)
+_CAP = re.compile(r"max_?price", re.ASCII)
+_AMOUNT = re.compile(rf"{_IS}[\"'`]?(?P<amount>[0-9]{{1,7}}(?:\.[0-9]{{1,4}})?)", re.ASCII)
+SCRIPTS = ("dockerfile", "containerfile", "makefile", ".sh", ".bash", ".ps1", ".bat", ".cmd",
+           ".yml", ".yaml", ".toml", ".mk")  # fmt: skip
+"""Files with commands that install packages."""
 
 
 def words_of(action: str) -> dict[str, str]:
@@ -79,8 +79,12 @@ class UsageFinder:
         self._packages, self._target = clients.packages, target
         own = {action for dialect in DIALECTS.values() for action in dialect.refused}
         self.actions = frozenset({*clients.actions, *own}) - ACTIONS.keys()
-        plain = [name for name in self.actions if name != name.lower()]
-        self._action = re.compile(rf"\b(?:{_any_of(plain)})\b", re.ASCII)
+        # Others, such as keep, are words of any program.
+        self.clear_actions = frozenset(name for name in self.actions if name != name.lower())
+        self._manifests = {
+            ecosystem: re.compile("|".join(map(translate, names)))
+            for ecosystem, names in MANIFESTS.items()
+        }
         self._imports = {
             ecosystem: re.compile(pattern.replace("NAMES", _any_of(self._modules(ecosystem))), re.M)
             for ecosystem, (_, pattern) in IMPORTS.items()
@@ -91,12 +95,14 @@ class UsageFinder:
         }
         words = {word for known in clients.currencies.values() for word in known}
         short = "|".join(w.capitalize() for w in words if w.isascii() and w.isupper())
-        named = (
-            rf"(?:(?<![A-Za-z])(?i:{_any_of(words)})(?![A-Za-z])|(?<=[a-z])(?:{short})(?![a-z]))"
+        any_word = rf"(?<![A-Za-z])(?i:{_any_of(words)})(?![A-Za-z])"
+        # maxPriceRub
+        self._currency = re.compile(rf"{any_word}|(?<=[a-z])(?:{short})(?![a-z])")
+        codes = _any_of(clients.currencies)
+        lower = _any_of(word.lower() for word in words)
+        self._parameter = re.compile(
+            rf"currency{_IS}[\"'`]?(?:(?:{codes})(?!\w)|(?:{lower})(?!\w))"
         )
-        self._currency = re.compile(named)
-        codes = "|".join(clients.currencies)
-        self._parameter = re.compile(rf"\bcurrency{_IS}[\"'`]?(?:(?:{codes})(?!\w)|{named})", re.I)
 
     def packages(self, name: str, text: str) -> Iterator[Mark]:
         """The packages that a file names or imports, each once. `name` is the file's."""
@@ -112,7 +118,11 @@ class UsageFinder:
 
     def refused(self, text: str) -> Iterator[Mark]:
         """Refused actions. `write` is left to who knows the dialect."""
-        found = {match.start(): match[0] for match in self._action.finditer(text)}
+        found = {}
+        for name in self.clear_actions:
+            for start in _places(text, name):
+                if not _is_word(text[start + len(name) : start + len(name) + 1]):
+                    found[start] = name
         for match in _ACTION.finditer(text):
             name = match["name"]
             is_sent = match["quote"] or text[match.start() + 6 : match.start() + 7] == "="
@@ -120,33 +130,33 @@ class UsageFinder:
             if name in self.actions or is_call:
                 found[match.start("name")] = name
         for start, name in sorted(found.items()):
-            is_weak = name not in self.actions or name == name.lower()
+            is_weak = name not in self.clear_actions
             yield Mark(start, start + len(name), 0, Kind.ACTION, name, is_weak=is_weak)
 
-    def caps(self, text: str) -> Iterator[Mark]:
-        """Currencies that are not dollars, and caps that cannot be meant in dollars."""
-        for match in self._parameter.finditer(text):
+    def caps(self, text: str, lower: str) -> Iterator[Mark]:
+        """Currencies that are not dollars, and caps that cannot be meant in dollars. `lower` is the
+        text with its ASCII letters in lower case.
+        """
+        for match in self._parameter.finditer(lower):
             is_weak = not match[0][-1].isdigit()
-            yield Mark(*match.span(), 0, Kind.CURRENCY, match[0], write=_DOLLARS, is_weak=is_weak)
-        for match in _CAP.finditer(text):
-            if float(match["amount"] or 0) >= LIKELY_DOLLARS:
-                span = match.span()
-                yield Mark(*span, 0, Kind.CURRENCY, match[0], write=_DOLLARS, is_weak=True)
-        for match in _NEAR_CAP.finditer(text):
+            yield _cap(text, *match.span(), is_weak)
+        for match in _CAP.finditer(lower):
             end = text.find("\n", match.end(), match.end() + 80)
             end = match.end() + 80 if end < 0 else end
+            amount = _AMOUNT.match(text, match.end(), end)
             if named := self._currency.search(text, match.end(), end):
-                span = match.start(), named.end()
-                yield Mark(*span, 0, Kind.CURRENCY, text[slice(*span)], write=_DOLLARS)
+                yield _cap(text, match.start(), named.end(), is_weak=False)
+            elif amount and float(amount["amount"]) >= LIKELY_DOLLARS:
+                yield _cap(text, match.start(), amount.end(), is_weak=True)
 
     def _named(self, base: str, text: str) -> Iterator[tuple[str, re.Match[str]]]:
-        for ecosystem, names in MANIFESTS.items():
-            if any(fnmatchcase(base, name) for name in names):
+        for ecosystem, manifest in self._manifests.items():
+            if manifest.match(base):
                 yield from ((ecosystem, m) for m in self._names[ecosystem].finditer(text))
         for ecosystem, (ends, _) in IMPORTS.items():
-            if base.endswith(ends):
+            if base.endswith(ends) and any(name in text for name in self._modules(ecosystem)):
                 yield from ((ecosystem, m) for m in self._imports[ecosystem].finditer(text))
-        for match in _INSTALL.finditer(text):
+        for match in _INSTALL.finditer(text) if base.endswith(SCRIPTS) else ():
             ecosystem = INSTALLERS[match[1]]
             end = min(match.end() + 200, len(text))
             yield from (
@@ -173,6 +183,24 @@ class UsageFinder:
                 names += [name.replace("-", "_") for name in names]
             found[ecosystem] = names
         return found
+
+
+def _places(text: str, word: str) -> Iterator[int]:
+    """Where a word begins in a text, not in the middle of another."""
+    start = text.find(word)
+    while start >= 0:
+        if not _is_word(text[start - 1 : start]):
+            yield start
+        start = text.find(word, start + len(word))
+
+
+def _is_word(char: str) -> bool:
+    return char.isalnum() or char == "_"
+
+
+def _cap(text: str, start: int, end: int, is_weak: bool) -> Mark:
+    stands = text[start:end]
+    return Mark(start, end, 0, Kind.CURRENCY, stands, write=_DOLLARS, is_weak=is_weak)
 
 
 _DOLLARS = "caps and prices here are US dollars: convert it"

@@ -1,5 +1,6 @@
 """Buys a number, waits for its code and prints it: a program of 2023."""
 
+import sys
 import time
 from urllib.parse import urlencode
 from urllib.request import urlopen
@@ -19,7 +20,7 @@ def main():
     _, number, _ = call(action="getNumber", service="tg", country=16, operator="any").split(":")
     while (status := call(action="getStatus", id=number)) == "STATUS_WAIT_CODE":
         time.sleep(0.1)
-    print("code:", status.split(":")[1])
+    sys.stdout.write(f"code: {status.split(':')[1]}\n")
     call(action="setStatus", id=number, status=6)
 
 
