@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from proxy.config.programs import FailedKeyThrottle, Program
 from proxy.endpoint.actions import ACTIONS, Call, Client
+from proxy.endpoint.actions.parameters import check, ignored
 from proxy.endpoint.response_cache import MAX_BYTES, Reply, ResponseCache
 from proxy.legacy.answers import Answer, first_word
 from proxy.legacy.dialects import DIALECTS, Dialect
@@ -164,6 +165,9 @@ class LegacyEndpoint:
         # A HEAD would buy a number and get no body.
         if action is None or method not in ("GET", "POST"):
             raise ProblemError(Problem.BAD_ACTION)
+        check(request)
+        if names := ignored(request, self._dialect):
+            log.info("ignored in %s: %s", request.action, ", ".join(names))
         return await action(Call(self._services, self._dialect, request, program, client))
 
     def _log_sample(self, what: str, seconds: float) -> None:

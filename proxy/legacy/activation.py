@@ -157,6 +157,11 @@ class View:
         return self.order.state in OVER or (expires is not None and self.now >= expires)
 
     @property
+    def has_ended_without_sms(self) -> bool:
+        """Cancelled, expired or finished, and there is no SMS to show."""
+        return self.phase in (Phase.FINISHED, Phase.CANCELLED) and self.sms is None
+
+    @property
     def bought_at(self) -> float:
         return self.order.created_at or self.now
 

@@ -3,17 +3,19 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from urllib.parse import parse_qsl
 
 from proxy.legacy import multipart
-from proxy.model import is_key, money
+from proxy.model import is_key, lowest, money
 from proxy.model.errors import Problem, ProblemError
 
 MAX_BODY = 64 * 1024
 """Bytes."""
 
 _DIGITS = re.compile(r"[0-9]{1,12}")
-_PRICE = re.compile(r"(?=[.,]?[0-9])([0-9]{0,7})(?:[.,]([0-9]{0,6}))?")
+# The sample URL of sms-activate's documentation sends the name of the parameter as its value.
+_NO_PRICE = ("", "maxPrice", "max_price")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,25 +56,33 @@ class Request:
 
     @property
     def max_price(self) -> int | None:
-        """The client's `maxPrice` in whole cents, rounded down; None if it sent none.
-
-        Raises ProblemError (BAD_PARAMETER). The literal value `maxPrice` is in the sample URL of
-        sms-activate's documentation and means none.
+        """The client's `maxPrice` in whole cents, rounded down; None if it sent none. Of both
+        spellings the lower one counts. Raises ProblemError (BAD_PARAMETER).
         """
-        maximum = _cents(self.text("maxPrice", "max_price"))
-        minimum = _cents(self.text("minPrice"))
-        if maximum is not None and minimum is not None and minimum > maximum:
-            raise ProblemError(Problem.BAD_PARAMETER, "minPrice is over maxPrice")
-        return maximum
+        sent = (self._price(name) for name in ("maxPrice", "max_price"))
+        return lowest(*(None if dollars is None else money.cents(dollars) for dollars in sent))
 
+    @property
+    def min_price(self) -> int | None:
+        """The client's `minPrice` in whole cents, rounded up. Raises ProblemError (BAD_PARAMETER),
+        also if it is over `maxPrice`.
+        """
+        dollars, max_price = self._price("minPrice"), self.max_price
+        minimum = None if dollars is None else money.price(dollars)
+        if money.is_over(minimum, max_price):
+            text = "minPrice is over maxPrice"
+            raise ProblemError(Problem.BAD_PARAMETER, text, parameter="minPrice")
+        return minimum
 
-def _cents(text: str) -> int | None:
-    if text in ("", "maxPrice", "max_price"):
-        return None
-    match = _PRICE.fullmatch(text)
-    if not match:
-        raise ProblemError(Problem.BAD_PARAMETER, "maxPrice or minPrice is not a price")
-    return money.cents(float(match[0].replace(",", ".")))
+    def _price(self, name: str) -> Decimal | None:
+        text = self.text(name)
+        if text in _NO_PRICE:
+            return None
+        dollars = money.plain(text)
+        if dollars is None:
+            text = f"{name} is not a price"
+            raise ProblemError(Problem.BAD_PARAMETER, text, parameter=name)
+        return dollars
 
 
 def parse(query: bytes, body: bytes = b"", content_type: str = "", key: str = "") -> Request:

@@ -91,9 +91,13 @@ class Shapes:
         text = without_sql(sms.text)
         return {"dateTime": received_stamp(view, sms), "code": code_of(sms), "text": text}
 
-    def all_sms(self, view: View) -> Map:
-        rows = [self._sms_row(view, sms) for sms in view.order.messages]
-        return {"data": rows, "meta": {"total": len(rows), "service": view.activation.service}}
+    def all_sms(self, view: View, size: int | None, page: int) -> Map:
+        """One page of `size` SMS, counted from 1; all of them without a size. `total` is of all."""
+        messages = view.order.messages
+        length = len(messages) if size is None else size
+        shown = messages[(page - 1) * length : page * length]
+        meta = {"total": len(messages), "service": view.activation.service}
+        return {"data": [self._sms_row(view, sms) for sms in shown], "meta": meta}
 
     def _sms_row(self, view: View, sms: Sms) -> Map:
         return {
@@ -165,6 +169,16 @@ class Shapes:
             price = {"count": row.count, "price": money.dollars(row.cents)}
             found.setdefault(row.service, {})[str(row.country)] = price
         return found
+
+    def top_row(self, row: PriceRow) -> Map:
+        """A place in the list of the best countries of a service."""
+        return {
+            "country": row.country,
+            "count": row.count,
+            "price": row.dollars,
+            "retail_price": row.dollars,
+            "freePriceMap": {money.dollars(row.cents): row.count},
+        }
 
     def countries(self, rows: Iterable[CountryRow]) -> Map:
         return {str(row.id): self._country(row) for row in rows}

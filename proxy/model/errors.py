@@ -15,10 +15,13 @@ class Problem(enum.Enum):
     BAD_COUNTRY = enum.auto()
     BAD_STATUS = enum.auto()
     BAD_PARAMETER = enum.auto()
+    BAD_CURRENCY = enum.auto()
     BAD_DATE = enum.auto()
     ORDER_EXISTS = enum.auto()
     UNSUPPORTED_WISH = enum.auto()
     CODE_RECEIVED = enum.auto()
+    NOT_ACTIVE = enum.auto()
+    """The activation has ended without an SMS: it has no messages to list."""
     # The operator's limits.
     PAUSED = enum.auto()
     TOO_MANY_ACTIVE = enum.auto()
@@ -56,6 +59,7 @@ class ProblemError(Exception):
         *,
         cents: int | None = None,
         seconds: float | None = None,
+        parameter: str = "",
         failed: bool = False,
     ) -> None:
         super().__init__(f"{problem.name}: {detail}" if detail else problem.name)
@@ -65,6 +69,8 @@ class ProblemError(Exception):
         """The real price in US cents, with PRICE_TOO_HIGH."""
         self.seconds = seconds
         """How long the upstream asks to wait, with EARLY_CANCEL."""
+        self.parameter = parameter
+        """The name of the wrong parameter, with BAD_PARAMETER and BAD_DATE."""
         self.may_have_worked = failed or problem is Problem.UNCLEAR
         """The upstream may have carried out the request, even if a 5xx gave a reason."""
 

@@ -115,19 +115,24 @@ class Purchases:
             return unclaimed
         if (pair, max_price) in self._sold_out:
             raise ProblemError(Problem.NO_NUMBERS, "sold out a moment ago")
+        quoted = await self._quote(request) if request.needs_price else None
+        limit = self.limit_checks.of(limits)
+        await self.limit_checks.check(pair, quoted, limit)
+        await self._admit(request.key, disconnect)
+        return await self._begin(request, quoted, limit)
+
+    async def _quote(self, request: PurchaseRequest) -> int:
+        """The price in cents. Raises ProblemError if it is outside the request's limits."""
         try:
-            quoted = None
-            if max_price is not None or limits.counts_money:
-                quoted = await self.catalogue.price(*pair.what)
-                _check_price(quoted, max_price)
-            limit = self.limit_checks.of(limits)
-            await self.limit_checks.check(pair, quoted, limit)
-            await self._admit(request.key, disconnect)
-            return await self._begin(request, quoted, limit)
+            quoted = await self.catalogue.price(*request.pair.what)
         except ProblemError as error:
             if error.problem is Problem.NO_NUMBERS:
-                self._sold_out[pair, max_price] = None
+                self._sold_out[request.pair, request.max_price] = None
             raise
+        _check_price(quoted, request.max_price)
+        if money.is_over(request.min_price, quoted):
+            raise ProblemError(Problem.NO_NUMBERS, "the price is under minPrice")
+        return quoted
 
     async def _admit(self, key: ClientKey, disconnect: asyncio.Task[None]) -> None:
         """Waits for a turn in the request budget. Raises TRY_AGAIN if the client disconnects."""

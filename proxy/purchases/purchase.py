@@ -41,6 +41,10 @@ class PurchaseRequest:
     limits: Limits
     client_max_price: int | None
     """In cents; None is no limit."""
+    min_price: int | None
+    """In cents: while the price is lower, nothing is bought; None is no limit. A number that was
+    charged less is handed out all the same.
+    """
     reference: str
     """The client's own id of the purchase, which is carried out once; empty for none."""
 
@@ -52,6 +56,12 @@ class PurchaseRequest:
     def max_price(self) -> int | None:
         """The lower of the client's and the operator's maximum, in cents; None is no limit."""
         return lowest(self.client_max_price, self.limits.max_price)
+
+    @property
+    def needs_price(self) -> bool:
+        """Whether the price has to be known before the purchase."""
+        is_limited = self.max_price is not None or self.min_price is not None
+        return is_limited or self.limits.counts_money
 
 
 @dataclass(slots=True)

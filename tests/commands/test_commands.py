@@ -162,7 +162,11 @@ LINE = "/stubs/handler_api.php?api_key=planted-key&action=getNumber&service=wa&c
         (["service=wa", "country=16", "maxPrice=0.5"], "WRONG_MAX_PRICE:0.90", "maximum 0.50"),
         (["service=wa", "maxPrice=cheap"], "ERROR_SQL", "not a price"),
         (["service=wa", "maxPrice=0.9", "minPrice=1"], "ERROR_SQL", "minPrice is over maxPrice"),
-        (["service=wa", "ltr=1"], "BAD_SERVICE", "ltr: the upstream has no such"),
+        (["service=wa", "ltr=1"], "BAD_SERVICE", "ltr: only numbers for one"),
+        (["service=wa", "number=447700900001"], "BAD_SERVICE", "no number can be chosen"),
+        (["service=wa", "currency=643"], "BAD_CURRENCY", "all money is in US dollars"),
+        (["service=wa", "fixedPrice=true"], "ERROR_SQL", "fixedPrice without maxPrice"),
+        (["service=wa", "country=16", "minPrice=0.91"], "NO_NUMBERS", "0.90, minPrice 0.91"),
         (["service=wa", "country=0"], "NO_NUMBERS", "not available"),
         (["service=wa", "dialect=herosms", "country=x"], '422 {"title":"UNPROC', "no country"),
         ([LINE.replace("api_key", "key")], "NO_KEY", "no api_key is sent"),
@@ -219,11 +223,16 @@ def test_what_cannot_be_understood_is_wrong_usage(asked, error):
 
 
 def test_what_is_ignored_is_said_so(upstream):
-    line = f"{LINE}&operator=mts&max_prise=1&apikey=planted-key&lang=ru"
+    prices = "maxPrice=0.9000000000000001&minPrice=0.899999999999999&fixedPrice=1&currency=usd"
+    line = f"{LINE}&operator=mts&useCashBack=false&{prices}&max_prise=1&apikey=planted-key&json=1"
     said = facts(line, PROXY_UPSTREAM_URL=f"{upstream}/api/v1")
-    assert said["operator=mts"].endswith("ignored")
+    assert said["operator=mts"] == "ignored: no operator can be chosen"
+    assert said["currency=usd"] == said["useCashBack=false"] == "no effect"
+    assert said["fixedPrice=1"].startswith("ignored: bought at or below maxPrice")
+    assert said["maxPrice=0.9000000000000001"] == "at most 0.90 dollars"
+    assert said["minPrice=0.899999999999999"] == "at least 0.90 dollars"
     assert said["max_prise"].endswith("did you mean max_price?")
-    assert said["lang"] == "unknown, ignored"
+    assert said["json"] == "unknown, ignored"
     assert "planted-key" not in str(said)
 
 

@@ -1,9 +1,12 @@
 """A legacy request, as it comes in every form that real clients send."""
 
 import time
+from decimal import Decimal
+from fractions import Fraction
+from math import ceil, floor
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from proxy.legacy.request import MAX_BODY, parse
@@ -75,10 +78,19 @@ def test_a_number_is_ascii_digits_only(text, number):
         ("12", 1200),
         ("1.", 100),
         ("0.509", 50),
+        ("0.09999999999999999", 10),
+        ("1.1549999999999998", 115),
+        ("0.0999999994", 9),
+        ("007", 700),
+        ("9" * 40, int("9" * 40) * 100),
+        ("0." + "9" * 38, 100),
+        ("%20 0.5", 50),
+        ("+0.5", 50),  # a space
         (".5", 50),
         ("0", 0),
         ("", None),
         ("maxPrice", None),
+        ("max_price", None),
     ],
 )
 @pytest.mark.parametrize("name", ["maxPrice", "max_price"])
@@ -87,12 +99,50 @@ def test_a_price_cap_is_whole_cents(name, text, cents):
 
 
 @pytest.mark.parametrize(
-    "text", ["-1", ".", ",", "abc", "1e3", "0x10", "1.2.3", "NaN", "9" * 20, "%D9%A1"]
+    "text",
+    [
+        *("-1", "%2B1", ".", ",", "abc", "1e3", "1E-2", "0x10", "1.2.3", "1,2.3", "1,000.5", "1_0"),
+        *("NaN", "inf", "None", "null", "9" * 41, "0." + "1" * 39, "5%00", "5 0", "$5", "5USD"),
+        *("%D9%A1", "%EF%BC%95", "%C2%B2", "%E2%85%A7"),  # ١, fullwidth 5, ², roman 8
+    ],
 )
-def test_a_price_cap_that_is_no_price_is_refused(text):
+@pytest.mark.parametrize("name", ["maxPrice", "max_price", "minPrice"])
+def test_a_price_that_is_no_plain_decimal_is_refused_by_its_name(name, text):
+    request = parse(f"{name}={text}".encode())
     with pytest.raises(ProblemError) as refused:
-        _ = parse(f"maxPrice={text}".encode()).max_price
+        _ = request.max_price, request.min_price
     assert refused.value.problem is Problem.BAD_PARAMETER
+    assert refused.value.parameter == name
+
+
+@given(
+    price=st.decimals(Decimal("0.01"), 999, places=2),
+    factor=st.floats(0.01, 1000, allow_subnormal=False),
+)
+def test_a_computed_cap_buys_exactly_what_it_covers(price, factor):
+    """`0.7 * 1.65` is 1.1549999999999998: rounded to nine decimals, then down to cents."""
+    cap = float(price) * factor
+    assume(0.01 <= cap < 1e6)
+    billionths = floor(Fraction(repr(cap)) * 10**9 + Fraction(1, 2))
+    cents = parse(f"maxPrice={cap!r}".encode()).max_price
+    assert cents == billionths // 10**7
+    at_least = parse(f"minPrice={cap!r}".encode()).min_price
+    assert at_least == ceil(Fraction(billionths, 10**7))
+
+
+@given(cents=st.integers(1, 99_999_999), parts=st.sampled_from([3, 7, 10, 30, 100]))
+def test_a_price_that_was_taken_apart_and_put_together_again_covers_itself(cents, parts):
+    """A sum of floats is often a little less or more than the price."""
+    dollars = cents / 100
+    for computed in (dollars / parts * parts, dollars * 1.1 / 1.1, dollars + 0.1 - 0.1):
+        request = parse(f"maxPrice={computed!r}&minPrice={computed!r}".encode())
+        assert (request.min_price, request.max_price) == (cents, cents)
+
+
+def test_of_two_caps_the_lower_one_counts():
+    assert parse(b"maxPrice=5&max_price=0.5").max_price == 50
+    assert parse(b"maxPrice=0.5&max_price=5").max_price == 50
+    assert parse(b"maxPrice=maxPrice&max_price=5").max_price == 500
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Dollars and cents: which way each is rounded, and what is over a cap."""
 
+from decimal import Decimal
+
 import pytest
 
 from proxy.model import money
@@ -16,6 +18,12 @@ from proxy.model import money
         (0.909, 90, 91),
         (12.05, 1205, 1205),
         (999_999.99, 99_999_999, 99_999_999),
+        (0.09999999999999999, 10, 10),
+        (0.7 * 1.65, 115, 116),
+        (1e-7, 0, 1),
+        (1e-10, 0, 0),
+        (Decimal("0.0999999995"), 10, 10),
+        (Decimal("0.0999999994"), 9, 10),
     ],
 )
 def test_what_one_has_is_rounded_down_and_a_price_up(dollars, down, up):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from proxy.endpoint.actions import ACTIONS
+from proxy.endpoint.actions.parameters import PARAMETERS
 from proxy.legacy.dialects import DIALECTS
 from proxy.model.errors import Problem
 from proxy.sandbox.state.scenarios import SCENARIOS
@@ -86,6 +87,17 @@ def test_the_table_of_words_is_complete(column):
 def said_word(word) -> str:
     text = word if isinstance(word, str) else word.text
     return text.split(":")[0]
+
+
+def test_the_table_of_parameters_is_that_of_the_code():
+    def words(text: str | tuple[str, ...]) -> str:
+        return ", ".join(f"`{w}`" for w in (text.split() if isinstance(text, str) else text))
+
+    rows = [
+        [words(row.names), words(row.actions), row.use.value, row.says, words(row.nothing)]
+        for row in PARAMETERS
+    ]
+    assert cells("Parameters", DIALECTS_PAGE) == rows
 
 
 def test_the_table_of_scenarios_is_complete():

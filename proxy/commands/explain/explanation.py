@@ -14,10 +14,11 @@ from proxy.config.programs import Program, Programs
 from proxy.config.settings import Config, StoreConfig
 from proxy.config.yaml_file import nearest
 from proxy.endpoint.actions import ACTIONS, Call, Client
-from proxy.endpoint.actions.numbers import purchase_parameters
+from proxy.endpoint.actions.numbers import purchase_request
+from proxy.endpoint.actions.parameters import check
 from proxy.legacy.answers import Answer
 from proxy.legacy.dialects.dialect import refusal
-from proxy.model import ClientKey, lowest, money
+from proxy.model import ClientKey, money
 from proxy.model.errors import Problem, ProblemError, QuestionError
 from proxy.model.money import dollars
 from proxy.purchases.buying import CLOSED_SECONDS, SOLD_OUT_SECONDS
@@ -136,17 +137,21 @@ async def _check_purchase(
     """The checks before a purchase, in the same order. Raises ProblemError."""
     limits, now = call.program.limits, call.services.upstream.wall_clock()
     result.facts.append(("limits", describe_limits(limits, key, store, now)))
-    result.service, country, max_price = purchase_parameters(call)
-    result.country = country.iso
+    check(call.request)
+    request = purchase_request(call)
+    result.service, result.country = request.pair.what
     problem, stock = await asyncio.gather(_price(call, result), _stock(call, result))
     # After the line of the price, whichever is read first.
     result.facts.append(("stock", stock))
     if problem:
         raise problem
-    cents, max_price = result.cents or 0, lowest(max_price, limits.max_price)
-    if money.is_over(cents, max_price):
-        why = f"the price is {dollars(cents)}, the maximum {dollars(max_price or 0)}"
+    cents = result.cents or 0
+    if money.is_over(cents, request.max_price):
+        why = f"the price is {dollars(cents)}, the maximum {dollars(request.max_price or 0)}"
         raise ProblemError(Problem.PRICE_TOO_HIGH, why, cents=cents)
+    if money.is_over(request.min_price, cents):
+        why = f"the price is {dollars(cents)}, minPrice {dollars(request.min_price or 0)}"
+        raise ProblemError(Problem.NO_NUMBERS, why)
     check_limits(limits, key, cents, store, now)
 
 
@@ -184,8 +189,6 @@ def _why(call: Call, error: ProblemError) -> str:
             return f"no service of this dialect{better_service(call)}"
         case Problem.BAD_COUNTRY if detail == "not in the tables":
             return f"no country{better_country(call)}"
-        case Problem.UNSUPPORTED_WISH:
-            return f"{detail}: the upstream has no such numbers"
     return detail
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
-from proxy.commands.explain.question import Question
+from proxy.commands.explain.question import PARAMETERS, Question
 from proxy.commands.lookup.search import Kind, nearest
 from proxy.config.codes import Country
 from proxy.endpoint.actions import Call
-from proxy.endpoint.actions.numbers import PREFERENCES, UNSUPPORTED
+from proxy.endpoint.actions.parameters import BUYS, Parameter, Use, row_of
 from proxy.model.errors import ProblemError
 from proxy.model.money import dollars
 
@@ -17,14 +17,22 @@ Facts = Iterator[tuple[str, str]]
 def parameters(call: Call, question: Question) -> Facts:
     """A line for each known parameter of the request, for the country, and for unknown ones."""
     sent = call.request.parameters
-    for name, read in READERS.items():
+    for name in PARAMETERS:
         if name in sent:
             value = "[key]" if name == "api_key" else sent[name]
-            yield f"{name}={value}", read if isinstance(read, str) else read(call, name)
+            yield f"{name}={value}", _said(call, name)
     if "country" not in sent:
         yield "country", _country(call, "country")
     for name, similar in question.unknown:
         yield name, f"unknown, ignored{f': did you mean {similar}?' if similar else ''}"
+
+
+def _said(call: Call, name: str) -> str:
+    if read := READERS.get(name):
+        return read(call, name)
+    # An action that buys nothing is refused by `explain`, after these lines.
+    row = row_of(BUYS.split()[0], name)
+    return _by_table(row, call.request.text(name)) if row else "unknown, ignored"
 
 
 def better_service(call: Call) -> str:
@@ -72,18 +80,22 @@ def _country(call: Call, name: str) -> str:
 
 def _price(call: Call, name: str) -> str:
     try:
-        cents = call.request.max_price
+        cents = call.request.min_price if name == "minPrice" else call.request.max_price
     except ProblemError as error:
         return error.detail
-    return "no limit" if cents is None else f"at most {dollars(cents)} dollars"
+    limit = "at least" if name == "minPrice" else "at most"
+    return "no limit" if cents is None else f"{limit} {dollars(cents)} dollars"
 
 
-def _unsupported(call: Call, name: str) -> str:
-    is_default = call.request.text(name).lower() in UNSUPPORTED[name]
-    return "no effect" if is_default else "the upstream does not support it"
+def _by_table(row: Parameter, value: str) -> str:
+    if row.use is Use.HONOURED:
+        return row.says
+    if not row.asks(value):
+        return "no effect"
+    return f"{row.use.value}: {row.says}"
 
 
-READERS: Mapping[str, str | Callable[[Call, str], str]] = MappingProxyType(
+READERS: Mapping[str, Callable[[Call, str], str]] = MappingProxyType(
     {
         "api_key": _key,
         "action": _action,
@@ -91,12 +103,10 @@ READERS: Mapping[str, str | Callable[[Call, str], str]] = MappingProxyType(
         "country": _country,
         "maxPrice": _price,
         "max_price": _price,
-        "minPrice": "ignored, unless it is over maxPrice",
-        "orderId": "only the first request with this orderId buys",
-        **dict.fromkeys(UNSUPPORTED, _unsupported),
-        **dict.fromkeys(PREFERENCES, "the upstream does not support it: ignored"),
+        "minPrice": _price,
     }
 )
+"""Parameters that say more than their row of the table."""
 
 
 def _better(call: Call, kind: Kind, text: str) -> str:

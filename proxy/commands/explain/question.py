@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from proxy.app.build import PATHS
 from proxy.config.yaml_file import nearest
-from proxy.endpoint.actions.numbers import PREFERENCES, UNSUPPORTED
+from proxy.endpoint.actions.parameters import BUYS, names_of
 from proxy.legacy.dialects import DIALECTS, Dialect
 from proxy.legacy.request import Request, parse
 from proxy.model.errors import QuestionError
@@ -15,10 +15,7 @@ from proxy.model.errors import QuestionError
 OWN = ("dialect", "key")
 """Words that are not parameters: the dialect, and the name of a program."""
 
-PARAMETERS = (
-    "api_key", "action", "service", "country", "maxPrice", "max_price", "minPrice", "orderId",
-    *UNSUPPORTED, *PREFERENCES,
-)  # fmt: skip
+PARAMETERS = ("api_key", "action", *names_of(*BUYS.split()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ async def get_history(call: Call) -> Answer:
     begin = 0 if first is None else first
     upstream = call.services.upstream
     if begin > end or (first and min(end, upstream.wall_clock()) - begin > MAX_HISTORY_SECONDS):
-        raise ProblemError(Problem.BAD_DATE)
+        raise ProblemError(Problem.BAD_DATE, parameter="start")
     # A client's times are on its own clock, which is taken for this machine's.
     ahead = upstream.clock.ahead
     known = [
@@ -65,5 +65,5 @@ def _time(call: Call, name: str) -> int | None:
     """A Unix time in seconds; None if it was not sent. Raises ProblemError (BAD_DATE)."""
     value = call.request.number(name)
     if value is None and call.request.text(name):
-        raise ProblemError(Problem.BAD_DATE, name)
+        raise ProblemError(Problem.BAD_DATE, name, parameter=name)
     return value

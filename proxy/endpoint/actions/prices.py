@@ -1,7 +1,6 @@
 """Balance, prices and stock, in the shapes of the old servers."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from proxy.config.codes import Country
 from proxy.endpoint.actions.call import Call
@@ -74,7 +73,9 @@ async def get_top_countries(call: Call) -> Answer:
     for row in rows:
         by_service.setdefault(row.service, []).append(row)
     tops = {
-        service: {str(place): _top_row(row) for place, row in enumerate(_best(found))}
+        service: {
+            str(place): call.dialect.shapes.top_row(row) for place, row in enumerate(_best(found))
+        }
         for service, found in by_service.items()
     }
     service = call.request.text("service")
@@ -138,16 +139,6 @@ def _price_rows(
 
 def _best(rows: Rows) -> Rows:
     return sorted(rows, key=lambda row: (-row.count, row.cents, row.country))
-
-
-def _top_row(row: PriceRow) -> dict[str, Any]:
-    return {
-        "country": row.country,
-        "count": row.count,
-        "price": row.dollars,
-        "retail_price": row.dollars,
-        "freePriceMap": {money.dollars(row.cents): row.count},
-    }
 
 
 def _price_v2(row: PriceRow) -> Map:

@@ -25,7 +25,7 @@ async def get_status(call: Call) -> Answer:
 async def get_status_v2(call: Call) -> Answer:
     activation = await call.activation()
     view = await _refreshed(call, activation, whole=call.dialect.shapes.shows_sender)
-    if view.phase is Phase.CANCELLED or (view.phase is Phase.FINISHED and not view.sms):
+    if view.has_ended_without_sms:
         return answers.text("STATUS_CANCEL")
     return answers.json(call.dialect.shapes.status_v2(view))
 
@@ -40,7 +40,11 @@ async def get_full_sms(call: Call) -> Answer:
 async def get_all_sms(call: Call) -> Answer:
     activation = await call.activation()
     await call.services.reads.refresh(call.key, activation, further=True)
-    return answers.json(call.dialect.shapes.all_sms(call.view(activation)))
+    view = call.view(activation)
+    if view.has_ended_without_sms:
+        raise ProblemError(Problem.NOT_ACTIVE)
+    size, page = call.request.number("size"), call.request.number("page")
+    return answers.json(call.dialect.shapes.all_sms(view, size or None, page or 1))
 
 
 async def set_status(call: Call) -> Answer:

@@ -23,7 +23,9 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """`{price}` in a word stands for the real price in dollars."""
+    """In a word, `{price}` stands for the real price in dollars, `{parameter}` for the name of the
+    wrong parameter.
+    """
 
     name: str
     host: str
@@ -46,18 +48,23 @@ class Dialect:
 
     def refuse(self, error: ProblemError, action: str = "") -> Answer:
         word = self.words_of.get(action, {}).get(error.problem) or self.words[error.problem]
-        return refusal(word, error.cents or 0)
+        return refusal(word, error.cents or 0, error.parameter)
 
 
-def refusal(word: str | Word, cents: int = 0) -> Answer:
-    """A word as an answer. `cents` is the real price; in JSON it is a number of dollars."""
+def refusal(word: str | Word, cents: int = 0, parameter: str = "") -> Answer:
+    """A word as an answer. `cents` is the real price; in JSON it is a number of dollars.
+    `parameter` is the name of the wrong parameter.
+    """
     if isinstance(word, str):
         return answers.text(word.replace("{price}", money.dollars(cents)))
     if not word.details:
         return Answer(word.text.encode(), status=word.status)
-    info = {
-        name: money.as_number(cents) if value == "{price}" else value
-        for name, value in word.info.items()
-    }
+    info = {name: _filled(value, cents, parameter) for name, value in word.info.items()}
     body = {"title": word.text, "details": word.details, "info": info or None}
     return answers.json(body, word.status)
+
+
+def _filled(value: Any, cents: int, parameter: str) -> Any:
+    if value == "{price}":
+        return money.as_number(cents)
+    return value.replace("{parameter}", parameter) if isinstance(value, str) else value

@@ -1,6 +1,8 @@
 """The dialect of HeroSMS in 2026: HTTP status codes, and refusals in a JSON envelope.
 
-Sources: HeroSMS's OpenAPI of 2026-09 and fixtures recorded live on 2026-08-30.
+Sources: HeroSMS's OpenAPI of 2026-09, fixtures recorded live on 2026-08-30, and the types of its
+clients herosms 0.1.1 (PyPI) and hero-sms 2.0.0 (npm). Where these differ, a value is what every
+typed client can decode.
 """
 
 from collections.abc import Sequence
@@ -11,26 +13,31 @@ from proxy.legacy.activation import Activation, View, code_of
 from proxy.legacy.answers import Answer
 from proxy.legacy.code import find_code
 from proxy.legacy.dialects.dialect import Dialect, Word
-from proxy.legacy.shapes import USD, CountryRow, Map, Shapes, received_at
-from proxy.model import Sms
+from proxy.legacy.shapes import USD, CountryRow, Map, PriceRow, Shapes, received_at
+from proxy.model import Sms, money
 from proxy.model.errors import Problem
+
+LIFE = 20 * 60.0
+"""Seconds that the upstream keeps a number, for an answer that lacks the time: clients that decode
+`activationEndTime` as text fail on null.
+"""
 
 
 class HeroShapes(Shapes):
     shows_sender = True
 
     def number_v2(self, view: View) -> Map:
-        ends = view.order.expires_at
+        ends = view.order.expires_at or view.bought_at + LIFE
         return {
             "activationId": str(view.activation.id),
             "phoneNumber": view.order.phone,
             "activationCost": view.cost,
             "currency": USD,
             "countryCode": view.country,
-            "countryPhoneCode": view.dial,
+            "countryPhoneCode": int(view.dial or 0),
             "canGetAnotherSms": True,
             "activationTime": iso_time(view.bought_at),
-            "activationEndTime": iso_time(ends) if ends else None,
+            "activationEndTime": iso_time(ends),
             "activationOperator": "any",
             "verificationType": "sms",
             "subtype": 1,
@@ -51,6 +58,14 @@ class HeroShapes(Shapes):
         counts = {"affected_rows": len(rows), "num_rows": len(rows)}
         listed = {"row": rows[0] if rows else [], "rows": rows}
         return {"status": "success", "data": rows, "activeActivations": counts | listed}
+
+    def _active_row(self, view: View) -> Map:
+        return super()._active_row(view) | {"activationCost": view.cost}
+
+    def top_row(self, row: PriceRow) -> Map:
+        physical = {"physicalTotalCount": row.count, "physicalCountForDefaultPrice": row.count}
+        by_price = {"physicalPriceMap": {money.dollars(row.cents): row.count}}
+        return super().top_row(row) | physical | by_price
 
     def _history_row(self, view: View) -> Map:
         own = {"id": str(view.activation.id), "date": iso_time(view.bought_at)}
@@ -96,17 +111,20 @@ DIALECT = Dialect(
     name="herosms",
     host="hero-sms",
     words={
-        Problem.NO_KEY: "NO_KEY",
+        # Its OpenAPI of 2026-09: no key is a 422, before the action is looked at.
+        Problem.NO_KEY: _invalid("api_key"),
         Problem.BAD_KEY: Word("BAD_KEY", 401, "Unauthorized"),
         Problem.BAD_ACTION: Word("BAD_ACTION", 404, "Method Not Found"),
         Problem.BAD_SERVICE: _invalid("service"),
         Problem.BAD_COUNTRY: _invalid("country"),
         Problem.BAD_STATUS: Word("BAD_STATUS", 400, "Bad Status"),
-        Problem.BAD_PARAMETER: _invalid("maxPrice"),
-        Problem.BAD_DATE: _invalid("start"),
+        Problem.BAD_PARAMETER: _invalid("{parameter}"),
+        Problem.BAD_CURRENCY: _invalid("currency"),
+        Problem.BAD_DATE: _invalid("{parameter}"),
         Problem.ORDER_EXISTS: Word("ORDER_ALREADY_EXISTS", 409, "Order Already Exists"),
         Problem.UNSUPPORTED_WISH: Word("SERVICE_NOT_AVAILABLE", 403, "Service Not Available"),
         Problem.CODE_RECEIVED: Word("OTP_RECEIVED", 409, "The code was received"),
+        Problem.NOT_ACTIVE: Word("ACTIVATION_NOT_ACTIVE", 409, "Activation Not Active"),
         Problem.NO_ACTIVATION: Word("NOT_FOUND", 404, "Activation Not Found"),
         Problem.NOTHING_TO_CANCEL: Word("NOT_FOUND", 404, "Activation Not Found"),
         Problem.PAUSED: Word("ACCOUNT_INACTIVE", 403, "Account Inactive"),

@@ -21,11 +21,14 @@ DIALECT = Dialect(
         Problem.BAD_COUNTRY: "BAD_COUNTRY",
         Problem.BAD_STATUS: "BAD_STATUS",
         Problem.BAD_PARAMETER: "ERROR_SQL",
+        # SMSHub, which alone sold in roubles and dollars, had this word.
+        Problem.BAD_CURRENCY: "BAD_CURRENCY",
         Problem.BAD_DATE: "WRONG_DATE",
         # Final words: a client must not go on asking.
         Problem.ORDER_EXISTS: "ORDER_ALREADY_EXISTS",
         Problem.UNSUPPORTED_WISH: "BAD_SERVICE",
         Problem.CODE_RECEIVED: "BAD_STATUS",
+        Problem.NOT_ACTIVE: "STATUS_CANCEL",
         Problem.NO_ACTIVATION: "NO_ACTIVATION",
         Problem.NOTHING_TO_CANCEL: "NO_ACTIVATION",
         Problem.PAUSED: "ACCOUNT_INACTIVE",
