@@ -85,12 +85,25 @@ def serve(path: Path | None, host: str | None, port: int | None) -> None:
     multiple=True,
     help="Another behaviour of the upstream; may be repeated. See docs/sandbox.md.",
 )
+@click.option(
+    "--report",
+    "path",
+    type=click.Path(path_type=Path),
+    help="At the end, write to this file how compatible the programs were, as JSON.",
+)
+@click.option("--strict", is_flag=True, help="Exit with 1 if a program was refused something.")
 def sandbox(
-    port: int | None, sms_after: float, upstream_only: bool, changes: tuple[str, ...]
+    port: int | None,
+    sms_after: float,
+    upstream_only: bool,
+    changes: tuple[str, ...],
+    path: Path | None,
+    strict: bool,
 ) -> None:
     """Serve with a simulated upstream: no key, no money."""
     from proxy.app import server
     from proxy.app.build import create_app
+    from proxy.commands.ending import Ending
     from proxy.runtime import logs
     from proxy.sandbox import create_sandbox
     from proxy.sandbox.mount import beside, lines_to_copy, upstream_lines
@@ -98,8 +111,11 @@ def sandbox(
     config = config_of(None).listening(None, port)
     secrets = logs.Secrets()
     logs.set_up(config.log.level, config.log.format, secrets)
-    switches = _switches(changes)
-    simulated = or_exit(lambda: create_sandbox(switches, sms_after=sms_after, hosts=config.hosts))
+    switches, ending = _switches(changes), Ending(path, strict, secrets, upstream_only)
+    report = None if upstream_only else ending.report
+    simulated = or_exit(
+        lambda: create_sandbox(switches, sms_after=sms_after, hosts=config.hosts, report=report)
+    )
     opened = _open(config.listen.host, config.listen.port)
     url = server.url(opened)
     if upstream_only:
@@ -107,11 +123,14 @@ def sandbox(
         server.run(simulated, opened, websockets=True)
         return
     config = config.for_sandbox(f"{url}/api/v1")
-    app = or_exit(lambda: create_app(config, secrets=secrets, sandbox=True))
+    found = ending.compatibility
+    app = or_exit(lambda: create_app(config, secrets=secrets, sandbox=True, compatibility=found))
+    ending.counters = app.state.services.counters
     console = app.state.console
     click.echo(lines_to_copy(url, sms_after, console.path if console else None))
     stopping = console and console.streams.stop
-    server.run(beside(app, simulated), opened, websockets=True, stopping=stopping)
+    with ending:
+        server.run(beside(app, simulated), opened, websockets=True, stopping=stopping)
 
 
 def _switches(changes: tuple[str, ...]) -> "Switches":

@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from email.utils import formatdate
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -35,6 +36,7 @@ def create_sandbox(
     seed: int = 1,
     post: Post = http_post.post,
     hosts: Collection[str] = (),
+    report: Callable[[], dict[str, Any]] | None = None,
 ) -> Starlette:
     """Builds a simulated upstream: API under /api/v1, socket /ws/orders, control under /sandbox.
 
@@ -42,7 +44,8 @@ def create_sandbox(
     `services` (code to name) may be on sale, by default this project's table. Equal seeds give
     equal order ids and phone numbers. `post` sends a webhook (address, headers, body) and returns
     the status of the answer, or raises; by default over real connections. Webhooks end with the
-    lifespan. `hosts` are accepted host names with a dot. Raises msgspec.ValidationError on a wrong
+    lifespan. `hosts` are accepted host names with a dot. `report` says what the programs of a proxy
+    beside it asked for. Raises msgspec.ValidationError on a wrong
     switch.
     """
     initial = switched(switches or Switches(), {})
@@ -50,6 +53,7 @@ def create_sandbox(
     simulation = Simulation(
         lambda seed: World(Catalogue(names), initial, clock, sms_after, seed), seed, post
     )
+    simulation.report = report
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

@@ -50,13 +50,13 @@ def a_process(*arguments: str, log: Path, cwd: Path | None = None, **environ: st
         ) as process,
     ):
         try:
-            yield _address(process.stdout)
+            yield address_in(process.stdout)
         finally:
             process.terminate()
             process.wait(PATIENCE)
 
 
-def _address(lines: IO[str]) -> str:
+def address_in(lines: IO[str]) -> str:
     for line in lines:
         if found := re.search(r"https?://[^/\s]+:\d+", line):
             return found[0]
