@@ -290,6 +290,8 @@ def stays_whole_outside_the_checkout(installed: Path) -> None:
     done = subprocess.run([installed, "check"], cwd=empty, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("ok: 205 countries")
+    done = subprocess.run([installed, "repoint", "."], cwd=empty, capture_output=True, text=True)
+    assert (done.returncode, done.stdout[:23]) == (0, "0 findings in 0 files, "), done.stderr
     assert list(empty.iterdir()) == []
     (empty / "proxy").mkdir()
     (empty / "proxy" / "__init__.py").touch()
