@@ -21,6 +21,7 @@ from proxy.config.programs import FailedKeyThrottle, Programs, load_programs
 from proxy.config.secrets import config_secrets
 from proxy.config.settings import Config
 from proxy.endpoint.actions import ACTIONS
+from proxy.endpoint.compatibility import Compatibility
 from proxy.endpoint.endpoint import ByHost, LegacyEndpoint
 from proxy.forwarding.delivery import ForwardDelivery
 from proxy.forwarding.targets import load_targets
@@ -80,10 +81,12 @@ def create_app(
     outward: Transport | None = None,
     secrets: Secrets | None = None,
     sandbox: bool = False,
+    compatibility: Compatibility | None = None,
 ) -> "App":
     """Builds the proxy. `clock` is the wall clock in seconds. `transport` and `connect` replace the
     network to the upstream, `outward` that to the targets of `forward`. `secrets` learns the keys,
-    so that the log hides them. `sandbox` opens the console without a token.
+    so that the log hides them. `sandbox` opens the console without a token. `compatibility` records
+    what programs do not get as they mean it.
 
     Raises YamlFileError, ConfigError or StoreError. Connections are made when the app starts.
     """
@@ -100,7 +103,7 @@ def create_app(
     )
     replicas = _replicas(services, secrets)
     metrics = Metrics(services.counters, lambda: gauges(services, forwards))
-    legacy = endpoints(_legacy_endpoints(config, services, secrets), config.dialect)
+    legacy = endpoints(_legacy_endpoints(config, services, secrets, compatibility), config.dialect)
     console = _console(config, services, secrets, legacy, sandbox)
     parts = (services, replicas, subscriptions, forwards, console, readiness)
 
@@ -147,12 +150,14 @@ def _replicas(services: Services, secrets: Secrets) -> Replicas:
 
 
 def _legacy_endpoints(
-    config: Config, services: Services, secrets: Secrets
+    config: Config, services: Services, secrets: Secrets, compatibility: Compatibility | None
 ) -> Mapping[str, LegacyEndpoint]:
     """The endpoint of each dialect. They count wrong keys of an address together."""
     failed_keys, timeout, sample = FailedKeyThrottle(), config.upstream.timeout, config.log.sample
     return {
-        name: LegacyEndpoint(services, dialect, failed_keys, secrets, timeout, sample)
+        name: LegacyEndpoint(
+            services, dialect, failed_keys, secrets, timeout, sample, compatibility
+        )
         for name, dialect in DIALECTS.items()
     }
 

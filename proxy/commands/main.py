@@ -14,6 +14,7 @@ from proxy.commands.keys import keys
 from proxy.commands.ledger.command import ledger
 from proxy.commands.lookup.command import lookup
 from proxy.commands.options import config_of, config_option, or_exit
+from proxy.commands.repoint.command import repoint
 from proxy.commands.store import store
 from proxy.commands.webhooks import webhooks
 
@@ -36,7 +37,7 @@ class _DefaultsToServe(click.Group):
 
 @click.group(
     cls=_DefaultsToServe,
-    commands=[check, doctor, explain, health, keys, ledger, lookup, store, webhooks],
+    commands=[check, doctor, explain, health, keys, ledger, lookup, repoint, store, webhooks],
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 @click.version_option(__version__, message="%(version)s")
@@ -88,20 +89,30 @@ def serve(path: Path | None, host: str | None, port: int | None) -> None:
 )
 @click.option(
     "--replay",
-    "report",
+    "replayed",
     type=click.Path(path_type=Path),
     help="Answer in the forms of a report of `doctor --readings --report`.",
 )
+@click.option(
+    "--report",
+    "path",
+    type=click.Path(path_type=Path),
+    help="At the end, write to this file how compatible the programs were, as JSON.",
+)
+@click.option("--strict", is_flag=True, help="Exit with 1 if a program was refused something.")
 def sandbox(
     port: int | None,
     sms_after: float,
     upstream_only: bool,
     changes: tuple[str, ...],
-    report: Path | None,
+    replayed: Path | None,
+    path: Path | None,
+    strict: bool,
 ) -> None:
     """Serve with a simulated upstream: no key, no money."""
     from proxy.app import server
     from proxy.app.build import create_app
+    from proxy.commands.ending import Ending
     from proxy.runtime import logs
     from proxy.sandbox import create_sandbox
     from proxy.sandbox.mount import beside, drawn_lines, lines_to_copy, upstream_lines
@@ -109,10 +120,18 @@ def sandbox(
     config = config_of(None).listening(None, port)
     secrets = logs.Secrets()
     logs.set_up(config.log.level, config.log.format, secrets)
-    initial, replay = _replay(report) if report else (None, None)
+    initial, replay = _replay(replayed) if replayed else (None, None)
     switches, draw = _switches(changes, initial)
+    ending = Ending(path, strict, secrets, upstream_only)
+    report = None if upstream_only else ending.report
     simulated = or_exit(
-        lambda: create_sandbox(switches, sms_after=sms_after, hosts=config.hosts, replay=replay)
+        lambda: create_sandbox(
+            switches,
+            sms_after=sms_after,
+            hosts=config.hosts,
+            replay=replay,
+            report=report,
+        )
     )
     opened = _open(config.listen.host, config.listen.port)
     url = server.url(opened)
@@ -123,11 +142,14 @@ def sandbox(
         server.run(simulated, opened, websockets=True)
         return
     config = config.for_sandbox(f"{url}/api/v1")
-    app = or_exit(lambda: create_app(config, secrets=secrets, sandbox=True))
+    found = ending.compatibility
+    app = or_exit(lambda: create_app(config, secrets=secrets, sandbox=True, compatibility=found))
+    ending.counters = app.state.services.counters
     console = app.state.console
     click.echo(lines_to_copy(url, sms_after, console.path if console else None))
     stopping = console and console.streams.stop
-    server.run(beside(app, simulated), opened, websockets=True, stopping=stopping)
+    with ending:
+        server.run(beside(app, simulated), opened, websockets=True, stopping=stopping)
 
 
 def _replay(path: Path) -> "tuple[Switches, Replay]":

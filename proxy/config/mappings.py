@@ -27,6 +27,7 @@ _DAISY = "chime: {name: Chime, buys: bbq}"
 _COUNTRY_FIELDS = ("iso", "dial", "eng", "rus", "chn", "legacy", "reads_back")
 _READ_AS = {"int": "a number", "float": "a number", "timestamp": "a date", "null": "nothing"}
 _TRUE = ("yes", "true", "on")
+CLIENTS = "clients.yaml"
 # ISO 3166-1 alpha-2 as of 2026, and XK, which HeroSMS's Kosovo needs.
 _ISO_CODES = (
     "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR "
@@ -45,7 +46,7 @@ _ISO = frozenset(_ISO_CODES.split())
 def load_codes(overlay: Path | None = None) -> Codes:
     """The shipped tables, with the rows of the folder `overlay` over them. Raises YamlFileError."""
     own = None if overlay is None else _read_folder(overlay)
-    tables = _read_folder(_shipped_folder())
+    tables = _read_folder(shipped_folder(), others=(CLIENTS,))
     if own is not None:
         tables = _lay_over(tables, own)
     _check(tables)
@@ -128,20 +129,21 @@ class _Tables:
     daisysms: dict[str, _Row[DaisyService]] = field(default_factory=dict)
 
 
-def _shipped_folder() -> Path:
+def shipped_folder() -> Path:
     """It is in the package in a wheel, and beside the package in a checkout."""
     package = Path(__file__).parent.parent
     inside = package / "mappings"
     return inside if inside.is_dir() else package.parent / "mappings"
 
 
-def _read_folder(folder: Path) -> _Tables:
+def _read_folder(folder: Path, others: tuple[str, ...] = ()) -> _Tables:
+    """`others` are files of the folder that are no tables of codes."""
     if not folder.is_dir():
         raise YamlFileError(f"{folder}: no such folder: create it, or set mappings to another")
     tables = _Tables()
     for path in sorted(folder.iterdir()):
         # Names with a dot are left by editors, file managers and Kubernetes volumes.
-        if path.name.startswith("."):
+        if path.name.startswith(".") or path.name in others:
             continue
         if path.name not in _READERS:
             raise YamlFileError(f"{path}: not a table: {nearest(path.name, _READERS)}")

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from proxy.config.programs import FailedKeyThrottle, Program
 from proxy.endpoint.actions import ACTIONS, Call, Client
 from proxy.endpoint.actions.parameters import check, ignored
+from proxy.endpoint.compatibility import Compatibility
 from proxy.endpoint.response_cache import MAX_BYTES, Reply, ResponseCache
 from proxy.legacy.answers import Answer, first_word
 from proxy.legacy.dialects import DIALECTS, Dialect
@@ -53,7 +54,8 @@ class ByHost:
 
 class LegacyEndpoint:
     """The legacy endpoint in one dialect; whatever fails, it answers with a legal word. `timeout`
-    is in seconds, `sample` is the fraction of requests that get a line in the log.
+    is in seconds, `sample` is the fraction of requests that get a line in the log. `compatibility`
+    records what programs do not get as they mean it.
     """
 
     def __init__(
@@ -64,7 +66,9 @@ class LegacyEndpoint:
         secrets: Secrets,
         timeout: float,
         sample: float,
+        compatibility: Compatibility | None = None,
     ) -> None:
+        self._compatibility = compatibility
         self._services = services
         self._counts = services.counters.counts
         self._dialect = dialect
@@ -119,6 +123,8 @@ class LegacyEndpoint:
             action = request.action
             program = self._program(request)
             is_known_as_bad = self._services.upstream.is_refused(program.key)
+            if self._compatibility:
+                self._compatibility.asked(self._dialect, request)
             async with asyncio.timeout_at(deadline):
                 answer = await self._act(request, program, scope["method"], client)
             # The query string does not have a key from a header, nor the time of expiry.
@@ -129,6 +135,8 @@ class LegacyEndpoint:
             known = action if action in ACTIONS else "other"
             now = self._services.upstream.wall_clock()
             self._services.counters.refused(error.problem.name, now, known, error.detail)
+            if self._compatibility:
+                self._compatibility.refused(self._dialect, action, error)
             if error.problem is Problem.BAD_KEY and not is_known_as_bad:
                 await self._slow_down(scope)
             return action, self._dialect.refuse(error, action)

@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from email.utils import formatdate
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -37,6 +38,7 @@ def create_sandbox(
     post: Post = http_post.post,
     hosts: Collection[str] = (),
     replay: Replay | None = None,
+    report: Callable[[], dict[str, Any]] | None = None,
 ) -> Starlette:
     """Builds a simulated upstream: API under /api/v1, socket /ws/orders, control under /sandbox.
 
@@ -46,6 +48,8 @@ def create_sandbox(
     the status of the answer, or raises; by default over real connections. Webhooks end with the
     lifespan. `hosts` are accepted host names with a dot. `replay` gives answers the shapes of a
     report; its readings are not set. Raises msgspec.ValidationError on a wrong
+    lifespan. `hosts` are accepted host names with a dot. `report` says what the programs of a proxy
+    beside it asked for. Raises msgspec.ValidationError on a wrong
     switch.
     """
     initial = switched(switches or Switches(), {})
@@ -53,6 +57,7 @@ def create_sandbox(
     simulation = Simulation(
         lambda seed: World(Catalogue(names), initial, clock, sms_after, seed), seed, post, replay
     )
+    simulation.report = report
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

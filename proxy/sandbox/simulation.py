@@ -5,6 +5,7 @@ import random
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from proxy.sandbox.api.faults import Faults
 from proxy.sandbox.deliveries import Deliveries
@@ -60,6 +61,8 @@ class Simulation:
     ) -> None:
         self.replay = replay
         self.sockets: set[Socket] = set()
+        self.report: Callable[[], dict[str, Any]] | None = None
+        """What the programs of the proxy beside it asked for; None without a proxy."""
         self._new_world, self._seed, self._post = new_world, seed, post
         self._start(seed)
 

@@ -304,3 +304,12 @@ def test_a_token_opens_the_page_and_goes_from_the_address(browser, tmp_path):
         assert browser.run("return document.cookie") == ""
         browser.driver.get("about:blank")
     assert "token" not in (tmp_path / "log").read_text()
+
+
+def test_the_page_says_how_compatible_the_program_is(page, sandbox):
+    query = "api_key=sandbox-key&action=getRentNumber&rent_time=4"
+    httpx.get(f"{sandbox}/stubs/handler_api.php?{query}")
+    said = "document.querySelector('#compatibility').textContent"
+    page.until(f"{said}.includes('`getRentNumber` has no counterpart')")
+    rows = page.run("return document.querySelector('#compatibility-rows').textContent")
+    assert "getRentNumber: refused with BAD_ACTION" in rows and "sandbox-key" not in rows

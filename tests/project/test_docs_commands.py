@@ -137,10 +137,19 @@ def a_machine(shell: Shell) -> Iterator[None]:
     yield
 
 
+@contextmanager
+def a_bot(shell: Shell) -> Iterator[None]:
+    """A program of the old protocol, and the file of the settings."""
+    shutil.copytree(ROOT / "tests" / "commands" / "old_programs" / "python", shell.folder / "bot")
+    (shell.folder / "proxy.yaml").write_text("limits: {max_price: 0.60}\n")
+    yield
+
+
 STAGES: dict[str, Callable[[Shell], object]] = {
     "docs/configuration.md": a_config,
     "docs/console.md": a_token,
     "docs/deployment.md": a_machine,
+    "docs/migrate.md": a_bot,
     "docs/repoint.md": a_java,
     "docs/sandbox.md": a_sandbox,
     "docs/webhooks.md": an_upstream,
@@ -284,6 +293,8 @@ def stays_whole_outside_the_checkout(installed: Path) -> None:
     done = subprocess.run([installed, "check"], cwd=empty, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("ok: 205 countries")
+    done = subprocess.run([installed, "repoint", "."], cwd=empty, capture_output=True, text=True)
+    assert (done.returncode, done.stdout[:23]) == (0, "0 findings in 0 files, "), done.stderr
     assert list(empty.iterdir()) == []
     (empty / "proxy").mkdir()
     (empty / "proxy" / "__init__.py").touch()

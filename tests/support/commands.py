@@ -14,6 +14,17 @@ from tests.support.process import a_process, free_port
 DOCS = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
 CONFIG = re.search(r"```yaml\n(.*?)```", DOCS, re.DOTALL)[1]
 CODES = load_codes()
+BOT = """import requests
+
+
+def call(query, url="https://hero-sms.com/stubs/handler_api.php"):
+    return requests.get(f"{url}?{query}").text
+
+
+def rent():
+    call("action=getRentNumber&service=tg")
+    return call("action=getNumber&service=tg&maxPrice=50")
+"""
 AT_HOME = {"PROXY_STORE_URL": "", "VIRTUALSMS_KEY": "sandbox"}
 
 
@@ -30,6 +41,9 @@ def folder(tmp_path_factory, upstream):
     folder = tmp_path_factory.mktemp("example")
     text = CONFIG.replace("8080", str(free_port())).replace("http://127.0.0.1:8081", upstream)
     (folder / "config.yaml").write_text(text)
+    (folder / "bot" / "node_modules").mkdir(parents=True)
+    (folder / "bot" / ".env").write_text("BASE=https://daisysms.com\nSMS_KEY=a-secret\n")
+    (folder / "bot" / "bot.py").write_text(BOT)
     start = ("serve", "--config", "config.yaml")
     with a_process(*start, log=folder / "log", cwd=folder, **AT_HOME) as proxy:
         query = "api_key=client&action=getNumber&service=wa&country=16"

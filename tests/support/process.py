@@ -58,13 +58,13 @@ def a_process(
         ) as process,
     ):
         try:
-            yield _address(process.stdout, [] if printed is None else printed)
+            yield address_in(process.stdout, [] if printed is None else printed)
         finally:
             process.terminate()
             process.wait(PATIENCE)
 
 
-def _address(lines: IO[str], printed: list[str]) -> str:
+def address_in(lines: IO[str], printed: list[str]) -> str:
     for line in lines:
         printed.append(line)
         if found := re.search(r"https?://[^/\s]+:\d+", line):

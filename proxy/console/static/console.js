@@ -26,6 +26,7 @@ const ready = ask(`${API}/lists`).then((lists) => {
     actions.sms = (row) => { sandbox.selectPhone(row); $("sandbox").scrollIntoView({ block: "nearest" }); };
     $("request").elements.api_key.placeholder = "any word: sandbox";
     activations.scheduleRender();
+    actions.asked = () => sandbox.showCompatibility().catch(() => {});
   };
 });
 
@@ -60,7 +61,7 @@ function showConnection(state, text) {
 
 function show(data) {
   say($("version"), data.version);
-  if (data.sandbox) ready.then((open) => open());
+  if (data.sandbox) ready.then((open) => { open(); actions.asked?.(); });
   const { charged, refunded, saved } = data.money;
   say($("charged"), money(charged));
   say($("refunded"), money(refunded));

@@ -24,6 +24,7 @@ export class Sandbox {
       if ($("sure").returnValue === "yes") this.report(ask(`${CONTROL}/reset`, { seed: Math.floor(Math.random() * 1e9) }), () => { this.refreshTime(); return "The sandbox is reset."; });
     });
     this.load();
+    this.showCompatibility();
   }
 
   on(form, act) {
@@ -45,6 +46,16 @@ export class Sandbox {
     } catch (error) {
       say($("said"), `Not done: ${error.message}`);
     }
+  }
+
+  /** Shows what programs asked for and did not get as they meant it. */
+  async showCompatibility() {
+    const { summary, lines } = await ask(`${CONTROL}/report`);
+    const key = JSON.stringify([summary, lines]);
+    if (key === this.compatibility) return;
+    this.compatibility = key;
+    say($("compatibility"), summary);
+    $("compatibility-rows").replaceChildren(...lines.map((line) => el("li", {}, line)));
   }
 
   sendSms() {

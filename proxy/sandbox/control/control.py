@@ -164,6 +164,12 @@ def requests(simulation: Simulation, query: Query) -> Json:
     return {"count": len(found), "busiest_minute": busiest, "requests": found}
 
 
+def report(simulation: Simulation) -> Json:
+    if simulation.report is None:
+        raise InvalidBodyError("no proxy runs here: start it without --upstream-only", [])
+    return simulation.report()
+
+
 def sockets(simulation: Simulation) -> Json:
     rows = [
         {
@@ -237,6 +243,7 @@ CONTROLS = (
     Control("GET", "/sandbox/orders", orders, "all orders, or those of ?key=", query=True),
     Control("GET", "/sandbox/ledger", ledger, "all money in cents, or that of ?key=", query=True),
     Control("GET", "/sandbox/requests", requests, "those of ?key=, ?call=, ?since=", query=True),
+    Control("GET", "/sandbox/report", report, "what programs asked for and did not get"),
     Control("GET", "/sandbox/sockets", sockets, "the open sockets"),
     Control("POST", "/sandbox/sockets", control_sockets, "drop, mute, unmute, say", SocketBody),
     Control("GET", "/sandbox/webhooks", webhooks, "the subscriptions, and what was sent to them"),

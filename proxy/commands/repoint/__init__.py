@@ -1,0 +1,1 @@
+"""`repoint`: what to change in the sources of an old program."""
