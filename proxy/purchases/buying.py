@@ -104,7 +104,12 @@ class Purchases:
         await asyncio.shield(self._tasks.start(self._swap(key, activation), name, of_request=True))
 
     async def _swap(self, key: ClientKey, activation: TrackedActivation) -> None:
-        order = await self.upstream.swap(key, activation.order.id)
+        try:
+            order = await self.upstream.swap(key, activation.order.id)
+        except ProblemError as error:
+            if error.problem is Problem.NO_NUMBERS:
+                self.catalogue.sold_out(activation.order.service, activation.order.country)
+            raise
         await self.orders.open(key)
         await self.orders.swapped(key, activation, order)
 
@@ -180,6 +185,7 @@ class Purchases:
         except ProblemError as error:
             if error.problem is Problem.NO_NUMBERS:
                 self._sold_out[purchase.pair, purchase.max_price] = None
+                self.catalogue.sold_out(service, iso)
             if error.may_have_worked:
                 purchase.is_no_stock = error.problem is not Problem.UNCLEAR
                 self.journal.mark_unclear(purchase)

@@ -8,6 +8,7 @@ task that reads one service after the other, at a limited rate, while clients st
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -119,13 +120,29 @@ class Catalogue:
         """In cents. Raises NO_NUMBERS if the pair is not for sale."""
         self._asked[service] = None
         pair = (service, country)
-        # Not `stale`: no purchase on an old price.
-        read = await self._pairs.get(pair, lambda: self._upstream.price(*pair), stale=False)
+        try:
+            # Not `stale`: no purchase on an old price.
+            read = await self._pairs.get(pair, lambda: self._upstream.price(*pair), stale=False)
+        except ProblemError as error:
+            if error.problem is Problem.NO_NUMBERS:
+                self.sold_out(service, country)
+            raise
         return read.value
 
     def charged(self, service: str, country: str, cents: int) -> None:
         """Caches a price in cents that was charged: it replaces the quoted one."""
         self._pairs.put((service, country), cents)
+
+    def sold_out(self, service: str, country: str) -> None:
+        """Takes the cached stock of a pair to 0, after the upstream's own word; its age stays."""
+        rows = self._prices.peek(service) or ()
+        if not any(row.country == country and row.count for row in rows):
+            return
+        none_left = tuple(replace(row, count=0) if row.country == country else row for row in rows)
+        age = monotonic() - self._prices.read_at(service)
+        self._prices.put(service, none_left, age)
+        answer = CatalogueAnswer(PRICES + service, self._clock() - age, encode(none_left))
+        self._store.save_answer(answer)
 
     async def services(self, key: ClientKey) -> Cached[tuple[Service, ...]]:
         upstream = self._upstream

@@ -186,7 +186,7 @@ LINE = "/stubs/handler_api.php?api_key=planted-key&action=getNumber&service=wa&c
         (["service=wa", "currency=643"], "BAD_CURRENCY", "all money is in US dollars"),
         (["service=wa", "fixedPrice=true"], "ERROR_SQL", "fixedPrice without maxPrice"),
         (["service=wa", "country=16", "minPrice=0.91"], "NO_NUMBERS", "0.90, minPrice 0.91"),
-        (["service=wa", "country=0"], "NO_NUMBERS", "not available"),
+        (["service=wa", "country=182"], "NO_NUMBERS", "not available"),
         (["service=wa", "dialect=herosms", "country=x"], '422 {"title":"UNPROC', "no country"),
         ([LINE.replace("api_key", "key")], "NO_KEY", "no api_key is sent"),
         ([LINE.replace("getNumber", "getNumbr")], "BAD_ACTION", "write getNumber"),

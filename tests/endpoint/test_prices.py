@@ -32,7 +32,7 @@ async def test_of_one_service_in_one_country(prices):
 
 async def test_of_one_service_everywhere_with_187_always_there(prices, world):
     everywhere = await prices("service=wa")
-    assert len(everywhere) == 59
+    assert len(everywhere) == 60
     assert everywhere["187"]["wa"]["cost"] > 0
     assert {service for row in everywhere.values() for service in row} == {"wa"}
     assert await world.requests("stock") == 1
@@ -45,7 +45,7 @@ async def test_under_the_id_that_was_asked_for(prices):
 
 
 async def test_of_what_is_not_sold_there_is_nothing(prices):
-    assert await prices("service=wa&country=0") == {}
+    assert await prices("service=wa&country=182") == {}
 
 
 async def test_of_what_is_sold_out_there_are_none(prices, world):

@@ -119,7 +119,7 @@ async def test_every_other_scenario_is_in_stock_in_every_country(
     bench: Bench, service: str
 ) -> None:
     rows = (await bench.get("/catalog/countries", service=service))["countries"]
-    assert len(rows) == 59
+    assert len(rows) == 60
     assert {row["availability"] for row in rows} == {"in_stock"}
 
 

@@ -62,7 +62,7 @@ async def keyless_catalogue(bench: Bench) -> Any:
 
 
 async def unavailable(bench: Bench) -> Any:
-    query = {"service": "wa", "country": "RU"}
+    query = {"service": "wa", "country": "JP"}
     response = await bench.call("GET", "/price", params=query)
     assert response.json()["success"] is False
     return response.status_code

@@ -432,7 +432,7 @@ async def test_what_was_bought_meanwhile_for_nobody_is_found_all_the_same(world)
 
 
 async def test_a_pair_that_has_no_price_is_asked_for_once_in_five_seconds(world):
-    query = "action=getNumber&service=wa&country=0&maxPrice=5"
+    query = "action=getNumber&service=wa&country=182&maxPrice=5"
     assert set(await looped(world, query, 30)) == {"NO_NUMBERS"}
     lines = await log(world, "price")
     assert len(lines) == 6

@@ -1,4 +1,4 @@
-"""The offers: about 700 services in 59 countries; hashes decide their prices and stock."""
+"""The offers: about 700 services in 60 countries; hashes decide their prices and stock."""
 
 import functools
 import hashlib
@@ -19,6 +19,10 @@ SEEN_LIVE = (
     "qj qq re rr rt ry sa sg sn tc tg tm tn ts tw tx ub uk uu uz vi vk vz wa wb wc wg wx xz ya yl "
     "yn yw za zk zl zr zy"
 )
+# "Any other": third parties list it, and a first try often asks for it.
+ANY_OTHER = "ot"
+# All services are in stock there: clients that send no other country buy there.
+DEFAULT_COUNTRY = "RU"
 SAMPLE_CENTS = {("wa", "AR"): 80, ("wa", "GB"): 90, ("wa", "AT"): 27}
 
 
@@ -91,7 +95,7 @@ class Catalogue:
 
 
 def _on_sale(services: Mapping[str, str]) -> dict[str, str]:
-    first = [*SCENARIOS, *SEEN_LIVE.split()]
+    first = [*SCENARIOS, ANY_OTHER, *SEEN_LIVE.split()]
     rest = sorted(services, key=_draw)
     chosen = [code for code in dict.fromkeys([*first, *rest]) if code in services]
     return {code: services[code] for code in sorted(chosen[:SERVICES_ON_SALE])}
@@ -107,6 +111,8 @@ def _listed(service: str, country: str) -> tuple[int, int] | None:
     cents = max(FLOOR_CENTS, cents)
     if service in SCENARIOS:
         return cents, 20_000 + drawn % 9_000 if SCENARIOS[service].stocked else 0
+    if service == ANY_OTHER or country == DEFAULT_COUNTRY:
+        return cents, 6 + drawn % 9_000
     fate = drawn // 7 % 100
     if fate < 15 and (service, country) not in SAMPLE_CENTS:
         return None

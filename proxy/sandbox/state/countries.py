@@ -1,4 +1,7 @@
-"""The 59 countries on sale (seen live, May 2026), and the form of their mobile numbers."""
+"""The countries on sale, and the form of their mobile numbers: the 59 seen live in May 2026, and
+Russia. The real upstream does not list that one, but it is the first country of the old protocol,
+which old clients buy by default.
+"""
 
 from typing import NamedTuple
 
@@ -61,6 +64,7 @@ COUNTRIES = (
     Country("PL", "Poland", ("4850", "4860"), 11),
     Country("PT", "Portugal", ("35191", "35193"), 12),
     Country("RO", "Romania", ("407",), 11),
+    Country("RU", "Russia", ("7903", "7916", "7921"), 11),
     Country("SE", "Sweden", ("467",), 11),
     Country("SI", "Slovenia", ("38640", "38641"), 11),
     Country("SK", "Slovakia", ("42190", "42191"), 12),
