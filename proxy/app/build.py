@@ -25,7 +25,7 @@ from proxy.endpoint.actions import ACTIONS
 from proxy.endpoint.endpoint import ByHost, LegacyEndpoint
 from proxy.forwarding.delivery import ForwardDelivery
 from proxy.forwarding.targets import load_targets
-from proxy.legacy.code import CodeFinder
+from proxy.legacy.code import CodeFinder, FindCode, find_code
 from proxy.legacy.dialects import DIALECTS
 from proxy.model import ClientKey, UpstreamKey
 from proxy.model.errors import ConfigError
@@ -195,7 +195,7 @@ def build_services(
     codes, settings = codes_of(config), config.upstream
     programs = programs_of(config, codes)
     targets = load_targets(config, os.environ, programs, codes, clock)
-    find = CodeFinder(load_sms_words(config.own_tables))
+    find = finder_of(config)
     # After everything that can raise ConfigError: nobody would close the store.
     store = open_store(config.store.url, config.store.secret)
     budget = Budget(settings.requests_per_minute, store, clock)
@@ -251,6 +251,14 @@ def build_services(
 def programs_of(config: Config, codes: Codes) -> Programs:
     """The programs of `keys`. Raises ConfigError."""
     return load_programs(config, os.environ, codes, tuple(ACTIONS))
+
+
+def finder_of(config: Config) -> FindCode:
+    """Finds codes by the tables' words; the shipped ones are read once. Raises YamlFileError."""
+    if config.own_tables is not None:
+        return CodeFinder(load_sms_words(config.own_tables))
+    find_code("")  # It reads them now, and not while a client waits for its first code.
+    return find_code
 
 
 def codes_of(config: Config) -> Codes:

@@ -11,8 +11,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import proxy.model.shipped
 import proxy.config.yaml_file
+import proxy.model.shipped
 from proxy.config.mappings import load_codes
 
 MAPPINGS = Path(__file__).parents[2] / "mappings"

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from pathlib import Path
 
 import click
@@ -32,14 +33,13 @@ def explain(words: tuple[str, ...], sms: str | None, path: Path | None, as_json:
 
 def _explain_sms(sms: str, path: Path | None, as_json: bool) -> None:
     from proxy.commands.columns import columns
-    from proxy.commands.explain import sms as explanation
+    from proxy.commands.explain.sms import explain_sms, facts, found_as_json
 
     config = config_of(path)
-    text = click.get_text_stream("stdin", errors="replace").read() if sms == "-" else sms
-    found = or_exit(lambda: explanation.explain_sms(config, text))
-    shown = explanation.as_json(found)
-    facts = list(explanation.facts(found))
-    click.echo(json.dumps(shown, indent=1) if as_json else columns(facts))
+    text = sys.stdin.buffer.read().decode(errors="replace") if sms == "-" else sms
+    found = or_exit(lambda: explain_sms(config, text))
+    shown = json.dumps(found_as_json(found), indent=1) if as_json else columns(facts(found))
+    click.echo(shown)
     if found.code is None:
         raise SystemExit(1)
 

@@ -1,6 +1,5 @@
 """What `explain --sms` says about the text of an SMS: its code, and why it is that."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from proxy.config.settings import Config
@@ -13,15 +12,14 @@ def explain_sms(config: Config, text: str) -> Found:
     return CodeFinder(load_sms_words(config.own_tables)).explain(text)
 
 
-def facts(found: Found) -> Iterator[tuple[str, str]]:
+def facts(found: Found) -> list[tuple[str, str]]:
     """The lines to print: a name and what it is."""
-    yield "code", found.code or "none: the client gets the text"
+    lines = [("code", found.code or "none: the client gets the text")]
     if found.rule:
-        yield "rule", found.rule
-    for text, why in found.decoys:
-        yield "decoy", f"{text}: {why}"
+        lines.append(("rule", found.rule))
+    return lines + [("decoy", f"{text}: {why}") for text, why in found.decoys]
 
 
-def as_json(found: Found) -> dict[str, Any]:
+def found_as_json(found: Found) -> dict[str, Any]:
     decoys = [{"text": text, "why": why} for text, why in found.decoys]
     return {"code": found.code, "rule": found.rule, "decoys": decoys}

@@ -46,7 +46,7 @@ class Found:
 
 class CodeFinder:
     def __init__(self, words: SmsWords) -> None:
-        self._marks = Marks(words)
+        self.marks = Marks(words)
         self._cached = functools.lru_cache(MAX_CACHED)(self._find)
 
     def __call__(self, text: str) -> str | None:
@@ -68,7 +68,7 @@ class CodeFinder:
         last = _WEB_OTP.search(text)
         if last and _DIGIT.search(last[1]):
             return last[1], WEB_OTP, ()
-        marks = self._marks.find(text)
+        marks = self.marks.find(text)
         blank = Blank(text)
         if _DIGIT.search(text):
             blank.measures(marks)

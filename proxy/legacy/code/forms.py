@@ -49,7 +49,8 @@ _GROUPS = (
 )
 FORMS = (
     ("number", rf"({_DIGIT}(?:{_D}{{2}}[-. ]{_D}{{3}}|{_D}{{3}}[- ]{_D}{{4}})){_DIGITS_TO}"),
-    ("number", rf"({_DIGIT}(?:(?:[- ]{_D}){{3,7}}|(?:\.{_D}){{5,7}}|{_D}(?:[- ]{_D}{{2}}){{2}})){_DIGITS_TO}"),
+    ("number", rf"({_DIGIT}(?:(?:[- ]{_D}){{3,7}}|(?:\.{_D}){{5,7}})){_DIGITS_TO}"),
+    ("number", rf"({_DIGIT}{_D}(?:[- ]{_D}{{2}}){{2}}){_DIGITS_TO}"),
     ("unusual number", rf"({_DIGIT}(?:{_GROUPS})){_DIGITS_TO}"),
     ("number", rf"({_DIGIT}{_D}{{3,7}}){_DIGITS_TO}"),
     ("unusual number", rf"({_DIGIT}(?:{_D}{{2}}|{_D}{{8,9}})){_DIGITS_TO}"),

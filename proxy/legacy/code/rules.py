@@ -146,7 +146,7 @@ RULES = (
     Rule("word points at letters and digits", _MIXED, _pointed_mixed),
     Rule("letters and digits are called code", _MIXED, _named_mixed),
     Rule("word points at capitals", _LETTERS, _pointed_capitals),
-    Rule("capitals called code", _LETTERS, _named_capitals),
+    Rule("capitals are called code", _LETTERS, _named_capitals),
     Rule("number beside word", _PLAIN_NUMBERS, _near_number),
     Rule("number in text about code", _PLAIN_NUMBERS, _number_somewhere),
     Rule("number to use", _PLAIN_NUMBERS, _used_number),
