@@ -1,4 +1,4 @@
-"""Where the shipped tables are."""
+"""Where the shipped tables are: the one file of this room that asks the file system."""
 
 from pathlib import Path
 

@@ -34,11 +34,14 @@ _WORD = re.compile(r"[^\W_]")
 # A number of its own, not the digits of a name: Web3.
 _NUMBER = re.compile(f"(?<![{CASED}0-9])[0-9]+(?![{CASED}0-9])")
 _POINTER = re.compile(r"[:=>\[({<\"'«“„»”*#~→-][\s\"'«“„#(\[{<*]*\Z")
+_COLON = re.compile(r"[:=][\s\"'«“„*]*\Z")
 _OPENING = re.compile(r"(?:\A|[.!?:;,>)\]\n】。]|\s[-–—])[\s\"'*<(\[#]*\Z")
 _CLOSING = re.compile(r"[\s\"'*>)\]]*(?:\Z|[.!?,;:\n)(【。]|[-–—] )")
 _SENTENCE = re.compile(r"(?:.*[.!?:;\n。])?\s*(.*)\Z", re.DOTALL)
 MAX_BARE_WORDS = 4
 """Words of a sentence that ends with its code and has no word for it: `Your Apple ID 482913`."""
+MAX_PREPOSITION = 3
+"""Letters of a word before a number that is a place or a time rather: `gate at 4410`."""
 
 
 @dataclass(slots=True)
@@ -107,6 +110,8 @@ class Surroundings:
             return False  # Among amounts and phone numbers it may be anything.
         sentence = _SENTENCE.match(self._before(candidate))
         words = sentence[1].split() if sentence else []
+        if words and len(words[-1]) <= MAX_PREPOSITION and words[-1].islower():
+            return False
         return len(words) < MAX_BARE_WORDS and not any(map(_NUMBER.search, words))
 
     def _before(self, candidate: Candidate) -> str:
@@ -143,7 +148,7 @@ class Surroundings:
             self._point(mark, at, context, is_direct)
         elif not _NUMBER.search(original):
             # A number between them would already be that of the word.
-            is_said |= context.is_linked and (mark.kind != "call" or not is_direct)
+            is_said |= bool(_COLON.search(gap)) and (mark.kind != "call" or not is_direct)
             if is_said and self._is_of_code(number, at):
                 context.pointed = "straight"
                 return

@@ -86,14 +86,17 @@ class _Search:
         self._tone = Tone.of(blank.original, marks)
         self._contexts: dict[Candidate, Context] = {}
         self._references: list[Candidate] = []
-        found = list(candidates(blank.text, marks))
-        self._around = Surroundings(blank.text, marks, blank.original)
-        blocked = [one for one in found if self._is_decoy(one, blank)]
-        if blocked:
+        text = blank.text
+        found = list(candidates(text, marks))
+        self._around = Surroundings(text, marks, blank.original)
+        # All are asked before any is blanked out.
+        if blocked := [one for one in found if self._context(one).why]:
+            for one in blocked:
+                self._take_for_decoy(one, blank)
             # Now they no longer stand between a word and the code behind them.
             self._around = Surroundings(blank.text, marks, blank.original)
             self._contexts.clear()
-            found = [one for one in found if not any(one.overlaps(other) for other in blocked)]
+            found = [one for one in found if one.part_of(text) == one.part_of(blank.text)]
         taken = {blank.original[one.start : one.end].strip() for one in blank.decoys}
         self._found = [one for one in found if one.code not in taken or self._is_told(one)]
         self._text = blank.text
@@ -132,14 +135,11 @@ class _Search:
             context = self._contexts[found] = self._around.of(found)
         return context
 
-    def _is_decoy(self, found: Candidate, blank: Blank) -> bool:
-        """Whether the words around it say that it is no code; it is then blanked out."""
+    def _take_for_decoy(self, found: Candidate, blank: Blank) -> None:
         context = self._context(found)
-        if context.why:
-            blank.blank(found.start, found.end, context.why)
-            if context.is_reference and found.is_number:
-                self._references.append(found)
-        return bool(context.why)
+        blank.blank(found.start, found.end, context.why)
+        if context.is_reference and found.is_number:
+            self._references.append(found)
 
     def _is_told(self, found: Candidate) -> bool:
         context = self._context(found)

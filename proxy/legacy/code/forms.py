@@ -19,8 +19,8 @@ class Candidate(NamedTuple):
     def is_number(self) -> bool:
         return self.form in NUMBERS
 
-    def overlaps(self, other: "Candidate") -> bool:
-        return self.start < other.end and other.start < self.end
+    def part_of(self, text: str) -> str:
+        return text[self.start : self.end]
 
 
 NUMBERS = ("number", "unusual number", "prefixed number")
@@ -39,13 +39,14 @@ def _first(one: str) -> str:
 
 
 _D = "[0-9]"
-_DIGIT = rf"{_D}(?<![0-9,]{_D})(?<![0-9][-.'/:]{_D})"
+_DIGIT = rf"{_D}(?<![0-9]{_D})(?<![0-9][-.,'/:]{_D})"
 _CAPITAL, _MIXED, _ANY = _first("[A-Z]"), _first("[A-Z0-9]"), _first("[A-Za-z0-9]")
 
-# The groups of unusual numbers; the separator is the same between all.
+# The groups of unusual numbers, behind their first digit; the long ones first.
 _GROUPS = (
-    rf"{_D}[- ](?:{_D}{{2,4}})|{_D}{{2}}[- ](?:{_D}{{2}}|{_D}{{4}})|{_D}{{3}}[- ]{_D}{{2,3}}"
-    rf"|{_D}{{4}}[- ]{_D}{{5}}|{_D}{{2}}([- ]){_D}{{3}}\2{_D}{{3}}|{_D}(?:[- ]{_D}{{2}}){{3}}"
+    rf"{_D}(?:[- ]{_D}{{2}}){{3}}|{_D}[- ]{_D}{{2}}[- ]{_D}{{3}}"
+    rf"|{_D}{{2}}([- ]){_D}{{3}}\2{_D}{{3}}|{_D}[- ]{_D}{{2,4}}|{_D}{{2}}[- ](?:{_D}{{2}}|{_D}{{4}})|{_D}{{3}}[- ]{_D}{{2,3}}"
+    rf"|{_D}{{4}}[- ]{_D}{{5}}"
 )
 FORMS = (
     ("number", rf"({_DIGIT}(?:{_D}{{2}}[-. ]{_D}{{3}}|{_D}{{3}}[- ]{_D}{{4}})){_DIGITS_TO}"),

@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeAlias
 from proxy.legacy.code.plain import plain, without_accents
 from proxy.model.sms_words import SmsWords
 
-CASED = "A-Za-z\u00aa-\u024f\u0370-\u0587\u1e00-\u1fff"
+CASED = "A-Za-z\u00aa\u00b5\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0370-\u0587\u1e00-\u1fff"
 """Latin, Greek, Cyrillic and Armenian letters, for a character class."""
 
 _TOKEN = re.compile(f"[{CASED}]+")
@@ -22,6 +22,8 @@ _PHRASE = re.compile(f"[{CASED}]+(?:[ '’-][{CASED}]+)*")
 _BETWEEN = re.compile(r"[ '’\-\n]{1,3}")
 MIN_PART = 4
 """Letters of a word for code that counts also inside of a longer word: Sicherheitscode, kodunuz."""
+SHORT = 3
+"""Letters of the words OTP, PIN, TAN."""
 MIN_ACCENTED = 3
 """Letters of a word of which more also count without accents."""
 MIN_STEM = 5
@@ -109,6 +111,12 @@ class Marks:
                 yield Mark(start, end, self._capitals[word])
             elif kind := self._kind_of(word[:MAX_WORD]):
                 yield Mark(start, end, kind)
+            elif self._ends_in_code(word, written[:end]) and text[end : end + 1].isdigit():
+                yield Mark(end - SHORT, end, "code")
+
+    def _ends_in_code(self, word: str, written: str) -> bool:
+        """Whether digits behind it are a code, though the word is short: `LoginOTP123456`."""
+        return self._single.get(word[-SHORT:]) == "code" and written[-SHORT:].isupper()
 
     def _kind_of_token(self, token: str) -> str:
         """The kind of a word of the text, or ""."""

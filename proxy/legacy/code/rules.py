@@ -76,8 +76,9 @@ def _named_mixed(found: Candidate, context: Context, tone: Tone) -> bool:
 
 
 def _pointed_capitals(found: Candidate, context: Context, tone: Tone) -> bool:
-    is_pointed = context.pointed == "straight" and context.is_linked
-    return is_pointed and _can_be_capitals(found, tone)
+    if not (context.pointed == "straight" and context.is_linked):
+        return False
+    return _can_be_capitals(found, tone, is_said=context.is_bare)
 
 
 def _named_capitals(found: Candidate, context: Context, tone: Tone) -> bool:
@@ -102,8 +103,7 @@ def _used_number(found: Candidate, context: Context, tone: Tone) -> bool:
 
 def _used_mixed(found: Candidate, context: Context, tone: Tone) -> bool:
     is_likely = len(found.code) > 4 and sum(map(str.isdigit, found.code)) > 1
-    is_near = bool(context.is_used or context.named or context.pointed)
-    return is_likely and is_near and _is_serious(tone)
+    return is_likely and bool(context.is_used or context.named) and _is_serious(tone)
 
 
 def _adjacent_mixed(found: Candidate, context: Context, tone: Tone) -> bool:
@@ -135,8 +135,9 @@ def _is_year(found: Candidate) -> bool:
     return bool(_YEAR.fullmatch(found.code))
 
 
-def _can_be_capitals(found: Candidate, tone: Tone) -> bool:
-    is_special = found.form == "spelt" or not tone.is_shouted
+def _can_be_capitals(found: Candidate, tone: Tone, *, is_said: bool = False) -> bool:
+    """`is_said`: also where all is in capitals."""
+    is_special = found.form == "spelt" or is_said or not tone.is_shouted
     return is_special and _is_serious(tone) and found.code not in tone.never
 
 
