@@ -34,14 +34,18 @@ _WORD = re.compile(r"[^\W_]")
 # A number of its own, not the digits of a name: Web3.
 _NUMBER = re.compile(f"(?<![{CASED}0-9])[0-9]+(?![{CASED}0-9])")
 _POINTER = re.compile(r"[:=>\[({<\"'«“„»”*#~→-][\s\"'«“„#(\[{<*]*\Z")
+# `branch no. 12345`: the sign between a word and its number.
+_NUMERO = re.compile(
+    r"^ ?(?:no|nr|num|n°|nº|number|nummer|numero|número|номер)\.? ?", re.IGNORECASE
+)
 _COLON = re.compile(r"[:=][\s\"'«“„*]*\Z")
 _OPENING = re.compile(r"(?:\A|[.!?:;,>)\]\n】。]|\s[-–—])[\s\"'*<(\[#]*\Z")
 _CLOSING = re.compile(r"[\s\"'*>)\]]*(?:\Z|[.!?,;:\n)(【。]|[-–—] )")
+_TITLE = re.compile(r" ?[:=] ?[0-9]")
+_SHORT_WORD = re.compile(r"(?<!\w)(?=[^\W\d_]{1,3} \Z)(?:[^\W\d_A-Z]+) \Z")
 _SENTENCE = re.compile(r"(?:.*[.!?:;\n。])?\s*(.*)\Z", re.DOTALL)
 MAX_BARE_WORDS = 4
 """Words of a sentence that ends with its code and has no word for it: `Your Apple ID 482913`."""
-MAX_PREPOSITION = 3
-"""Letters of a word before a number that is a place or a time rather: `gate at 4410`."""
 
 
 @dataclass(slots=True)
@@ -56,8 +60,8 @@ class Context:
     """A link (`is`) or a sign (`:`) is right before it."""
     named: str = ""
     """How a word for code behind it names it: "linked" (`123456 is your code`), "near" or not."""
-    is_used: bool = False
-    """A word for using or for verifying is beside it: `enter 123456 to log in`."""
+    used: frozenset[str] = frozenset()
+    """The kinds `use` and `verify`, if such a word is beside it: `enter 123456 to log in`."""
     is_barred: bool = False
     """The word that makes it a decoy is right before it."""
     why: str = ""
@@ -74,6 +78,16 @@ class Context:
         return self.around.is_bare(self.candidate)
 
     @property
+    def is_title(self) -> bool:
+        """A colon and another number are behind it: `code for bike 4410: 7702`."""
+        return bool(_TITLE.match(self.around.text, self.candidate.end))
+
+    @property
+    def is_placed(self) -> bool:
+        """A short word is before it that makes it a place or a time rather: `gate at 4410`."""
+        return self.around.is_placed(self.candidate)
+
+    @property
     def is_reference(self) -> bool:
         return self.why == _WHY["reference"]
 
@@ -82,7 +96,7 @@ class Surroundings:
     """The contexts of the candidates of one text, whose decoys are blanked out."""
 
     def __init__(self, text: str, marks: Sequence[Mark], original: str) -> None:
-        self._text = text
+        self.text = text
         self._original = original
         self._has_words = bool(_LETTER.search(text))
         self._marks = marks
@@ -102,20 +116,26 @@ class Surroundings:
     def is_bare(self, candidate: Candidate) -> bool:
         if not self._has_words:
             return True
-        if not _CLOSING.match(self._text, candidate.end):
+        if not _CLOSING.match(self.text, candidate.end):
             return False
         if self.opens(candidate):
             return True
-        if self._text != self._original:
+        if self.text != self._original:
             return False  # Among amounts and phone numbers it may be anything.
         sentence = _SENTENCE.match(self._before(candidate))
         words = sentence[1].split() if sentence else []
-        if words and len(words[-1]) <= MAX_PREPOSITION and words[-1].islower():
+        if self.is_placed(candidate):
             return False
         return len(words) < MAX_BARE_WORDS and not any(map(_NUMBER.search, words))
 
+    def is_placed(self, candidate: Candidate) -> bool:
+        """Whether a short word is before it that is none of the table: `at`, `in`."""
+        word = _SHORT_WORD.search(self._before(candidate))
+        end = candidate.start - 1
+        return bool(word) and not any(mark.end == end for mark in self._marks)
+
     def _before(self, candidate: Candidate) -> str:
-        return self._text[max(candidate.start - 60, 0) : candidate.start]
+        return self.text[max(candidate.start - 60, 0) : candidate.start]
 
     def _look_back(self, candidate: Candidate, context: Context) -> None:
         at, is_beside = candidate.start, True
@@ -125,29 +145,34 @@ class Surroundings:
                 return
             if mark.end > candidate.start:
                 continue
-            gap = self._text[mark.end : at]
-            if mark.kind in _DECIDING:
+            gap = self.text[mark.end : at]
+            if mark.kind == "code" or self._has_no_number(mark, at):
                 self._decide(number, at, context)
                 return
-            if mark.kind in ("use", "verify"):
-                context.is_used |= _is_near(gap, MAX_GAP)
+            if mark.kind in ("use", "verify") and _is_near(gap, MAX_GAP):
+                context.used |= {mark.kind}
             is_beside = is_beside and mark.kind in _BESIDE and not _has_word(gap)
             if is_beside:
                 at = mark.start
                 context.is_linked |= mark.kind == "link"
 
+    def _has_no_number(self, mark: Mark, at: int) -> bool:
+        """Whether a word decides about the next number, as none between them is its own."""
+        return mark.kind in _REACH and not _NUMBER.search(self._original[mark.end : at])
+
     def _decide(self, number: int, at: int, context: Context) -> None:
         mark = self._marks[number]
-        gap, original = self._text[mark.end : at], self._original[mark.end : at]
-        if mark.end - mark.start <= MAX_ABBREVIATION and gap[:1] == ".":
-            gap = gap[1:]
+        gap = self.text[mark.end : at]
+        if mark.kind != "code":
+            gap = _NUMERO.sub("", gap)
+            if mark.end - mark.start <= MAX_ABBREVIATION and gap[:1] == ".":
+                gap = gap[1:]
         is_said = context.is_linked
         context.is_linked |= bool(_POINTER.search(gap))
         is_direct = not (_has_word(gap) or _STOP.search(gap))
         if mark.kind == "code":
             self._point(mark, at, context, is_direct)
-        elif not _NUMBER.search(original):
-            # A number between them would already be that of the word.
+        else:
             is_said |= bool(_COLON.search(gap)) and (mark.kind != "call" or not is_direct)
             if is_said and self._is_of_code(number, at):
                 context.pointed = "straight"
@@ -159,13 +184,13 @@ class Surroundings:
     def _point(self, mark: Mark, at: int, context: Context, is_direct: bool) -> None:
         if is_direct:
             context.pointed = "straight"
-        elif _is_near(self._text[mark.end : at], MAX_REACH if context.is_linked else MAX_GAP):
+        elif _is_near(self.text[mark.end : at], MAX_REACH if context.is_linked else MAX_GAP):
             context.pointed = "straight" if context.is_linked else "near"
 
     def _is_of_code(self, number: int, at: int) -> bool:
         """Whether a word for code is before the word: `the code for your order is 123456`."""
         for mark in self._marks[max(number - MAX_MARKS, 0) : number]:
-            if mark.kind == "code" and _is_near(self._text[mark.end : at], MAX_REACH):
+            if mark.kind == "code" and _is_near(self.text[mark.end : at], MAX_REACH):
                 return True
         return False
 
@@ -175,7 +200,7 @@ class Surroundings:
             mark = self._marks[number]
             if mark.start - candidate.end > MAX_REACH:
                 return
-            gap = self._text[at : mark.start]
+            gap = self.text[at : mark.start]
             if mark.kind == "link" and not is_linked and not _has_word(gap):
                 at, is_linked = mark.end, True
             elif mark.kind in _DECIDING or mark.kind in ("use", "verify"):
@@ -186,7 +211,7 @@ class Surroundings:
                     return
                 if mark.kind in _DECIDING and not is_linked:
                     return
-                context.is_used |= mark.kind in _BESIDE
+                context.used |= {mark.kind} & {"use", "verify"}
 
 
 def _has_word(gap: str) -> bool:

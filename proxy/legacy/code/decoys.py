@@ -21,6 +21,7 @@ class Decoy(NamedTuple):
 # A first digit. What may not be before it is said behind it: so a text is tried only where it has
 # a digit.
 _D = r"[0-9](?<![0-9].)"
+_HOUR = r"[0-2](?<![0-9].)\d(?:00|15|30|45)"
 _ZERO = r"0(?<![0-9].)"
 _DAY = r"(?:0(?<!\d.)[1-9]|[12](?<!\d.)\d?|3(?<!\d.)[01]?|[4-9](?<!\d.))"
 _MONTH = r"(?:0(?<!\d.)[1-9]|1(?<!\d.)[0-2]?|[2-9](?<!\d.))"
@@ -90,6 +91,7 @@ SHAPES = tuple(
         ("date", "ศี", r"(?:พ\.ศ\. ?|ค\.ศ\. ?|ปี ?)\d{4}(?!\d)"),
         ("date", "/", rf"{_D}(?<!/.)\d?(?<=[0-9])/(?:\d\d|20\d\d)(?![\d/])"),
         ("time", ":", rf"{_D}(?<!:.)\d?:\d{{2}}(?::\d{{2}})?(?:[.,]\d{{1,6}})?(?!\d)"),
+        ("time", "-", rf"{_HOUR}-(?:[01]\d|2[0-4])(?:00|15|30|45)(?!\d)"),
         ("year", "©()rR", r"(?:©|\(c\)|copyright) ?(?:19|20)\d\d"),
         ("version", ".", rf"{_D}(?<![\w.-].)\d{{0,3}}(?:\.\d{{1,4}}){{2,4}}(?![\w.])"),
         # An amount without its currency.

@@ -118,7 +118,7 @@ class _Search:
         if self._references and self._tone.is_about_a_reference:
             found, begins = self._references[0], self._marks[0]
             is_all = begins.start == 0 and begins.kind == "reference" and found.end == self._end
-            if is_all or self._tone.has_code:
+            if is_all:
                 return found.code, REFERENCE
         return None, None
 

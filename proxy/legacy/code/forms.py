@@ -30,7 +30,7 @@ NUMBERS = ("number", "unusual number", "prefixed number")
 _SIDE = f"[0-9{CASED}]"
 _TO = rf"(?!{_SIDE}|%|[-_.,'/]{_SIDE})"
 # Digits may touch a word: `OTP123456`. What word it is, `_is_apart` says.
-_DIGITS_TO = r"(?![0-9%]|[-.,'/:][0-9])"
+_DIGITS_TO = rf"(?![0-9%]|[-.,'/:][0-9]|-[A-Z]{{1,2}}(?!{_SIDE}))"
 
 
 def _first(one: str) -> str:
@@ -45,8 +45,8 @@ _CAPITAL, _MIXED, _ANY = _first("[A-Z]"), _first("[A-Z0-9]"), _first("[A-Za-z0-9
 # The groups of unusual numbers, behind their first digit; the long ones first.
 _GROUPS = (
     rf"{_D}(?:[- ]{_D}{{2}}){{3}}|{_D}[- ]{_D}{{2}}[- ]{_D}{{3}}"
-    rf"|{_D}{{2}}([- ]){_D}{{3}}\2{_D}{{3}}|{_D}[- ]{_D}{{2,4}}|{_D}{{2}}[- ](?:{_D}{{2}}|{_D}{{4}})|{_D}{{3}}[- ]{_D}{{2,3}}"
-    rf"|{_D}{{4}}[- ]{_D}{{5}}"
+    rf"|{_D}{{2}}([- ]){_D}{{3}}\2{_D}{{3}}|{_D}[- ]{_D}{{2,4}}"
+    rf"|{_D}{{2}}[- ](?:{_D}{{2}}|{_D}{{4}})|{_D}{{3}}[- ]{_D}{{2,3}}|{_D}{{4}}[- ]{_D}{{5}}"
 )
 FORMS = (
     ("number", rf"({_DIGIT}(?:{_D}{{2}}[-. ]{_D}{{3}}|{_D}{{3}}[- ]{_D}{{4}})){_DIGITS_TO}"),

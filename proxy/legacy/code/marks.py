@@ -124,11 +124,12 @@ class Marks:
             return kind
         for size in range(len(token) - 1, MIN_PART - 1, -1):
             stem = self._single.get(token[:size], "")
-            if stem in _PARTS or (stem and size >= MIN_STEM):
+            if stem in _PARTS or (stem not in ("", "never") and size >= MIN_STEM):
                 return stem
             for start in range(1, len(token) - size + 1):
                 kind = self._single.get(token[start : start + size], "")
-                if kind in _PARTS:
+                is_end = start + size == len(token)
+                if kind in _PARTS or (kind == "call" and is_end and size > MIN_STEM):
                     return kind
         return ""
 

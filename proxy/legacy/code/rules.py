@@ -87,23 +87,25 @@ def _named_capitals(found: Candidate, context: Context, tone: Tone) -> bool:
 
 
 def _near_number(found: Candidate, context: Context, tone: Tone) -> bool:
-    is_beside = bool(context.named or context.pointed)
+    is_beside = bool(context.named) or (bool(context.pointed) and _is_likely(found, context))
     return is_beside and _outweighs(tone, 2) and not _is_year(found)
 
 
 def _number_somewhere(found: Candidate, context: Context, tone: Tone) -> bool:
     # Four digits within a sentence may be anything: `our office in 2200 Copenhagen`.
-    is_likely = len(found.code) > 4 or context.is_bare
+    is_likely = len(found.code) > 4 or context.opens
     return tone.has_code and is_likely and _is_serious(tone) and not _is_year(found)
 
 
 def _used_number(found: Candidate, context: Context, tone: Tone) -> bool:
-    return context.is_used and _is_serious(tone) and not _is_year(found)
+    # Four digits beside a word for verifying may be anything: `confirm 2500 units`.
+    is_used = "use" in context.used or ("verify" in context.used and len(found.code) > 4)
+    return is_used and _is_serious(tone) and not _is_year(found)
 
 
 def _used_mixed(found: Candidate, context: Context, tone: Tone) -> bool:
     is_likely = len(found.code) > 4 and sum(map(str.isdigit, found.code)) > 1
-    return is_likely and bool(context.is_used or context.named) and _is_serious(tone)
+    return is_likely and bool(context.used or context.named) and _is_serious(tone)
 
 
 def _adjacent_mixed(found: Candidate, context: Context, tone: Tone) -> bool:
@@ -115,7 +117,8 @@ def _adjacent_capitals(found: Candidate, context: Context, tone: Tone) -> bool:
 
 
 def _bare_number(found: Candidate, context: Context, tone: Tone) -> bool:
-    return context.is_bare and tone.promotion < 2 and not _is_year(found)
+    is_alone = context.opens if tone.has_code else context.is_bare
+    return is_alone and tone.promotion < 2 and not _is_year(found)
 
 
 def _bare_mixed(found: Candidate, context: Context, tone: Tone) -> bool:
@@ -129,6 +132,11 @@ def _outweighs(tone: Tone, words: int) -> bool:
 
 def _is_serious(tone: Tone) -> bool:
     return _outweighs(tone, 1)
+
+
+def _is_likely(found: Candidate, context: Context) -> bool:
+    """Four digits behind a preposition may be anything: `ask the office at 1120`."""
+    return not context.is_title and (len(found.code) > 4 or not context.is_placed)
 
 
 def _is_year(found: Candidate) -> bool:
