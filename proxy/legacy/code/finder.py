@@ -9,6 +9,7 @@ import functools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeAlias
 
 from proxy.legacy.code.context import Context, Surroundings
@@ -21,6 +22,9 @@ from proxy.model.sms_words import SmsWords
 
 MAX_CACHED = 2048
 """Texts whose code is cached: each answer about an order searches all its texts."""
+MAX_CANDIDATES = 100
+"""Candidates of a text that are looked at; an SMS has a few."""
+
 # https://wicg.github.io/sms-one-time-codes/ with the code bound to the last line; gateways may
 # have made one line of all.
 _WEB_OTP = re.compile(
@@ -87,7 +91,7 @@ class _Search:
         self._contexts: dict[Candidate, Context] = {}
         self._references: list[Candidate] = []
         text = blank.text
-        found = list(candidates(text, marks))
+        found = list(islice(candidates(text, marks), MAX_CANDIDATES))
         self._around = Surroundings(text, marks, blank.original)
         # All are asked before any is blanked out.
         if blocked := [one for one in found if self._context(one).why]:
@@ -126,7 +130,7 @@ class _Search:
         if not rule.is_about_letters:
             return self._found
         if self._letters is None:
-            self._letters = list(letters(self._text))
+            self._letters = list(islice(letters(self._text), MAX_CANDIDATES))
         return self._letters
 
     def _context(self, found: Candidate) -> Context:
