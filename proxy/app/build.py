@@ -20,11 +20,13 @@ from proxy.config.mappings import load_codes
 from proxy.config.programs import FailedKeyThrottle, Programs, load_programs
 from proxy.config.secrets import config_secrets
 from proxy.config.settings import Config
+from proxy.config.sms_words import load_sms_words
 from proxy.endpoint.actions import ACTIONS
 from proxy.endpoint.compatibility import Compatibility
 from proxy.endpoint.endpoint import ByHost, LegacyEndpoint
 from proxy.forwarding.delivery import ForwardDelivery
 from proxy.forwarding.targets import load_targets
+from proxy.legacy.code import CodeFinder, FindCode, find_code
 from proxy.legacy.dialects import DIALECTS
 from proxy.model import ClientKey, UpstreamKey
 from proxy.model.errors import ConfigError
@@ -199,12 +201,13 @@ def build_services(
     codes, settings = codes_of(config), config.upstream
     programs = programs_of(config, codes)
     targets = load_targets(config, os.environ, programs, codes, clock)
+    find = finder_of(config)
     # After everything that can raise ConfigError: nobody would close the store.
     store = open_store(config.store.url, config.store.secret)
     budget = Budget(settings.requests_per_minute, store, clock)
     counters = Counters()
     upstream = Upstream(settings.url, settings.timeout, budget, counters, clock, transport)
-    orders = Orders(store, counters, upstream.now, clock, targets)
+    orders = Orders(store, counters, upstream.now, clock, targets, find)
     client, limit = SocketClient(settings.sockets_url, connect), settings.push_sockets
     sockets = OrderSockets(
         client, orders, store, counters, upstream.now, limit if settings.push else 0
@@ -255,6 +258,14 @@ def build_services(
 def programs_of(config: Config, codes: Codes) -> Programs:
     """The programs of `keys`. Raises ConfigError."""
     return load_programs(config, os.environ, codes, tuple(ACTIONS))
+
+
+def finder_of(config: Config) -> FindCode:
+    """Finds codes by the tables' words; the shipped ones are read once. Raises YamlFileError."""
+    if config.own_tables is not None:
+        return CodeFinder(load_sms_words(config.own_tables))
+    find_code("")  # It reads them now, and not while a client waits for its first code.
+    return find_code
 
 
 def codes_of(config: Config) -> Codes:

@@ -20,6 +20,7 @@ def check(path: Path | None, as_json: bool) -> None:
     from proxy.app.server import tls_context
     from proxy.commands.columns import counted
     from proxy.commands.health.probe import address
+    from proxy.config.sms_words import load_sms_words
     from proxy.forwarding.targets import load_targets
     from proxy.runtime.printable import visible
     from proxy.runtime.urls import shown_url
@@ -30,6 +31,7 @@ def check(path: Path | None, as_json: bool) -> None:
     or_exit(lambda: tls_context(config.listen.tls_cert, config.listen.tls_key))
     or_exit(lambda: check_store(config.store.url, config.store.secret))
     codes = or_exit(lambda: codes_of(config))
+    or_exit(lambda: load_sms_words(config.own_tables))
     programs = or_exit(lambda: programs_of(config, codes))
     targets = or_exit(lambda: load_targets(config, os.environ, programs, codes, time.time))
     or_exit(lambda: given_secrets(config, os.environ))

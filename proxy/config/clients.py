@@ -5,10 +5,11 @@ from typing import Any
 
 import msgspec
 
-from proxy.config.mappings import CLIENTS, shipped_folder
+from proxy.config.mappings import CLIENTS
 from proxy.config.settings import DialectName
 from proxy.config.yaml_file import YamlFile
 from proxy.model.errors import YamlFileError
+from proxy.model.shipped import shipped_folder
 
 
 class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

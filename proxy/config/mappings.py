@@ -12,9 +12,12 @@ from yaml.nodes import Node, ScalarNode, SequenceNode
 from proxy.config.codes import ID, Codes, Country, DaisyService
 from proxy.config.yaml_file import YamlFile, is_null, nearest
 from proxy.model.errors import YamlFileError
+from proxy.model.shipped import shipped_folder
 
 K = TypeVar("K", int, str)
 T = TypeVar("T")
+
+SMS_WORDS = "sms_words.yaml"
 
 _CODE = re.compile(r"[a-z0-9_]{2,20}")
 _DIAL = re.compile(r"[1-9][0-9]{0,6}")
@@ -60,7 +63,7 @@ def load_codes(overlay: Path | None = None) -> Codes:
     )
 
 
-class _Table(YamlFile):
+class Table(YamlFile):
     """A YAML file of names, codes and fields. Its methods raise YamlFileError."""
 
     def text(self, node: Node, what: str) -> str:
@@ -114,7 +117,7 @@ class _Row(Generic[T]):
     """A row with its place in the file; the value None removes a shipped row."""
 
     value: T
-    sheet: _Table
+    sheet: Table
     node: Node
 
     def error(self, text: str) -> YamlFileError:
@@ -129,13 +132,6 @@ class _Tables:
     daisysms: dict[str, _Row[DaisyService]] = field(default_factory=dict)
 
 
-def shipped_folder() -> Path:
-    """It is in the package in a wheel, and beside the package in a checkout."""
-    package = Path(__file__).parent.parent
-    inside = package / "mappings"
-    return inside if inside.is_dir() else package.parent / "mappings"
-
-
 def _read_folder(folder: Path, others: tuple[str, ...] = ()) -> _Tables:
     """`others` are files of the folder that are no tables of codes."""
     if not folder.is_dir():
@@ -145,13 +141,16 @@ def _read_folder(folder: Path, others: tuple[str, ...] = ()) -> _Tables:
         # Names with a dot are left by editors, file managers and Kubernetes volumes.
         if path.name.startswith(".") or path.name in others:
             continue
+        if path.name == SMS_WORDS:
+            continue  # `sms_words.py` reads it
         if path.name not in _READERS:
-            raise YamlFileError(f"{path}: not a table: {nearest(path.name, _READERS)}")
-        _READERS[path.name](_Table(path), tables)
+            known = (*_READERS, SMS_WORDS)
+            raise YamlFileError(f"{path}: not a table: {nearest(path.name, known)}")
+        _READERS[path.name](Table(path), tables)
     return tables
 
 
-def _read_countries(sheet: _Table, tables: _Tables) -> None:
+def _read_countries(sheet: Table, tables: _Tables) -> None:
     for key, node in sheet.rows(sheet.root, _COUNTRY):
         if not ID.fullmatch(key.value):
             plain = key.value.replace("_", "").lstrip("0")
@@ -162,7 +161,7 @@ def _read_countries(sheet: _Table, tables: _Tables) -> None:
         tables.countries[country.id] = _Row(country, sheet, key)
 
 
-def _country(sheet: _Table, id: int, fields: dict[str, Node]) -> Country:
+def _country(sheet: Table, id: int, fields: dict[str, Node]) -> Country:
     eng = sheet.name(fields["eng"], "eng")
     others = {
         name: sheet.name(fields[name], name) if name in fields else eng
@@ -178,7 +177,7 @@ def _country(sheet: _Table, id: int, fields: dict[str, Node]) -> Country:
     )
 
 
-def _iso(sheet: _Table, node: Node) -> str:
+def _iso(sheet: Table, node: Node) -> str:
     iso = sheet.text(node, "iso")
     if iso not in _ISO:
         upper = "GB" if iso.upper() == "UK" else iso.upper()
@@ -187,7 +186,7 @@ def _iso(sheet: _Table, node: Node) -> str:
     return iso
 
 
-def _dial(sheet: _Table, node: Node) -> tuple[str, ...]:
+def _dial(sheet: Table, node: Node) -> tuple[str, ...]:
     """The dial codes as they are in the file; quotes make no difference."""
     if not isinstance(node, SequenceNode):
         raise sheet.error(node, "dial: a list is expected: write it in brackets, as [44]")
@@ -199,13 +198,13 @@ def _dial(sheet: _Table, node: Node) -> tuple[str, ...]:
     return tuple(str(item.value) for item in node.value)
 
 
-def _flag(sheet: _Table, node: Node) -> bool:
+def _flag(sheet: Table, node: Node) -> bool:
     if node.tag != "tag:yaml.org,2002:bool":
         raise sheet.error(node, "reads_back: neither true nor false: write true or false")
     return str(node.value).lower() in _TRUE
 
 
-def _read_services(sheet: _Table, tables: _Tables) -> None:
+def _read_services(sheet: Table, tables: _Tables) -> None:
     parts = sheet.fields(sheet.root, f"services: {{{_SERVICE}}}", ("services", "aliases"), needed=0)
     for key, node in sheet.rows(parts.get("services"), _SERVICE):
         code = sheet.code(key, "code")
@@ -217,7 +216,7 @@ def _read_services(sheet: _Table, tables: _Tables) -> None:
         tables.aliases[code] = _Row(target, sheet, key)
 
 
-def _read_daisysms(sheet: _Table, tables: _Tables) -> None:
+def _read_daisysms(sheet: Table, tables: _Tables) -> None:
     for key, node in sheet.rows(sheet.root, _DAISY):
         code = sheet.code(key, "code")
         fields = sheet.fields(node, _DAISY, ("name", "buys"), needed=2)

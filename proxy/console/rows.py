@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from proxy.legacy.activation import code_of
 from proxy.legacy.status import Phase
 from proxy.model import OVER, ClientKey, OrderState, money
 from proxy.orders.tracked import TrackedActivation
@@ -131,7 +130,7 @@ class Rows:
                 "at": clock.to_wall(sms.received_at),
                 "sender": sms.sender,
                 "text": sms.text,
-                "code": code_of(sms),
+                "code": activation.code_of(sms),
             }
             for sms in activation.order.messages
         ]

@@ -2,11 +2,11 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 
 from proxy.legacy.answers import safe
-from proxy.legacy.code import find_code
+from proxy.legacy.code import FindCode, find_code
 from proxy.legacy.status import Phase
 from proxy.model import OVER, ActivationFlags, Order, OrderState, Sms, money
 from proxy.model.flags import flag_values
@@ -33,6 +33,8 @@ class Activation(ActivationFlags):
     """When the order itself, not only its row in the list, was last read: upstream's clock."""
     forwarded: tuple[str, ...] = ()
     """Texts of the SMS that are or were queued for the targets of `forward`."""
+    find: FindCode = field(default=find_code, repr=False, compare=False)
+    """Finds the code of a text, by the words of the configuration."""
 
     @property
     def client_state(self) -> tuple[object, ...]:
@@ -79,7 +81,7 @@ class Activation(ActivationFlags):
         """No further read of the order can change the answer of getStatus."""
         if self.phase is Phase.RECEIVED:
             # A welcome SMS may come before the one with the code.
-            return self.sms is not None and find_code(self.sms.text) is not None
+            return self.sms is not None and self.find(self.sms.text) is not None
         return self.phase in (Phase.FINISHED, Phase.CANCELLED)
 
     @property
@@ -97,17 +99,17 @@ class Activation(ActivationFlags):
             else:
                 fresh.append(sms)
         # The text of a pushed SMS may differ from the text in the order.
-        codes = {find_code(text) for text in left} - {None}
-        return [sms for sms in fresh if find_code(sms.text) not in codes]
+        codes = {self.find(text) for text in left} - {None}
+        return [sms for sms in fresh if self.find(sms.text) not in codes]
 
     def nth(self, sms: Sms) -> int:
         """The number of messages with the same code before this one."""
         before = self.order.messages[: self.order.messages.index(sms)]
-        return sum(code_of(other) == code_of(sms) for other in before)
+        return sum(self.code_of(other) == self.code_of(sms) for other in before)
 
     def name_of(self, sms: Sms) -> str:
         """A unique name of the SMS, the same in every process."""
-        return f"{self.order.id}/{self.nth(sms)}/{code_of(sms)}"
+        return f"{self.order.id}/{self.nth(sms)}/{self.code_of(sms)}"
 
     @property
     def is_worth_keeping(self) -> bool:
@@ -123,17 +125,17 @@ class Activation(ActivationFlags):
         """
         messages = self.order.messages
         newest = messages[self.asked_at or 0 :] or messages
-        with_code = (sms for sms in reversed(newest) if find_code(sms.text))
+        with_code = (sms for sms in reversed(newest) if self.find(sms.text))
         return next(with_code, newest[-1] if newest else None)
 
     @property
     def code(self) -> str:
         """The code of `sms`, or its text if it has none, safe for the wire."""
-        return code_of(self.sms) if self.sms else ""
+        return self.code_of(self.sms) if self.sms else ""
 
-
-def code_of(sms: Sms) -> str:
-    return safe(find_code(sms.text) or sms.text)
+    def code_of(self, sms: Sms) -> str:
+        """The code of an SMS, or its text if it has none, safe for the wire."""
+        return safe(self.find(sms.text) or sms.text)
 
 
 @dataclass(frozen=True, slots=True)

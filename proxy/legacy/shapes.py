@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from proxy.legacy import answers, status
-from proxy.legacy.activation import Activation, View, code_of
+from proxy.legacy.activation import Activation, View
 from proxy.legacy.answers import Answer, without_sql
 from proxy.legacy.status import Phase
 from proxy.model import OVER, Sms, money
@@ -88,8 +88,8 @@ class Shapes:
     def _status_sms(self, view: View) -> Map | None:
         if (sms := view.sms) is None:
             return None
-        text = without_sql(sms.text)
-        return {"dateTime": received_stamp(view, sms), "code": code_of(sms), "text": text}
+        code, text = view.activation.code_of(sms), without_sql(sms.text)
+        return {"dateTime": received_stamp(view, sms), "code": code, "text": text}
 
     def all_sms(self, view: View, size: int | None, page: int) -> Map:
         """One page of `size` SMS, counted from 1; all of them without a size. `total` is of all."""
@@ -103,7 +103,7 @@ class Shapes:
         return {
             "id": str(view.activation.id),
             "phoneFrom": without_sql(sms.sender),
-            "code": code_of(sms),
+            "code": view.activation.code_of(sms),
             "text": without_sql(sms.text),
             "service": view.activation.service,
             "date": received_stamp(view, sms),
@@ -123,7 +123,7 @@ class Shapes:
             "phoneNumber": view.order.phone,
             "activationCost": view.dollars,
             "activationStatus": status_number(view),
-            "smsCode": code_of(view.sms) if view.sms else None,
+            "smsCode": view.activation.code_of(view.sms) if view.sms else None,
             "smsText": without_sql(view.sms.text) if view.sms else None,
             "activationTime": stamp(view.bought_at),
             "discount": "0.00",
@@ -138,7 +138,7 @@ class Shapes:
         return [self._history_row(view) for view in views]
 
     def _history_row(self, view: View) -> Map:
-        codes = [code_of(sms) for sms in view.order.messages]
+        codes = [view.activation.code_of(sms) for sms in view.order.messages]
         return {
             "id": view.activation.id,
             "date": stamp(view.bought_at),
@@ -205,7 +205,7 @@ class Shapes:
             "activationId": activation.id,
             "service": activation.service,
             "text": sms.text,
-            "code": code_of(sms),
+            "code": activation.code_of(sms),
             "country": country,
             "receivedAt": stamp(received_at(activation, sms)),
         }

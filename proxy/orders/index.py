@@ -6,7 +6,8 @@ from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from proxy.legacy.activation import candidates, code_of
+from proxy.legacy.activation import candidates
+from proxy.legacy.code import FindCode, find_code
 from proxy.model import Order, Sms, last_asked, merge
 from proxy.model.order import asked_after
 from proxy.orders.tracked import TrackedActivation
@@ -30,6 +31,8 @@ class ActivationIndex:
     """Sorted by creation, oldest first; they are added in any order."""
     places: int = 0
     used_at: float = 0.0
+    find: FindCode = find_code
+    """Finds the codes of its activations."""
 
     def add(self, activation: TrackedActivation) -> None:
         self.by_id[activation.id] = self.by_order[activation.order.id] = activation
@@ -98,14 +101,14 @@ def apply_order(known: TrackedActivation, order: Order, asked_at: float | None) 
 def _asked_after(known: TrackedActivation, messages: Sequence[Sms]) -> int | None:
     """`asked_at`, counted in `messages`, which are about to replace the known ones."""
     before = known.asked_at
-    return before and asked_after(known.order.messages, before, messages, code_of)
+    return before and asked_after(known.order.messages, before, messages, known.code_of)
 
 
 def apply_remote(index: ActivationIndex, row: ActivationRow) -> TrackedActivation:
     """Merges a row that another replica has written; returns its activation."""
     known = index.by_order.get(row.order.id) or index.by_id.get(row.id)
     if known is None:
-        known = activation_of(row)
+        known = activation_of(row, index.find)
         index.add(known)
         return known
     is_older = (row.order.created_at or 0.0) < created(known) or row.order.id in index.by_order
@@ -135,9 +138,9 @@ def refund_event(activation: TrackedActivation) -> str:
     return "refunded_promise" if activation.cancelling else "refunded"
 
 
-def activation_of(row: ActivationRow) -> TrackedActivation:
+def activation_of(row: ActivationRow, find: FindCode) -> TrackedActivation:
     # Its messages were queued with the row; messages older than a target are not forwarded.
     return TrackedActivation(
         row.id, row.order, row.service, asked_at=row.asked_at, reference=row.reference,
-        forwarded=row.order.texts, **row.flags(),
+        forwarded=row.order.texts, find=find, **row.flags(),
     )  # fmt: skip

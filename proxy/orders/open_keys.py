@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 
+from proxy.legacy.code import FindCode, find_code
 from proxy.legacy.status import Phase
 from proxy.model import ClientKey
 from proxy.orders.index import ActivationIndex, activation_of, apply_remote, created
@@ -20,10 +21,13 @@ LONGEST_LIFE = 3600.0
 
 
 class OpenKeys:
-    """`upstream_now` is the upstream's clock."""
+    """`upstream_now` is the upstream's clock; `find` finds the codes of texts."""
 
-    def __init__(self, store: Store, upstream_now: Callable[[], float]) -> None:
+    def __init__(
+        self, store: Store, upstream_now: Callable[[], float], find: FindCode = find_code
+    ) -> None:
         self._store = store
+        self._find = find
         self._upstream_now = upstream_now
         self._indexes: dict[ClientKey, ActivationIndex] = {}
         self._keys: dict[str, ClientKey] = {}
@@ -83,10 +87,12 @@ class OpenKeys:
         received = self._received[key.hash] = []
         try:
             with readable():
-                found = [activation_of(row) async for row in self._store.orders(key.hash)]
+                found = [
+                    activation_of(row, self._find) async for row in self._store.orders(key.hash)
+                ]
         finally:
             self._received.pop(key.hash, None)
-        index = ActivationIndex()
+        index = ActivationIndex(find=self._find)
         for activation in sorted(found, key=created):
             index.add(activation)
         for row in received:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from proxy.forwarding.targets import Targets
+from proxy.legacy.code import FindCode, find_code
 from proxy.model import NO_KEY, OVER, ClientKey, Order, OrderState, Sms, merge
 from proxy.model.errors import StoreError
 from proxy.orders.index import activation_of, apply_order, refund_event
@@ -29,8 +30,9 @@ class Orders(OpenKeys):
         upstream_now: Callable[[], float],
         wall_clock: Callable[[], float],
         targets: Targets | None = None,
+        find: FindCode = find_code,
     ) -> None:
-        super().__init__(store, upstream_now)
+        super().__init__(store, upstream_now, find)
         self._counters = counters
         self._wall_clock = wall_clock
         self._targets = targets
@@ -52,7 +54,9 @@ class Orders(OpenKeys):
             if known is None and not (own or key.is_sole):
                 continue
             if known is None:
-                known = TrackedActivation(index.free_id(order.id), order, service=order.service)
+                known = TrackedActivation(
+                    index.free_id(order.id), order, service=order.service, find=self._find
+                )
                 index.add(known)
                 changed.append(known)
             elif self._apply(known, order, asked_at):
@@ -195,7 +199,9 @@ class Orders(OpenKeys):
             return known
         hashes = {key.hash for key, _ in known}
         others = [row for row in await self._store.holders(order_id) if row.key not in hashes]
-        return known + [(ClientKey(NO_KEY, row.key), activation_of(row)) for row in others]
+        return known + [
+            (ClientKey(NO_KEY, row.key), activation_of(row, self._find)) for row in others
+        ]
 
     async def cancelled(self, key: ClientKey, activation: TrackedActivation) -> None:
         """Records that the upstream has confirmed the cancel of the order."""

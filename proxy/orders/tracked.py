@@ -5,7 +5,7 @@ Times are on the monotonic clock, if no other clock is named. A restart forgets 
 
 from dataclasses import dataclass
 
-from proxy.legacy.activation import Activation, code_of
+from proxy.legacy.activation import Activation
 from proxy.legacy.status import Phase
 from proxy.model import Sms
 
@@ -58,7 +58,7 @@ class TrackedActivation(Activation):
         since = max(times, default=None) if self.asked_since is None else self.asked_since
         if since is None or received_at is None:
             # By the code, as the texts of sockets may differ.
-            return code_of(Sms(text)) not in map(code_of, self.order.messages)
+            return self.code_of(Sms(text)) not in map(self.code_of, self.order.messages)
         return received_at > since
 
     @property

@@ -11,8 +11,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import proxy.config.mappings
 import proxy.config.yaml_file
+import proxy.model.shipped
 from proxy.config.mappings import load_codes
 
 MAPPINGS = Path(__file__).parents[2] / "mappings"
@@ -305,7 +305,7 @@ def test_the_tables_inside_an_installed_package_come_first(own, tmp_path, monkey
     (tmp_path / "proxy" / "mappings" / "services.yaml").write_text("services: {tg: Installed}")
     (tmp_path / "proxy" / "mappings" / "daisysms.yaml").unlink()
     monkeypatch.setattr(
-        proxy.config.mappings, "__file__", str(tmp_path / "proxy" / "config" / "mappings.py")
+        proxy.model.shipped, "__file__", str(tmp_path / "proxy" / "model" / "shipped.py")
     )
     assert load_codes().services == {"tg": "Installed"}
 
@@ -395,7 +395,7 @@ def test_shipped_aliases_give_way_to_own_services(tmp_path, monkeypatch):
     text = shipped.read_text(encoding="utf-8")
     kept = "aliases: {zz1: wa, zz2: tg, zz3: wa, zz4: go}"
     shipped.write_text(text.replace("aliases: {}", kept), encoding="utf-8")
-    monkeypatch.setattr(proxy.config.mappings, "__file__", str(package / "config" / "mappings.py"))
+    monkeypatch.setattr(proxy.model.shipped, "__file__", str(package / "model" / "shipped.py"))
     mine.mkdir()
     (mine / "services.yaml").write_text(
         "services: {tg: null, zz3: Mine}\naliases: {zz4: null}", encoding="utf-8"

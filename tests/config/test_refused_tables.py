@@ -184,7 +184,7 @@ def test_what_is_not_text_is_refused_with_its_line(tmp_path, raw, message):
         ("countrys.yaml", "write countries.yaml"),
         ("services.yml", "write services.yaml"),
         ("Countries.yaml", "write countries.yaml"),
-        ("README", "write one of countries.yaml, services.yaml, daisysms.yaml"),
+        ("README", "write one of countries.yaml, services.yaml, daisysms.yaml, sms_words.yaml"),
     ],
 )
 def test_a_file_of_an_unknown_name_is_refused(tmp_path, name, fix):

@@ -9,6 +9,7 @@ from proxy.commands.doctor import Finding, good, machine, wrong
 from proxy.commands.doctor.upstream import Probe, accounts
 from proxy.config.programs import Programs
 from proxy.config.settings import Config, load_config
+from proxy.config.sms_words import load_sms_words
 from proxy.model.errors import ConfigError, YamlFileError
 
 
@@ -20,6 +21,7 @@ async def examine(
     try:
         config = load_config(path, environ)
         codes = codes_of(config)
+        load_sms_words(config.own_tables)
         programs = programs_of(config, codes)
     except (ConfigError, YamlFileError) as error:
         yield wrong("config", str(error))

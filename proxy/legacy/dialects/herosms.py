@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from proxy.legacy import answers
-from proxy.legacy.activation import Activation, View, code_of
+from proxy.legacy.activation import Activation, View
 from proxy.legacy.answers import Answer
-from proxy.legacy.code import find_code
 from proxy.legacy.dialects.dialect import Dialect, Word
 from proxy.legacy.shapes import USD, CountryRow, Map, PriceRow, Shapes, received_at
 from proxy.model import Sms, money
@@ -69,7 +68,7 @@ class HeroShapes(Shapes):
 
     def _history_row(self, view: View) -> Map:
         own = {"id": str(view.activation.id), "date": iso_time(view.bought_at)}
-        codes = [code_of(sms) for sms in view.order.messages]
+        codes = [view.activation.code_of(sms) for sms in view.order.messages]
         return super()._history_row(view) | own | {"sms": codes[-1] if codes else None}
 
     def _country(self, row: CountryRow) -> Map:
@@ -84,7 +83,7 @@ class HeroShapes(Shapes):
             "phoneFrom": sms.sender,
             "service": activation.service,
             "text": sms.text,
-            "code": find_code(sms.text),
+            "code": activation.find(sms.text),
             "country": country,
             "receivedAt": iso_time(received_at(activation, sms)),
         }
