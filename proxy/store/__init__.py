@@ -7,6 +7,7 @@ from proxy.store.read_only import ReadOnlyStore, is_held, is_postgres, open_read
 from proxy.store.rows import (
     ActivationRow,
     Change,
+    Delivery,
     Entry,
     Forward,
     OperationKind,
@@ -18,6 +19,7 @@ from proxy.store.rows import (
 __all__ = [
     "ActivationRow",
     "Change",
+    "Delivery",
     "Entry",
     "Forward",
     "OperationKind",

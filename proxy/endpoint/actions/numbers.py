@@ -79,9 +79,10 @@ async def _buy(call: Call, answer: Callable[[Call, View], Answer]) -> Answer:
         reference=order_id if is_reference else sha256(order_id),
     )
     async with call.client.disconnected() as gone:
-        return await call.services.purchases.buy(
+        made, call.client.handover = await call.services.purchases.buy(
             request, gone, lambda activation: answer(call, call.view(activation))
         )
+    return made
 
 
 def purchase_parameters(call: Call) -> tuple[str, Country, int | None]:
