@@ -67,6 +67,14 @@ LOGGED: Mapping[str, str] = MappingProxyType(
         "cancel_retried": "The proxy retries by itself.",
         "unclaimed_cancelled": "The money comes back. If this is frequent, programs give up too "
         "early: set their timeout to 15 seconds.",
+        "in_doubt": "Do nothing: the program asks for its number by its id or orderId, or it is "
+        "given back. Stop the proxy with SIGTERM to have none.",
+        "doubt_cancelled": "The money comes back. A program that has the number did not ask for it "
+        "in time: see orphan.reuse_seconds.",
+        "charged_in_doubt": "The upstream keeps the money. If the program asks for the number, it "
+        "gets the code.",
+        "delivered_too_late": "This replica did not answer for so long that others took it for "
+        "dead: find out why.",
         "descriptors_used_up": "Find out who opens so many connections, or raise the limit of "
         "open files.",
         "sighup_ignored": "A terminal was closed, or somebody wanted a reload: restart the proxy.",

@@ -17,6 +17,9 @@ Row = dict[str, object]
 STORY: Mapping[str, str] = {
     "bought": "Bought for {}",
     "told": "The program got the number",
+    "in_doubt": "In doubt whether the program got it: kept for a request that names it",
+    "named": "The program named the number: it has it",
+    "charged_in_doubt": "An SMS came, and no program named the number: it stays charged",
     "asked": "The program asked for its SMS for the first time",
     "sms": "An SMS came",
     "answered": "The program got the code",
@@ -147,7 +150,7 @@ def state_of(activation: TrackedActivation, now: float) -> str:
     if activation.cancelling and not is_over:
         return "cancelling"
     if activation.delivered is False and not is_over:
-        return "unclaimed"
+        return "doubt" if activation.in_doubt else "unclaimed"
     if phase is Phase.CANCELLED:
         return "expired" if order.state is OrderState.EXPIRED else "cancelled"
     if phase is Phase.WAITING and not is_over:

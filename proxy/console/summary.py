@@ -87,6 +87,9 @@ class Summary:
             "purchases": pending.states(),
             "cancels": [self._cancel(cancel) for cancel in services.cancels.scheduled.values()],
             "unclaimed": [self._pending(p.operation, p.owned) for p in pending if is_unclaimed(p)],
+            "doubted": [
+                self._pending(p.operation, p.owned) for p in pending if p.state == "in_doubt"
+            ],
             "problems": self.warnings.rows(),
             "minutes": self.history.rows(),
         }

@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import count
 from secrets import token_hex
 from types import MappingProxyType
@@ -92,7 +93,7 @@ class LegacyEndpoint:
         begun = time.perf_counter()
         REQUEST.set(request_id)
         deadline = monotonic() + self._timeout
-        action, answer = "", TOO_LONG
+        action, answer, client = "", TOO_LONG, Client(receive)
         try:
             body = await _read_body(scope, receive, min(deadline, monotonic() + BODY_SECONDS))
         except ClientDisconnect:
@@ -102,8 +103,8 @@ class LegacyEndpoint:
             answer = self._dialect.refuse(problem, action).with_headers(CLOSE)
         else:
             if body is not None:
-                action, answer = await self._answer(scope, body, Client(receive), deadline)
-        await Reply(answer).send(send, request_id.encode())
+                action, answer = await self._answer(scope, body, client, deadline)
+        await client.send(partial(Reply(answer).send, send, request_id.encode()))
         known = action if action in ACTIONS else "other"
         counter = ("answers", self._dialect.name, known, first_word(answer.body))
         self._counts[counter] += 1
@@ -190,7 +191,11 @@ class LegacyEndpoint:
         check(request)
         if names := ignored(request, self._dialect):
             log.info("ignored in %s: %s", request.action, ", ".join(names))
-        return await action(Call(self._services, self._dialect, request, program, client))
+        try:
+            return await action(Call(self._services, self._dialect, request, program, client))
+        except BaseException:
+            client.withhold()
+            raise
 
     def _log_sample(self, what: str, seconds: float) -> None:
         if random.random() < self._sample:

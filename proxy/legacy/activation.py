@@ -61,6 +61,11 @@ class Activation(ActivationFlags):
         return self.confirmed or (expires is not None and self.read_at >= expires)
 
     @property
+    def in_doubt(self) -> bool:
+        """Nobody knows whether a client has received the number: no other client gets it."""
+        return self.doubted and not self.delivered
+
+    @property
     def is_untouched(self) -> bool:
         """It is waiting and has no messages: the order list shows everything about it."""
         return self.order.state is OrderState.WAITING and not self.order.messages

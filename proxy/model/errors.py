@@ -96,11 +96,7 @@ class InvalidRowError(StoreError):
 
 
 class CommitUncertainError(StoreError):
-    """The connection broke during the commit `xid`: it may have been written."""
-
-    def __init__(self, text: str, xid: str) -> None:
-        super().__init__(text)
-        self.xid = xid
+    """The connection broke during the commit: it may have been written."""
 
 
 class ConfigError(ValueError):

@@ -19,6 +19,8 @@ class ActivationFlags:
     """A cancel is scheduled: from now on its client sees a cancelled activation."""
     confirmed: bool = False
     """A read of the order itself showed its end; a row of the list cannot: it has no SMS."""
+    doubted: bool = False
+    """A process ended, or an answer failed, when the client may have received the number."""
 
     def flags(self) -> dict[str, Any]:
         """The flags by name; None becomes False."""

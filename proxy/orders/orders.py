@@ -15,9 +15,13 @@ from proxy.orders.tracked import TrackedActivation
 from proxy.runtime import log_events
 from proxy.runtime.clock import monotonic
 from proxy.runtime.counters import Counters
-from proxy.store import ActivationRow, Entry, Store
+from proxy.runtime.tasks import BackgroundTasks
+from proxy.store import ActivationRow, Delivery, Entry, Store
 
 log = logging.getLogger(__name__)
+
+GRACE = 5.0
+"""Seconds that writes have when the process stops."""
 
 
 class Orders(OpenKeys):
@@ -36,6 +40,11 @@ class Orders(OpenKeys):
         self._counters = counters
         self._wall_clock = wall_clock
         self._targets = targets
+        self._writing = BackgroundTasks()
+
+    async def close(self) -> None:
+        await self._writing.aclose(GRACE)
+        await super().close()
 
     def learn(
         self, key: ClientKey, *orders: Order, asked_at: float | None = None, own: bool = False
@@ -76,13 +85,13 @@ class Orders(OpenKeys):
         new: list[TrackedActivation] = []
         for one in [other for other in self._indexes if other.upstream == key.upstream]:
             changed = self.learn(one, *orders, asked_at=asked_at)
-            await self.save(one, *changed)
+            self._save_soon(one, *changed)
             new += [activation for activation in changed if activation.delivered is None]
         # Other replicas take the list as read: rows of programs that are not open here are saved.
         for hash in await self._owners(new) - self._keys.keys():
             one = ClientKey(key.upstream, hash, is_sole=False)
             await self.open(one)
-            await self.save(one, *self.learn(one, *orders, asked_at=asked_at))
+            self._save_soon(one, *self.learn(one, *orders, asked_at=asked_at))
 
     async def _owners(self, activations: Sequence[TrackedActivation]) -> set[str]:
         """Hashes of the keys that have bought the activations, by the store."""
@@ -101,11 +110,13 @@ class Orders(OpenKeys):
         if activation.order.id != order.id:
             return  # The order before a swap: its end does not end this one.
         activation.read_at = self._upstream_now()
+        refund = None
         if order.state in OVER:
-            await self._end(key, activation)
+            refund = self._end(key, activation)
         elif order.messages and activation.read_at >= (order.expires_at or math.inf):
             activation.confirmed = True  # It is saved, for other replicas and after a restart.
-        await self.save(key, activation)
+        work = self._save_end(key, activation, refund)
+        self._writing.start(work, f"write of order {order.id}")
 
     async def pushed(
         self, key: ClientKey, activation: TrackedActivation, text: str, at: float | None = None
@@ -121,6 +132,8 @@ class Orders(OpenKeys):
         sms = Sms(text, at or self._upstream_now(), pushed=True)
         delivered = replace(activation, order=activation.order.with_message(sms))
         await self.save(key, delivered)
+        if delivered.delivered:
+            activation.delivered = True  # Its SMS is forwarded.
         # A read may have changed the order during the save.
         read = replace(activation.order, messages=delivered.order.messages)
         activation.order = merge(activation.order, read)
@@ -148,6 +161,17 @@ class Orders(OpenKeys):
         except StoreError as error:
             log.error(log_events.ORDERS_NOT_SAVED, error)
 
+    async def written(self) -> None:
+        """Waits until what reads have shown so far is in the store, or could not be written."""
+        await self._writing.wait()
+
+    def _save_soon(self, key: ClientKey, *activations: TrackedActivation) -> None:
+        """Saves in the background what a read has shown: no read waits for the disk, and after a
+        restart the upstream shows it again.
+        """
+        if any(one.is_worth_keeping for one in activations):
+            self._writing.start(self.save(key, *activations), "write of what was read")
+
     async def save(self, key: ClientKey, *activations: TrackedActivation) -> None:
         """Saves activations that have to survive a restart. If the store fails, logs the error."""
         rows = [(one, self.row(key, one)) for one in activations if one.is_worth_keeping]
@@ -160,6 +184,24 @@ class Orders(OpenKeys):
             return
         for one, row in rows:
             self.mark_queued(one, row)
+            await self._forward_doubted(key, one)
+
+    async def _forward_doubted(self, key: ClientKey, activation: TrackedActivation) -> None:
+        """Queues the SMS of a number in doubt. A forward that shows a number delivers it."""
+        if not (activation.in_doubt and self._targets):
+            return
+        row = self.row(key, replace(activation, delivered=True))
+        if not row.forwards:
+            return
+        try:
+            (found,) = await self._store.mark_delivered(row)
+        except StoreError as error:
+            log.error(log_events.ORDERS_NOT_SAVED, error)
+            return
+        if found is Delivery.DELIVERED:
+            activation.delivered = True
+            self._counters.count("purchases", "named")
+            self.mark_queued(activation, row)
 
     def row(self, key: ClientKey, activation: TrackedActivation) -> ActivationRow:
         """The row of an activation with the SMS to forward; after its write call `mark_queued`."""
@@ -178,13 +220,16 @@ class Orders(OpenKeys):
     async def forward(self) -> None:
         """Queues SMS that could not be queued when they came."""
         for key, activation in list(self.young()):
-            if self.row(key, activation).forwards:
+            if activation.in_doubt:
+                await self._forward_doubted(key, activation)
+            elif self.row(key, activation).forwards:
                 await self.save(key, activation)
 
     def awaiting_sms(self) -> list[tuple[ClientKey, TrackedActivation]]:
-        """Delivered numbers that may get an SMS, with their keys."""
+        """Delivered numbers and those in doubt that may get an SMS, with their keys."""
         now = self._upstream_now()
-        return [found for found in self.young() if found[1].delivered and found[1].may_get_sms(now)]
+        found = ((key, one) for key, one in self.young() if one.delivered or one.doubted)
+        return [(key, one) for key, one in found if one.may_get_sms(now)]
 
     async def holders(self, order_id: str) -> list[tuple[ClientKey, TrackedActivation]]:
         """Keys and activations of an order. A key that is not open is read from the store and has
@@ -206,13 +251,12 @@ class Orders(OpenKeys):
     async def cancelled(self, key: ClientKey, activation: TrackedActivation) -> None:
         """Records that the upstream has confirmed the cancel of the order."""
         activation.order = replace(activation.order, state=OrderState.CANCELLED)
-        await self._end(key, activation)
-        await self.save(key, activation)
+        await self._save_end(key, activation, self._end(key, activation))
 
-    async def _end(self, key: ClientKey, activation: TrackedActivation) -> None:
-        """Records the end of an order; without SMS it is refunded."""
+    def _end(self, key: ClientKey, activation: TrackedActivation) -> Entry | None:
+        """Records the end of an order. Without SMS it is refunded: returns the ledger entry."""
         if activation.confirmed:
-            return
+            return None
         activation.confirmed = True
         order = activation.order
         self._counters.happened(order.id, order.state.value, self._wall_clock())
@@ -221,7 +265,15 @@ class Orders(OpenKeys):
             self._counters.count("refunded_cents", by=cents)
             self._counters.happened(order.id, refund_event(activation), now, cents)
             log.info("order %s: %s, refunded cents: %d", order.id, why, cents)
+            return Entry(now, key.hash, order.id, "refund", cents, why)
+        return None
+
+    async def _save_end(
+        self, key: ClientKey, activation: TrackedActivation, refund: Entry | None
+    ) -> None:
+        if refund:
             try:
-                await self._store.book(Entry(now, key.hash, order.id, "refund", cents, why))
+                await self._store.book(refund)
             except StoreError as error:
-                log.error(log_events.REFUND_NOT_BOOKED, order.id, error)
+                log.error(log_events.REFUND_NOT_BOOKED, refund.order, error)
+        await self.save(key, activation)

@@ -14,6 +14,7 @@ from proxy.model.errors import Problem, ProblemError
 from proxy.orders.orders import Orders
 from proxy.orders.sockets import OrderSockets
 from proxy.orders.tracked import TrackedActivation
+from proxy.purchases.delivery import Handover
 from proxy.purchases.journal import Journal
 from proxy.purchases.limits import LimitChecks
 from proxy.purchases.purchase import Pair, Purchase, PurchaseRequest
@@ -68,15 +69,20 @@ class Purchases:
         request: PurchaseRequest,
         disconnect: asyncio.Task[None],
         answer: Callable[[TrackedActivation], T],
-    ) -> T:
-        """Returns `answer(activation)` of one bought number and marks the number as delivered.
+    ) -> tuple[T, Handover | None]:
+        """Returns `answer(activation)` of one bought number, and what has to be told how the answer
+        ended; None for a number that is marked as delivered, as its reference has named it.
 
         Raises ProblemError if none can be bought, or if `disconnect` has ended: a number that was
-        paid is unclaimed then. So it is when `answer` raises, as it runs before the mark.
+        paid is unclaimed then. So it is when `answer` raises.
         """
         await self.orders.open(request.key)
         await self.orders.open(request.key.listing)
-        what = request.pair.what
+        what, deliveries = request.pair.what, self.journal.deliveries
+        if request.reference:
+            known = await deliveries.bought_with(request.pair, request.reference)
+            if known:
+                return answer(known), None
         if what in self._closed:
             raise ProblemError(Problem.NO_NUMBERS, f"{'/'.join(what)} is closed")
         purchase = await self._purchase(request, disconnect)
@@ -87,14 +93,13 @@ class Purchases:
             made = answer(activation)
             if disconnect.done():
                 raise ProblemError(Problem.TRY_AGAIN, "the client has gone")
-            self.sockets.watch(request.key, activation)
-            # Goes on past the deadline: a number that is marked as delivered has to be answered.
-            marking = self.journal.mark_delivered(purchase, activation)
-            await self._tasks.finish(marking, f"delivery of order {activation.order.id}")
-            return made
-        finally:
-            # After every failure too, and after the deadline.
+            await deliveries.begin(purchase)
+        except BaseException:
+            # After the deadline, too.
             self.journal.unclaimed.release(purchase)
+            raise
+        self.sockets.watch(request.key, activation)
+        return made, Handover(deliveries, purchase)
 
     async def swap(self, key: ClientKey, activation: TrackedActivation) -> None:
         """Gets another number for the order, which may get another order id. The upstream may carry
@@ -154,7 +159,7 @@ class Purchases:
         self, request: PurchaseRequest, quoted: int | None, limit: SpendingLimit | None
     ) -> Purchase:
         purchase = await self.journal.begin(request.pair, request.reference, quoted, limit)
-        purchase.max_price = request.max_price
+        purchase.max_price, purchase.code = request.max_price, request.code
         name = f"purchase {purchase.operation.id}"
         purchase.post = self._tasks.start(self._post(purchase), name, of_request=True)
         return purchase

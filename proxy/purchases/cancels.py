@@ -84,20 +84,22 @@ class Cancels:
 
     async def schedule(
         self, operation: PendingOperation, activation: TrackedActivation, wait: float | None = None
-    ) -> None:
+    ) -> bool:
         """Writes a cancel to the store and starts it after `wait` seconds, by default the hold. The
-        write goes on past the caller's deadline. Does nothing if another replica has the order.
-        Raises TRY_AGAIN if the store cannot be written.
+        write goes on past the caller's deadline. Returns False and does nothing if another replica
+        has the order, or if the number is delivered by now. Raises TRY_AGAIN if the store cannot be
+        written.
         """
         writing = self._schedule(operation, activation, wait)
-        await self._writing.finish(writing, f"write of a cancel of order {activation.order.id}")
+        name = f"write of a cancel of order {activation.order.id}"
+        return await self._writing.finish(writing, name)
 
     async def _schedule(
         self, operation: PendingOperation, activation: TrackedActivation, wait: float | None
-    ) -> None:
+    ) -> bool:
         is_clients = operation.kind is OperationKind.CANCEL
         operation = replace(operation, kind=OperationKind.CANCEL, order=activation.order.id)
-        row = self.orders.row(operation.key, replace(activation, cancelling=True))
+        row = self.orders.row(operation.key, replace(activation, cancelling=_is_final(activation)))
         try:
             await self.store.commit(operation, row, is_new=is_clients)
         except OwnershipLostError as error:
@@ -105,12 +107,13 @@ class Cancels:
             # may have a client there by now: that replica's row says whether it is cancelled.
             activation.cancelling |= is_clients
             log.info("order %s: %s", activation.order.id, error)
-            return
+            return False
         except StoreError as error:
             log.error(log_events.CANCEL_NOT_SCHEDULED, activation.order.id, error)
             raise ProblemError(Problem.TRY_AGAIN, "the store cannot be written") from error
         self.counters.count("promised_cancels", "promised")
         self.resume(operation, activation, wait)
+        return True
 
     def resume(
         self,
@@ -123,7 +126,7 @@ class Cancels:
         """Starts a cancel that is in the store, after `wait` seconds, by default the hold.
         `is_taken_over`: an earlier run or another replica may have carried it out.
         """
-        activation.cancelling = True
+        activation.cancelling |= _is_final(activation)
         if wait is None:
             wait = activation.order.hold_left(self.upstream.now())
         due = monotonic() + wait
@@ -180,20 +183,32 @@ class Cancels:
                     cancel.due = monotonic() + min(max(error.seconds or 0.0, pause), LONGEST_WAIT)
                     pause = min(pause * 2, LONGEST_PAUSE)
                     continue
-                self.counters.count("promised_cancels", "too_late")
-                now = self.upstream.wall_clock()
-                self.counters.happened(activation.order.id, "too_late", now)
-                log.warning(log_events.CANCEL_TOO_LATE, activation.order.id, error)
+                self._too_late(activation, error)
             except Exception as bug:
                 log.exception(log_events.CANCEL_BUG, operation.order)
                 cancel.failed, cancel.due = repr(bug), monotonic() + LONGEST_PAUSE
                 continue
             else:
+                activation.cancelling = True
                 self.counters.count("promised_cancels", "kept")
                 log.info("order %s: cancelled as promised", activation.order.id)
             await self._finish(operation, activation)
             self.scheduled.pop(operation.id, None)
             return
+
+    def _too_late(self, activation: TrackedActivation, error: ProblemError) -> None:
+        if activation.in_doubt:
+            return self.charged_in_doubt(activation)
+        self.counters.count("promised_cancels", "too_late")
+        self.counters.happened(activation.order.id, "too_late", self.upstream.wall_clock())
+        log.warning(log_events.CANCEL_TOO_LATE, activation.order.id, error)
+
+    def charged_in_doubt(self, activation: TrackedActivation) -> None:
+        """Records that an SMS came for a number in doubt before it was named: it stays charged."""
+        order = activation.order.id
+        self.counters.count("purchases", "charged_in_doubt")
+        self.counters.happened(order, "charged_in_doubt", self.upstream.wall_clock())
+        log.warning(log_events.CHARGED_IN_DOUBT, order)
 
     async def _carry_out(
         self, key: ClientKey, activation: TrackedActivation, is_taken_over: bool
@@ -211,6 +226,13 @@ class Cancels:
             await self.store.settle(operation.id, row, surely=True)
         except StoreError as error:
             log.error(log_events.CANCEL_NOT_CLOSED, activation.order.id, error)
+
+
+def _is_final(activation: TrackedActivation) -> bool:
+    """Whether its client sees a cancelled activation from now on. The client of a number in doubt
+    does so only when the upstream has cancelled it: if an SMS came first, it may still ask for it.
+    """
+    return not activation.in_doubt
 
 
 async def _until(due: float, try_now: asyncio.Event) -> None:

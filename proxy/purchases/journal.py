@@ -1,10 +1,10 @@
-"""The journal of purchases: each intended purchase, from the intent to the delivery.
+"""The journal of purchases: each intended purchase, from the intent to the paid order.
 
 No money is lost because each step is in the store before the next one: the intent before the POST,
-the paid order before any use of it, the delivery before the answer. A failure between two steps
-leaves a pending operation. A purchase with an unknown outcome is searched for in the order list. A
-paid order without a client is an unclaimed number: the next matching request gets it, or it is
-cancelled for a refund.
+the paid order before its answer. A failure between two steps leaves a pending operation. A purchase
+with an unknown outcome is searched for in the order list. A paid order without a client is an
+unclaimed number: the next matching request gets it, or it is cancelled for a refund. delivery.py
+has what follows the answer.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ from proxy.orders.orders import Orders
 from proxy.orders.reads import Reads
 from proxy.orders.tracked import TrackedActivation
 from proxy.purchases.cancels import Cancels
+from proxy.purchases.delivery import Deliveries
 from proxy.purchases.purchase import Pair, Pending, Purchase
 from proxy.purchases.reconciling import Reconciliation
 from proxy.purchases.unclaimed import Unclaimed
@@ -58,6 +59,7 @@ class Journal:
         self.unclaimed = Unclaimed(
             self.pending, upstream, orders, cancels, store, self.counters, reuse_seconds
         )
+        self.deliveries = Deliveries(self.pending, orders, self.unclaimed, store)
         self._reconciliation = Reconciliation(upstream, orders, store, self.pending)
         self._tasks = BackgroundTasks(ProblemError)
         self._watched: set[UpstreamKey] = set()
@@ -69,6 +71,7 @@ class Journal:
     async def close(self) -> None:
         """The next run takes over what is pending."""
         await self._tasks.aclose()
+        await self.deliveries.close()
         await self.unclaimed.close()
 
     async def begin(
@@ -120,7 +123,7 @@ class Journal:
                     raise
                 if purchase.fits(max_price):
                     cents = purchase.owned.order.cents or 0
-                    self.unclaimed.happened(purchase, "handed_over", cents)
+                    self.unclaimed.happened(purchase.owned, "handed_over", cents)
                     return purchase
                 self.unclaimed.release(purchase)
         running = (p for p in self.pending.unclaimed(pair, reference) if p.is_under_way)
@@ -149,17 +152,20 @@ class Journal:
             raise ProblemError(Problem.UNCLEAR, "the outcome of this purchase is not known yet")
 
     async def bought(self, purchase: Purchase, activation: TrackedActivation) -> None:
-        """Writes the paid order with its ledger entries, before any use of it. Raises TRY_AGAIN if
-        the store fails or another replica has the purchase, UNCLEAR if that one has the order.
+        """Writes the paid order with its ledger entries, before any use of it: as being answered,
+        or as unclaimed if no client waits for it. Raises TRY_AGAIN if the store fails or another
+        replica has the purchase, UNCLEAR if that one has the order.
         """
         key, order = purchase.operation.key, activation.order
         activation.delivered = bool(activation.delivered)
         self.orders.set_reference(key, activation, purchase.operation.reference)
         purchase.unclear, purchase.activation = False, activation
-        purchase.operation = replace(purchase.operation, kind=OperationKind.ORPHAN, order=order.id)
+        activation.service = purchase.code or activation.service
+        kind = OperationKind.ANSWERING if purchase.has_client else OperationKind.ORPHAN
+        purchase.operation = replace(purchase.operation, kind=kind, order=order.id)
         entries = purchase.entries(order, self.upstream.wall_clock())
         self.counters.count("charged_cents", by=order.cents or 0)
-        self.unclaimed.happened(purchase, "bought", order.cents or 0)
+        self.unclaimed.happened(activation, "bought", order.cents or 0)
         log.info("bought %s: %s for %s cents, %s", order.id, entries[-1].what, order.cents, key)
         try:
             row = self.orders.row(key, activation)
@@ -167,7 +173,7 @@ class Journal:
         except OwnershipLostError as error:
             # Marked as bought here, the order could not be adopted by the other replica.
             activation.delivered = activation.delivered or None
-            self._drop_lost(purchase, error)
+            self.deliveries.drop_lost(purchase, error)
             raise ProblemError(Problem.TRY_AGAIN, "another replica sees to it") from error
         except OrderTakenError as error:
             # Both replicas found it in the same list. This one goes on searching.
@@ -180,32 +186,6 @@ class Journal:
         except StoreError as error:
             log.error(log_events.ORDER_NOT_SAVED, order.id, error)
             raise ProblemError(Problem.TRY_AGAIN, "the store cannot be written") from error
-
-    async def mark_delivered(self, purchase: Purchase, activation: TrackedActivation) -> None:
-        """Commits that the client has the number, last before the answer. Raises TRY_AGAIN."""
-        row = self.orders.row(purchase.operation.key, replace(activation, delivered=True))
-        try:
-            await self.store.settle(purchase.operation.id, row)
-        except OwnershipLostError as error:
-            self._drop_lost(purchase, error)
-            raise ProblemError(Problem.TRY_AGAIN, "another replica sees to it") from error
-        except StoreError as error:
-            self.store.unsettle(purchase.operation, error)
-            log.error(log_events.ORDER_WITHHELD, activation.order.id, error)
-            raise ProblemError(Problem.TRY_AGAIN, "the store cannot be written") from error
-        activation.delivered = True
-        self.orders.mark_queued(activation, row)
-        log.info("order %s: told as activation %d", activation.order.id, activation.id)
-        self.counters.count("purchases", "told")
-        self.unclaimed.happened(purchase, "told")
-        self.pending.drop(purchase)
-
-    def _drop_lost(self, purchase: Purchase, error: OwnershipLostError) -> None:
-        """Drops a purchase that another replica has taken over, as it took this one for dead."""
-        if purchase in self.pending:
-            log.warning(log_events.PURCHASE_TAKEN_OVER, purchase.operation.id, error)
-        purchase.unclear = False
-        self.pending.drop(purchase)
 
     async def drop(self, purchase: Purchase, outcome: str = "none") -> None:
         """Ends a purchase that made no order, or whose outcome stays unknown."""
@@ -238,7 +218,7 @@ class Journal:
         try:
             await self.store.doubt(purchase.operation)
         except OwnershipLostError as error:
-            self._drop_lost(purchase, error)
+            self.deliveries.drop_lost(purchase, error)
         except StoreError as error:
             log.warning(log_events.PURCHASE_NOT_SHARED, purchase.operation.id, error)
 

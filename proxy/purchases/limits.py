@@ -49,6 +49,7 @@ class LimitChecks:
             ends = one.order.expires_at or math.inf
             if one.delivered and not one.confirmed and not one.order.messages and ends < latest:
                 await self.reads.read_anew(key, one.order.id)
+        await self.orders.written()
         if refused := await self._refusal(pair, quoted, limit):
             raise ProblemError(refused, "a limit of the key")
 

@@ -11,7 +11,9 @@ from proxy.legacy.status import Phase
 from proxy.model import OVER, ClientKey, Limits, Order, UpstreamKey, lowest, money
 from proxy.orders.tracked import TrackedActivation
 from proxy.runtime.clock import monotonic
-from proxy.store import Entry, PendingOperation
+from proxy.store import Entry, OperationKind, PendingOperation
+
+STATES = ("under_way", "unclear", "orphan", "in_doubt")
 
 DATE_SLACK = 1.0
 """Seconds: the Date header and `created_at` have whole seconds."""
@@ -71,6 +73,8 @@ class Purchase:
     operation: PendingOperation
     place: int = 0
     """`places` of the key's index before the POST: its order gets a higher place."""
+    code: str = ""
+    """The client's code of the service; empty if no client of this process has sent the request."""
     has_client: bool = False
     """A client waits for it."""
     known_at: float = field(default_factory=monotonic)
@@ -92,7 +96,12 @@ class Purchase:
     @property
     def is_free(self) -> bool:
         """The next matching request may get it."""
-        return not (self.has_client or self.is_being_cancelled)
+        return not (self.has_client or self.is_being_cancelled or self.in_doubt)
+
+    @property
+    def in_doubt(self) -> bool:
+        """Nobody knows whether a client has received its number."""
+        return self.operation.kind is OperationKind.DOUBT
 
     @property
     def is_under_way(self) -> bool:
@@ -106,7 +115,7 @@ class Purchase:
     @property
     def state(self) -> str:
         if self.activation and not self.has_client:
-            return "orphan"
+            return "in_doubt" if self.in_doubt else "orphan"
         return "unclear" if self.unclear else "under_way"
 
     @property
@@ -180,6 +189,10 @@ class Pending:
         """Purchases of all programs that share the account of the key."""
         return self._of_key.get(key.upstream, {}).values()
 
+    def of_order(self, key: ClientKey, activation: TrackedActivation) -> Purchase | None:
+        """The purchase that has made the order of an activation of the key."""
+        return next((p for p in self.of(key) if p.activation is activation), None)
+
     def same(self, pair: Pair, reference: str) -> list[Purchase]:
         purchases = self.of(pair.key)
         return [p for p in purchases if p.pair == pair and p.operation.reference == reference]
@@ -197,8 +210,9 @@ class Pending:
 
     def states(self) -> dict[str, float]:
         """Counts for the metric."""
-        found = Counter(purchase.state for purchase in self)
-        return {state: float(found[state]) for state in ("under_way", "unclear", "orphan")}
+        # Another replica may have delivered it meanwhile.
+        found = Counter(p.state for p in self if not (p.activation and p.activation.delivered))
+        return {state: float(found[state]) for state in STATES}
 
     def __contains__(self, purchase: Purchase) -> bool:
         return self.get(purchase) is not None

@@ -71,6 +71,8 @@ class Takeover:
         elif activation := await self.orders.fetch(operation.key, order=operation.order):
             if operation.kind is OperationKind.CANCEL:
                 self.cancels.resume(operation, activation, is_taken_over=True)
+            elif operation.kind in (OperationKind.ANSWERING, OperationKind.DOUBT):
+                self.journal.deliveries.found(operation, activation)
             else:
                 unclaimed = self.journal.unclaimed
                 unclaimed.release(unclaimed.adopt(Purchase(operation, activation=activation)))

@@ -49,6 +49,19 @@ UNCLAIMED_CANCELLED = Event(
     "unclaimed_cancelled", "order %s: nobody was told about it; it is cancelled"
 )
 CANCEL_FAILED = Event("cancel_retried", "order %s: not cancelled yet: %s")
+IN_DOUBT = Event(
+    "in_doubt", "order %s: it is in doubt whether its client has it; a request with its id decides"
+)
+DOUBT_CANCELLED = Event(
+    "doubt_cancelled", "order %s: in doubt, and nobody named it; it is cancelled"
+)
+CHARGED_IN_DOUBT = Event(
+    "charged_in_doubt", "order %s: charged and in doubt: an SMS came, and nobody named it"
+)
+DELIVERY_NOT_SAVED = Event("store", "order %s: its client has it, which is not written yet: %s")
+DELIVERED_TOO_LATE = Event(
+    "delivered_too_late", "order %s: its client was told, and it is given back: another replica"
+)
 WRONG_COUNTRY = Event("wrong_country", "order %s is not handed out: no number of %s")
 OVER_MAX_PRICE = Event("charged_over_price", "order %s is not handed out: charged over the cap")
 OVER_LIMIT = Event(

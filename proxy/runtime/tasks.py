@@ -62,6 +62,11 @@ class BackgroundTasks:
                 await asyncio.wait((task,))
         return task.result()
 
+    async def wait(self) -> None:
+        """Waits until the tasks that run now have ended."""
+        if self._tasks:
+            await asyncio.wait(set(self._tasks))
+
     def stop(self) -> None:
         """Cancels all tasks, and every task that is started later."""
         self._is_closed = True

@@ -14,6 +14,7 @@ from proxy.store.read_only import (
 from proxy.store.rows import (
     ActivationRow,
     Change,
+    Delivery,
     Entry,
     Forward,
     OperationKind,
@@ -25,6 +26,7 @@ from proxy.store.rows import (
 __all__ = [
     "ActivationRow",
     "Change",
+    "Delivery",
     "Entry",
     "Forward",
     "OperationKind",

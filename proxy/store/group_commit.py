@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 500
 """At most so many writes are in one commit."""
+LATER_SECONDS = 0.4
+"""A write that may wait shares the commit of others; without any it has its own after this time."""
 MOST_RETRIES = 10_000
 """At most so many failed writes wait for a retry; the oldest are dropped."""
 
@@ -52,23 +54,48 @@ class GroupCommit:
         self._retries: deque[Write] = deque()
         self._tasks = BackgroundTasks()
         self._flushing: asyncio.Task[None] | None = None
+        self._is_due = False
+        """A queued write does not wait for others."""
+        self._timer: asyncio.TimerHandle | None = None
 
     def ask(
-        self, run: Statements, *, durable: bool = False, erase: bool = False, surely: bool = False
+        self,
+        run: Statements,
+        *,
+        durable: bool = False,
+        erase: bool = False,
+        surely: bool = False,
+        later: bool = False,
     ) -> "asyncio.Future[Any]":
-        """Queues a write; the future has its result, or its exception, after the commit."""
-        done = asyncio.get_running_loop().create_future()
+        """Queues a write; the future has its result, or its exception, after the commit. With
+        `later` it waits up to LATER_SECONDS for others.
+        """
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
         self._writes.append(Write(run, durable, erase, surely, done))
-        if self._flushing is None or self._flushing.done():
-            self._flushing = self._tasks.start(self._flush(), "writes to the store")
+        if not later:
+            self._begin()
+        elif self._timer is None:
+            self._timer = loop.call_later(LATER_SECONDS, self._begin)
         return done
 
     def note(self, run: Statements, *, surely: bool = False) -> None:
         """Queues a write that no caller waits for. A failure is logged."""
         self.ask(run, surely=surely).add_done_callback(_log_failure)
 
+    def _begin(self) -> None:
+        """Commits all queued writes, now or after the commit that is running."""
+        self._is_due = True
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        if self._flushing is None or self._flushing.done():
+            self._flushing = self._tasks.start(self._flush(), "writes to the store")
+
     async def close(self) -> None:
         """Waits for all writes, and retries the failed ones a last time."""
+        if self._writes:
+            self._begin()
         while self._flushing and not self._flushing.done():
             await asyncio.wait([self._flushing])
         last, self._retries = list(self._retries), deque()
@@ -78,7 +105,8 @@ class GroupCommit:
 
     async def _flush(self) -> None:
         """Commits together all writes that were queued during the last commit."""
-        while self._writes:
+        while self._is_due:
+            self._is_due = False
             writes, self._writes = [*self._retries, *self._writes], []
             self._retries.clear()
             await self._run_batches(writes)

@@ -14,6 +14,7 @@ from proxy.model.errors import Problem, ProblemError, StoreError
 from proxy.store.rows import (
     ActivationRow,
     Change,
+    Delivery,
     Entry,
     Forward,
     PendingOperation,
@@ -36,7 +37,7 @@ def readable() -> Iterator[None]:
 
 
 class Store(Protocol):
-    """Whatever is awaited raises StoreError if the store cannot be read or written. `unsettle`,
+    """Whatever is awaited raises StoreError if the store cannot be read or written.
     `publish_change`, `record_request` and `save_answer` return before they write, and only log it
     if the write fails.
 
@@ -128,8 +129,14 @@ class Store(Protocol):
         first order must be the operation's own. Raises OwnershipLostError.
         """
 
-    def unsettle(self, operation: PendingOperation, error: StoreError) -> None:
-        """Restores the pending operation if the `settle` that raised the error did delete it."""
+    async def mark_delivered(
+        self, *rows: ActivationRow, unclaimed: bool = False, later: bool = False
+    ) -> list[Delivery]:
+        """Saves orders that clients have received, and deletes their pending operations, whoever
+        owns these, in one transaction. Rows without DELIVERED are not saved. An unclaimed number is
+        delivered only with `unclaimed`. With `later` the write waits a moment, to share the commit
+        of others, and is retried if it fails.
+        """
 
     async def take_orphan(self, operation: PendingOperation) -> PendingOperation | None:
         """Takes over an unclaimed number of another replica, for the same key, service, country

@@ -5,6 +5,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from proxy.model.errors import Problem, StoreError
@@ -24,6 +25,12 @@ OF_A_SERVER = (
     "select version from proxy_version",
     "select coalesce(sum(requests), 0) from shares where key = ? and until > to_timestamp(?)",
 )
+IN_DOUBT = """
+select order_id from orders where doubted = 1 and told = 0
+    and order_id not in (select order_id from ledger where kind = 'refund')
+"""
+
+DOUBT_VERSION = 6
 
 
 def is_postgres(url: str) -> bool:
@@ -54,9 +61,19 @@ def open_read_only(url: str) -> "Iterator[ReadOnlyStore]":
 
 
 def read_ledger(url: str, since: float = 0.0) -> list[Entry]:
-    """The ledger entries since then, oldest first. Raises StoreError."""
+    """The ledger entries since then, oldest first. Charges of numbers in doubt say so. Raises
+    StoreError.
+    """
     with open_read_only(url) as seen:
-        return seen.ledger(since)
+        entries = seen.ledger(since)
+        # A store of an older version has no numbers in doubt, and no column for them.
+        in_doubt = seen.in_doubt() if seen.version >= DOUBT_VERSION else set()
+    return [
+        replace(entry, what=f"{entry.what}, in doubt")
+        if entry.kind == "charge" and entry.order in in_doubt
+        else entry
+        for entry in entries
+    ]
 
 
 def is_held(path: Path) -> bool:
@@ -104,6 +121,10 @@ class ReadOnlyStore:
     def ledger(self, since: float) -> list[Entry]:
         sql = "select * from ledger where at >= ? order by at"
         return [Entry(*row) for row in self._db.execute(sql, (since,)).fetchall()]
+
+    def in_doubt(self) -> set[str]:
+        """Order ids of charged numbers of which nobody knows whether their clients have them."""
+        return {order for (order,) in self._db.execute(IN_DOUBT).fetchall()}
 
     def owed(self) -> dict[OperationKind, int]:
         """The number of pending operations of each kind."""

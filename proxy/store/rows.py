@@ -53,10 +53,25 @@ class ActivationRow(ActivationFlags):
 class OperationKind(enum.Enum):
     PURCHASE = "purchase"
     """A purchase that was sent or is being sent; its outcome is not known."""
+    ANSWERING = "answering"
+    """A number that is being answered to a client: it is paid, and its client may know it."""
     ORPHAN = "orphan"
     """An unclaimed number: it is paid, and no client has received it."""
+    DOUBT = "doubt"
+    """A number in doubt: it was being answered when a process ended or the answer failed."""
     CANCEL = "cancel"
     """A scheduled cancel: its client was told that the order is cancelled."""
+
+
+class Delivery(enum.Enum):
+    """What came of marking an order as delivered."""
+
+    DELIVERED = enum.auto()
+    """It is marked, by this write or an earlier one."""
+    WITHHELD = enum.auto()
+    """It is unclaimed, or being given back, or was given back: its client cannot have it."""
+    FOREIGN = enum.auto()
+    """It was not bought through this store: there is nothing to mark."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from proxy.model import FLAGS, ClientKey, last_asked, merge
 from proxy.model.errors import Problem
 from proxy.store.rows import (
     ActivationRow,
+    Delivery,
     Entry,
     Forward,
     OperationKind,
@@ -74,6 +75,10 @@ create index orders_by_order on orders (order_id);
 alter table owed add column owner text not null default '';
 alter table owed add column unclear integer not null default 0;
 """,
+    # Versions before this do not know the kinds `answering` and `doubt` of `owed`.
+    """
+alter table orders add column doubted integer not null default 0;
+""",
 )
 
 # A refund counts at the time of its order's charge, not at its own time.
@@ -122,6 +127,15 @@ on conflict (id) do update set kind = excluded.kind, secret = excluded.secret,
 OPERATION_COLUMNS = "id, kind, secret, service, country, at, order_id, wish, key, cents, unclear"
 OPERATIONS = f"select {OPERATION_COLUMNS} from owed"
 
+# What excludes delivery and refund of a number in doubt: whoever changes this row first wins, as a
+# refund turns `doubt` into `cancel`.
+DELETE_UNDELIVERED = """
+delete from owed where key = ? and order_id = ?
+    and (kind in ('answering', 'doubt') or (? = 1 and kind = 'orphan'))
+"""
+DELIVERED = "select told, doubted, cancelling from orders where key = ? and order_id = ?"
+OWED_FOR = "select 1 from owed where key = ? and order_id = ?"
+
 REFERENCE_USED = "select 1 from orders where key = ? and wish = ? and told = 1"
 REFERENCE_PENDING = "select 1 from owed where key = ? and wish = ? and kind <> 'cancel' and id <> ?"
 
@@ -158,6 +172,21 @@ def save_orders(db: Database, rows: Iterable[ActivationRow], lock: str = "") -> 
         db.execute(SAVE_ORDER, (*values, *map(int, row.flags().values()), order.id, *times))
         for forward in row.forwards:
             queue_forward(db, forward)
+
+
+def mark_delivered(db: Database, row: ActivationRow, unclaimed: bool, lock: str = "") -> Delivery:
+    """See Store.mark_delivered."""
+    order = (row.key, row.order.id)
+    is_done = db.execute(DELETE_UNDELIVERED, (*order, int(unclaimed))).rowcount > 0
+    found = db.execute(f"{DELIVERED} {lock}", order).fetchone()
+    told, doubted, cancelling = found or (0, 0, 0)
+    if not (is_done or told):
+        if cancelling or db.execute(OWED_FOR, order).fetchone():
+            return Delivery.WITHHELD
+        if not doubted:
+            return Delivery.FOREIGN
+    save_orders(db, (row,), lock)
+    return Delivery.DELIVERED
 
 
 def queue_forward(db: Database, forward: Forward) -> None:

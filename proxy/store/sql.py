@@ -12,11 +12,16 @@ from proxy.model.errors import (
     OrderTakenError,
     OwnershipLostError,
     Problem,
-    StoreError,
 )
 from proxy.store import schema
 from proxy.store.group_commit import GroupCommit, Write
-from proxy.store.rows import ActivationRow, Entry, OperationKind, PendingOperation, SpendingLimit
+from proxy.store.rows import (
+    ActivationRow,
+    Delivery,
+    Entry,
+    PendingOperation,
+    SpendingLimit,
+)
 from proxy.store.schema import Database
 from proxy.store.webhook_rows import WebhookRows
 
@@ -44,7 +49,10 @@ class SqlStore(WebhookRows):
     def __init__(self, threads: int, replica: str = "") -> None:
         self._threads = ThreadPoolExecutor(threads, "store")
         self._replica = replica
-        self._group_commit = GroupCommit(lambda batch: self._run(partial(self._commit, batch)))
+        self._group_commit = GroupCommit(self._run_commit)
+
+    async def _run_commit(self, batch: Sequence[Write]) -> list[Any]:
+        return await self._run(partial(self._commit, batch))
 
     def _commit(self, batch: Sequence[Write]) -> list[Any]:
         raise NotImplementedError
@@ -166,16 +174,21 @@ class SqlStore(WebhookRows):
 
         await self._write(write, durable=True, erase=True, surely=surely)
 
-    def unsettle(self, operation: PendingOperation, error: StoreError) -> None:
-        def write(db: Database) -> None:
-            if isinstance(error, CommitUncertainError) and self._was_committed(db, error.xid):
-                self._save_operation(db, operation)
+    async def mark_delivered(
+        self, *rows: ActivationRow, unclaimed: bool = False, later: bool = False
+    ) -> list[Delivery]:
+        def write(db: Database) -> list[Delivery]:
+            # All replicas lock rows in the same order: no deadlock.
+            found = {
+                row.order.id: schema.mark_delivered(db, row, unclaimed, self.lock)
+                for row in sorted(rows, key=lambda row: row.order.id)
+            }
+            return [found[row.order.id] for row in rows]
 
-        self._group_commit.note(write, surely=True)
-
-    def _was_committed(self, db: Database, xid: str) -> bool:
-        """Whether the transaction of a CommitUncertainError was committed."""
-        return False
+        marked: list[Delivery] = await self._write(
+            write, durable=True, erase=True, surely=later, later=later
+        )
+        return marked
 
     async def commit(
         self,
@@ -187,9 +200,8 @@ class SqlStore(WebhookRows):
     ) -> None:
         def write(db: Database) -> None:
             if not is_new:
-                # Only a cancel: the row of a purchase has no order id before it is bought.
-                is_cancel = operation.kind is OperationKind.CANCEL
-                self._check_owner(db, operation.id, operation.order if is_cancel else "")
+                # The row of a purchase has no order id before it is bought, with ledger entries.
+                self._check_owner(db, operation.id, "" if entries else operation.order)
             self._save_operation(db, operation)
             schema.save_orders(db, (row,), self.lock)
             if not schema.book(db, entries):
@@ -248,7 +260,7 @@ class SqlStore(WebhookRows):
         return await self._run(lambda: self._read_now(read))
 
     async def _write(self, write: Callable[[Database], Any], **how: bool) -> Any:
-        """`how` is `durable`, `erase` and `surely` of a Write. Returns the result of `write`."""
+        """Returns the result of `write`; `how` is for GroupCommit.ask."""
         return await self._group_commit.ask(write, **how)
 
     async def _run(self, work: Callable[[], T]) -> T:

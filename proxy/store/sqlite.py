@@ -1,8 +1,10 @@
-"""The store in a SQLite file, with one writer thread.
+"""The store in a SQLite file: one thread writes, and another reads, so that no read waits for the
+disk.
 
 Paid orders and pending operations are written with synchronous=FULL: they survive a power cut. All
-else is NORMAL. Only the table `owed` holds keys. When a row is deleted, its bytes are deleted from
-the file (secure_delete) and from the write-ahead log (a checkpoint that truncates it).
+else is NORMAL. Only the table `owed` holds keys. The bytes of deleted rows are erased from the file
+(secure_delete) and, ERASE_SECONDS later, from the write-ahead log (a checkpoint that truncates it).
+Each start and each end does so, too.
 """
 
 import asyncio
@@ -12,12 +14,15 @@ import logging
 import os
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any, TypeVar
 
 from proxy.model import UpstreamKey
 from proxy.model.errors import InvalidRowError, StoreError, StoreUnavailableError
 from proxy.runtime import log_events
+from proxy.runtime.tasks import BackgroundTasks
 from proxy.store import schema
 from proxy.store.files import open_file
 from proxy.store.group_commit import Write
@@ -30,6 +35,10 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 BUSY_SECONDS = 2.0
+ERASE_SECONDS = 2.0
+"""From a commit that deletes keys to the checkpoint that erases them, and those deleted since."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
+"""Seconds before a checkpoint that failed is tried again: 0.5, 1, 2 … 30."""
 
 ROW_ERRORS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError)
 """Errors about the row, not about the file."""
@@ -70,12 +79,21 @@ class SqliteStore(SqlStore):
 
     def __init__(self, path: str) -> None:
         super().__init__(threads=1)
-        self._unerased = False
+        self._unerased = True
+        """Keys of deleted rows may be in the write-ahead log; a run that was killed leaves some."""
+        self._erasing: asyncio.Task[None] | None = None
+        self._tasks = BackgroundTasks()
+        self._reader: sqlite3.Connection | None = None
+        """None in memory: another connection would have another database."""
+        self._read_thread = ThreadPoolExecutor(1, "store reads")
         self.trouble = ""
         """Why the last write failed, if it did."""
         self._lock = _lock_file(path) if path != ":memory:" else None
         try:
             self._db = self._threads.submit(_connect, path).result()
+            self._threads.submit(self._erase).result()
+            if self._lock is not None:
+                self._reader = self._read_thread.submit(_connect_reader, path).result()
         except BaseException:
             self._release_file()
             raise
@@ -120,18 +138,43 @@ class SqliteStore(SqlStore):
         async with AsyncExitStack() as closes:
             closes.callback(self._release_file)
             closes.push_async_callback(self._run, self._db.close)
+            closes.push_async_callback(self._run, partial(self._erase, BUSY_SECONDS))
+            if self._reader:
+                loop = asyncio.get_running_loop()
+                closes.push_async_callback(
+                    loop.run_in_executor, self._read_thread, self._reader.close
+                )
+            closes.push_async_callback(self._tasks.aclose)
             await self._group_commit.close()
 
     def _release_file(self) -> None:
         self._threads.shutdown()
+        self._read_thread.shutdown()
         if self._lock is not None:
             os.close(self._lock)
 
+    async def _run_read(self, read: Callable[[Database], T]) -> T:
+        if self._reader is None:
+            return await super()._run_read(read)
+        work = partial(_read, self._reader, read)
+        return await asyncio.get_running_loop().run_in_executor(self._read_thread, work)
+
     def _read_now(self, read: Callable[[Database], T]) -> T:
-        try:
-            return read(self._db)
-        except sqlite3.Error as error:
-            raise StoreError(str(error)) from error
+        return _read(self._db, read)
+
+    async def _run_commit(self, batch: Sequence[Write]) -> list[Any]:
+        results = await super()._run_commit(batch)
+        self._unerased |= any(write.erase for write in batch)
+        if self._unerased and (self._erasing is None or self._erasing.done()):
+            self._erasing = self._tasks.loop(self._erase_later, "erasing of keys")
+        return results
+
+    async def _erase_later(self) -> None:
+        pause = FIRST_PAUSE
+        await asyncio.sleep(ERASE_SECONDS)
+        while not await self._run(self._erase):
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
 
     def _commit(self, batch: Sequence[Write]) -> list[Any]:
         try:
@@ -157,18 +200,32 @@ class SqliteStore(SqlStore):
             if self._db.in_transaction:
                 self._db.execute("rollback")
             raise
-        self._unerased |= any(write.erase for write in batch)
-        if self._unerased:
-            self._erase()
         return results
 
-    def _erase(self) -> None:
-        """The commit stands even if this fails; the next commit retries it."""
+    def _erase(self, patience: float = 0.0) -> bool:
+        """Copies the write-ahead log to the file and truncates it; returns whether that was done.
+        Readers can prevent it: it waits for them for `patience` seconds, and writes wait with it.
+        """
+        # Before the checkpoint: a commit after it may delete other keys.
+        self._unerased = False
         try:
-            self._db.execute("pragma wal_checkpoint(truncate)").fetchall()
-            self._unerased = False
+            self._db.execute(f"pragma busy_timeout = {patience * 1000:.0f}")
+            is_busy = self._db.execute("pragma wal_checkpoint(truncate)").fetchone()[0]
+            self._db.execute(f"pragma busy_timeout = {BUSY_SECONDS * 1000:.0f}")
+            why = "it is being read" if is_busy else ""
         except sqlite3.Error as error:
-            log.warning(log_events.LOG_NOT_EMPTIED, error)
+            why = str(error)
+        if why:
+            self._unerased = True
+            log.warning(log_events.LOG_NOT_EMPTIED, why)
+        return not why
+
+
+def _read(db: sqlite3.Connection, read: Callable[[Database], T]) -> T:
+    try:
+        return read(db)
+    except sqlite3.Error as error:
+        raise StoreError(str(error)) from error
 
 
 def _lock_file(path: str) -> int:
@@ -192,6 +249,12 @@ def _connect(path: str) -> sqlite3.Connection:
     except BaseException:
         db.close()
         raise
+    return db
+
+
+def _connect_reader(path: str) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    db.execute("pragma query_only = on")
     return db
 
 

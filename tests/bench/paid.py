@@ -1,8 +1,8 @@
 """The bench of purchases: eight getNumber in flight, at an upstream that takes 50 ms for each.
 
 What the proxy adds is its median less that of the same purchases sent straight to the upstream. It
-writes three times to its store for each number, durably; how much of its time that is, a store in
-memory tells.
+writes twice to its store before each answer and once after it, durably; how much of its time that
+is, a store in memory tells.
 """
 
 import asyncio

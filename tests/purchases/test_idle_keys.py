@@ -57,4 +57,5 @@ async def test_a_paid_order_is_kept_though_its_account_was_let_go(run, few_keys,
     monkeypatch.setattr(open_keys.OpenKeys, "pin", lambda self, keys: None)
     async with run() as world:
         assert id_of(await bought_while_other_keys_come(world))
+        await asyncio.sleep(1)
         assert await world.app.state.services.store.owed() == []

@@ -10,33 +10,56 @@ from tests.support.world import BUY, id_of
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.parametrize("what", ["tell", "promise"])
-async def test_what_is_being_written_is_written_though_its_client_is_cancelled_three_times(
-    run, monkeypatch, what
+async def test_a_cancel_that_is_being_written_is_written_though_its_client_is_cancelled_three_times(
+    run, monkeypatch
 ):
     async with run(early_cancel="defer") as world:
         services = world.app.state.services
-        id = id_of(await world.ask(BUY)) if what == "promise" else ""
-        name = "settle" if what == "tell" else "commit"
-        write, begun, go = getattr(services.store, name), asyncio.Event(), asyncio.Event()
+        id = id_of(await world.ask(BUY))
+        write, begun, go = services.store.commit, asyncio.Event(), asyncio.Event()
 
         async def slow(*rows, **kinds):
             begun.set()
             await go.wait()
             await write(*rows, **kinds)
 
-        monkeypatch.setattr(services.store, name, slow)
-        query = f"action=setStatus&status=8&id={id}" if id else BUY
-        asking = asyncio.create_task(world.ask(query))
+        monkeypatch.setattr(services.store, "commit", slow)
+        asking = asyncio.create_task(world.ask(f"action=setStatus&status=8&id={id}"))
         await begun.wait()
         for _ in range(3):
             asking.cancel()
             await asyncio.sleep(0)
         go.set()
-        assert (await asking).startswith("ACCESS_")
-        owed = [row.kind.value for row in await services.store.owed()]
-        assert owed == (["cancel"] if id else [])
-        assert len(services.cancels) == len(owed)
+        assert await asking == "ACCESS_CANCEL"
+        await asyncio.sleep(1)
+        assert [row.kind.value for row in await services.store.owed()] == ["cancel"]
+        assert len(services.cancels) == 1
+
+
+async def test_a_number_whose_request_is_cancelled_while_it_is_written_is_unclaimed(
+    run, monkeypatch
+):
+    async with run() as world:
+        services = world.app.state.services
+        write, begun, go = services.store.commit, asyncio.Event(), asyncio.Event()
+
+        async def slow(*rows, **kinds):
+            begun.set()
+            await go.wait()
+            await write(*rows, **kinds)
+
+        monkeypatch.setattr(services.store, "commit", slow)
+        asking = asyncio.create_task(world.ask(BUY))
+        await begun.wait()
+        asking.cancel()
+        assert await asking == "ERROR_SQL"
+        go.set()
+        await asyncio.sleep(1)
+        assert [row.kind.value for row in await services.store.owed()] == ["orphan"]
+        id_of(await world.ask(BUY))
+        assert await world.requests("purchase") == 1
+        await asyncio.sleep(1)
+        assert await services.store.owed() == []
 
 
 async def test_a_swap_that_the_end_of_the_process_meets_keeps_its_new_order(run):

@@ -404,6 +404,7 @@ drop table events;
 drop table subscriptions;
 alter table owed drop column owner;
 alter table owed drop column unclear;
+alter table orders drop column doubted;
 pragma user_version = 2;
 """
 

@@ -103,9 +103,9 @@ async def test_what_another_replica_has_is_not_tried_again(book, error):
 
 
 async def test_a_commit_of_unknown_end_is_told_to_all_in_it_and_not_split(book):
-    book.wrong.append(CommitUncertainError("the wire broke", "7"))
+    book.wrong.append(CommitUncertainError("the wire broke"))
     both = [book.write("one"), book.write("two", surely=True)]
-    assert [(await failure(done)).xid for done in both] == ["7", "7"]
+    assert [type(await failure(done)) for done in both] == [CommitUncertainError] * 2
     assert book.batches == [2]
 
 
@@ -130,6 +130,38 @@ async def test_what_is_lost_at_the_end_is_told(book, caplog):
     await failure(book.write("a refund", surely=True))
     await book.commits.close()
     assert "the store cannot be written: writes that are lost: 1" in caplog.text
+
+
+async def test_what_may_wait_shares_the_commit_of_what_may_not(book):
+    later = [book.write("it is told", later=True), book.write("it, too", later=True)]
+    await book.write("a purchase")
+    assert [done.done() for done in later] == [True, True]
+    assert book.lines == ["it is told", "it, too", "a purchase"]
+    assert book.batches == [3]
+
+
+async def test_what_may_wait_is_out_within_a_second_though_nothing_else_is_written(book):
+    begun = asyncio.get_running_loop().time()
+    await book.write("it is told", later=True)
+    assert 0.1 < asyncio.get_running_loop().time() - begun < 1.0
+    await book.write("it, too", later=True)
+    assert book.batches == [1, 1]
+
+
+async def test_what_may_wait_comes_after_the_commit_that_is_running(book):
+    first = book.write("a purchase")
+    await asyncio.sleep(0.05)
+    later = book.write("it is told", later=True)
+    await first
+    assert not later.done()
+    await later
+    assert book.batches == [1, 1]
+
+
+async def test_what_may_wait_is_written_before_the_end(book):
+    book.write("it is told", later=True)
+    await book.commits.close()
+    assert book.lines == ["it is told"]
 
 
 async def test_very_many_are_written_in_parts(book):

@@ -12,7 +12,7 @@ from proxy.config.settings import Config, StoreConfig
 from proxy.model import ClientKey
 from proxy.model.errors import CommitUncertainError, OwnershipLostError, StoreError
 from proxy.sandbox import create_sandbox
-from proxy.store import Change, Entry, OperationKind, PendingOperation, open_store, schema
+from proxy.store import Change, Delivery, Entry, OperationKind, PendingOperation, open_store, schema
 from tests.support.pace import within
 from tests.support.postgres import rows
 from tests.support.running import until
@@ -183,31 +183,6 @@ def broken(monkeypatch):
     return broken
 
 
-async def test_what_was_written_though_nobody_could_be_told_is_owed_on(pair, broken):
-    await pair[0].owe(BOUGHT)
-    broken(pair[0])
-    with pytest.raises(CommitUncertainError, match="the wire broke") as raised:
-        await pair[0].settle("p-1", KEPT)
-    assert await pair[1].owed() == []
-    pair[0].unsettle(BOUGHT, raised.value)
-    await pair[0].keep()
-    assert await pair[1].owed() == [BOUGHT]
-    assert await pair[0].holds("p-1")
-
-
-async def test_what_another_has_done_meanwhile_is_not_owed_on(pair, database, dead):
-    with psycopg.connect(database) as db:
-        xid = db.execute("select pg_current_xact_id()::text").fetchone()[0]
-        db.rollback()
-    await pair[0].owe(BOUGHT)
-    dead(pair[1])
-    await pair[1].take_over()
-    await pair[1].settle("p-1", KEPT)
-    pair[0].unsettle(BOUGHT, CommitUncertainError("the wire broke", xid))
-    await pair[0].keep()
-    assert await pair[1].owed() == []
-
-
 async def test_what_was_refused_is_not_owed_though_it_was_written(pair, broken):
     broken(pair[0])
     with pytest.raises(CommitUncertainError):
@@ -252,16 +227,6 @@ async def test_two_that_write_of_an_order_at_once_lose_nothing_of_it(pair, datab
     assert await pair[0].order("hash", id=7) == KEPT
 
 
-async def test_a_commit_whose_end_is_not_known_yet_is_asked_for_again(pair, database):
-    with psycopg.connect(database) as db:
-        xid = db.execute("select pg_current_xact_id()::text").fetchone()[0]
-        pair[0].unsettle(BOUGHT, CommitUncertainError("the wire broke", xid))
-        await pair[0].keep()
-        assert await pair[1].owed() == []
-    await pair[0].keep()
-    assert await pair[1].owed() == [BOUGHT]
-
-
 @pytest.mark.parametrize("then", ["told", "cancelled"])
 async def test_an_order_that_another_found_meanwhile_is_neither_told_nor_cancelled(pair, then):
     """Both looked at the same list, and this one's database was away when it wrote."""
@@ -278,10 +243,30 @@ async def test_an_order_that_another_found_meanwhile_is_neither_told_nor_cancell
     pair[0]._down_until = 0.0
     with pytest.raises(OwnershipLostError):
         if then == "told":
-            await pair[0].settle("p-1", replace(row, delivered=True))
+            await pair[0].commit(replace(BOUGHT, kind=OperationKind.ANSWERING), row)
         else:
             await pair[0].commit(replace(BOUGHT, kind=OperationKind.CANCEL), row)
     assert [owed.kind for owed in await pair[0].mine()] == [OperationKind.PURCHASE]
+
+
+@pytest.mark.parametrize("run", range(10))
+async def test_one_names_a_number_in_doubt_and_the_other_gives_it_back_and_one_of_both_wins(
+    pair, run
+):
+    number = replace(BOUGHT, kind=OperationKind.DOUBT)
+    row = replace(KEPT, key=BOUGHT.key.hash, delivered=False, finished=False, doubted=True)
+    await pair[0].owe(replace(number, kind=OperationKind.PURCHASE, order=""))
+    await pair[0].commit(number, row, Entry(1.0, row.key, "o-1", "charge", -90))
+    given_back, named = await asyncio.gather(
+        pair[0].commit(replace(number, kind=OperationKind.CANCEL), row),
+        pair[1].mark_delivered(replace(row, delivered=True)),
+        return_exceptions=True,
+    )
+    is_named = named == [Delivery.DELIVERED]
+    assert is_named == isinstance(given_back, OwnershipLostError)
+    assert is_named or named == [Delivery.WITHHELD]
+    assert (await pair[0].order(row.key, id=7)).delivered == is_named
+    assert len(await pair[0].owed()) == (not is_named)
 
 
 async def test_what_was_taken_though_nobody_waited_any_more_is_known_as_ones_own(pair):

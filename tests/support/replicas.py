@@ -19,7 +19,13 @@ class Pair:
     """Asks one after the other; where nobody listens, the other one."""
 
     def __init__(
-        self, folder: Path, upstream: Upstream, database: str, *arguments: str, **settings: str
+        self,
+        folder: Path,
+        upstream: Upstream,
+        database: str,
+        *arguments: str,
+        fsync: float = 0.0,
+        **settings: str,
     ) -> None:
         self.database = database
         self.proxies = []
@@ -29,6 +35,7 @@ class Pair:
                 folder / name,
                 upstream.url,
                 *arguments,
+                fsync=fsync,
                 PROXY_STORE_URL=database,
                 PROXY_STORE_SECRET=SECRET,
                 PROXY_UPSTREAM_WEBSOCKET_URL=f"{upstream.url.replace('http', 'ws', 1)}/ws/orders",
@@ -74,9 +81,14 @@ class Pair:
 
 @contextmanager
 def a_pair(
-    folder: Path, upstream: Upstream, database: str, *arguments: str, **settings: str
+    folder: Path,
+    upstream: Upstream,
+    database: str,
+    *arguments: str,
+    fsync: float = 0.0,
+    **settings: str,
 ) -> Iterator[Pair]:
-    pair = Pair(folder, upstream, database, *arguments, **settings)
+    pair = Pair(folder, upstream, database, *arguments, fsync=fsync, **settings)
     started = []
     try:
         for proxy in pair.proxies:

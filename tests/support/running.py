@@ -6,6 +6,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,18 +17,29 @@ import httpx
 
 from tests.support.process import COMMAND, PATIENCE, a_process
 
+ROOT = Path(__file__).parents[2]
 PATH = "/stubs/handler_api.php"
 NUMBER = "action=getNumber&service=wa&country=16"
 PAIR = {"service": "wa", "country": "GB"}
 NEVER = "1e9"
+SLOW_DISK = [sys.executable, "-m", "tests.support.slow_disk"]
 
 
 class Proxy:
-    """A proxy process with a store file, on the same port in each of its lives."""
+    """A proxy process with a store file, on the same port in each of its lives. Each `fsync` takes
+    that many seconds.
+    """
 
     def __init__(
-        self, folder: Path, upstream: str, *arguments: str, port: int = 0, **environ: str
+        self,
+        folder: Path,
+        upstream: str,
+        *arguments: str,
+        port: int = 0,
+        fsync: float = 0.0,
+        **environ: str,
     ) -> None:
+        self._command = [*SLOW_DISK, str(fsync)] if fsync else COMMAND
         self.store = folder / "store.db"
         self._log = folder / "proxy.log"
         self._port = str(port)
@@ -41,11 +53,12 @@ class Proxy:
     def start(self) -> None:
         with self._log.open("a") as log:
             self._process = subprocess.Popen(
-                [*COMMAND, "serve", "--port", self._port, *self._arguments],
+                [*self._command, "serve", "--port", self._port, *self._arguments],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
                 env={**os.environ, **self._environ},
+                cwd=ROOT,
             )
         line = self._process.stdout.readline()
         found = re.search(r"http://[^/\s]+:(\d+)", line)

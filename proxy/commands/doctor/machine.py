@@ -25,6 +25,8 @@ from proxy.store.schema import STEPS
 PENDING = {
     OperationKind.PURCHASE: ("purchase of unknown outcome", "purchases of unknown outcome"),
     OperationKind.ORPHAN: ("unclaimed number", "unclaimed numbers"),
+    OperationKind.ANSWERING: ("number being answered", "numbers being answered"),
+    OperationKind.DOUBT: ("number in doubt", "numbers in doubt"),
     OperationKind.CANCEL: ("scheduled cancel", "scheduled cancels"),
 }
 

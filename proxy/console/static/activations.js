@@ -10,11 +10,12 @@ export const STATES = {
   retrying: "waiting for another SMS",
   cancelling: "cancel scheduled",
   unclaimed: "unclaimed",
+  doubt: "in doubt",
   finished: "finished",
   cancelled: "cancelled",
   expired: "expired",
 };
-const LIVE = new Set(["waiting", "unread", "received", "retrying", "cancelling", "unclaimed"]);
+const LIVE = new Set(["waiting", "unread", "received", "retrying", "cancelling", "unclaimed", "doubt"]);
 
 export class Activations {
   constructor(now, actions) {

@@ -107,9 +107,11 @@ function list(place, empty, rows, make) {
   empty.hidden = rows.length > 0;
 }
 
-function pending({ cancels, unclaimed }) {
-  const rows = [...cancels.map((one) => ({ ...one, kind: "cancels" })), ...unclaimed.map((one) => ({ ...one, kind: "unclaimed" }))];
+function pending({ cancels, unclaimed, doubted }) {
+  const kinds = { cancels, unclaimed, doubted };
+  const rows = Object.entries(kinds).flatMap(([kind, found]) => found.map((one) => ({ ...one, kind })));
   list($("pending"), $("pending-empty"), rows, (one) => {
+    if (one.kind === "doubted") return inDoubt(one);
     const isCancel = one.kind === "cancels";
     const button = el("button", { type: "button", "data-focus": one.id, "aria-label": `${isCancel ? "Cancel now" : "Refund now"}: +${one.phone}` }, isCancel ? "Cancel now" : "Refund now");
     const result = el("span", { class: "hint", role: "status" });
@@ -126,6 +128,13 @@ function pending({ cancels, unclaimed }) {
         : el("p", { class: "hint" }, "goes to the next matching request, or is cancelled for a refund"),
       button, result);
   });
+}
+
+function inDoubt(one) {
+  return el("li", {},
+    el("p", {}, el("b", {}, "In doubt"), ` +${one.phone}`),
+    el("p", { class: "hint" }, `${one.service_name}, ${one.country_name}, ${money(one.cents)} · ${one.program}`),
+    el("p", { class: "hint" }, "kept for a request of its program that names it, or is cancelled for a refund"));
 }
 
 const due = (at) => (at > now() ? `in ${span(at - now())}` : "now");

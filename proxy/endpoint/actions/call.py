@@ -16,19 +16,48 @@ from proxy.legacy.request import Request
 from proxy.model import ClientKey
 from proxy.model.errors import Problem, ProblemError
 from proxy.orders.tracked import TrackedActivation
+from proxy.purchases.delivery import Handover
 from proxy.runtime.tasks import child_task
 from proxy.services import Services
 
 
 class Client:
-    """The connection of a client."""
+    """The connection of a client. `handover` is set while its answer has a bought number."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
+        self.handover: Handover | None = None
 
     def disconnected(self) -> "AbstractAsyncContextManager[asyncio.Task[None]]":
         """A context with a task that ends when the client disconnects."""
         return child_task(self._wait_for_disconnect(), "client hangs up")
+
+    async def send(self, send: Callable[[], Awaitable[None]]) -> None:
+        """Sends the answer by `send`. A bought number in it is the client's when `send` returns; it
+        is unclaimed if the client has disconnected before that.
+        """
+        handover, self.handover = self.handover, None
+        if handover is None:
+            return await send()
+        async with self.disconnected() as gone:
+            try:
+                # Lets `gone` see a disconnect that came before.
+                await asyncio.sleep(0)
+                await send()
+            except BaseException:
+                handover.failed()
+                raise
+            # Without a pause after `send`: receive() says "disconnect" after each answer, too.
+            if gone.done():
+                handover.withheld()
+            else:
+                handover.delivered()
+
+    def withhold(self) -> None:
+        """The answer has no number: one that was bought for it is unclaimed."""
+        if self.handover:
+            self.handover.withheld()
+            self.handover = None
 
     async def _wait_for_disconnect(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
@@ -84,8 +113,13 @@ class Call:
         return self.country() if is_one else None
 
     async def activation(self) -> TrackedActivation:
-        """The activation of the request's id. Raises ProblemError (NO_ACTIVATION)."""
-        return await self.services.reads.find(self.key, self.request.text("id", "activationId"))
+        """The activation of the request's id, which counts as delivered from now on. Raises
+        ProblemError (NO_ACTIVATION).
+        """
+        id = self.request.text("id", "activationId")
+        activation = await self.services.reads.find(self.key, id)
+        await self.services.journal.deliveries.named(self.key, activation)
+        return activation
 
     def view(self, activation: TrackedActivation) -> View:
         codes = self.services.codes

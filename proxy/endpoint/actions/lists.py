@@ -49,6 +49,7 @@ async def get_history(call: Call) -> Answer:
 
 async def _read(call: Call, page: Sequence[TrackedActivation]) -> list[View]:
     """Reads some changed orders of a page first: a program may get its codes only from a list."""
+    page = await call.services.journal.deliveries.shown(call.key, page)
     unread = [activation for activation in page if activation.is_unread]
     for activation in unread[:MAX_READS]:
         await call.services.reads.refresh(call.key, activation)

@@ -53,9 +53,10 @@ def _number_v2(call: Call, view: View) -> Answer:
 async def _buy(call: Call, answer: Callable[[Call, View], Answer]) -> Answer:
     request = purchase_request(call)
     async with call.client.disconnected() as gone:
-        return await call.services.purchases.buy(
+        made, call.client.handover = await call.services.purchases.buy(
             request, gone, lambda activation: answer(call, call.view(activation))
         )
+    return made
 
 
 def purchase_request(call: Call) -> PurchaseRequest:

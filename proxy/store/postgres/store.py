@@ -260,27 +260,20 @@ class PostgresStore(SqlStore):
             return self._committed(batch)
 
     def _committed(self, batch: Sequence[Write]) -> list[Any]:
-        xid, is_durable = "", any(write.durable for write in batch)
+        is_committing, is_durable = False, any(write.durable for write in batch)
         try:
             with self._connection() as db:
                 if not is_durable:
                     db.execute("set local synchronous_commit = off")
                 results = [write.run(db) for write in batch]
-                if is_durable:
-                    xid = db.execute("select pg_current_xact_id()::text").fetchone()[0]
+                is_committing = is_durable
         except _RetryError:
             raise
         except StoreError as error:
-            if xid:
-                raise CommitUncertainError(str(error), xid) from error
+            if is_committing:
+                raise CommitUncertainError(str(error)) from error
             raise
         return results
-
-    def _was_committed(self, db: Database, xid: str) -> bool:
-        status = db.execute("select pg_xact_status(?::xid8)", (xid,)).fetchone()[0]
-        if status == "in progress":
-            raise StoreError(f"PostgreSQL: the end of {xid} is not known yet")
-        return bool(status == "committed")
 
     @contextmanager
     def _connection(self) -> Iterator[Database]:
