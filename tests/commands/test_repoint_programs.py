@@ -33,6 +33,10 @@ def patched(request, sandbox, tmp_path):
     folder = tmp_path / "program"
     shutil.copytree(PROGRAMS / request.param, folder)
     apply(patch_of(folder, sandbox), folder)
+    if request.param == "php":
+        # What is found there "by hand": it counts in roubles, which is refused.
+        source = folder / "main.php"
+        source.write_bytes(source.read_bytes().replace(b"'currency' => 643", b"'currency' => 840"))
     return folder
 
 

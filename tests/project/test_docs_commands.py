@@ -227,6 +227,9 @@ def python(words: list[str], folder: Path) -> None:
 
 
 def paths(words: list[str], folder: Path) -> None:
+    if words[:1] == ["-n"]:  # how many workers pytest starts
+        assert words[1].isdigit()
+        words = words[2:]
     for word in words:
         assert word in ("format", "check") or (folder / word).exists(), word
 

@@ -21,7 +21,7 @@ LOCKS = (".lock", "package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", 
 """Here only packages count."""
 
 GATES = (
-    b"sms", b"handler_api", b"5sim", b"getatext", b"currency", b"max_price", b"maxprice",
+    b"sms", b"handler_api", b"5sim", b"accxus", b"getatext", b"currency", b"max_price", b"maxprice",
     b"getrent", b"setrent", b"continuerent", b"countrent", b"extraactivation", b"eactivations",
     b"tactivations", b"additionalservice", b"multiservice", b"partnerproduct", b"taskforcall",
     b"parsecall", b"ingcall", b"qiwi", b"prolong", b"reactivateoptions", b"autorenew",
