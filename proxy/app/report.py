@@ -9,14 +9,14 @@ from proxy.config.clients import load_clients
 from proxy.console.advice import PROBLEMS
 from proxy.endpoint.actions import ACTIONS
 from proxy.endpoint.actions.parameters import names_of
-from proxy.endpoint.compatibility import Asked, Compatibility, Noted
+from proxy.endpoint.compatibility import Compatibility, Incompatibility, Occurrences
 from proxy.legacy.dialects import DIALECTS
 from proxy.model.errors import Problem
 from proxy.runtime.counters import Counters
 
 Row = dict[str, Any]
 
-# The program asked clearly for what is not sold here.
+# The program what clearly for what is not sold here.
 _CLEAR = frozenset({Problem.UNSUPPORTED_WISH.name, Problem.BAD_CURRENCY.name})
 _HARMLESS = "without effect here"
 _OLD = "no counterpart upstream: take it out of the program, see docs/dialects.md"
@@ -30,12 +30,12 @@ def report(found: Compatibility, counters: Counters) -> Row:
     rows = found.rows.items()
     old = _old_actions()
     actions = _actions(found, counters)
-    refusals = [_refusal(asked, noted, old) for asked, noted in rows if asked.kind in _REFUSALS]
-    parameters = [_parameter(asked, noted) for asked, noted in rows if asked.kind in _PARAMETERS]
+    refusals = [_refusal(what, seen, old) for what, seen in rows if what.kind in _REFUSALS]
+    parameters = [_parameter(what, seen) for what, seen in rows if what.kind in _PARAMETERS]
     counts = Counter[bool]()
-    for asked, noted in rows:
-        if asked.kind in ("action", "problem", "refused"):
-            counts[_is_understood(asked, noted, old)] += noted.count
+    for what, seen in rows:
+        if what.kind in ("action", "problem", "refused"):
+            counts[_is_understood(what, seen, old)] += seen.count
     requests = sum(row["count"] for row in actions)
     result: Row = {
         "requests": requests,
@@ -84,12 +84,12 @@ def _actions(found: Compatibility, counters: Counters) -> list[Row]:
     answers: dict[tuple[str, str], Counter[str]] = {}
     for (dialect, action, word), count in counters.of("answers"):
         answers.setdefault((dialect, action), Counter())[word] += count
-    for asked, noted in found.rows.items():
-        if asked.kind == "action":
-            answers.setdefault((asked.dialect, asked.name), Counter())[noted.word] += noted.count
-            others = answers.setdefault((asked.dialect, "other"), Counter())
+    for what, seen in found.rows.items():
+        if what.kind == "action":
+            answers.setdefault((what.dialect, what.name), Counter())[seen.word] += seen.count
+            others = answers.setdefault((what.dialect, "other"), Counter())
             # A refusal in an envelope counts as JSON.
-            others[noted.word if noted.word in others else "JSON"] -= noted.count
+            others[seen.word if seen.word in others else "JSON"] -= seen.count
     kept = ((key, +words) for key, words in sorted(answers.items()))
     return [
         {"dialect": key[0], "action": key[1], "count": words.total(), "answers": dict(words)}
@@ -98,37 +98,37 @@ def _actions(found: Compatibility, counters: Counters) -> list[Row]:
     ]
 
 
-def _parameter(asked: Asked, noted: Noted) -> Row:
-    advice = noted.says or _HARMLESS
-    if asked.kind == "unknown":
-        known = _like(asked.name, names_of(asked.action))
+def _parameter(what: Incompatibility, seen: Occurrences) -> Row:
+    advice = seen.says or _HARMLESS
+    if what.kind == "unknown":
+        known = _like(what.name, names_of(what.action))
         advice = f"did you mean {known}?" if known else f"no parameter of it, {_HARMLESS}"
-    return _row(asked, noted, advice) | {"parameter": asked.name}
+    return _row(what, seen, advice) | {"parameter": what.name}
 
 
-def _refusal(asked: Asked, noted: Noted, old: frozenset[str]) -> Row:
-    if asked.kind == "problem":
-        is_method = asked.name == Problem.BAD_ACTION.name
-        advice = "It is served to GET and POST." if is_method else PROBLEMS[asked.name]
-        return _row(asked, noted, advice) | {"problem": asked.name}
+def _refusal(what: Incompatibility, seen: Occurrences, old: frozenset[str]) -> Row:
+    if what.kind == "problem":
+        is_method = what.name == Problem.BAD_ACTION.name
+        advice = "It is served to GET and POST." if is_method else PROBLEMS[what.name]
+        return _row(what, seen, advice) | {"problem": what.name}
     advice = _OLD
-    if asked.name not in old:
-        known = _like(asked.name, ACTIONS)
+    if what.name not in old:
+        known = _like(what.name, ACTIONS)
         advice = f"no such action{f': did you mean {known}?' if known else ''}"
-    return _row(asked, noted, advice) | {"action": asked.name, "problem": "BAD_ACTION"}
+    return _row(what, seen, advice) | {"action": what.name, "problem": "BAD_ACTION"}
 
 
-def _row(asked: Asked, noted: Noted, advice: str) -> Row:
-    use = "refused" if asked.kind in _REFUSALS else asked.kind
-    row = {"dialect": asked.dialect, "action": asked.action, "use": use, "count": noted.count}
-    word = {"word": noted.word} if noted.word else {}
-    return {**row, **word, "request": noted.request, "advice": advice}
+def _row(what: Incompatibility, seen: Occurrences, advice: str) -> Row:
+    use = "refused" if what.kind in _REFUSALS else what.kind
+    row = {"dialect": what.dialect, "action": what.action, "use": use, "count": seen.count}
+    word = {"word": seen.word} if seen.word else {}
+    return {**row, **word, "request": seen.request, "advice": advice}
 
 
-def _is_understood(asked: Asked, noted: Noted, old: frozenset[str]) -> bool:
-    if asked.kind == "action":
-        return asked.name in old
-    return asked.name in _CLEAR or (asked.kind == "refused" and noted.problem in _CLEAR)
+def _is_understood(what: Incompatibility, seen: Occurrences, old: frozenset[str]) -> bool:
+    if what.kind == "action":
+        return what.name in old
+    return what.name in _CLEAR or (what.kind == "refused" and seen.problem in _CLEAR)
 
 
 def _summary(result: Row, old: frozenset[str]) -> str:

@@ -34,7 +34,7 @@ INCOMPATIBLE = frozenset(
 )  # fmt: skip
 
 
-class Asked(NamedTuple):
+class Incompatibility(NamedTuple):
     """An ignored, unknown or refused parameter, an action that is not served, or the name of a
     problem. `action` is "other" if it is not served.
     """
@@ -46,7 +46,7 @@ class Asked(NamedTuple):
 
 
 @dataclass(slots=True)
-class Noted:
+class Occurrences:
     """`word` is the answer to a refusal, `problem` its name, `says` why. `request` is the id of the
     last request.
     """
@@ -63,30 +63,30 @@ class Compatibility:
 
     def __init__(self, secrets: Secrets) -> None:
         self._secrets = secrets
-        self.rows: dict[Asked, Noted] = {}
+        self.rows: dict[Incompatibility, Occurrences] = {}
         self.dropped = 0
         """How often something had no row left."""
 
-    def asked(self, dialect: Dialect, request: Request) -> None:
-        """Notes a request whose key is right, before it is answered."""
+    def record_request(self, dialect: Dialect, request: Request) -> None:
+        """Records a request whose key is right, before it is answered."""
         action = request.action
         if action not in ACTIONS:
             word = dialect.refused.get(action, dialect.words[Problem.BAD_ACTION])
             name = self._shown(action, request)
-            self._note("action", dialect, "other", name, _text(word))
+            self._record("action", dialect, "other", name, _text(word))
             return
         for name in ignored(request, dialect):
             row = row_of(action, name)
-            self._note("ignored", dialect, action, name, says=row.says if row else "")
+            self._record("ignored", dialect, action, name, says=row.says if row else "")
         unknown = (n for n in request.parameters if n not in ("api_key", "action"))
         left = MAX_UNKNOWN
         for name in unknown:
             if row_of(action, name) is None and left:
                 left -= 1
-                self._note("unknown", dialect, action, self._shown(name, request))
+                self._record("unknown", dialect, action, self._shown(name, request))
 
-    def refused(self, dialect: Dialect, action: str, error: ProblemError) -> None:
-        """Notes a problem that a client gets."""
+    def record_refusal(self, dialect: Dialect, action: str, error: ProblemError) -> None:
+        """Records a problem that a client gets."""
         problem = error.problem
         if problem not in INCOMPATIBLE or (problem is Problem.BAD_ACTION and action not in ACTIONS):
             return
@@ -95,9 +95,9 @@ class Compatibility:
         word = _text(words.get(problem) or dialect.words[problem])
         kind: Kind = "refused" if error.parameter else "problem"
         name = error.parameter or problem.name
-        self._note(kind, dialect, known, name, word, error.detail, problem.name)
+        self._record(kind, dialect, known, name, word, error.detail, problem.name)
 
-    def _note(
+    def _record(
         self,
         kind: Kind,
         dialect: Dialect,
@@ -107,13 +107,13 @@ class Compatibility:
         says: str = "",
         problem: str = "",
     ) -> None:
-        key = Asked(kind, dialect.name, action, name)
+        key = Incompatibility(kind, dialect.name, action, name)
         row = self.rows.get(key)
         if row is None:
             if len(self.rows) >= MAX_ROWS:
                 self.dropped += 1
                 return
-            row = self.rows[key] = Noted(word=word, says=says, problem=problem)
+            row = self.rows[key] = Occurrences(word=word, says=says, problem=problem)
         row.count += 1
         row.request = REQUEST.get()
 

@@ -125,7 +125,7 @@ class LegacyEndpoint:
             program = self._program(request)
             is_known_as_bad = self._services.upstream.is_refused(program.key)
             if self._compatibility:
-                self._compatibility.asked(self._dialect, request)
+                self._compatibility.record_request(self._dialect, request)
             async with asyncio.timeout_at(deadline):
                 answer = await self._act(request, program, scope["method"], client)
             # The query string does not have a key from a header, nor the time of expiry.
@@ -137,7 +137,7 @@ class LegacyEndpoint:
             now = self._services.upstream.wall_clock()
             self._services.counters.refused(error.problem.name, now, known, error.detail)
             if self._compatibility:
-                self._compatibility.refused(self._dialect, action, error)
+                self._compatibility.record_refusal(self._dialect, action, error)
             if error.problem is Problem.BAD_KEY and not is_known_as_bad:
                 await self._slow_down(scope)
             return action, self._dialect.refuse(error, action)

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from proxy.legacy.status import Phase
 from proxy.model import ClientKey
 from proxy.model.errors import OwnershipLostError, Problem, ProblemError, StoreError
-from proxy.orders.orders import Orders
+from proxy.orders.orders import GRACE, Orders
 from proxy.orders.tracked import TrackedActivation
 from proxy.purchases.purchase import Pair, Pending, Purchase
-from proxy.purchases.unclaimed import GRACE, Unclaimed
+from proxy.purchases.unclaimed import Unclaimed
 from proxy.runtime import log_events
 from proxy.runtime.clock import monotonic
 from proxy.runtime.tasks import BackgroundTasks

@@ -5,7 +5,7 @@ import logging
 from dataclasses import dataclass, replace
 
 from proxy.model.errors import OwnershipLostError, Problem, ProblemError, StoreError
-from proxy.orders.orders import Orders
+from proxy.orders.orders import GRACE, Orders
 from proxy.orders.tracked import TrackedActivation
 from proxy.purchases.cancels import Cancels
 from proxy.purchases.purchase import Pair, Pending, Purchase
@@ -17,8 +17,6 @@ from proxy.upstream.client import Upstream
 
 log = logging.getLogger(__name__)
 
-GRACE = 5.0
-"""Seconds that writes have when the process stops."""
 RETRY_SECONDS = 10.0
 """Between two tries to schedule a cancel while the store cannot be written."""
 
