@@ -148,7 +148,9 @@ def test_memory_has_an_end_whatever_programs_send():
     for action in [*ACTIONS] * 4:
         names = ["".join(dice.choices(string.ascii_letters, k=9)) for _ in range(50)]
         hostile = {"\x1b[2J": "", "<script>": "", "a" * 60_000: "", "": "", "\udcff": ""}
-        found.record_request(dialect, Request({"action": action, **hostile, **dict.fromkeys(names, "1")}))
+        found.record_request(
+            dialect, Request({"action": action, **hostile, **dict.fromkeys(names, "1")})
+        )
         found.record_request(dialect, Request({"action": names[0]}))
     assert len(found.rows) == MAX_ROWS and found.dropped > 1000
     assert all(len(asked.name) < 40 and asked.name.isprintable() for asked in found.rows)
