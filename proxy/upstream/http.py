@@ -1,9 +1,12 @@
 """An HTTP client with one pool of connections. The only file that imports httpx."""
 
 import zlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ssl import SSLContext
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.request import getproxies
 
@@ -14,11 +17,15 @@ from proxy.upstream.http_connection import Connection, Origin, Pool, request_hea
 
 Transport = httpx.AsyncBaseTransport
 
+Send = Callable[[httpx.Request], Awaitable[httpx.Response]]
+
 POOL = 16
 """Connections. httpcore checks its whole pool at every call: a small one is faster."""
 
 # Raised before a byte of the request was sent.
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+
+_HEADERS = MappingProxyType({"Accept": "*/*", "User-Agent": "virtualsms-proxy"})
 
 # httpcore's trace event just before a request is sent.
 _SENDING = "send_request_headers.started"
@@ -53,26 +60,25 @@ class Http:
         verify: SSLContext | bool = True,
         transport: Transport | None = None,
     ) -> None:
+        self._url = url.rstrip("/")
         self._max_bytes = max_bytes
         self._inflates = inflates
         accepted = "gzip" if inflates else "identity"
+        self._headers = {**_HEADERS, "Accept-Encoding": accepted}
+        self._timeouts = httpx.Timeout(timeout, read=read or timeout).as_dict()
         # A transport of a test may have no trace event when it sends.
         self._is_test = transport is not None
         # No proxy of the environment for this machine's own addresses.
         is_proxied = bool(getproxies().keys() - {"no"}) and not is_here(httpx.URL(url).host)
-        if not transport and not is_proxied:
-            transport = DirectTransport(verify)
-        self._client = httpx.AsyncClient(
-            verify=verify,
-            base_url=url,
-            headers={"User-Agent": "virtualsms-proxy", "Accept-Encoding": accepted},
-            timeout=httpx.Timeout(timeout, read=read or timeout),
-            limits=httpx.Limits(max_connections=POOL, max_keepalive_connections=POOL),
-            transport=transport,
-            # A cookie that was set for one key must not be sent with another.
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            trust_env=is_proxied,
-        )
+        self._stack = AsyncExitStack()
+        if transport or not is_proxied:
+            transport = transport or DirectTransport(verify)
+            self._stack.push_async_callback(transport.aclose)
+            self._send: Send = transport.handle_async_request
+        else:
+            client = _proxied(verify)
+            self._stack.push_async_callback(client.aclose)
+            self._send = partial(client.send, stream=True)
 
     async def request(
         self,
@@ -87,11 +93,11 @@ class Http:
         `sending` before the first byte is sent. Does not follow redirects. Raises HttpError if no
         complete answer comes, and NotSentError if the request was not sent.
         """
-        request = self._client.build_request(method, url, headers=headers, **content)
-        if sending:
-            self._watch(request, sending)
         try:
-            response = await self._client.send(request, stream=True)
+            request = self._request(method, url, headers, content)
+            if sending:
+                self._watch(request, sending)
+            response = await self._send(request)
             try:
                 return Reply(response.status_code, response.headers, await self._body(response))
             finally:
@@ -102,7 +108,18 @@ class Http:
             raise HttpError(_description(error)) from error
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._stack.aclose()
+
+    def _request(
+        self, method: str, url: str, headers: Mapping[str, str], content: Mapping[str, Any]
+    ) -> httpx.Request:
+        """Not by httpx's client, which parses the URL four times and looks for cookies."""
+        is_whole = url.startswith(("http://", "https://"))
+        whole = url if is_whole else f"{self._url}/{url.lstrip('/')}"
+        extensions = {"timeout": self._timeouts}
+        return httpx.Request(
+            method, whole, headers={**self._headers, **headers}, extensions=extensions, **content
+        )
 
     def _watch(self, request: httpx.Request, sending: Callable[[], None]) -> None:
         if self._is_test:
@@ -121,6 +138,17 @@ class Http:
         async for part in response.stream:
             body.add(part)
         return body.whole()
+
+
+def _proxied(verify: SSLContext | bool) -> httpx.AsyncClient:
+    """Goes through the proxy that the environment names."""
+    return httpx.AsyncClient(
+        verify=verify,
+        limits=httpx.Limits(max_connections=POOL, max_keepalive_connections=POOL),
+        # A cookie that was set for one key must not be sent with another.
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        trust_env=True,
+    )
 
 
 class DirectTransport(httpx.AsyncBaseTransport):

@@ -83,8 +83,8 @@ async def serving(*answers, patience=PATIENCE, **options):
     """A client of a server that answers so, and the server."""
     server = Server(*answers)
     listener = await asyncio.start_server(server.talk, "127.0.0.1", 0)
-    port = listener.sockets[0].getsockname()[1]
-    http = Http(f"http://127.0.0.1:{port}", patience, MOST, **options)
+    server.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    http = Http(server.url, patience, MOST, **options)
     try:
         yield http, server
     finally:
@@ -320,11 +320,10 @@ def test_a_cancelled_request_gives_its_place_back_and_its_connection_is_closed(i
 
 def test_an_idle_connection_to_one_server_makes_room_for_another(in_loop):
     async def run():
-        async with serving([OK]) as (http, first), serving([OK]) as (other, second):
+        async with serving([OK]) as (http, first), serving([OK]) as (_, second):
             await asyncio.gather(*(asked(http) for _ in range(POOL)))
-            url = str(other._client.base_url)
             for _ in range(3):
-                await http.request("GET", url, {})
+                await http.request("GET", second.url, {})
             return first.connections, second.connections
 
     assert in_loop(run()) == (POOL, 1)
