@@ -88,10 +88,15 @@ class Catalogue:
         pairs = ((iso, self.offer(service, iso)) for iso in self.countries)
         return {iso: offer for iso, offer in pairs if offer is not None}
 
-    def offers_in(self, country: str) -> dict[str, Offer]:
-        """Returns the offers in a country by service."""
-        pairs = ((code, self.offer(code, country)) for code in self.services)
-        return {code: offer for code, offer in pairs if offer is not None}
+    def prices_of(self, service: str) -> Mapping[str, int]:
+        """Returns the prices of a service in cents, by country."""
+        changed = {iso: it.cents for (code, iso), it in self._changed.items() if code == service}
+        return _prices_of(service) | changed
+
+    def prices_in(self, country: str) -> Mapping[str, int]:
+        """Returns the prices in a country in cents, by service."""
+        changed = {code: it.cents for (code, iso), it in self._changed.items() if iso == country}
+        return _prices_in(country, tuple(self.services)) | changed
 
 
 def _on_sale(services: Mapping[str, str]) -> dict[str, str]:
@@ -119,6 +124,19 @@ def _listed(service: str, country: str) -> tuple[int, int] | None:
     if fate < 22:
         return cents, 0
     return cents, 1 + drawn % 5 if fate < 32 else 6 + drawn % 9_000
+
+
+# An answer about all services has 43,000 prices: they are drawn once in a process.
+@functools.cache
+def _prices_of(service: str) -> dict[str, int]:
+    drawn = ((country.iso, _listed(service, country.iso)) for country in COUNTRIES)
+    return {iso: found[0] for iso, found in drawn if found}
+
+
+@functools.cache
+def _prices_in(country: str, services: tuple[str, ...]) -> dict[str, int]:
+    drawn = ((service, _listed(service, country)) for service in services)
+    return {service: found[0] for service, found in drawn if found}
 
 
 def _draw(text: str) -> int:

@@ -139,9 +139,9 @@ def countries(switches: Switches, catalogue: Catalogue, service: str | None) -> 
     for country in catalogue.countries.values():
         row = _country_keys(switches, country)
         if service is None:
-            offers = catalogue.offers_in(country.iso)
-            row["min_price"] = dollars(switches, min(offer.cents for offer in offers.values()))
-            rows.append(row | {"services": list(offers)})
+            prices = catalogue.prices_in(country.iso)
+            row["min_price"] = dollars(switches, min(prices.values()))
+            rows.append(row | {"services": list(prices)})
         elif offer := catalogue.offer(service, country.iso):
             rows.append(row | {"price": dollars(switches, offer.cents)})
     return {"success": True, "countries": rows}
@@ -177,8 +177,7 @@ def price(switches: Switches, catalogue: Catalogue, service: str, country: str) 
 
 
 def min_price(switches: Switches, catalogue: Catalogue, service: str) -> float | str:
-    offers = catalogue.offers_of(service).values()
-    return dollars(switches, min((offer.cents for offer in offers), default=0))
+    return dollars(switches, min(catalogue.prices_of(service).values(), default=0))
 
 
 def _row(switches: Switches, order: Order) -> Json:
