@@ -114,7 +114,9 @@ on conflict (key, order_id) do update set
     created_at = excluded.created_at, expires_at = excluded.expires_at
 """
 ORDERS = f"select {', '.join(COLUMNS)} from orders"
-SAVED_ORDER = "select body, asked_at from orders where key = ? and order_id = ?"
+SAVED_ORDER = """
+select body, asked_at, told, doubted, cancelling from orders where key = ? and order_id = ?
+"""
 
 # A replica must not write a row that it does not own any more.
 SAVE_OPERATION = """
@@ -123,6 +125,11 @@ insert into owed (id, kind, secret, service, country, at, order_id, wish, key, c
 on conflict (id) do update set kind = excluded.kind, secret = excluded.secret,
     order_id = excluded.order_id, cents = excluded.cents, unclear = excluded.unclear
     where owed.owner = excluded.owner
+"""
+# `order` may be '': then the operation may be of any order.
+UPDATE_OPERATION = """
+update owed set kind = ?, secret = ?, order_id = ?, cents = ?, unclear = ?
+where id = ? and owner = ? and (? = '' or order_id = ?)
 """
 OPERATION_COLUMNS = "id, kind, secret, service, country, at, order_id, wish, key, cents, unclear"
 OPERATIONS = f"select {OPERATION_COLUMNS} from owed"
@@ -133,7 +140,6 @@ DELETE_UNDELIVERED = """
 delete from owed where key = ? and order_id = ?
     and (kind in ('answering', 'doubt') or (? = 1 and kind = 'orphan'))
 """
-DELIVERED = "select told, doubted, cancelling from orders where key = ? and order_id = ?"
 OWED_FOR = "select 1 from owed where key = ? and order_id = ?"
 
 REFERENCE_USED = "select 1 from orders where key = ? and wish = ? and told = 1"
@@ -161,31 +167,39 @@ def save_orders(db: Database, rows: Iterable[ActivationRow], lock: str = "") -> 
     """
     # All replicas lock rows in the same order: no deadlock.
     for row in sorted(rows, key=lambda row: (row.key, row.order.id)):
-        found = db.execute(f"{SAVED_ORDER} {lock}", (row.key, row.order.id)).fetchone()
-        order, asked_at = row.order, row.asked_at
-        if found:
-            before = decode_order(found[0])
-            order = merge(before, row.order)
-            asked_at = last_asked(before, found[1], row.order, row.asked_at)
-        values = (row.key, row.id, row.service, encode_order(order), asked_at, row.reference)
-        times = (order.created_at or 0.0, order.expires_at or 0.0)
-        db.execute(SAVE_ORDER, (*values, *map(int, row.flags().values()), order.id, *times))
-        for forward in row.forwards:
-            queue_forward(db, forward)
+        _save_order(db, row, _saved_order(db, row, lock))
+
+
+def _saved_order(db: Database, row: ActivationRow, lock: str) -> Any:
+    return db.execute(f"{SAVED_ORDER} {lock}", (row.key, row.order.id)).fetchone()
+
+
+def _save_order(db: Database, row: ActivationRow, found: Any) -> None:
+    """`found` is the result of _saved_order."""
+    order, asked_at = row.order, row.asked_at
+    if found:
+        before = decode_order(found[0])
+        order = merge(before, row.order)
+        asked_at = last_asked(before, found[1], row.order, row.asked_at)
+    values = (row.key, row.id, row.service, encode_order(order), asked_at, row.reference)
+    times = (order.created_at or 0.0, order.expires_at or 0.0)
+    db.execute(SAVE_ORDER, (*values, *map(int, row.flags().values()), order.id, *times))
+    for forward in row.forwards:
+        queue_forward(db, forward)
 
 
 def mark_delivered(db: Database, row: ActivationRow, unclaimed: bool, lock: str = "") -> Delivery:
     """See Store.mark_delivered."""
     order = (row.key, row.order.id)
     is_done = db.execute(DELETE_UNDELIVERED, (*order, int(unclaimed))).rowcount > 0
-    found = db.execute(f"{DELIVERED} {lock}", order).fetchone()
-    told, doubted, cancelling = found or (0, 0, 0)
+    found = _saved_order(db, row, lock)
+    told, doubted, cancelling = found[2:] if found else (0, 0, 0)
     if not (is_done or told):
         if cancelling or db.execute(OWED_FOR, order).fetchone():
             return Delivery.WITHHELD
         if not doubted:
             return Delivery.FOREIGN
-    save_orders(db, (row,), lock)
+    _save_order(db, row, found)
     return Delivery.DELIVERED
 
 
@@ -199,6 +213,14 @@ def save_operation(db: Database, it: PendingOperation, secret: str, owner: str) 
     row = (it.id, it.kind.value, secret, it.service, it.country, it.at, it.order, it.reference)
     values = (*row, it.key.hash, it.cents, owner, int(it.unclear))
     return db.execute(SAVE_OPERATION, values).rowcount > 0
+
+
+def update_operation(
+    db: Database, it: PendingOperation, secret: str, owner: str, order: str
+) -> bool:
+    """Returns False if the row has another owner, is gone, or is of another order than `order`."""
+    values = (it.kind.value, secret, it.order, it.cents, int(it.unclear), it.id, owner)
+    return db.execute(UPDATE_OPERATION, (*values, order, order)).rowcount > 0
 
 
 def book(db: Database, entries: Iterable[Entry]) -> bool:

@@ -122,7 +122,7 @@ class SqlStore(WebhookRows):
             if limit and not problem:
                 problem = schema.refusal(db, operation.key.hash, operation.cents, limit)
             if problem is None:
-                self._save_operation(db, operation)
+                self._add_operation(db, operation)
             return problem
 
         try:
@@ -135,10 +135,18 @@ class SqlStore(WebhookRows):
             raise
         return problem
 
-    def _save_operation(self, db: Database, operation: PendingOperation) -> None:
+    def _add_operation(self, db: Database, operation: PendingOperation) -> None:
         secret = self._seal(operation.key.upstream.secret, operation.id)
         if not schema.save_operation(db, operation, secret, self._replica):
             raise OwnershipLostError(f"{operation.id} has another owner")
+
+    def _update_operation(self, db: Database, operation: PendingOperation, order: str) -> None:
+        """Raises OwnershipLostError as `_check_owner` does."""
+        secret = self._seal(operation.key.upstream.secret, operation.id)
+        # No other replica can have given the operation another order.
+        order = order if self.is_shared else ""
+        if not schema.update_operation(db, operation, secret, self._replica, order):
+            raise OwnershipLostError(f"{operation.id} has another owner, or was done by one")
 
     async def refusal(self, key: str, cents: int, limit: SpendingLimit) -> Problem | None:
         return await self._run_read(lambda db: schema.refusal(db, key, cents, limit))
@@ -199,10 +207,11 @@ class SqlStore(WebhookRows):
         surely: bool = False,
     ) -> None:
         def write(db: Database) -> None:
-            if not is_new:
+            if is_new:
+                self._add_operation(db, operation)
+            else:
                 # The row of a purchase has no order id before it is bought, with ledger entries.
-                self._check_owner(db, operation.id, "" if entries else operation.order)
-            self._save_operation(db, operation)
+                self._update_operation(db, operation, "" if entries else operation.order)
             schema.save_orders(db, (row,), self.lock)
             if not schema.book(db, entries):
                 raise OrderTakenError(f"order {row.order.id} is another purchase's")

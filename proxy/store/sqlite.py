@@ -86,6 +86,8 @@ class SqliteStore(SqlStore):
         self._reader: sqlite3.Connection | None = None
         """None in memory: another connection would have another database."""
         self._read_thread = ThreadPoolExecutor(1, "store reads")
+        self._level = ""
+        """What `synchronous` is set to; at first, the default."""
         self.trouble = ""
         """Why the last write failed, if it did."""
         self._lock = _lock_file(path) if path != ":memory:" else None
@@ -190,8 +192,7 @@ class SqliteStore(SqlStore):
         return results
 
     def _committed(self, batch: Sequence[Write]) -> list[Any]:
-        level = "full" if any(write.durable for write in batch) else "normal"
-        self._db.execute(f"pragma synchronous = {level}")
+        self._set_level("full" if any(write.durable for write in batch) else "normal")
         self._db.execute("begin immediate")
         try:
             results = [write.run(self._db) for write in batch]
@@ -201,6 +202,11 @@ class SqliteStore(SqlStore):
                 self._db.execute("rollback")
             raise
         return results
+
+    def _set_level(self, level: str) -> None:
+        if level != self._level:
+            self._db.execute(f"pragma synchronous = {level}")
+            self._level = level
 
     def _erase(self, patience: float = 0.0) -> bool:
         """Copies the write-ahead log to the file and truncates it; returns whether that was done.

@@ -269,10 +269,18 @@ async def test_one_names_a_number_in_doubt_and_the_other_gives_it_back_and_one_o
     assert len(await pair[0].owed()) == (not is_named)
 
 
-async def test_what_was_taken_though_nobody_waited_any_more_is_known_as_ones_own(pair):
+async def test_what_was_taken_though_nobody_waited_any_more_is_known_as_ones_own(pair, monkeypatch):
+    is_writing, write = asyncio.Event(), pair[1]._write
+
+    def writing(*what, **how):
+        is_writing.set()
+        return write(*what, **how)
+
     orphan = replace(BOUGHT, kind=OperationKind.ORPHAN)
     await pair[0].owe(orphan)
+    monkeypatch.setattr(pair[1], "_write", writing)
     taking = asyncio.create_task(pair[1].take_orphan(OWED))
+    await is_writing.wait()
     await asyncio.sleep(0)
     taking.cancel()
     await pair[1].keep()

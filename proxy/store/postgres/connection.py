@@ -57,7 +57,11 @@ def one_line(error: Exception) -> str:
 
 def set_limits(db: "psycopg.Connection[Any]") -> None:
     db.execute(LIMITS)
-    db.commit()
+
+
+class PooledConnection(psycopg.Connection[tuple[Any, ...]]):
+    used_at = float("-inf")
+    """When it last worked, in seconds of the monotonic clock."""
 
 
 class QmarkConnection:

@@ -38,7 +38,7 @@ async def _followed(
     url: str, settings: Mapping[str, Any], replica: str
 ) -> AsyncGenerator[Change, None]:
     """Raises psycopg.Error when the connection breaks."""
-    async with await psycopg.AsyncConnection.connect(url, **settings, autocommit=True) as db:
+    async with await psycopg.AsyncConnection.connect(url, **settings) as db:
         await db.execute(f"listen {CHANNEL}".encode())
         yield Change("missed")
         async for notice in db.notifies():

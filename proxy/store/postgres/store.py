@@ -28,7 +28,13 @@ from proxy.runtime.urls import shown_url
 from proxy.store import schema
 from proxy.store.group_commit import Write
 from proxy.store.postgres import listener
-from proxy.store.postgres.connection import KEEPALIVE, QmarkConnection, one_line, set_limits
+from proxy.store.postgres.connection import (
+    KEEPALIVE,
+    PooledConnection,
+    QmarkConnection,
+    one_line,
+    set_limits,
+)
 from proxy.store.postgres.encryption import Encryption
 from proxy.store.postgres.schema import CHANNEL, set_up
 from proxy.store.rows import Change, PendingOperation
@@ -45,6 +51,8 @@ CONNECT_SECONDS = 2.0
 """Seconds to wait for a connection."""
 DOWN_SECONDS = 1.0
 """After a failed connection no other is tried for so long."""
+UNCHECKED_SECONDS = DOWN_SECONDS
+"""A connection that was used so recently is taken unchecked: a check is a round trip."""
 
 LEASE = 10.0
 """Seconds that a replica counts as alive after its last `take_over`."""
@@ -86,12 +94,14 @@ update owed set owner = ? where id in (
     order by at for update skip locked
 ) returning {schema.OPERATION_COLUMNS}
 """
+OTHERS_NUMBER = """
+select id from owed
+where owner <> ? and kind = 'orphan' and key = ? and service = ? and country = ? and wish = ?
+order by at limit 1
+"""
 TAKE_NUMBER = f"""
-update owed set owner = ? where id in (
-    select id from owed
-    where owner <> ? and kind = 'orphan' and key = ? and service = ? and country = ? and wish = ?
-    order by at limit 1 for update skip locked
-) returning {schema.OPERATION_COLUMNS}
+update owed set owner = ? where id in ({OTHERS_NUMBER} for update skip locked)
+returning {schema.OPERATION_COLUMNS}
 """
 CLAIM = f"""
 insert into claims values (?, ?, now() + make_interval(secs => ?))
@@ -127,20 +137,26 @@ class PostgresStore(SqlStore):
         self._cipher = Encryption(secret)
         self._down_until = self._beat_at = self._steady_since = float("-inf")
         self._replicas = 1
-        settings: dict[str, Any] = {"application_name": self._replica, **KEEPALIVE}
+        # Reads are no transactions: each would take two more round trips.
+        settings: dict[str, Any] = {
+            "application_name": self._replica,
+            "autocommit": True,
+            **KEEPALIVE,
+        }
         try:
-            with psycopg.connect(url, **settings, autocommit=True) as db:
+            with psycopg.connect(url, **settings) as db:
                 set_up(db, self._cipher)
         except BaseException:
             self._threads.shutdown()
             raise
         self._url, self._settings = url, settings
-        self._pool: ConnectionPool[psycopg.Connection[Any]] = ConnectionPool(
+        self._pool = ConnectionPool(
             url,
+            connection_class=PooledConnection,
             kwargs=settings,
             min_size=1,
             max_size=THREADS,
-            check=ConnectionPool.check_connection,
+            check=_check,
             configure=set_limits,
             reconnect_timeout=CONNECT_SECONDS,
             open=True,
@@ -174,6 +190,8 @@ class PostgresStore(SqlStore):
     async def take_orphan(self, operation: PendingOperation) -> PendingOperation | None:
         wanted = (operation.key.hash, operation.service, operation.country, operation.reference)
         values = (self._replica, self._replica, *wanted)
+        if not await self._read(OTHERS_NUMBER, *values[1:]):
+            return None
         rows = await self._write(
             lambda db: db.execute(TAKE_NUMBER, values).fetchall(), durable=True
         )
@@ -251,7 +269,7 @@ class PostgresStore(SqlStore):
 
     def _read_now(self, read: Callable[[Database], T]) -> T:
         with self._connection() as db:
-            return read(db)
+            return read(QmarkConnection(db))
 
     def _commit(self, batch: Sequence[Write]) -> list[Any]:
         try:
@@ -262,7 +280,8 @@ class PostgresStore(SqlStore):
     def _committed(self, batch: Sequence[Write]) -> list[Any]:
         is_committing, is_durable = False, any(write.durable for write in batch)
         try:
-            with self._connection() as db:
+            with self._connection() as connection, connection.transaction():
+                db = QmarkConnection(connection)
                 if not is_durable:
                     db.execute("set local synchronous_commit = off")
                 results = [write.run(db) for write in batch]
@@ -276,13 +295,14 @@ class PostgresStore(SqlStore):
         return results
 
     @contextmanager
-    def _connection(self) -> Iterator[Database]:
-        """A connection in one transaction. Raises StoreError."""
+    def _connection(self) -> Iterator[PooledConnection]:
+        """Raises StoreError."""
         if time.monotonic() < self._down_until:
             raise StoreUnavailableError(self.trouble)
         try:
             with self._pool.connection(CONNECT_SECONDS) as db:
-                yield QmarkConnection(db)
+                yield db
+                db.used_at = time.monotonic()
         except psycopg.Error as error:
             raise self._failure(error) from error
         self.trouble, self._down_until = "", float("-inf")
@@ -299,6 +319,12 @@ class PostgresStore(SqlStore):
             self.trouble, self._down_until = text, time.monotonic() + DOWN_SECONDS
             return StoreUnavailableError(text)
         return StoreError(text)
+
+
+def _check(db: PooledConnection) -> None:
+    """Raises psycopg.OperationalError if the connection is broken."""
+    if time.monotonic() - db.used_at > UNCHECKED_SECONDS:
+        ConnectionPool.check_connection(db)
 
 
 class _RetryError(StoreError):
