@@ -1,11 +1,16 @@
 """The baseline: a thin translator, as one writes it in an hour: each request becomes one upstream.
 
 Nothing is remembered but ids, in memory; nothing is shared between clients, and what the upstream
-refuses becomes ERROR_SQL.
+refuses becomes ERROR_SQL. With `--store` each purchase is two rows of a SQLite file, one before its
+POST and one before its answer, which survive a power cut.
 """
 
+import asyncio
 import re
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import click
@@ -22,8 +27,31 @@ NUMERIC = {iso: number for number, iso in ISO.items()}
 ENDED = {"cancelled": "STATUS_CANCEL", "expired": "STATUS_CANCEL"}
 
 
+class Rows:
+    """A row for each write, in a file of that path; nothing where it is None."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._thread = ThreadPoolExecutor(1)
+        self._db = self._thread.submit(self._open, path).result() if path else None
+
+    @staticmethod
+    def _open(path: Path) -> sqlite3.Connection:
+        db = sqlite3.connect(path, isolation_level=None)
+        db.execute("pragma journal_mode = wal").fetchall()
+        db.execute("pragma synchronous = full")
+        db.execute("create table if not exists numbers (what text not null)")
+        return db
+
+    async def add(self, what: str) -> None:
+        if self._db:
+            sql = "insert into numbers values (?)"
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._thread, self._db.execute, sql, (what,))
+
+
 class Plain:
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, upstream: str, store: Path | None) -> None:
+        self._rows = Rows(store)
         self._http = httpx.AsyncClient(base_url=f"{upstream}/api/v1", trust_env=False)
         self._orders: dict[str, str] = {}
         self._numbers = count(1)
@@ -49,7 +77,9 @@ class Plain:
 
     async def _getNumber(self, query: Any) -> str:
         wish = {"service": query["service"], "country": ISO[query["country"]]}
+        await self._rows.add(f"{query['api_key']} {wish}")
         order = await self._call("POST", "/customer/purchase", query, json=wish)
+        await self._rows.add(f"{query['api_key']} {order}")
         number = str(next(self._numbers))
         self._orders[number] = order["order_id"]
         return f"ACCESS_NUMBER:{number}:{order['phone_number'].lstrip('+')}"
@@ -80,8 +110,9 @@ class Plain:
 @click.command()
 @click.option("--port", type=int, default=0)
 @click.option("--upstream", required=True, help="The address of the sandbox.")
-def main(port: int, upstream: str) -> None:
-    app = Starlette(routes=[Route("/{path:path}", Plain(upstream).serve)])
+@click.option("--store", type=click.Path(path_type=Path), help="A SQLite file for each purchase.")
+def main(port: int, upstream: str, store: Path | None) -> None:
+    app = Starlette(routes=[Route("/{path:path}", Plain(upstream, store).serve)])
     opened = server.open_socket("127.0.0.1", port)
     click.echo(f"listening on {server.url(opened)}")
     server.run(app, opened)

@@ -59,8 +59,12 @@ def a_proxy(
 
 
 @contextmanager
-def a_plain_translator(folder: Path, upstream: Upstream) -> Iterator[Server]:
-    arguments = ("--port", "0", "--upstream", upstream.url)
+def a_plain_translator(
+    folder: Path, upstream: Upstream, store: Path | None = None
+) -> Iterator[Server]:
+    """With `store` it writes two rows for each purchase there."""
+    arguments = ["--port", "0", "--upstream", upstream.url]
+    arguments += ["--store", str(store)] if store else []
     with _started("tests.bench.plain", *arguments, log=folder / "plain.log") as server:
         yield server
 

