@@ -23,6 +23,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -33,7 +34,7 @@ from tests.bench import compare as comparing
 from tests.bench import crowd as crowds
 from tests.bench import marks as rows
 from tests.bench.benches import BENCHES, Size
-from tests.bench.figures import Figures, table
+from tests.bench.figures import Figures, cpu_growth, table
 from tests.bench.load import Plan
 from tests.bench.memory import memory as measured
 
@@ -48,24 +49,31 @@ def main() -> None:
 @main.command()
 @click.option("--variants", default=",".join(crowds.VARIANTS), help="Which, in which order.")
 @click.option("--seconds", type=click.FloatRange(1), default=120, help="Of load, each.")
-@click.option("--activations", type=click.IntRange(1), default=200, help="Clients at the end.")
+@click.option("--activations", "sizes", default="200", help="Clients at the end, or 200,500.")
 @click.option("--sms", type=click.IntRange(0), default=48, help="How many of them get an SMS.")
 @click.option("--pause", type=click.FloatRange(0), default=61, help="Seconds before the load.")
 @click.option("--seed", type=int, default=1, help="Draws all moments.")
 @click.option("--json", "path", type=click.Path(path_type=Path), help="Write the figures there.")
-def crowd(variants: str, path: Path | None, **options: float) -> None:
+def crowd(variants: str, sizes: str, path: Path | None, **options: float) -> None:
     """Many clients on one key: what they see, and what it takes upstream."""
     names = variants.split(",")
     if unknown := set(names) - crowds.VARIANTS.keys():
         raise click.UsageError(f"--variants: {unknown} not among {list(crowds.VARIANTS)}")
-    plan = Plan(**options)
-    if max(plan.sms, 1) > plan.first:
+    plans = [Plan(activations=size, **options) for size in _sizes(sizes)]
+    if any(max(plan.sms, 1) > plan.first for plan in plans):
         raise click.UsageError("--activations: too few for --sms, and for those bought on the way")
-    runs = [_run(name, plan) for name in names]
+    runs = [_run(name, plan) for name in names for plan in plans]
     if path:
         path.write_bytes(msgspec.json.format(msgspec.json.encode(runs)))
     click.echo(f"\n{table(runs)}\n")
-    sys.exit(not _judged(runs, plan))
+    sys.exit(not _judged(runs))
+
+
+def _sizes(text: str) -> list[int]:
+    try:
+        return [int(size) for size in text.split(",")]
+    except ValueError:
+        raise click.UsageError(f"--activations: {text} is no number, and no list of some") from None
 
 
 def _run(name: str, plan: Plan) -> Figures:
@@ -77,13 +85,20 @@ def _say(name: str, text: str) -> None:
     click.echo(f"{time.strftime('%H:%M:%S')} {name}: {text}")
 
 
-def _judged(runs: Sequence[Figures], plan: Plan) -> bool:
+def _judged(runs: Sequence[Figures]) -> bool:
     """Says which targets were kept; whether all were."""
     kept = [
-        (is_kept, run.variant, text)
+        (is_kept, f"{run.variant}, {run.activations}", text)
         for run in runs
-        if (targets := crowds.VARIANTS[run.variant].targets_of(plan))
+        if (targets := crowds.VARIANTS[run.variant].targets_of(run.activations))
         for is_kept, text in targets.judge(run)
+    ]
+    ours = [run for run in runs if crowds.VARIANTS[run.variant].targets]
+    kept += [
+        (is_kept, many.variant, text)
+        for few, many in pairwise(ours)
+        if few.variant == many.variant
+        for is_kept, text in [cpu_growth(few, many)]
     ]
     for is_kept, variant, text in kept:
         click.echo(f"{'ok  ' if is_kept else 'MISS'} {variant}: {text}")

@@ -13,6 +13,8 @@ from tests.bench.memory import memory
 from tests.bench.paid import paid
 from tests.bench.start import start
 
+SOCKET_BYTES = 20 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Size:
@@ -28,7 +30,7 @@ class Size:
     connections: int = 5000
     burst: int = 1000
     storm: int = 1000
-    sockets: int = 200
+    sockets: int = 500
 
 
 def _cold(size: Size, folder: Path) -> list[Mark]:
@@ -45,7 +47,7 @@ def _memory(size: Size, folder: Path) -> list[Mark]:
     seen = memory(size.known // 5, size.sockets, folder)
     return [
         Mark("memory", "an idle activation", seen.per_activation, "B"),
-        Mark("memory", "an open push socket", seen.per_socket or 0.0, "KiB"),
+        Mark("memory", "an open push socket", seen.per_socket or 0.0, "KiB", most=SOCKET_BYTES),
     ]
 
 

@@ -10,6 +10,8 @@ from tests.bench.load import Crowd, Held
 
 PER_MINUTE = 60
 MOST_REFUSED = 5
+CPU_GROWTH = 1.08
+"""The CPU may grow so many times as fast as the numbers: from 200 to 500 to 2.7 times."""
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -34,6 +36,7 @@ class Figures:
     """Of one run. Durations are seconds."""
 
     variant: str
+    activations: int
     polls: int
     errors: dict[str, int]
     wrong_codes: list[str]
@@ -63,6 +66,7 @@ def figures_of(
     polls = len(crowd.latencies)
     return Figures(
         variant=variant,
+        activations=crowd.plan.activations,
         polls=polls,
         errors=dict(crowd.errors),
         wrong_codes=crowd.wrong_codes,
@@ -111,6 +115,7 @@ def _p95(waits: Waits) -> str:
 
 
 ROWS: tuple[tuple[str, Callable[[Figures], str]], ...] = (
+    ("numbers at the end", lambda it: str(it.activations)),
     ("getStatus", lambda it: str(it.polls)),
     ("upstream requests", lambda it: str(sum(it.calls.values()) - it.calls.get("socket", 0))),
     ("for each getStatus", lambda it: f"{it.per_poll:.4f}"),
@@ -164,3 +169,11 @@ class Targets:
             it.per_poll <= self.per_poll,
             f"for each getStatus {it.per_poll:.4f} <= {self.per_poll}",
         )
+
+
+def cpu_growth(few: Figures, many: Figures) -> tuple[bool, str]:
+    """Whether the CPU of a run with more numbers is within its target, and what it is."""
+    seen = many.cpu_seconds / few.cpu_seconds
+    most = CPU_GROWTH * many.activations / few.activations
+    what = f"CPU, {many.activations} numbers / {few.activations}"
+    return seen <= most, f"{what}: {seen:.2f} x <= {most:.2f} x"

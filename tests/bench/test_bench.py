@@ -13,7 +13,7 @@ from tests.bench.cold import storm
 from tests.bench.compare import AGAIN, HERE, THERE, Figure, compare, marks_of
 from tests.bench.cpu import cpu
 from tests.bench.crowd import VARIANTS, run
-from tests.bench.figures import Figures, Waits, percentile, table, waits_of
+from tests.bench.figures import Figures, Waits, cpu_growth, percentile, table, waits_of
 from tests.bench.growth import growth
 from tests.bench.idle import LONGEST, idle
 from tests.bench.load import Crowd, Held, Plan, Target
@@ -45,6 +45,7 @@ SMALL = Plan(
 
 GOOD = Figures(
     variant="no-push",
+    activations=200,
     polls=1000,
     errors={},
     wrong_codes=[],
@@ -144,6 +145,13 @@ def test_a_target_is_missed_by_each_figure_alone(changed):
     assert [is_kept for is_kept, _ in targets.judge(replace(GOOD, **changed))].count(False) == 1
 
 
+@pytest.mark.parametrize(("cpu", "is_kept"), [(2.7, True), (2.71, False)])
+def test_the_cpu_of_500_numbers_may_be_2_7_times_that_of_200(cpu, is_kept):
+    many = replace(GOOD, activations=500, cpu_seconds=cpu)
+    text = f"CPU, 500 numbers / 200: {cpu:.2f} x <= 2.70 x"
+    assert cpu_growth(GOOD, many) == (is_kept, text)
+
+
 def test_the_table_has_a_column_for_each_run():
     lines = table([GOOD, replace(GOOD, variant="plain", all=NEVER)]).splitlines()
     assert lines[0].split() == ["no-push", "plain"]
@@ -236,7 +244,6 @@ def values(seen):
     return {it.name: it.value for it in seen}
 
 
-@pytest.mark.slow
 def test_what_a_question_costs_is_measured_without_wrk_and_nginx(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.which", lambda name: None)
     seen = values(cpu(0.2, 1, tmp_path))
@@ -245,14 +252,12 @@ def test_what_a_question_costs_is_measured_without_wrk_and_nginx(tmp_path, monke
     assert "nginx, return 200" not in seen
 
 
-@pytest.mark.slow
 def test_what_the_proxy_adds_to_a_purchase_is_measured(tmp_path):
     seen = values(paid(16, 1, tmp_path, slow=0.02))
     assert seen["straight to the upstream, p50"] >= 0.02
     assert seen["ours, SQLite file, p50"] > seen["straight to the upstream, p50"]
 
 
-@pytest.mark.slow
 def test_a_revision_is_compared_with_the_code_here(tmp_path):
     size = Size(rounds=1, seconds=0.2, numbers=8)
     seen = values(compare("HEAD", ["cpu", "paid"], size, tmp_path))
@@ -271,7 +276,6 @@ def test_a_comparison_has_the_ratio_and_the_noise_of_the_same_rounds():
     ]
 
 
-@pytest.mark.slow
 def test_a_start_is_measured(tmp_path):
     seen = values(start(1, 200, tmp_path, compiled=False))
     accepted, answered = "accepts a connection after", "first answer after"
@@ -280,7 +284,6 @@ def test_a_start_is_measured(tmp_path):
         assert seen[f"{name}, memory at rest"] > 10e6
 
 
-@pytest.mark.slow
 def test_growth_is_measured(tmp_path):
     seen = values(growth(0.3, 1, tmp_path, known=2000, keys=3, numbers=8))
     assert 0 <= seen["getStatus of an id for the first time, CPU"] < 0.1

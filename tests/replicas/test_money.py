@@ -193,7 +193,6 @@ def test_each_sms_is_told_to_a_target_once_by_both_and_by_the_other_if_one_is_ki
             pair.a.start()
 
 
-@pytest.mark.slow
 def test_while_postgres_is_away_status_goes_on_and_nothing_is_bought(tmp_path):
     with a_server_of_their_own(tmp_path, hold=HOLD) as (server, upstream, pair):
         id = bought(pair.a.ask("action=getNumber&service=wa", "key", DAISY))

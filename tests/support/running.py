@@ -88,7 +88,8 @@ class Proxy:
     def ask(self, query: str, key: str, dialect: str = "") -> str:
         """The answer of a client that waits for it."""
         url = f"{self.url}{dialect}{PATH}?api_key={key}&{query}"
-        return httpx.get(url, timeout=PATIENCE, trust_env=False).text
+        # Certificates are not read: that takes 20 ms of CPU.
+        return httpx.get(url, timeout=PATIENCE, trust_env=False, verify=False).text
 
     def ask_and_go(self, query: str, key: str) -> None:
         """A client that closes its socket in the middle of its request."""
