@@ -15,23 +15,46 @@ if TYPE_CHECKING:
 
 PREFIX = "virtualsms_proxy_"
 
-# Rows for the names in Counters.counts: labels, and the help text.
-COUNTS = (
+# Rows for the names in Counters.counts: labels, the help text, and the values of the label that are
+# shown as 0 from the start. Prometheus sees no increase in a series that begins at 1.
+COUNTS: tuple[tuple[str, tuple[str, ...], str, str], ...] = (
     (
         "answers",
         ("dialect", "action", "word"),
         "Answers to clients by dialect, action and first word; JSON for a body in JSON.",
+        "",
     ),
-    ("upstream_calls", ("call", "result"), "Calls of the upstream: ok, or the problem."),
-    ("unreadable_rows", ("call",), "Rows of the upstream's lists that could not be read."),
-    ("cache_answers", ("cache", "how"), "Answers of the caches: HIT, MISS or STALE."),
-    ("frames", ("kind",), "What sockets said: an SMS, or a hint to read."),
-    ("webhook_events", ("kind",), "Events that the upstream has sent, by what came of them."),
-    ("forward_attempts", ("outcome",), "SMS posted to targets: delivered, failed, dead, dropped."),
-    ("purchases", ("outcome",), "Purchases: told, or what became of them."),
-    ("promised_cancels", ("outcome",), "Promised cancels: promised, kept, too_late."),
-    ("charged_cents", (), "Cents that the upstream took."),
-    ("refunded_cents", (), "Cents that it gave back."),
+    ("upstream_calls", ("call", "result"), "Calls of the upstream: ok, or the problem.", ""),
+    ("unreadable_rows", ("call",), "Rows of the upstream's lists that could not be read.", ""),
+    ("cache_answers", ("cache", "how"), "Answers of the caches: HIT, MISS or STALE.", ""),
+    ("frames", ("kind",), "What sockets said: an SMS, or a hint to read.", "sms hint"),
+    (
+        "webhook_events",
+        ("kind",),
+        "Events that the upstream has sent, by what came of them.",
+        "sms end swap balance hint repeated test unknown other "
+        "unsigned untimely unreadable too_long failed",
+    ),
+    (
+        "forward_attempts",
+        ("outcome",),
+        "SMS posted to targets: delivered, failed, dead, dropped.",
+        "delivered failed dead dropped",
+    ),
+    (
+        "purchases",
+        ("outcome",),
+        "Purchases: told, or what became of them.",
+        "told none unclear unknown given_back in_doubt named charged_in_doubt",
+    ),
+    (
+        "promised_cancels",
+        ("outcome",),
+        "Promised cancels: promised, kept, too_late.",
+        "promised kept too_late",
+    ),
+    ("charged_cents", (), "Cents that the upstream took.", ""),
+    ("refunded_cents", (), "Cents that it gave back.", ""),
 )
 
 Gauges = Callable[[], Iterator[tuple[str, str, dict[str, float]]]]
@@ -53,9 +76,10 @@ class Metrics:
     def collect(self) -> "Iterator[Metric]":
         from prometheus_client import metrics_core as core
 
-        for name, labels, text in COUNTS:
+        for name, labels, text, known in COUNTS:
             counter = core.CounterMetricFamily(PREFIX + name, text, labels=labels)
-            for values, count in self._counters.of(name) or ([((), 0)] if not labels else []):
+            at_start = {(value,): 0 for value in known.split()} if labels else {(): 0}
+            for values, count in (at_start | dict(self._counters.of(name))).items():
                 counter.add_metric(values, count)
             yield counter
         for name, text, by_label in self._gauges():

@@ -22,8 +22,8 @@ from proxy.forwarding.delivery import signature
 from proxy.legacy.dialects import DIALECTS
 from proxy.model.errors import YamlFileError
 from tests import picture
+from tests.support import schemas
 from tests.support.documents import BLOCKS, PAGES, ROOT, Block
-from tests.support.world import a_world
 
 COMMANDS = ("sh", "console")
 
@@ -89,8 +89,6 @@ def of_what(data: object) -> str:
     assert isinstance(data, dict)
     if "services" in data and all(isinstance(each, dict) for each in data["services"].values()):
         return "compose"
-    if "groups" in data:
-        return "rules"
     if data.keys() <= {"services", "countries", "aliases"}:
         return "table"
     return "config" if data.keys() <= set(Config.__struct_fields__) else ""
@@ -138,6 +136,12 @@ COMPOSE = {
 
 
 @pytest.mark.parametrize("name", COMPOSE)
+def test_compose_knows_every_field_of_a_compose_file(name, tmp_path):
+    (tmp_path / "compose.yaml").write_text(COMPOSE[name])
+    assert schemas.faults("compose-spec", tmp_path / "compose.yaml") == ""
+
+
+@pytest.mark.parametrize("name", COMPOSE)
 def test_a_compose_file_is_whole_and_opens_no_port_to_others(name):
     data = yaml.safe_load(COMPOSE[name])
     assert data.keys() <= {"services", "volumes", "secrets", "networks"}
@@ -157,47 +161,6 @@ def test_a_compose_file_is_whole_and_opens_no_port_to_others(name):
         load_config(None, {k: re.sub(r"\$\{\w+:\?\}", "x", v) for k, v in environ.items()})
         names = {name for name in environ if name.startswith("PROXY_")}
         assert names <= {environment_name(key) for key, _ in keys()}
-
-
-@pytest.mark.anyio
-@yaml_blocks("rules")
-async def test_every_alert_asks_for_metrics_that_there_are(block, clock):
-    async with a_world(clock) as world:
-        page = (await world.client.get("/metrics")).text
-    kinds = dict(re.findall(r"^# TYPE (\w+) (\w+)$", page, re.M))
-    kinds |= {f"{name}_bucket": "" for name, kind in kinds.items() if kind == "histogram"}
-    rules = [rule for group in yaml.safe_load(block.text)["groups"] for rule in group["rules"]]
-    assert rules
-    for rule in rules:
-        assert rule.keys() <= {"alert", "expr", "for"}
-        assert re.fullmatch(r"\d+[smh]", rule.get("for", "1m"))
-        asked = set(re.findall(r"virtualsms_proxy_\w+", rule["expr"]))
-        assert asked and asked <= kinds.keys()
-        assert balanced(rule["expr"])
-
-
-@yaml_blocks("rules")
-def test_every_alert_is_taken_by_prometheus_where_it_is_installed(block, tmp_path):
-    (tmp_path / "rules.yaml").write_text(block.text)
-    if program := shutil.which("promtool"):
-        subprocess.run([program, "check", "rules", tmp_path / "rules.yaml"], check=True)
-
-
-def balanced(text: str) -> bool:
-    """Whether every bracket outside quotes is closed by its like."""
-    rest = re.sub(r'"[^"]*"|[^()\[\]{}]', "", text)
-    while rest != (rest := re.sub(r"\(\)|\[\]|\{\}", "", rest)):
-        pass
-    return not rest
-
-
-def test_the_labels_of_the_alerts_are_those_of_the_table():
-    table = dict(
-        re.findall(r"^\| `(\w+)` \| ([^|]*)\|", (ROOT / "docs/metrics.md").read_text(), re.M)
-    )
-    for block in of("yaml", "docs/metrics.md"):
-        for name, label in re.findall(r"(virtualsms_proxy_\w+)\{(\w+)=", block.text):
-            assert f"`{label}`" in table[name]
 
 
 # Other kinds
