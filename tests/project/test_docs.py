@@ -6,8 +6,10 @@ Commands are run in test_docs_commands.py. A block of a kind that neither knows 
 import ast
 import re
 import shutil
+import sqlite3
 import subprocess
 from configparser import ConfigParser
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -15,12 +17,15 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from proxy import __version__
 from proxy.commands.main import main
 from proxy.config.mappings import load_codes
 from proxy.config.settings import Config, environment_name, keys, load_config
 from proxy.forwarding.delivery import signature
 from proxy.legacy.dialects import DIALECTS
-from proxy.model.errors import YamlFileError
+from proxy.model.errors import StoreError, YamlFileError
+from proxy.store import open_store
+from proxy.store.schema import STEPS
 from tests import picture
 from tests.support import schemas
 from tests.support.documents import BLOCKS, PAGES, ROOT, Block
@@ -224,6 +229,20 @@ def test_every_sql_is_taken_by_postgresql(block, database):
         db.execute(block.text)
         # A role is of the whole server.
         db.rollback()
+
+
+def test_the_page_on_upgrades_has_the_newest_store_and_what_an_older_version_says(tmp_path):
+    page = (ROOT / "docs" / "upgrade.md").read_text()
+    newest = re.search(r"^\| (\d+) \| (\d+\.\d+\.\d+) \|", page, re.M)
+    assert (int(newest[1]), newest[2]) == (len(STEPS), __version__)
+    path = tmp_path / "virtualsms-proxy.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(f"pragma user_version = {len(STEPS) + 1}")
+    with pytest.raises(StoreError) as refused:
+        open_store(f"sqlite:///{path}")
+    [shown] = of("text", "docs/upgrade.md")
+    said = str(refused.value).replace(str(tmp_path), "/data")
+    assert re.sub(r"\d+", "N", shown.text) == re.sub(r"\d+", "N", f"Error: {said}\n")
 
 
 def test_the_picture_of_the_rooms_is_what_the_code_says():
