@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from proxy.app.gauges import gauges
+from proxy.app.gauges import gauges, histograms
 from proxy.app.lifespan import lifespan
 from proxy.app.readiness import Readiness
 from proxy.config.codes import Codes
@@ -104,7 +104,9 @@ def create_app(
         config, given, services.upstream, services.store, services.programs, secrets
     )
     replicas = _replicas(services, secrets)
-    metrics = Metrics(services.counters, lambda: gauges(services, forwards))
+    metrics = Metrics(
+        services.counters, lambda: gauges(services, forwards), lambda: histograms(services)
+    )
     legacy = endpoints(_legacy_endpoints(config, services, secrets, compatibility), config.dialect)
     console = _console(config, services, secrets, legacy, sandbox)
     parts = (services, replicas, subscriptions, forwards, console, readiness)

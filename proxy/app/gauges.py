@@ -1,8 +1,9 @@
-"""The gauges of the metrics."""
+"""The gauges and histograms of the metrics."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from proxy.forwarding.delivery import ForwardDelivery
+from proxy.runtime.histogram import Histogram
 from proxy.services import Services
 
 
@@ -20,3 +21,13 @@ def gauges(
     yield "pending_purchases", "Purchases that have not ended.", services.journal.pending.states()
     yield "forwards", "SMS to post to targets: waiting, or given up.", forwards.states
     yield "pending_cancels", "Scheduled cancels.", {"": float(len(services.cancels))}
+
+
+def histograms(services: Services) -> Iterator[tuple[str, str, str, Mapping[str, Histogram]]]:
+    """Name, help text, label, and the histogram of each value of the label; '' without a label."""
+    text = "Seconds from an SMS to its first reading by a client."
+    yield "sms_delay_seconds", text, "", {"": services.counters.delays}
+    text = "Seconds that an answer took, by action, without those repeated from memory."
+    yield "answer_seconds", text, "action", services.counters.answer_seconds
+    text = "Seconds that a commit to the store took."
+    yield "store_commit_seconds", text, "", {"": services.store.commit_seconds}

@@ -109,8 +109,10 @@ class LegacyEndpoint:
         counter = ("answers", self._dialect.name, known, first_word(answer.body))
         self._counts[counter] += 1
         self._cache.put(scope, answer, counter)
+        seconds = time.perf_counter() - begun
+        self._services.counters.answer_seconds[known].add(seconds)
         if self._sample:
-            self._log_sample(known, time.perf_counter() - begun)
+            self._log_sample(known, seconds)
 
     async def _answer(
         self, scope: Scope, body: bytes, client: Client, deadline: float

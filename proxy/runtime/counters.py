@@ -2,13 +2,15 @@
 the console show them.
 """
 
-from bisect import bisect_left
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from proxy.runtime.histogram import Histogram
+
 DELAYS = (0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0, 300.0)
-"""Upper bounds of the histogram, in seconds."""
+ANSWERS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 12.0)
+"""Upper bounds of the histograms, in seconds."""
 
 MOST_STORIES, LONGEST_STORY = 5000, 50
 """The number of stories, of which the oldest is dropped first; the number of events of one."""
@@ -37,8 +39,9 @@ class Counters:
 
     def __init__(self) -> None:
         self.counts: Counter[tuple[str, ...]] = Counter()
-        self.delays = [0] * (len(DELAYS) + 1)
-        self.delayed = 0.0
+        self.delays = Histogram(DELAYS)
+        self.answer_seconds: defaultdict[str, Histogram] = defaultdict(lambda: Histogram(ANSWERS))
+        """By action."""
         self.cents: Counter[str] = Counter()
         """The cents of all stories, by what happened."""
         self.refusals: dict[str, Refused] = {}
@@ -50,9 +53,7 @@ class Counters:
 
     def read_after(self, seconds: float) -> None:
         """Counts the first reading of an SMS by its client, so many seconds after it came."""
-        seconds = max(seconds, 0.0)
-        self.delays[bisect_left(DELAYS, seconds)] += 1
-        self.delayed += seconds
+        self.delays.add(max(seconds, 0.0))
 
     def of(self, name: str) -> list[tuple[tuple[str, ...], int]]:
         """The label values of a counter, with the count of each."""

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from proxy.model import CatalogueAnswer
 from proxy.model.errors import Problem, ProblemError, StoreError
+from proxy.runtime.histogram import Histogram
 from proxy.store.rows import (
     ActivationRow,
     Change,
@@ -52,6 +53,10 @@ class Store(Protocol):
     @property
     def trouble(self) -> str:
         """Why the store does not work now, in one line; empty if it works."""
+
+    @property
+    def commit_seconds(self) -> Histogram:
+        """How long the commits took, failed ones included, with the wait for a thread."""
 
     # Orders, each under its activation id.
 

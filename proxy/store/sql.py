@@ -1,6 +1,7 @@
 """The part that both SQL stores share: reads and writes of all rows."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -13,6 +14,7 @@ from proxy.model.errors import (
     OwnershipLostError,
     Problem,
 )
+from proxy.runtime.histogram import Histogram
 from proxy.store import schema
 from proxy.store.group_commit import GroupCommit, Write
 from proxy.store.rows import (
@@ -27,6 +29,8 @@ from proxy.store.webhook_rows import WebhookRows
 
 T = TypeVar("T")
 
+COMMITS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+"""Upper bounds of the histogram, in seconds."""
 REQUEST_SECONDS = 120.0
 """How long a recorded request is kept: longer than the upstream counts it."""
 
@@ -50,9 +54,14 @@ class SqlStore(WebhookRows):
         self._threads = ThreadPoolExecutor(threads, "store")
         self._replica = replica
         self._group_commit = GroupCommit(self._run_commit)
+        self.commit_seconds = Histogram(COMMITS)
 
     async def _run_commit(self, batch: Sequence[Write]) -> list[Any]:
-        return await self._run(partial(self._commit, batch))
+        begun = time.perf_counter()
+        try:
+            return await self._run(partial(self._commit, batch))
+        finally:
+            self.commit_seconds.add(time.perf_counter() - begun)
 
     def _commit(self, batch: Sequence[Write]) -> list[Any]:
         raise NotImplementedError

@@ -60,6 +60,8 @@ def open_sqlite(url: str) -> "SqliteStore":
     path = url.removeprefix("sqlite:///") if url != "sqlite://" else ":memory:"
     try:
         return SqliteStore(path)
+    except StoreError as error:
+        raise StoreError(f"{path}: {error}") from error
     except (sqlite3.Error, OSError) as error:
         raise StoreError(f"{path}: {_why(error)}") from error
 
@@ -269,7 +271,9 @@ def _set_up(db: sqlite3.Connection) -> None:
     db.execute("pragma secure_delete = on").fetchall()
     found, version = db.execute("pragma user_version").fetchone()[0], len(schema.STEPS)
     if found > version:
-        raise sqlite3.DatabaseError(f"it is of a newer version ({found}; this is {version})")
+        # Another file would forget which numbers are paid.
+        raise StoreError(f"it is of a newer version ({found}; this is {version}): "
+                         "run that version of the proxy")  # fmt: skip
     if found < version:
         db.create_function("sha256", 1, lambda text: UpstreamKey(text).hash, deterministic=True)
         steps = "".join(schema.STEPS[found:])

@@ -81,7 +81,8 @@ def test_whatever_a_target_does_an_sms_is_told_it_in_the_end(tmp_path, upstream)
             id, order = bought(proxy, upstream)
             upstream.steer("sms", {"order_id": order, "text": CODE})
             assert until(lambda: {path for path, *_ in receiver.asked} >= set(paths))
-            assert metric(proxy, "webhook_events_total") == {"sms": 1}
+            events = metric(proxy, "webhook_events_total")
+            assert {kind: count for kind, count in events.items() if count} == {"sms": 1}
             assert not upstream.requests("orders", KEY), "the event alone told it"
             assert until(lambda: metric(proxy, "forward_attempts_total").get("delivered") == 1)
             # It is killed while a target hangs; after that they mend their ways.

@@ -39,6 +39,7 @@ TOOLS = {
     "npm": ["npm"],
     "php": ["php-cli", "php-curl"],
     "ruby": ["ruby"],
+    "systemd-analyze": ["systemd"],
 }
 
 

@@ -4,10 +4,13 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from configparser import ConfigParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+import kubernetes_validate
 import pytest
 import yaml
 
@@ -33,6 +36,7 @@ KINDS = {
 POD = KINDS["Deployment"]["spec"]["template"]
 [POD_SIDECAR] = POD["spec"]["initContainers"]
 [POD_CLIENT] = POD["spec"]["containers"]
+[MONITORING] = yaml.safe_load_all((DEPLOY / "kubernetes-monitoring.yaml").read_text())
 PROBES = [value["httpGet"] for name, value in POD_SIDECAR.items() if name.endswith("Probe")]
 
 
@@ -150,6 +154,31 @@ def test_no_port_is_open_to_others():
     assert Config().listen.host == "127.0.0.1" and "PROXY_LISTEN_HOST" not in SETTINGS["systemd"]
     published = re.findall(r"-p ([\d.:]+)", GUIDE)
     assert published and set(published) == {"127.0.0.1:8080:8080"}
+
+
+def test_prometheus_alone_may_reach_the_port_of_the_sidecar():
+    spec, own = MONITORING["spec"], KINDS["NetworkPolicy"]["spec"]
+    assert (spec["podSelector"], spec["policyTypes"]) == (own["podSelector"], own["policyTypes"])
+    [rule] = spec["ingress"]
+    [source], [port] = rule["from"], rule["ports"]
+    # Two items would let in every pod of that namespace.
+    assert source.keys() == {"namespaceSelector", "podSelector"}
+    assert (port["protocol"], port["port"]) == ("TCP", POD_SIDECAR["ports"][0]["containerPort"])
+
+
+def manifests() -> Iterator[Any]:
+    for path in sorted(DEPLOY.glob("kubernetes*.yaml")):
+        for each in yaml.safe_load_all(path.read_text()):
+            yield pytest.param(each, id=f"{path.name} {each['kind']}")
+
+
+OLDEST = re.search(r"Kubernetes (1\.\d+) or newer", (DEPLOY / "kubernetes.yaml").read_text())[1]
+
+
+@pytest.mark.parametrize("version", [OLDEST, kubernetes_validate.latest_version()])
+@pytest.mark.parametrize("manifest", [*manifests()])
+def test_kubernetes_knows_every_field_of_a_manifest(manifest, version):
+    kubernetes_validate.validate(manifest, version, strict=True)
 
 
 def test_the_store_is_on_the_volume_of_the_image_and_outlives_the_process():

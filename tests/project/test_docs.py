@@ -6,8 +6,10 @@ Commands are run in test_docs_commands.py. A block of a kind that neither knows 
 import ast
 import re
 import shutil
+import sqlite3
 import subprocess
 from configparser import ConfigParser
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -15,15 +17,18 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from proxy import __version__
 from proxy.commands.main import main
 from proxy.config.mappings import load_codes
 from proxy.config.settings import Config, environment_name, keys, load_config
 from proxy.forwarding.delivery import signature
 from proxy.legacy.dialects import DIALECTS
-from proxy.model.errors import YamlFileError
+from proxy.model.errors import StoreError, YamlFileError
+from proxy.store import open_store
+from proxy.store.schema import STEPS
 from tests import picture
+from tests.support import schemas
 from tests.support.documents import BLOCKS, PAGES, ROOT, Block
-from tests.support.world import a_world
 
 COMMANDS = ("sh", "console")
 
@@ -89,8 +94,6 @@ def of_what(data: object) -> str:
     assert isinstance(data, dict)
     if "services" in data and all(isinstance(each, dict) for each in data["services"].values()):
         return "compose"
-    if "groups" in data:
-        return "rules"
     if data.keys() <= {"services", "countries", "aliases"}:
         return "table"
     return "config" if data.keys() <= set(Config.__struct_fields__) else ""
@@ -138,6 +141,12 @@ COMPOSE = {
 
 
 @pytest.mark.parametrize("name", COMPOSE)
+def test_compose_knows_every_field_of_a_compose_file(name, tmp_path):
+    (tmp_path / "compose.yaml").write_text(COMPOSE[name])
+    assert schemas.faults("compose-spec", tmp_path / "compose.yaml") == ""
+
+
+@pytest.mark.parametrize("name", COMPOSE)
 def test_a_compose_file_is_whole_and_opens_no_port_to_others(name):
     data = yaml.safe_load(COMPOSE[name])
     assert data.keys() <= {"services", "volumes", "secrets", "networks"}
@@ -157,47 +166,6 @@ def test_a_compose_file_is_whole_and_opens_no_port_to_others(name):
         load_config(None, {k: re.sub(r"\$\{\w+:\?\}", "x", v) for k, v in environ.items()})
         names = {name for name in environ if name.startswith("PROXY_")}
         assert names <= {environment_name(key) for key, _ in keys()}
-
-
-@pytest.mark.anyio
-@yaml_blocks("rules")
-async def test_every_alert_asks_for_metrics_that_there_are(block, clock):
-    async with a_world(clock) as world:
-        page = (await world.client.get("/metrics")).text
-    kinds = dict(re.findall(r"^# TYPE (\w+) (\w+)$", page, re.M))
-    kinds |= {f"{name}_bucket": "" for name, kind in kinds.items() if kind == "histogram"}
-    rules = [rule for group in yaml.safe_load(block.text)["groups"] for rule in group["rules"]]
-    assert rules
-    for rule in rules:
-        assert rule.keys() <= {"alert", "expr", "for"}
-        assert re.fullmatch(r"\d+[smh]", rule.get("for", "1m"))
-        asked = set(re.findall(r"virtualsms_proxy_\w+", rule["expr"]))
-        assert asked and asked <= kinds.keys()
-        assert balanced(rule["expr"])
-
-
-@yaml_blocks("rules")
-def test_every_alert_is_taken_by_prometheus_where_it_is_installed(block, tmp_path):
-    (tmp_path / "rules.yaml").write_text(block.text)
-    if program := shutil.which("promtool"):
-        subprocess.run([program, "check", "rules", tmp_path / "rules.yaml"], check=True)
-
-
-def balanced(text: str) -> bool:
-    """Whether every bracket outside quotes is closed by its like."""
-    rest = re.sub(r'"[^"]*"|[^()\[\]{}]', "", text)
-    while rest != (rest := re.sub(r"\(\)|\[\]|\{\}", "", rest)):
-        pass
-    return not rest
-
-
-def test_the_labels_of_the_alerts_are_those_of_the_table():
-    table = dict(
-        re.findall(r"^\| `(\w+)` \| ([^|]*)\|", (ROOT / "docs/metrics.md").read_text(), re.M)
-    )
-    for block in of("yaml", "docs/metrics.md"):
-        for name, label in re.findall(r"(virtualsms_proxy_\w+)\{(\w+)=", block.text):
-            assert f"`{label}`" in table[name]
 
 
 # Other kinds
@@ -261,6 +229,20 @@ def test_every_sql_is_taken_by_postgresql(block, database):
         db.execute(block.text)
         # A role is of the whole server.
         db.rollback()
+
+
+def test_the_page_on_upgrades_has_the_newest_store_and_what_an_older_version_says(tmp_path):
+    page = (ROOT / "docs" / "upgrade.md").read_text()
+    newest = re.search(r"^\| (\d+) \| (\d+\.\d+\.\d+) \|", page, re.M)
+    assert (int(newest[1]), newest[2]) == (len(STEPS), __version__)
+    path = tmp_path / "virtualsms-proxy.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(f"pragma user_version = {len(STEPS) + 1}")
+    with pytest.raises(StoreError) as refused:
+        open_store(f"sqlite:///{path}")
+    [shown] = of("text", "docs/upgrade.md")
+    said = str(refused.value).replace(str(tmp_path), "/data")
+    assert re.sub(r"\d+", "N", shown.text) == re.sub(r"\d+", "N", f"Error: {said}\n")
 
 
 def test_the_picture_of_the_rooms_is_what_the_code_says():

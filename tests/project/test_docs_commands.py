@@ -145,6 +145,17 @@ def a_bot(shell: Shell) -> Iterator[None]:
     yield
 
 
+@contextmanager
+def a_stopped_proxy(shell: Shell) -> Iterator[None]:
+    """Its store, and its configuration."""
+    with a_config(shell):
+        store = shell.folder / "virtualsms-proxy.db"
+        log = shell.folder.parent / "log"
+        with a_process("--port", "0", log=log, PROXY_STORE_URL=f"sqlite:///{store}"):
+            pass
+        yield
+
+
 STAGES: dict[str, Callable[[Shell], object]] = {
     "docs/configuration.md": a_config,
     "docs/console.md": a_token,
@@ -152,6 +163,7 @@ STAGES: dict[str, Callable[[Shell], object]] = {
     "docs/migrate.md": a_bot,
     "docs/repoint.md": a_java,
     "docs/sandbox.md": a_sandbox,
+    "docs/upgrade.md": a_stopped_proxy,
     "docs/webhooks.md": an_upstream,
 }
 

@@ -156,7 +156,10 @@ async def test_a_file_of_a_newer_version_is_refused(path):
     with sqlite3.connect(path) as db:
         db.execute("pragma user_version = 99")
     db.close()
-    with pytest.raises(StoreError, match=r"store.db: it is of a newer version \(99; this is \d+\)"):
+    message = (
+        rf"{path}: it is of a newer version \(99; this is \d+\): run that version of the proxy"
+    )
+    with pytest.raises(StoreError, match=f"^{message}$"):
         open_store(f"sqlite:///{path}")
 
 

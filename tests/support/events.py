@@ -53,8 +53,9 @@ async def status(world, id, key="key"):
 
 
 async def counted(world):
-    """What came of the events."""
+    """What came of the events, where it is not zero."""
     page = (await world.client.get("/metrics")).text
     mark = 'virtualsms_proxy_webhook_events_total{kind="'
     lines = [line.removeprefix(mark) for line in page.splitlines() if line.startswith(mark)]
-    return {line.split('"')[0]: float(line.split()[-1]) for line in lines}
+    counts = {line.split('"')[0]: float(line.split()[-1]) for line in lines}
+    return {kind: count for kind, count in counts.items() if count}

@@ -151,9 +151,8 @@ def _contents(seen: ReadOnlyStore, path: Path) -> Finding:
     held, size = is_held(path), path.stat().st_size // 1024
     version, known = seen.version, len(STEPS)
     if version > known:
-        fix = "start the newer one, or set store.url to another file"
         text = f"it is of a newer proxy (version {version}; this proxy has {known})"
-        return wrong("store", f"{path}: {text}: {fix}")
+        return wrong("store", f"{path}: {text}: start the newer one")
     where = f"{path}, version {version}, {size} KB, {'in use' if held else 'not in use'}"
     pending = seen.owed() if version else {}
     if not pending:
