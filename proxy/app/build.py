@@ -30,6 +30,7 @@ from proxy.legacy.code import CodeFinder, FindCode, find_code
 from proxy.legacy.dialects import DIALECTS
 from proxy.model import ClientKey, UpstreamKey
 from proxy.model.errors import ConfigError
+from proxy.orders.last_hour import LastHour
 from proxy.orders.list_reads import ListReads
 from proxy.orders.orders import Orders
 from proxy.orders.reads import Reads
@@ -238,6 +239,7 @@ def build_services(
         budget=budget,
         upstream=upstream,
         orders=orders,
+        last_hour=LastHour(store, orders, counters, upstream.clock),
         reads=reads,
         sockets=sockets,
         store=store,

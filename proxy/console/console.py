@@ -56,10 +56,10 @@ class Console:
         secrets.pin(self.token or "")
         self.history = History(services.counters.words, lambda: services.budget.states["left"], now)
         self.warnings = Warnings(services.counters, secrets, now)
-        parts = services, rows, self.history, self.warnings, Money(services)
+        self.balances = Balances(services, lambda: self.streams.has_any)
+        parts = services, rows, self.history, self.warnings, Money(services), self.balances.failed
         summary = Summary(*parts, sandbox, per_minute, started_at=now())
         self.streams = Streams(rows, summary, now)
-        self.balances = Balances(services, lambda: self.streams.has_any)
         api = Api(services, rows, summary, self.streams, self.balances, secrets, endpoint, actions)
         self._app = Starlette(
             routes=[*_files(), *api.routes()],
