@@ -12,6 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from proxy.app.front import Front
 from proxy.app.gauges import gauges
 from proxy.app.lifespan import lifespan
 from proxy.app.readiness import Readiness
@@ -115,6 +116,7 @@ def create_app(
 
     app = App(
         routes=[
+            Route("/", Front(has_console=console is not None, sandbox=sandbox).show),
             Route("/livez", livez),
             Route("/readyz", readiness.show),
             Route("/metrics", show_metrics),

@@ -349,6 +349,14 @@ def test_the_address_with_the_token_is_printed_at_the_start():
             assert httpx.get(f"{url}{path}").status_code == 200
         finally:
             process.terminate()
+    environ |= {"PROXY_CONSOLE_TOKEN": TOKEN}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ) as process:
+        try:
+            url = re.fullmatch(r"listening on (.+)\n", process.stdout.readline())[1]
+            line = f"the console: {url}/console (sign in with console.token)\n"
+            assert process.stdout.readline() == line, "a token of one's own is not printed"
+        finally:
+            process.terminate()
     short = run("check", PROXY_CONSOLE_TOKEN="short")
     assert short.returncode == 1
     assert "PROXY_CONSOLE_TOKEN" in short.stderr
