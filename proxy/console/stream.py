@@ -30,28 +30,29 @@ class Streams:
         self._rows = rows
         self._summary = summary
         self._now = now
-        self._open = 0
+        self.count = 0
+        """Streams that are open now."""
         self._stopped = asyncio.Event()
 
     @property
     def is_full(self) -> bool:
-        return self._open >= MAX_PAGES
+        return self.count >= MAX_PAGES
 
     @property
     def has_any(self) -> bool:
-        return self._open > 0
+        return self.count > 0
 
     def stop(self) -> None:
         """Ends all streams at once, so that the server does not wait for them."""
         self._stopped.set()
 
     async def events(self) -> AsyncIterator[bytes]:
-        self._open += 1
+        self.count += 1
         try:
             async for event in self._events():
                 yield event
         finally:
-            self._open -= 1
+            self.count -= 1
 
     async def _events(self) -> AsyncIterator[bytes]:
         seen: dict[RowKey, RowState] = {}
