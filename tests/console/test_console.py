@@ -8,6 +8,7 @@ import re
 import subprocess
 import time
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 
 import httpx
@@ -282,6 +283,19 @@ async def test_the_stream_tells_all_and_then_what_changes(world):
     assert [row["state"] for row in told["changed"]] == ["received", "waiting"]
     await events.aclose()
     assert not world.app.state.console.streams.has_any
+
+
+async def test_the_stream_gives_a_sign_of_life_every_five_seconds(world, clock):
+    events = world.app.state.console.streams.events()
+    await anext(events)
+    times = []
+    for _ in range(20):
+        kind, told = read((await anext(events)).decode())
+        assert told["now"] == pytest.approx(clock(), abs=0.01)
+        times.append((kind, clock()))
+    assert {"activations", "summary", "alive"} == {kind for kind, _ in times}
+    assert max(b - a for (_, a), (_, b) in pairwise(times)) < 5
+    await events.aclose()
 
 
 async def test_pages_have_room_for_sixteen_and_end_when_the_proxy_does(world, console):

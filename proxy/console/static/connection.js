@@ -12,11 +12,14 @@ export class Connection {
   constructor(now) {
     this.now = now;
     this.state = "connecting";
+    this.since = performance.now();
     window.addEventListener("signed-out", () => this.change("out"));
     setInterval(() => this.tick(), 1000);
   }
 
   change(state) {
+    // A tab that was hidden has heard nothing for long: it has twenty seconds, too.
+    if (state === "connecting") this.since = performance.now();
     this.state = state;
     this.tick();
   }
@@ -28,11 +31,12 @@ export class Connection {
   }
 
   tick() {
-    const silent = this.signAt === undefined ? 0 : (performance.now() - this.signAt) / 1000;
+    const silent = (performance.now() - Math.max(this.since, this.signAt ?? 0)) / 1000;
     const isSilent = silent > SILENT_SECONDS;
     const isLive = this.state === "live" && !isSilent;
     show("link", isLive ? "live" : this.state === "connecting" ? "waiting" : "lost", isSilent && this.state !== "out" ? "no sign of life" : WORDS[this.state]);
-    say($("as-of"), silent > QUIET_SECONDS ? `as of ${Math.floor(silent)} s ago` : "");
+    const age = this.signAt === undefined ? 0 : Math.floor((performance.now() - this.signAt) / 1000);
+    say($("as-of"), age && silent > QUIET_SECONDS ? `as of ${age} s ago` : "");
     document.body.classList.toggle("stale", isSilent);
     this.warn(isSilent);
   }

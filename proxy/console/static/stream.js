@@ -17,6 +17,7 @@ export class Stream {
     this.change = change;
     this.rows = new Map();
     this.summary = null;
+    this.state = "connecting";
     document.addEventListener("visibilitychange", () => this.choose());
     setInterval(() => this.watch(), 1000);
     this.choose();
@@ -28,6 +29,8 @@ export class Stream {
   }
 
   join() {
+    this.state = "connecting";
+    this.change(this.state);
     // Only addresses that browsers trust (https, localhost) have locks: elsewhere each tab listens.
     if (!navigator.locks) { this.open(); return; }
     this.channel = new BroadcastChannel(NAME);
@@ -103,7 +106,7 @@ export class Stream {
 
   /** Finds out why the stream was refused: an EventSource does not say it. */
   async explain() {
-    const status = await fetch("console", { method: "HEAD" }).then((answer) => answer.status, () => 0);
+    const status = await fetch("console", { method: "HEAD", signal: AbortSignal.timeout(RETRY_MS) }).then((answer) => answer.status, () => 0);
     if (!this.source) return;
     this.setState(status === 401 ? "out" : status === 200 ? "full" : "lost");
     // Without a token another try would count as one more wrong token.
@@ -112,6 +115,6 @@ export class Stream {
 
   /** A frozen process and a dead network keep the connection: only silence shows it. */
   watch() {
-    if (this.source?.readyState === EventSource.OPEN && performance.now() - this.signAt > SILENT_SECONDS * 1000) this.open();
+    if (this.source && this.source.readyState !== EventSource.CLOSED && performance.now() - this.signAt > SILENT_SECONDS * 1000) this.open();
   }
 }
