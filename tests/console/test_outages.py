@@ -232,6 +232,23 @@ def test_seven_tabs_share_one_stream_and_hidden_tabs_have_none(browser):
         browser.driver.switch_to.window(own)
 
 
+def test_where_a_browser_has_no_locks_each_visible_tab_listens(browser):
+    with Stage() as stage:
+        own = browser.driver.current_window_handle
+        for _ in range(2):
+            browser.driver.switch_to.new_window("window")
+            script = {"source": "Object.defineProperty(navigator, 'locks', { value: undefined })"}
+            browser.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", script)
+            browser.driver.get(f"{stage.url}/console")
+            browser.until(LIVE)
+        stage.until_streams(2)
+        for tab in set(browser.driver.window_handles) - {own}:
+            hide(browser, tab)
+            browser.driver.close()
+        stage.until_streams(0)
+        browser.driver.switch_to.window(own)
+
+
 def hide(browser, tab):
     browser.driver.switch_to.window(tab)
     browser.run(HIDE, True)

@@ -82,7 +82,7 @@ function balances(found) {
   const known = found.filter(({ cents }) => cents !== null);
   say($("balance"), known.length ? money(known.reduce((sum, { cents }) => sum + cents, 0)) : "–");
   const names = found.filter(({ cents, failed }) => cents !== null || failed).map(({ programs, cents, failed }) =>
-    [programs.join(", "), known.length > 1 && money(cents), failed && `not read: ${failed}`].filter(Boolean).join(" "));
+    [programs.join(", "), known.length > 1 && money(cents), failed && `not read: ${failed.replaceAll("_", " ").toLowerCase()}`].filter(Boolean).join(" "));
   say($("balance-note"), found.length ? names.join(" · ") || "not read yet" : "no program has asked since the start");
   $("balance-read").hidden = !found.length;
 }
