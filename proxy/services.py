@@ -6,6 +6,7 @@ from proxy.config.codes import Codes
 from proxy.config.programs import Programs
 from proxy.forwarding.targets import Targets
 from proxy.model import UpstreamKey
+from proxy.orders.last_hour import LastHour
 from proxy.orders.orders import Orders
 from proxy.orders.reads import Reads
 from proxy.orders.sockets import OrderSockets
@@ -32,6 +33,7 @@ class Services:
     upstream: Upstream
     store: Store
     orders: Orders
+    last_hour: LastHour
     reads: Reads
     sockets: OrderSockets
     purchases: Purchases

@@ -95,6 +95,13 @@ class Hour:
             self._stage.ahead += 60
         self.last_minute()
 
+    def fail(self) -> None:
+        """From now on the upstream does not answer."""
+        self.steer("faults", {"call": "*", "kind": "cdn", "times": 1000})
+        for _ in range(5):
+            self.ask("action=getBalance")
+            self.ask("action=getPrices&service=nf")
+
 
 def show(browser: Browser, stage: Stage) -> None:
     browser.driver.get(f"{stage.url}/console")
@@ -125,16 +132,36 @@ def small(picture: bytes) -> bytes:
     return held.getvalue()
 
 
+def take(browser: Browser, name: str) -> None:
+    (IMAGES / f"{name}.png").write_bytes(small(browser.driver.get_screenshot_as_png()))
+
+
+def take_door(browser: Browser) -> None:
+    with Stage(token="a-token-of-the-operator") as stage:
+        browser.look(900, 560)
+        browser.driver.get(f"{stage.url}/console")
+        browser.until("document.querySelector('#token')")
+        take(browser, "console-door")
+        browser.driver.get("about:blank")
+
+
 def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     with Stage(per_minute=180) as stage, a_browser() as browser:
-        Hour(stage).play()
+        hour = Hour(stage)
+        hour.play()
         for name, width, height, scheme in SHOTS:
             browser.look(width, height, scheme)
             show(browser, stage)
-            picture = small(browser.driver.get_screenshot_as_png())
-            (IMAGES / f"{name}.png").write_bytes(picture)
+            take(browser, name)
+        hour.fail()
+        browser.look(1240, 640)
+        browser.driver.get(f"{stage.url}/console")
+        browser.until("!document.querySelector('#upstream-banner').hidden")
+        browser.until("document.querySelectorAll('tr[data-row]').length > 9")
+        take(browser, "console-outage")
         browser.driver.get("about:blank")
+        take_door(browser)
 
 
 if __name__ == "__main__":

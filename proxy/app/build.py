@@ -12,6 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from proxy.app.front import Front
 from proxy.app.gauges import gauges, histograms
 from proxy.app.lifespan import lifespan
 from proxy.app.readiness import Readiness
@@ -30,6 +31,7 @@ from proxy.legacy.code import CodeFinder, FindCode, find_code
 from proxy.legacy.dialects import DIALECTS
 from proxy.model import ClientKey, UpstreamKey
 from proxy.model.errors import ConfigError
+from proxy.orders.last_hour import LastHour
 from proxy.orders.list_reads import ListReads
 from proxy.orders.orders import Orders
 from proxy.orders.reads import Reads
@@ -116,6 +118,7 @@ def create_app(
 
     app = App(
         routes=[
+            Route("/", Front(has_console=console is not None, sandbox=sandbox).show),
             Route("/livez", livez),
             Route("/readyz", readiness.show),
             Route("/metrics", show_metrics),
@@ -240,6 +243,7 @@ def build_services(
         budget=budget,
         upstream=upstream,
         orders=orders,
+        last_hour=LastHour(store, orders, counters, upstream.clock),
         reads=reads,
         sockets=sockets,
         store=store,

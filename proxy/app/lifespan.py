@@ -44,6 +44,7 @@ def lifespan(
         """Starts the loops that belong to no other part."""
         forget = partial(forget_old, services.store, services.orders, services.upstream, retention)
         tasks.loop(forget, "retention")
+        tasks.loop(services.last_hour.run, "last hour")
         if services.targets:
             look = partial(poll_unattended, services.orders, services.reads, services.programs)
             tasks.loop(look, "lookout")

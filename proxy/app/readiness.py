@@ -31,7 +31,7 @@ class Readiness:
     async def show(self, request: Request) -> Response:
         """Answers with the state in the first line, then a line for each trouble."""
         troubles = {
-            "upstream": self._upstream.trouble,
+            "upstream": self._upstream.health.trouble,
             "order lists": self._lists.trouble,
             "store": self._store.trouble,
         }

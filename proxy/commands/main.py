@@ -65,7 +65,7 @@ def serve(path: Path | None, host: str | None, port: int | None) -> None:
     url = server.url(opened, tls)
     click.echo(f"listening on {url}{listening_note(opened.getsockname()[0])}")
     if console := app.state.console:
-        click.echo(f"the console: {url}{console.path}")
+        click.echo(f"the console: {url}{console.path}{console.note}")
     server.run(app, opened, tls, stopping=console and console.streams.stop)
 
 

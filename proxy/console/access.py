@@ -1,7 +1,7 @@
-"""Access control of the console: token, Host and Origin. Pure except for the delay.
+"""Access control of the console: Host, token and Origin, in this order.
 
 proxy/runtime/origin.py checks Host and Origin. A POST also needs a header that only a script of
-the page itself can set.
+the page itself can set; the form that takes the token sends it to the page's own path.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from proxy.config.programs import FailedKeyThrottle
+from proxy.console.door import FILES, Door, Reason, sent_token, unknown_host
 from proxy.runtime.origin import is_known_host, is_same_origin
 
 PAGE = "/console"
@@ -43,29 +44,54 @@ class AccessMiddleware:
         self._token = token
         self._hosts = frozenset(host.lower() for host in hosts)
         self._failed_keys = FailedKeyThrottle()
+        self._door = Door()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def secured(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers.update(HEADERS)
-                if sets_cookie:
-                    headers.append("set-cookie", self._cookie(request))
-            await send(message)
-
         request = HTTPConnection(scope)
-        sets_cookie = False
+        answer, cookie = await self._answer(request, receive)
+        await answer(scope, receive, _secured(send, cookie))
+
+    async def _answer(self, request: HTTPConnection, receive: Receive) -> tuple[ASGIApp, str]:
+        """The console itself or a refusal, and the cookie to set with it, if any."""
+        cookie = ""
+        if not is_known_host(request.headers, self._hosts):
+            return unknown_host(request), ""
+        if self._is_sign_in(request):
+            return await self._sign_in(request, receive)
         if not self._is_authenticated(request):
-            sets_cookie = self._has_url_token(request)
-            if not sets_cookie:
-                await self._failed_keys.wait(request.client.host if request.client else "")
-                await Response(status_code=401)(scope, receive, secured)
-                return
-        if not (is_known_host(request.headers, self._hosts) and _is_own_origin(request)):
-            sets_cookie = False
-            await Response(status_code=403)(scope, receive, secured)
-            return
-        await self._app(scope, receive, secured)
+            if self._has_url_token(request):
+                cookie = self._cookie(request)
+            elif request.scope["path"] not in FILES:
+                return await self._refuse(request, self._reason(request)), ""
+        if not _is_own_origin(request):
+            return Response(status_code=403), ""
+        return self._app, cookie
+
+    def _is_sign_in(self, request: HTTPConnection) -> bool:
+        is_page, method = request.scope["path"] == PAGE, request.scope["method"]
+        return self._token is not None and is_page and method == "POST"
+
+    async def _sign_in(self, request: HTTPConnection, receive: Receive) -> tuple[ASGIApp, str]:
+        """Takes the token of the form, which is in no address: neither history nor log has it."""
+        if not is_same_origin(request.headers):
+            return Response(status_code=403), ""
+        if not _is_same(await sent_token(request, receive), self._token or ""):
+            return await self._refuse(request, Reason.WRONG_TOKEN), ""
+        # Relative, for a reverse proxy that serves the console under a path.
+        return Response(status_code=303, headers={"Location": PAGE[1:]}), self._cookie(request)
+
+    async def _refuse(self, request: HTTPConnection, reason: Reason) -> Response:
+        """The answer to a missing or wrong token. It is late if an address gets many."""
+        await self._failed_keys.wait(request.client.host if request.client else "")
+        if request.scope["path"] != PAGE or request.scope["method"] == "HEAD":
+            return Response(status_code=401)
+        return self._door.show(reason)
+
+    def _reason(self, request: HTTPConnection) -> Reason:
+        if request.query_params.get("token"):
+            return Reason.WRONG_TOKEN
+        has_cookie = bool(_cookie(request, _cookie_name(request)))
+        return Reason.OLD_TOKEN if has_cookie else Reason.NO_TOKEN
 
     def _is_authenticated(self, request: HTTPConnection) -> bool:
         """Checks the cookie and the token in the Authorization header."""
@@ -85,6 +111,19 @@ class AccessMiddleware:
         secure = "; Secure" if request.scope.get("scheme") == "https" else ""
         value = f"{_cookie_name(request)}={_session(self._token or '')}"
         return f"{value}; Path={PAGE}; HttpOnly; SameSite=Strict{secure}"
+
+
+def _secured(send: Send, cookie: str) -> Send:
+    async def secured(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            sent = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                sent.setdefault(name, value)
+            if cookie:
+                sent.append("set-cookie", cookie)
+        await send(message)
+
+    return secured
 
 
 def _is_own_origin(request: HTTPConnection) -> bool:

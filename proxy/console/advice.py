@@ -46,6 +46,8 @@ LOGGED: Mapping[str, str] = MappingProxyType(
         "store": "Check that the disk is writable and not full: nothing is bought until the "
         "store can be written.",
         "database": "Check that PostgreSQL can be reached: numbers are sold again when it is back.",
+        "upstream_out": "Programs are told to try again, and nothing that was bought is lost. Run "
+        "virtualsms-proxy doctor: it says what fails, the network, the key or the upstream.",
         "upstream": "The upstream fails: do nothing if it recovers soon.",
         "bug": "Report it with the lines of the log.",
         "bug_retried": "Report it; the proxy retries by itself.",

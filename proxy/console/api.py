@@ -90,7 +90,16 @@ class Api:
         found = self.rows.find(request.path_params["row"])
         if found is None:
             return _not_found()
-        return _json({"activation": self.rows.row(*found), "story": self.rows.story(found[1])})
+        bought_at = self.services.upstream.clock.to_wall(found[1].order.created_at)
+        started_at = self.summaries.started_at
+        is_older = bought_at is not None and bought_at < started_at
+        return _json(
+            {
+                "activation": self.rows.row(*found),
+                "story": self.rows.story(found[1]),
+                "known_since": started_at if is_older else None,
+            }
+        )
 
     async def messages(self, request: Request) -> Response:
         found = self.rows.find(request.path_params["row"])

@@ -24,6 +24,8 @@ class Balances:
         self._services = services
         self._is_watched = is_watched
         self._tried_at: dict[UpstreamKey, float] = {}
+        self.failed: dict[UpstreamKey, str] = {}
+        """Why the last read failed, by account."""
 
     async def run(self) -> None:
         """Runs until it is cancelled."""
@@ -36,7 +38,9 @@ class Balances:
         accounts = [*dict.fromkeys(key.account for key in self._services.orders.used())]
         del accounts[MAX_ACCOUNTS:]
         keys = {account.upstream for account in accounts}
-        self._tried_at = {key: at for key, at in self._tried_at.items() if key in keys}
+        for by_account in (self._tried_at, self.failed):
+            for key in by_account.keys() - keys:
+                del by_account[key]
         for account in accounts:
             if at_once:
                 self._services.balances.drop(account.upstream)
@@ -54,7 +58,8 @@ class Balances:
     async def _read(self, account: ClientKey) -> None:
         balances, upstream = self._services.balances, self._services.upstream
         try:
-            await balances.get(account.upstream, lambda: upstream.balance(account))
-        except ProblemError:
-            # The key is refused or the upstream fails: the programs get that error themselves.
-            return
+            await balances.get(account.upstream, lambda: upstream.balance(account), stale=False)
+        except ProblemError as error:
+            self.failed[account.upstream] = error.problem.name
+        else:
+            self.failed.pop(account.upstream, None)

@@ -52,14 +52,15 @@ class Console:
     ) -> None:
         now = services.upstream.wall_clock
         rows = Rows(services)
-        self.token = token if token or sandbox else token_urlsafe(24)
+        self._is_drawn = not (token or sandbox)
+        self.token = token_urlsafe(24) if self._is_drawn else token
         secrets.pin(self.token or "")
         self.history = History(services.counters.words, lambda: services.budget.states["left"], now)
         self.warnings = Warnings(services.counters, secrets, now)
-        parts = services, rows, self.history, self.warnings, Money(services)
+        self.balances = Balances(services, lambda: self.streams.has_any)
+        parts = services, rows, self.history, self.warnings, Money(services), self.balances.failed
         summary = Summary(*parts, sandbox, per_minute, started_at=now())
         self.streams = Streams(rows, summary, now)
-        self.balances = Balances(services, lambda: self.streams.has_any)
         api = Api(services, rows, summary, self.streams, self.balances, secrets, endpoint, actions)
         self._app = Starlette(
             routes=[*_files(), *api.routes()],
@@ -74,8 +75,13 @@ class Console:
 
     @property
     def path(self) -> str:
-        """The path and query to open in a browser."""
-        return f"{PAGE}?token={self.token}" if self.token else PAGE
+        """The path and query to open in a browser. A token of the configuration is not in it."""
+        return f"{PAGE}?token={self.token}" if self._is_drawn else PAGE
+
+    @property
+    def note(self) -> str:
+        """A text to print behind the address."""
+        return " (sign in with console.token)" if self.token and not self._is_drawn else ""
 
     def start(self) -> None:
         self.warnings.start()
@@ -91,7 +97,7 @@ class Console:
 def _files() -> list[BaseRoute]:
     """Returns the routes of the page and of the other files of its folder."""
     names = [path.name for path in sorted(FOLDER.iterdir()) if path.suffix in TYPES]
-    files = [Route(f"{PAGE}/{name}", _file(name)) for name in names if name != "page.html"]
+    files = [Route(f"{PAGE}/{name}", _file(name)) for name in names if ".html" not in name]
     return [Route(PAGE, _file("page.html")), *files]
 
 

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from proxy.legacy.status import Phase
-from proxy.model import OVER, ClientKey, OrderState, money
+from proxy.model import NO_KEY, OVER, ClientKey, OrderState, money
 from proxy.orders.tracked import TrackedActivation
 from proxy.services import Services
 
-RowKey = tuple[ClientKey, int]
-"""The client's key and the activation's id, which is unique for that key only."""
+RowKey = tuple[str, int]
+"""The hash of the client's key, and the activation's id, which is unique for that key only."""
 Row = dict[str, object]
 
 # Story events in words; {} is the amount of money.
@@ -50,6 +50,7 @@ class RowState:
     is_pushed: bool
     parts: int
     state: str
+    key: ClientKey
 
 
 class Rows:
@@ -58,9 +59,11 @@ class Rows:
         self._names = {program.key.hash: program.name for program in services.programs}
 
     def states(self) -> Iterator[tuple[RowKey, TrackedActivation, RowState]]:
-        """Yields every activation of the last hour that was bought or requested here."""
+        """Yields every activation of the last hour that was bought or requested here, by the store
+        also before the last start.
+        """
         now, counters = self._services.upstream.now(), self._services.counters
-        for key, activation in self._services.orders.young():
+        for key, activation in self._services.orders.shown():
             if not (activation.is_worth_keeping or activation.was_asked):
                 continue
             row_state = RowState(
@@ -70,8 +73,9 @@ class Rows:
                 activation.open_at < math.inf,
                 len(counters.story(activation.order.id)),
                 state_of(activation, now),
+                key,
             )
-            yield (key, activation.id), activation, row_state
+            yield (key.hash, activation.id), activation, row_state
 
     def row(self, row_key: RowKey, activation: TrackedActivation, row_state: RowState) -> Row:
         order, clock = activation.order, self._services.upstream.clock
@@ -80,7 +84,9 @@ class Rows:
             "id": activation.id,
             "place": activation.place,
             "phone": order.phone,
-            "program": self.program(row_key[0]),
+            "program": self.program(row_state.key),
+            # Without its key nothing can be asked of the upstream for it.
+            "has_key": row_state.key.upstream is not NO_KEY or row_key[0] in self._names,
             "bought_at": clock.to_wall(order.created_at),
             # By the upstream's clock, for sorting: rows are made at different moments, between
             # which its difference from this machine's clock may change.
@@ -115,7 +121,7 @@ class Rows:
         }
 
     def story(self, activation: TrackedActivation) -> list[Row]:
-        """Returns the events since the start of the proxy, oldest first."""
+        """Returns the events, oldest first; of those before the start what the store knows."""
         return [
             {
                 "at": at,
@@ -140,7 +146,7 @@ class Rows:
 
 
 def row_id(row_key: RowKey) -> str:
-    return f"{row_key[0].fingerprint}-{row_key[1]}"
+    return f"{row_key[0][:8]}-{row_key[1]}"
 
 
 def state_of(activation: TrackedActivation, now: float) -> str:

@@ -14,8 +14,10 @@ from proxy.console.summary import Summary
 from proxy.runtime.clock import monotonic
 
 EVERY_SECONDS = 0.5
-ALIVE_SECONDS = 15.0
-"""Something is sent at least this often: proxies in between close silent connections."""
+ALIVE_SECONDS = 4.0
+"""Something is sent at least this often, as a sign of life: a frozen process keeps its socket, and
+the page turns grey when nothing comes.
+"""
 
 MAX_PAGES = 16
 """Pages that may be open at the same time."""
@@ -28,28 +30,29 @@ class Streams:
         self._rows = rows
         self._summary = summary
         self._now = now
-        self._open = 0
+        self.count = 0
+        """Streams that are open now."""
         self._stopped = asyncio.Event()
 
     @property
     def is_full(self) -> bool:
-        return self._open >= MAX_PAGES
+        return self.count >= MAX_PAGES
 
     @property
     def has_any(self) -> bool:
-        return self._open > 0
+        return self.count > 0
 
     def stop(self) -> None:
         """Ends all streams at once, so that the server does not wait for them."""
         self._stopped.set()
 
     async def events(self) -> AsyncIterator[bytes]:
-        self._open += 1
+        self.count += 1
         try:
             async for event in self._events():
                 yield event
         finally:
-            self._open -= 1
+            self.count -= 1
 
     async def _events(self) -> AsyncIterator[bytes]:
         seen: dict[RowKey, RowState] = {}
@@ -62,10 +65,13 @@ class Streams:
                 yield _event("activations", msgspec.json.encode(body))
                 sent_at = monotonic()
             summary = msgspec.json.encode(await self._summary.row())
-            if summary != before or monotonic() - sent_at > ALIVE_SECONDS:
-                # The page sets its clock by the time in it.
+            if summary != before:
+                # The page sets its clock by the time in each event.
                 yield _event("summary", b'{"now":%.3f,%s' % (self._now(), summary[1:]))
                 before, sent_at = summary, monotonic()
+            elif monotonic() - sent_at >= ALIVE_SECONDS:
+                yield _event("alive", b'{"now":%.3f}' % self._now())
+                sent_at = monotonic()
             try:
                 async with asyncio.timeout(EVERY_SECONDS):
                     await self._stopped.wait()

@@ -2,6 +2,7 @@
 
 import logging
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from proxy import __version__
@@ -19,7 +20,8 @@ from proxy.store import PendingOperation
 
 log = logging.getLogger(__name__)
 
-MONEY_SECONDS = 60.0
+MONEY_SECONDS, RETRY_SECONDS = 60.0, 5.0
+"""Between two reads of an unchanged ledger, and after a read that failed."""
 SAVED = ("handed_over", "refunded_orphan", "refunded_promise")
 
 
@@ -28,7 +30,10 @@ class Money:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._sums = {"charged": 0, "refunded": 0}
+        self._sums: dict[str, int | None] = {"charged": None, "refunded": None}
+        """None: never read."""
+        self.trouble = ""
+        """Why the ledger could not be read; empty if it could."""
         self._seen: object = None
         self._read_at = float("-inf")
         self._day = 0.0
@@ -41,20 +46,24 @@ class Money:
             # The counters run on since the start: what was saved before today is subtracted.
             self._before = Counter(cents) if self._day else Counter()
             self._day, self._seen = since, None
+            self._sums = {"charged": None, "refunded": None}
         moved = counts[("charged_cents",)], counts[("refunded_cents",)]
         now = monotonic()
-        if moved != self._seen or now - self._read_at > MONEY_SECONDS:
+        wait = RETRY_SECONDS if self.trouble else MONEY_SECONDS
+        if (moved != self._seen and not self.trouble) or now - self._read_at > wait:
             await self._read(since, moved, now)
         saved = {what: cents[what] - self._before[what] for what in SAVED}
-        return {"since": since, **self._sums, "saved": saved}
+        return {"since": since, **self._sums, "saved": saved, "trouble": self.trouble}
 
     async def _read(self, since: float, moved: tuple[int, int], now: float) -> None:
+        self._read_at = now
         try:
             entries = await self._services.store.ledger(since)
         except StoreError as error:
             log.info("the money of the page is old: the store: %s", error)
+            self.trouble = str(error)
             return
-        self._seen, self._read_at = moved, now
+        self._seen, self.trouble = moved, ""
         sums = Counter[str]()
         for entry in entries:
             sums[entry.kind] += entry.cents
@@ -70,6 +79,7 @@ class Summary:
     history: History
     warnings: Warnings
     money: Money
+    failed_balances: Mapping[UpstreamKey, str]
     sandbox: bool
     per_minute: int
     started_at: float
@@ -81,6 +91,8 @@ class Summary:
             "started_at": self.started_at,
             "sandbox": self.sandbox,
             "money": await self.money.row(),
+            "upstream": services.upstream.health.row(),
+            "store": self._store(),
             "balances": self._balances(),
             "budget": {**services.budget.states, "limit": self.per_minute},
             "push": services.sockets.states,
@@ -94,6 +106,11 @@ class Summary:
             "minutes": self.history.rows(),
         }
 
+    def _store(self) -> Row:
+        """Why the store cannot be written or read; empty texts if it can."""
+        reads = self.services.last_hour.trouble or self.money.trouble
+        return {"writes": self.services.store.trouble, "reads": reads}
+
     def _balances(self) -> list[Row]:
         """Returns the last known balance of each account that programs have used."""
         found: dict[UpstreamKey, set[str]] = {}
@@ -103,7 +120,11 @@ class Summary:
                 names.add(self.rows.program(key))
         balances = self.services.balances
         return [
-            {"programs": sorted(names), "cents": balances.peek(account)}
+            {
+                "programs": sorted(names),
+                "cents": balances.peek(account),
+                "failed": self.failed_balances.get(account, ""),
+            }
             for account, names in found.items()
         ]
 
@@ -117,7 +138,7 @@ class Summary:
         order = activation.order
         return {
             "id": owed.id,
-            "row": row_id((owed.key, activation.id)),
+            "row": row_id((owed.key.hash, activation.id)),
             "phone": order.phone,
             "program": self.rows.program(owed.key),
             "cents": order.cents,

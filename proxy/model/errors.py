@@ -123,6 +123,10 @@ class NotSentError(HttpError):
     """No byte of the request was sent: it had no effect."""
 
 
+class NoConnectionError(NotSentError):
+    """No connection could be made."""
+
+
 class TooLongError(HttpError):
     """The body of the answer is longer than allowed."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from proxy.legacy.activation import candidates
 from proxy.legacy.code import FindCode, find_code
-from proxy.model import Order, Sms, last_asked, merge
+from proxy.model import ActivationFlags, Order, Sms, last_asked, merge
 from proxy.model.order import asked_after
 from proxy.orders.tracked import TrackedActivation
 from proxy.runtime.clock import monotonic
@@ -132,10 +132,11 @@ def apply_remote(index: ActivationIndex, row: ActivationRow) -> TrackedActivatio
     return known
 
 
-def refund_event(activation: TrackedActivation) -> str:
-    if not activation.delivered:
+def refund_event(flags: ActivationFlags) -> str:
+    """The event of a refund in an order's story."""
+    if not flags.delivered:
         return "refunded_orphan"
-    return "refunded_promise" if activation.cancelling else "refunded"
+    return "refunded_promise" if flags.cancelling else "refunded"
 
 
 def activation_of(row: ActivationRow, find: FindCode) -> TrackedActivation:

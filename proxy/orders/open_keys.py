@@ -1,11 +1,14 @@
-"""The keys in use with their activations: read from the store once, dropped when idle."""
+"""The keys in use with their activations: read from the store once, dropped when idle. Keys that no
+client has used since the start have activations of the last hour, to be shown only.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import chain
 
 from proxy.legacy.code import FindCode, find_code
 from proxy.legacy.status import Phase
-from proxy.model import ClientKey
+from proxy.model import NO_KEY, ClientKey
 from proxy.orders.index import ActivationIndex, activation_of, apply_remote, created
 from proxy.orders.tracked import TrackedActivation
 from proxy.runtime.clock import monotonic
@@ -33,6 +36,8 @@ class OpenKeys:
         self._keys: dict[str, ClientKey] = {}
         self._received: dict[str, list[ActivationRow]] = {}
         """By hash: rows of other replicas that come while the key is read, and may be newer."""
+        self._unopened: dict[str, ActivationIndex] = {}
+        """By hash: activations of keys that no client has used since the start."""
         self._opened: Cache[ClientKey, None] = Cache(0.0, 1)
         self._pins: list[Callable[[], Iterable[ClientKey]]] = []
         self._swept_at = float("-inf")
@@ -74,14 +79,34 @@ class OpenKeys:
 
     def states(self) -> dict[str, float]:
         """The number of activations of the last hour in each phase, for the metric."""
-        found = Counter(activation.phase for _, activation in self.young())
+        found = Counter(activation.phase for _, activation in self.shown())
         return {phase.name.lower(): float(found[phase]) for phase in Phase}
 
     def young(self) -> Iterator[tuple[ClientKey, TrackedActivation]]:
         """Yields the activations of the last hour with their keys; per key the newest first."""
-        for key, index in self._indexes.items():
+        return self._young(self._indexes.items())
+
+    def shown(self) -> Iterator[tuple[ClientKey, TrackedActivation]]:
+        """As `young`, and those of keys that no client has used since the start: such a key has
+        only its hash, and nothing can be asked of the upstream with it.
+        """
+        unopened = ((ClientKey(NO_KEY, hash), index) for hash, index in self._unopened.items())
+        return chain(self.young(), self._young(unopened))
+
+    def _young(
+        self, indexes: Iterable[tuple[ClientKey, ActivationIndex]]
+    ) -> Iterator[tuple[ClientKey, TrackedActivation]]:
+        for key, index in indexes:
             for activation in index.young(self._upstream_now() - LONGEST_LIFE):
                 yield key, activation
+
+    def recall(self, rows: Iterable[ActivationRow]) -> None:
+        """Replaces the activations of the keys that no client has used since the start."""
+        self._unopened = {}
+        for row in rows:
+            if row.key not in self._keys:
+                index = self._unopened.setdefault(row.key, ActivationIndex(find=self._find))
+                apply_remote(index, row)
 
     async def _load(self, key: ClientKey) -> None:
         received = self._received[key.hash] = []
@@ -99,6 +124,7 @@ class OpenKeys:
             apply_remote(index, row)
         self._indexes.setdefault(key, index)
         self._keys[key.hash] = key
+        self._unopened.pop(key.hash, None)
 
     @property
     def hashes(self) -> list[str]:

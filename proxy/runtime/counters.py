@@ -68,18 +68,30 @@ class Counters:
 
     def happened(self, order: str, what: str, at: float, cents: int = 0) -> None:
         """Adds an event to an order's story. `what` is one of few words."""
-        story = self._stories.get(order)
-        if story is None:
-            if len(self._stories) >= MOST_STORIES:
-                del self._stories[next(iter(self._stories))]
-            story = self._stories[order] = []
+        story = self._story(order)
         if len(story) < LONGEST_STORY:
             story.append(StoryEvent(at, what, cents))
         if cents:
             self.cents[what] += cents
 
+    def recall(self, order: str, *events: StoryEvent) -> None:
+        """Puts events of an earlier run into an order's story, unless it is known already. They
+        count for no sum.
+        """
+        story = self._story(order)
+        if not any(event.what == events[0].what for event in story):
+            story[:] = sorted({*events, *story})[:LONGEST_STORY]
+
     def story(self, order: str) -> list[StoryEvent]:
         return self._stories.get(order, [])
+
+    def _story(self, order: str) -> list[StoryEvent]:
+        story = self._stories.get(order)
+        if story is None:
+            if len(self._stories) >= MOST_STORIES:
+                del self._stories[next(iter(self._stories))]
+            story = self._stories[order] = []
+        return story
 
     def refused(self, problem: str, at: float, action: str, detail: str) -> None:
         """Counts a problem that a client got. `detail` never has a key or an SMS text."""

@@ -68,6 +68,11 @@ class Store(Protocol):
     def all_orders(self) -> AsyncIterator[ActivationRow]:
         """All orders of all keys."""
 
+    async def newest_orders(self, since: float, limit: int) -> list[ActivationRow]:
+        """At most so many orders of all keys that were created at `since` (upstream's clock) or
+        later, newest first.
+        """
+
     async def order(
         self, key: str, *, id: int = 0, order: str = "", reference: str = ""
     ) -> ActivationRow | None:

@@ -95,6 +95,17 @@ class SqlStore(WebhookRows):
             async for row in self.orders(key):
                 yield row
 
+    async def newest_orders(self, since: float, limit: int) -> list[ActivationRow]:
+        sql = f"{schema.ORDERS} where created_at >= ? order by created_at desc limit ?"
+
+        def read(db: Database) -> list[ActivationRow]:
+            # Decoded in the store's thread: thousands of orders would hold up the loop.
+            return [
+                schema.activation_row(row) for row in db.execute(sql, (since, limit)).fetchall()
+            ]
+
+        return await self._run_read(read)
+
     async def order(
         self, key: str, *, id: int = 0, order: str = "", reference: str = ""
     ) -> ActivationRow | None:

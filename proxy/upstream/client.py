@@ -18,7 +18,7 @@ import msgspec
 from cachetools import TTLCache
 
 from proxy.model import ClientKey, Market, Order, Price, Service, Transaction, UpstreamKey
-from proxy.model.errors import HttpError, NotSentError, Problem, ProblemError
+from proxy.model.errors import HttpError, NoConnectionError, NotSentError, Problem, ProblemError
 from proxy.runtime import log_events
 from proxy.runtime.clock import monotonic
 from proxy.runtime.counters import Counters
@@ -27,6 +27,7 @@ from proxy.upstream.budget import Budget
 from proxy.upstream.clock import UpstreamClock
 from proxy.upstream.endpoints import ENDPOINTS
 from proxy.upstream.fields import Rows
+from proxy.upstream.health import Health
 from proxy.upstream.http import Http, Reply, Transport, certificates
 from proxy.upstream.rate_window import PACED, Urgency
 from proxy.upstream.refusals import classify
@@ -77,8 +78,7 @@ class Upstream:
         self.wall_clock = wall_clock
         """This machine's clock, for money, limits and the age of rows."""
         self.clock = UpstreamClock(wall_clock)
-        self.trouble = ""
-        """Why the last call failed; empty if the upstream answered, by success or refusal."""
+        self.health = Health(wall_clock)
 
     async def close(self) -> None:
         async with AsyncExitStack() as closes:
@@ -197,13 +197,14 @@ class Upstream:
         id: str = "",
         **request: Any,
     ) -> T:
+        is_sent = key is None or not self.is_refused(key)
         try:
             answer = await self._answer(call, read, key, id, request)
         except ProblemError as error:
             self._counters.count("upstream_calls", call, error.problem.name.lower())
             # RATE_LIMITED concerns one key, and says nothing about the upstream.
-            if error.problem is not Problem.RATE_LIMITED:
-                self.trouble = " ".join(error.detail.split()) if error.problem.is_doubt else ""
+            if is_sent and error.problem is not Problem.RATE_LIMITED:
+                self._note_failure(error)
             raise
         self._counters.count("upstream_calls", call, "ok")
         if isinstance(answer, Rows) and answer.unread:
@@ -211,8 +212,14 @@ class Upstream:
             if call not in self._warned:
                 self._warned.add(call)
                 log.warning(log_events.ROWS_UNREADABLE, call, answer.unread, answer.listed)
-        self.trouble = ""
+        self.health.answered()
         return answer
+
+    def _note_failure(self, error: ProblemError) -> None:
+        if not error.problem.is_doubt:
+            return self.health.answered()
+        is_connected = not isinstance(error.__cause__, NoConnectionError)
+        self.health.failed_call(" ".join(error.detail.split()), is_connected=is_connected)
 
     async def _answer(
         self,

@@ -12,7 +12,13 @@ from urllib.request import getproxies
 
 import httpx
 
-from proxy.model.errors import EncodedError, HttpError, NotSentError, TooLongError
+from proxy.model.errors import (
+    EncodedError,
+    HttpError,
+    NoConnectionError,
+    NotSentError,
+    TooLongError,
+)
 from proxy.upstream.http_connection import Connection, Origin, Pool, request_head
 
 Transport = httpx.AsyncBaseTransport
@@ -23,7 +29,8 @@ POOL = 16
 """Connections. httpcore checks its whole pool at every call: a small one is faster."""
 
 # Raised before a byte of the request was sent.
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+_NOT_CONNECTED = (httpx.ConnectError, httpx.ConnectTimeout)
+_NOT_SENT = (httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 _HEADERS = MappingProxyType({"Accept": "*/*", "User-Agent": "virtualsms-proxy"})
 
@@ -102,6 +109,8 @@ class Http:
                 return Reply(response.status_code, response.headers, await self._body(response))
             finally:
                 await response.aclose()
+        except _NOT_CONNECTED as error:
+            raise NoConnectionError(_description(error)) from error
         except _NOT_SENT as error:
             raise NotSentError(_description(error)) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, cast
 
 import httptools
 
-from proxy.model.errors import HttpError, NotSentError
+from proxy.model.errors import HttpError, NoConnectionError, NotSentError
 from proxy.runtime.clock import monotonic
 
 Headers = list[tuple[bytes, bytes]]
@@ -268,9 +268,9 @@ class Pool:
                     partial(Connection, origin), origin.host, origin.port, ssl=context, **options
                 )
         except TimeoutError:
-            raise NotSentError("ConnectTimeout") from None
+            raise NoConnectionError("ConnectTimeout") from None
         except (OSError, ssl.SSLError, UnicodeError) as error:
-            raise NotSentError(_said("ConnectError", error)) from error
+            raise NoConnectionError(_said("ConnectError", error)) from error
         return connected[1]
 
 

@@ -60,14 +60,17 @@ PATHS = ["/console", "/console/console.js", f"{API}/stream", f"{API}/lists", "/c
         {"Authorization": "\xff"},
         {"Authorization": ""},
         {"Cookie": 'console_8080="\\777\\3"; =; \xff=\xff; console_8080'},
-        {"Cookie": "\xff", "Host": "[", "Origin": "http://["},
+        {"Cookie": "\xff", "Origin": "http://["},
     ],
 )
 async def test_who_has_no_token_gets_401_and_nothing_else(world, path, headers):
     async with a_browser(world.app) as browser:
         encoded = {name: value.encode("latin-1") for name, value in headers.items()}
         answer = await browser.get(f"{path}?token=wrong", headers=encoded)
-    assert (answer.status_code, answer.content) == (401, b"")
+    assert answer.status_code == 401
+    is_page = path == "/console"
+    assert (answer.content != b"") == is_page, "only the page has a door"
+    assert b"wrong</code>" not in answer.content and TOKEN.encode() not in answer.content
     assert "set-cookie" not in answer.headers
     assert "default-src 'none'" in answer.headers["content-security-policy"]
 
@@ -171,6 +174,7 @@ LINK = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-S
         ("GET", "/console/none", {}, 404),
         ("GET", "/console/%2e%2e/config.py", {}, 404),
         ("GET", "/console/page.html", {}, 404),
+        ("GET", "/console/door.html", {}, 404),
     ],
 )
 async def test_other_origins_and_frames_are_refused(world, method, path, headers, status):
@@ -193,9 +197,105 @@ async def test_the_policy_lets_nothing_foreign_in(console):
     assert answer.headers["referrer-policy"] == "no-referrer"
 
 
+@pytest.mark.parametrize(
+    ("headers", "query", "says"),
+    [
+        ({}, "", "Sign in with the token"),
+        ({"Cookie": "console_8080=of-an-earlier-start"}, "", "started anew, with another token"),
+        ({}, "?token=wrong", "This token is wrong"),
+    ],
+)
+async def test_the_door_says_where_the_token_is_printed(world, headers, query, says):
+    async with a_browser(world.app) as browser:
+        answer = await browser.get(f"/console{query}", headers=headers)
+        for file in ("door.css", "icon.svg"):
+            assert (await browser.get(f"/console/{file}")).status_code == 200
+    assert answer.status_code == 401
+    for text in (says, "the console: …/console?token=…", "console.token", "PROXY_CONSOLE_TOKEN"):
+        assert text in answer.text
+    policy = answer.headers["content-security-policy"]
+    assert "form-action 'self'" in policy and "script-src" not in policy
+    assert answer.headers["referrer-policy"] == "same-origin"
+
+
+async def sent(browser, token, **headers):
+    return await browser.post("/console", data={"token": token}, headers=headers)
+
+
+async def test_the_door_takes_the_token_by_its_form(world):
+    async with a_browser(world.app) as browser:
+        answer = await sent(browser, TOKEN, Origin="http://localhost:8080")
+        assert (answer.status_code, answer.headers["location"]) == (303, "console")
+        assert TOKEN not in answer.headers["set-cookie"]
+        assert (await browser.get("/console")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "status"),
+    [
+        (b"token=wrong", {}, 401),
+        (b"", {}, 401),
+        (b"\xff\x00&token", {}, 401),
+        (f"token={TOKEN}&more={'x' * 5000}".encode(), {}, 401),
+        (f"token={TOKEN}".encode(), {"Origin": "http://evil.example"}, 403),
+        (f"token={TOKEN}".encode(), {"Origin": "null"}, 403),
+        (f"token={TOKEN}".encode(), {"Sec-Fetch-Site": "cross-site"}, 403),
+        (f"token={TOKEN}".encode(), {"Host": "evil.example"}, 403),
+    ],
+)
+async def test_a_form_with_a_wrong_token_or_of_another_page_gets_no_cookie(
+    world, content, headers, status
+):
+    async with a_browser(world.app) as browser:
+        answer = await browser.post("/console", content=content, headers=headers)
+    assert answer.status_code == status
+    assert "set-cookie" not in answer.headers
+
+
+async def test_wrong_tokens_in_the_form_are_slowed_down_with_all_others(world):
+    loop = asyncio.get_running_loop()
+    async with a_browser(world.app) as browser:
+        for _ in range(5):
+            await sent(browser, "wrong")
+        begun = loop.time()
+        await sent(browser, "wrong")
+        assert loop.time() == begun + 2
+        assert (await sent(browser, TOKEN)).status_code == 303
+        assert loop.time() == begun + 2
+
+
+async def test_a_refused_host_is_told_which_setting_allows_it(world):
+    async with a_browser(world.app, host="proxy.internal:8080") as browser:
+        said = (await browser.get("/console")).text
+        assert "hosts: [proxy.internal]" in said and "PROXY_CONSOLE_HOSTS=proxy.internal" in said
+        hostile = (await browser.get("/console", headers={"Host": "<script>x</script>"})).text
+        assert hostile == "The Host header is no host name.\n"
+
+
+@pytest.mark.parametrize(
+    ("console", "sandbox", "says"),
+    [
+        (ConsoleConfig(enabled=True, token=TOKEN), False, '<a href="console">'),
+        (ConsoleConfig(), False, "console.enabled"),
+        (ConsoleConfig(), True, "nothing costs money"),
+    ],
+)
+async def test_the_front_page_says_what_this_is_and_where_to_go(clock, console, sandbox, says):
+    config = Config(store=StoreConfig(url="sqlite://"), console=console)
+    config = config.for_sandbox("http://s/api/v1") if sandbox else config
+    app = create_app(config, clock=clock, sandbox=sandbox)
+    async with app.router.lifespan_context(app), a_browser(app) as browser:
+        answer = await browser.get("/")
+        assert answer.status_code == 200
+        assert "handler_api.php" in answer.text and says in answer.text
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        for path in ("/nothing", "/index.html", "/stubs"):
+            assert (await browser.get(path)).status_code == 404
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 async def test_the_page_is_made_of_files_that_need_nobody(console, file):
-    if file.name != "page.html":
+    if file.suffix != ".html":
         assert (await console.get(f"/console/{file.name}")).content == file.read_bytes()
     text = file.read_text().replace("http://www.w3.org/2000/svg", "")
     assert not re.search(r"https?://|//[a-z]+\.|@import", text)

@@ -4,9 +4,9 @@ import httpx
 import pytest
 
 from proxy.model import ClientKey, Order
-from tests.support.axe import NPM, fetched, violations
-from tests.support.browser import CHROMIUM, DRIVER, Stage, a_browser
-from tests.support.pace import within
+from tests.support.axe import violations
+from tests.support.browser import CHROMIUM, CONTRAST, DRIVER, Stage
+from tests.support.pace import is_quick
 from tests.support.process import a_process
 
 pytestmark = pytest.mark.skipif(
@@ -16,39 +16,6 @@ pytestmark = pytest.mark.skipif(
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"><b>code</b> 4711 &amp; <script>1</script>"
 ROW = "document.querySelector('tr[data-row]')"
 STATE = "[...document.querySelectorAll('tr[data-row] .state')].map((s) => s.textContent).join()"
-
-# Every text that can be seen: its colour against the nearest background behind it.
-CONTRAST = """
-const parse = (text) => (text.match(/[\\d.]+/g) ?? [0, 0, 0, 0]).map(Number);
-const light = ([r, g, b]) => [r, g, b].map((c) => c / 255)
-  .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
-  .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-const behind = (node) => {
-  for (let at = node; at; at = at.parentElement) {
-    const colour = parse(getComputedStyle(at).backgroundColor);
-    if (colour.length < 4 || colour[3] > 0) return colour;
-  }
-  return parse(getComputedStyle(document.documentElement).backgroundColor);
-};
-const weak = [];
-let seen = 0;
-for (const node of document.querySelectorAll("body *")) {
-  const own = [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
-  const isField = node.matches("input, select, textarea");
-  if (!(own || isField) || !node.checkVisibility() || node.closest("option, svg")) continue;
-  const [a, b] = [light(parse(getComputedStyle(node).color)), light(behind(node))];
-  const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-  seen += 1;
-  if (ratio < 4.5) weak.push(`${node.tagName} ${node.textContent.slice(0, 30)}: ${ratio}`);
-}
-return [seen, weak];
-"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with a_browser() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -203,13 +170,6 @@ def test_texts_have_contrast_and_fit_the_width(page, sandbox, scheme, width):
     assert page.run("return document.documentElement.scrollWidth") <= width
 
 
-@pytest.fixture(scope="module")
-def axe(tmp_path_factory):
-    if not NPM:
-        pytest.skip("no npm here; .ci/run installs it")
-    return fetched(tmp_path_factory.mktemp("axe"))
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1400, 390])
 def test_axe_finds_nothing_wrong_with_the_page(page, sandbox, axe, scheme, width):
@@ -254,6 +214,28 @@ def test_whatever_can_be_used_has_a_name_and_the_keyboard_reaches_it(page):
 TAB = {"key": "Tab", "code": "Tab", "windowsVirtualKeyCode": 9}
 
 
+# Milliseconds from the navigation to the first rows, by the page's own mark.
+PAINTED = "return performance.getEntriesByName('first rows')[0].startTime"
+# Milliseconds from typing to the frame that shows the rows that fit: 1, then all.
+FILTERED = """
+const field = document.querySelector("#filters [name=text]");
+const rows = () => document.querySelectorAll("tr[data-row]").length;
+const type = (text) => {
+  field.value = text;
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+};
+const painted = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+const begun = performance.now();
+type(arguments[0]);
+await painted();
+const took = performance.now() - begun;
+if (rows() !== 1) throw new Error(`${rows()} rows`);
+type(arguments[1]);
+await painted();
+return took;
+"""
+
+
 @pytest.mark.slow
 def test_a_page_of_two_thousand_numbers_is_quick(browser):
     async def fill(services, now):
@@ -269,15 +251,14 @@ def test_a_page_of_two_thousand_numbers_is_quick(browser):
     with Stage() as stage:
         stage.do(fill(stage.app.state.services, stage.now()))
         browser.look(1400, 1000)
-        # A third of a second is enough.
-        with within(5):
-            browser.driver.get(f"{stage.url}/console")
-            browser.until("document.querySelector('#count').textContent === '2000'")
-            assert browser.run("return document.querySelectorAll('tr[data-row]').length") == 100
-        with within(1):
-            choose(browser, "#filters [name=text]", "447700001234")
-            browser.until("document.querySelectorAll('tr[data-row]').length === 1")
-        choose(browser, "#filters [name=text]", "")
+        browser.driver.get(f"{stage.url}/console")
+        browser.until("document.querySelector('#count').textContent === '2000'")
+        assert browser.run("return document.querySelectorAll('tr[data-row]').length") == 100
+        is_quick(browser.run(PAINTED) / 1000, 1)
+        # Of several, as others use the machine, too.
+        took = min(browser.run(FILTERED, "447700001234", "") for _ in range(5))
+        is_quick(took / 1000, 0.05)
+        browser.until("document.querySelectorAll('tr[data-row]').length === 100")
         browser.click("#more")
         browser.until("document.querySelectorAll('tr[data-row]').length === 300")
         browser.driver.get("about:blank")

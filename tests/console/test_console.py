@@ -8,6 +8,7 @@ import re
 import subprocess
 import time
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 
 import httpx
@@ -284,6 +285,19 @@ async def test_the_stream_tells_all_and_then_what_changes(world):
     assert not world.app.state.console.streams.has_any
 
 
+async def test_the_stream_gives_a_sign_of_life_every_five_seconds(world, clock):
+    events = world.app.state.console.streams.events()
+    await anext(events)
+    times = []
+    for _ in range(20):
+        kind, told = read((await anext(events)).decode())
+        assert told["now"] == pytest.approx(clock(), abs=0.01)
+        times.append((kind, clock()))
+    assert {"activations", "summary", "alive"} == {kind for kind, _ in times}
+    assert max(b - a for (_, a), (_, b) in pairwise(times)) < 5
+    await events.aclose()
+
+
 async def test_pages_have_room_for_sixteen_and_end_when_the_proxy_does(world, console):
     streams = world.app.state.console.streams
     events = [streams.events() for _ in range(16)]
@@ -347,6 +361,14 @@ def test_the_address_with_the_token_is_printed_at_the_start():
             path = re.fullmatch(rf"the console: {url}(.+)\n", process.stdout.readline())[1]
             assert httpx.get(f"{url}/console").status_code == 401
             assert httpx.get(f"{url}{path}").status_code == 200
+        finally:
+            process.terminate()
+    environ |= {"PROXY_CONSOLE_TOKEN": TOKEN}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ) as process:
+        try:
+            url = re.fullmatch(r"listening on (.+)\n", process.stdout.readline())[1]
+            line = f"the console: {url}/console (sign in with console.token)\n"
+            assert process.stdout.readline() == line, "a token of one's own is not printed"
         finally:
             process.terminate()
     short = run("check", PROXY_CONSOLE_TOKEN="short")

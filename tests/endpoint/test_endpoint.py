@@ -164,7 +164,7 @@ async def test_a_body_that_no_legacy_client_sends_is_too_long(world):
 
 
 async def test_elsewhere_there_is_nothing(world):
-    assert (await world.client.get("/")).status_code == 404
+    assert (await world.client.get("/stubs")).status_code == 404
     assert (await world.client.get("/livez")).text == "ok"
 
 

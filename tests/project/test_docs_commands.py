@@ -68,7 +68,6 @@ def a_config(shell: Shell) -> Iterator[None]:
 @contextmanager
 def a_token(shell: Shell) -> Iterator[None]:
     shell.environ |= {"TOKEN": "a-token-of-the-operator"}
-    shell.environ |= {"PROXY_CONSOLE_TOKEN": shell.environ["TOKEN"]}
     yield
 
 

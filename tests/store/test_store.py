@@ -418,6 +418,17 @@ async def test_what_is_there_already_is_not_mixed_with_a_copy(store, tmp_path):
     await source.close()
 
 
+async def test_the_newest_orders_of_all_keys_are_found_by_their_age(store):
+    rows = [
+        replace(KEPT, key=f"hash-{n % 2}", order=replace(ORDER, id=f"o-{n}", created_at=100.0 + n))
+        for n in range(5)
+    ]
+    await store.keep(*rows)
+    assert await store.newest_orders(101.0, 10) == [rows[4], rows[3], rows[2], rows[1]]
+    assert await store.newest_orders(0.0, 2) == [rows[4], rows[3]]
+    assert await store.newest_orders(200.0, 10) == []
+
+
 async def test_the_holders_of_an_order_are_those_that_it_is_kept_for(store):
     await store.keep(KEPT, replace(KEPT, key="other", order=replace(ORDER, id="o-2")))
     assert await store.holders("o-1") == [KEPT]

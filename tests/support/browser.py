@@ -16,7 +16,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from proxy.app import server
 from proxy.app.build import create_app
-from proxy.config.settings import Config, UpstreamConfig
+from proxy.config.settings import Config, ConsoleConfig, UpstreamConfig
 from proxy.sandbox import Switches, create_sandbox
 from proxy.sandbox.mount import beside
 from tests.support.process import PATIENCE
@@ -37,6 +37,33 @@ SWITCHES = (
 )
 
 SHOWN = "document.querySelector(arguments[0])"
+
+# Every text that can be seen: its colour against the nearest background behind it.
+CONTRAST = """
+const parse = (text) => (text.match(/[\\d.]+/g) ?? [0, 0, 0, 0]).map(Number);
+const light = ([r, g, b]) => [r, g, b].map((c) => c / 255)
+  .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+  .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+const behind = (node) => {
+  for (let at = node; at; at = at.parentElement) {
+    const colour = parse(getComputedStyle(at).backgroundColor);
+    if (colour.length < 4 || colour[3] > 0) return colour;
+  }
+  return parse(getComputedStyle(document.documentElement).backgroundColor);
+};
+const weak = [];
+let seen = 0;
+for (const node of document.querySelectorAll("body *")) {
+  const own = [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
+  const isField = node.matches("input, select, textarea");
+  if (!(own || isField) || !node.checkVisibility() || node.closest("option, svg")) continue;
+  const [a, b] = [light(parse(getComputedStyle(node).color)), light(behind(node))];
+  const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+  seen += 1;
+  if (ratio < 4.5) weak.push(`${node.tagName} ${node.textContent.slice(0, 30)}: ${ratio}`);
+}
+return [seen, weak];
+"""
 
 
 class Browser:
@@ -111,15 +138,16 @@ def a_browser() -> Iterator[Browser]:
 class Stage:
     """A sandbox in a thread. Its clock is `ahead` of the wall clock by as much as one likes."""
 
-    def __init__(self, per_minute: int = 60) -> None:
+    def __init__(self, per_minute: int = 60, token: str | None = None) -> None:
         self.ahead = 0.0
         self._socket = server.open_socket("127.0.0.1", 0)
         self.url = server.url(self._socket)
         upstream = create_sandbox(Switches(requests_per_minute=0), clock=self.now, sms_after=1e9)
         self.app = create_app(
-            Config(upstream=UpstreamConfig(requests_per_minute=per_minute)).for_sandbox(
-                f"{self.url}/api/v1"
-            ),
+            Config(
+                upstream=UpstreamConfig(requests_per_minute=per_minute),
+                console=ConsoleConfig(token=token),
+            ).for_sandbox(f"{self.url}/api/v1"),
             clock=self.now,
             sandbox=True,
         )
@@ -136,6 +164,14 @@ class Stage:
     def do(self, work):
         """In the loop of the server."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
+
+    def until_streams(self, count: int) -> None:
+        """Waits until so many pages listen."""
+        until = time.monotonic() + PATIENCE
+        streams = self.app.state.console.streams
+        while streams.count != count:
+            assert time.monotonic() < until, f"{streams.count} streams"
+            time.sleep(0.02)
 
     def _run(self) -> None:
         self._loop.run_until_complete(self._server.serve(sockets=[self._socket]))

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -46,8 +47,21 @@ def a_process(
     """Yields the address that the process prints; its error output goes to `log`. The lines before
     the address are added to `printed`.
     """
+    with a_server(*arguments, log=log, cwd=cwd, printed=printed, **environ) as (_, url):
+        yield url
+
+
+@contextmanager
+def a_server(
+    *arguments: str,
+    log: Path,
+    cwd: Path | None = None,
+    printed: list[str] | None = None,
+    **environ: str,
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """As `a_process`, with the process itself, which may be stopped and killed. `log` grows."""
     with (
-        log.open("w") as errors,
+        log.open("a") as errors,
         subprocess.Popen(
             [*COMMAND, *arguments],
             stdout=subprocess.PIPE,
@@ -58,9 +72,11 @@ def a_process(
         ) as process,
     ):
         try:
-            yield address_in(process.stdout, [] if printed is None else printed)
+            yield process, address_in(process.stdout, [] if printed is None else printed)
         finally:
             process.terminate()
+            # One that was stopped by SIGSTOP has to go on to end.
+            process.send_signal(signal.SIGCONT)
             process.wait(PATIENCE)
 
 

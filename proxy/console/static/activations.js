@@ -27,7 +27,8 @@ export class Activations {
     this.codes = new Map();
     this.limit = PAGE;
     this.isScheduled = false;
-    this.isRestarted = true;
+    this.failed = new Map();
+    this.trouble = "";
     const filters = $("filters");
     this.filters = filters.elements;
     filters.addEventListener("input", () => { this.limit = PAGE; this.scheduleRender(); });
@@ -36,29 +37,34 @@ export class Activations {
     setInterval(() => this.tick(), 1000);
   }
 
-  /** The next message holds all rows. */
-  restart() { this.isRestarted = true; }
+  /** Why numbers of before the start may be missing; empty if none are. */
+  setTrouble(text) {
+    if (text === this.trouble) return;
+    this.trouble = text;
+    this.scheduleRender();
+  }
 
-  update({ changed, gone }) {
-    if (this.isRestarted) {
+  /** With `whole` there are no rows but the changed ones. */
+  update({ changed, gone, whole }) {
+    if (whole) {
       const present = new Set(changed.map((row) => row.row));
       for (const row of this.all.keys()) if (!present.has(row)) this.remove(row);
     }
     for (const row of changed) {
       const before = this.all.get(row.row);
-      if (before && before.state !== row.state && !this.isRestarted) this.announce(row);
+      if (before && before.state !== row.state && !whole) this.announce(row);
       if (before && before.sms !== row.sms) this.loadCode(row.row);
       this.all.set(row.row, row);
       if (this.open.has(row.row)) this.loadStory(row.row);
     }
     for (const row of gone) this.remove(row);
-    this.isRestarted = false;
     this.scheduleRender();
   }
 
   remove(row) {
     this.all.delete(row);
     this.codes.delete(row);
+    this.failed.delete(row);
     this.open.delete(row);
     const line = this.lines.get(row);
     if (line) { line.tr.remove(); line.detail?.remove(); this.lines.delete(row); }
@@ -112,9 +118,11 @@ export class Activations {
     $("empty").hidden = !!found.length;
     say($("empty"), this.all.size
       ? "No number fits these filters."
+      : this.trouble ? `The numbers cannot be read: the store: ${this.trouble}.`
       : "No numbers yet. Numbers that programs buy appear here at once; the form below buys one, too.");
     $("more").hidden = found.length <= shown.length;
     say($("more"), `Show ${Math.min(2 * PAGE, found.length - shown.length)} more of ${found.length - shown.length}`);
+    if (found.length && !this.isPainted) this.isPainted = performance.mark("first rows");
     this.onRender?.([...this.all.values()]);
   }
 
@@ -177,13 +185,14 @@ export class Activations {
 
   fillCode(line, row) {
     const code = this.codes.get(row.row);
-    const wanted = row.sms ? (code === undefined ? "hidden" : `=${code}`) : "none";
+    const failed = this.failed.get(row.row);
+    const wanted = row.sms ? (failed ?? (code === undefined ? "hidden" : `=${code}`)) : "none";
     if (line.codeShown === wanted) return;
     line.codeShown = wanted;
     if (wanted === "none") { line.code.replaceChildren("–"); return; }
     const isShown = code !== undefined;
-    const name = isShown ? `Code ${code}: hide it` : `Show the code of +${row.phone}`;
-    const button = el("button", { type: "button", class: ["secret", isShown && "shown", isShown && code.length > 12 && "long"].filter(Boolean).join(" "), "aria-label": name }, isShown ? code : "show");
+    const name = failed ? `${failed}: try again` : isShown ? `Code ${code}: hide it` : `Show the code of +${row.phone}`;
+    const button = el("button", { type: "button", class: ["secret", isShown && "shown", isShown && code.length > 12 && "long"].filter(Boolean).join(" "), "aria-label": name }, failed ? "not read: try again" : isShown ? code : "show");
     button.addEventListener("click", () => this.reveal(row.row));
     const hadFocus = line.code.contains(document.activeElement);
     line.code.replaceChildren(button);
@@ -211,8 +220,14 @@ export class Activations {
   /** Loads the code of a row that shows it, or if it is requested. */
   async loadCode(name, isRequested = false) {
     if (!isRequested && !this.codes.has(name)) return;
-    const { messages } = await ask(`${API}/activations/${name}/messages`).catch(() => ({ messages: [] }));
-    if (messages.length) this.codes.set(name, messages.at(-1).code);
+    this.failed.delete(name);
+    try {
+      const { messages } = await ask(`${API}/activations/${name}/messages`);
+      if (messages.length) this.codes.set(name, messages.at(-1).code);
+    } catch (error) {
+      this.codes.delete(name);
+      this.failed.set(name, `The code is not read: ${error.message}`);
+    }
     this.scheduleRender();
   }
 
@@ -252,14 +267,25 @@ export class Activations {
   async loadStory(name) {
     const line = this.lines.get(name);
     if (!line?.story) return;
-    const { story } = await ask(`${API}/activations/${name}`).catch(() => ({ story: [] }));
-    const parts = story.map((part) => el("li", { "data-what": part.what }, el("time", {}, time(part.at)), " ", part.text));
-    line.story.replaceChildren(...(parts.length ? parts : [el("li", {}, "It was bought before the proxy's last start.")]));
+    try {
+      const { story, known_since: since } = await ask(`${API}/activations/${name}`);
+      const parts = story.map((part) => el("li", { "data-what": part.what }, el("time", {}, time(part.at)), " ", part.text));
+      if (since) parts.push(el("li", { class: "hint" }, `The proxy was started at ${time(since)}: of the time before, only the purchase, SMS and refunds are known.`));
+      line.story.replaceChildren(...(parts.length ? parts : [el("li", {}, "Nothing is known of it yet.")]));
+    } catch (error) {
+      line.story.replaceChildren(el("li", { class: "failed" }, `The story is not read: ${error.message}.`));
+    }
   }
 
   async loadMessages(name) {
     const line = this.lines.get(name);
-    const { messages } = await ask(`${API}/activations/${name}/messages`).catch(() => ({ messages: [] }));
+    let messages;
+    try {
+      ({ messages } = await ask(`${API}/activations/${name}/messages`));
+    } catch (error) {
+      line.messages.replaceChildren(el("p", { class: "failed" }, `The SMS are not read: ${error.message}.`));
+      return;
+    }
     const shown = messages.map((sms) => el("blockquote", {},
       el("p", {}, sms.text),
       el("footer", {}, [sms.sender && `from ${sms.sender}`, sms.at && `${time(sms.at)} UTC`].filter(Boolean).join(", "))));

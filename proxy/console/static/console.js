@@ -2,9 +2,11 @@
 
 import { Activations } from "./activations.js";
 import { draw } from "./chart.js";
+import { Connection } from "./connection.js";
 import { $, API, ask, el, money, noun, say, span, time } from "./dom.js";
 import { RequestForm } from "./request_form.js";
 import { Sandbox } from "./sandbox.js";
+import { Stream } from "./stream.js";
 
 let ahead = 0;
 let summary = null;
@@ -15,7 +17,22 @@ const actions = {};
 if (location.search) history.replaceState(null, "", location.pathname);
 
 const activations = new Activations(now, actions);
-const ready = ask(`${API}/lists`).then((lists) => {
+activations.onRender = counts;
+const connection = new Connection(now);
+let ready = null;
+
+/** Loads the form and the sandbox's controls, once; the next summary tries again. */
+function load() {
+  ready ??= ask(`${API}/lists`).then(setUp).catch((error) => {
+    ready = null;
+    say($("copied"), `The form is not ready: ${error.message}.`);
+    return () => {};
+  });
+  return ready;
+}
+
+function setUp(lists) {
+  say($("copied"), "");
   const form = new RequestForm(lists);
   actions.use = (row) => { form.use(row); $("request").scrollIntoView({ block: "nearest" }); };
   let sandbox = null;
@@ -26,46 +43,26 @@ const ready = ask(`${API}/lists`).then((lists) => {
     actions.sms = (row) => { sandbox.selectPhone(row); $("sandbox").scrollIntoView({ block: "nearest" }); };
     $("request").elements.api_key.placeholder = "any word: sandbox";
     activations.scheduleRender();
-    actions.asked = () => sandbox.showCompatibility().catch(() => {});
+    actions.asked = () => sandbox.showCompatibility();
   };
-});
-
-function listen() {
-  const stream = new EventSource(`${API}/stream`);
-  stream.addEventListener("open", () => { showConnection("live", "live"); activations.restart(); $("banner").hidden = true; });
-  stream.addEventListener("activations", (event) => {
-    const data = JSON.parse(event.data);
-    ahead = data.now - Date.now() / 1000;
-    activations.update(data);
-  });
-  stream.addEventListener("summary", (event) => {
-    summary = JSON.parse(event.data);
-    ahead = summary.now - Date.now() / 1000;
-    show(summary);
-  });
-  stream.addEventListener("error", () => {
-    const isOver = stream.readyState === EventSource.CLOSED;
-    showConnection("lost", isOver ? "disconnected" : "reconnecting");
-    if (isOver) {
-      say($("banner"), "The proxy does not answer. If it was restarted, open the address that it printed at the start.");
-      $("banner").hidden = false;
-      setTimeout(listen, 5000);
-    }
-  });
 }
 
-function showConnection(state, text) {
-  $("link").dataset.state = state;
-  say($("link"), text);
+function hear(kind, data) {
+  ahead = data.now - Date.now() / 1000;
+  connection.sign();
+  if (kind === "activations") activations.update(data);
+  if (kind === "summary") { summary = data; show(data); }
 }
 
 function show(data) {
   say($("version"), data.version);
-  if (data.sandbox) ready.then((open) => { open(); actions.asked?.(); });
-  const { charged, refunded, saved } = data.money;
+  connection.show(data);
+  activations.setTrouble(data.store.reads);
+  load().then((open) => { if (data.sandbox) { open(); actions.asked?.(); } });
+  const { charged, refunded, saved, trouble } = data.money;
   say($("charged"), money(charged));
   say($("refunded"), money(refunded));
-  say($("net"), `${money(charged - refunded)} spent`);
+  say($("net"), trouble ? `the ledger cannot be read: ${trouble}` : charged === null ? "not read yet" : `${money(charged - refunded)} spent`);
   say($("saved"), money(saved.handed_over + saved.refunded_orphan + saved.refunded_promise));
   say($("saved-note"), `${money(saved.handed_over + saved.refunded_orphan)} from unclaimed numbers, ${money(saved.refunded_promise)} by scheduled cancels`);
   balances(data.balances);
@@ -78,13 +75,15 @@ function show(data) {
   pending(data);
   problems(data.problems);
   draw(data.minutes, data.budget.limit, now());
+  tick();
 }
 
 function balances(found) {
   const known = found.filter(({ cents }) => cents !== null);
   say($("balance"), known.length ? money(known.reduce((sum, { cents }) => sum + cents, 0)) : "–");
-  const names = known.map(({ programs, cents }) => (known.length > 1 ? `${programs.join(", ")} ${money(cents)}` : programs.join(", ")));
-  say($("balance-note"), found.length ? names.join(" · ") || "not read yet" : "no program has bought yet");
+  const names = found.filter(({ cents, failed }) => cents !== null || failed).map(({ programs, cents, failed }) =>
+    [programs.join(", "), known.length > 1 && money(cents), failed && `not read: ${failed.replaceAll("_", " ").toLowerCase()}`].filter(Boolean).join(" "));
+  say($("balance-note"), found.length ? names.join(" · ") || "not read yet" : "no program has asked since the start");
   $("balance-read").hidden = !found.length;
 }
 
@@ -146,11 +145,14 @@ function problems(rows) {
     el("p", { class: "fix" }, one.advice)));
 }
 
-$("balance-read").addEventListener("click", () => ask(`${API}/balances`, {}).then(show, () => {}));
-setInterval(() => {
+$("balance-read").addEventListener("click", () => ask(`${API}/balances`, {}).then(show, (error) => say($("balance-note"), `not read: ${error.message}`)));
+function tick() {
   if (!summary) return;
   const at = new Date(now() * 1000).toISOString();
   say($("clock"), `${at.slice(0, 10)} ${at.slice(11, 19)} UTC`);
   for (const place of document.querySelectorAll("[data-due]")) say(place, due(Number(place.dataset.due)));
-}, 1000);
-listen();
+}
+
+setInterval(tick, 1000);
+load();
+new Stream(hear, (state) => connection.change(state));

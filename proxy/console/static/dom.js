@@ -45,14 +45,27 @@ export function options(select, pairs) {
   if (pairs.some(([value]) => String(value) === chosen)) select.value = chosen;
 }
 
-/** Returns the JSON of the answer. Throws an Error with a message to show. */
+const READ_MS = 10_000;
+const CHANGE_MS = 90_000;
+
+/** Returns the JSON of the answer. Throws an Error with a message to show; a 401 also raises the
+    event "signed-out" of the window. */
 export async function ask(path, body, method) {
-  const init = { method: method ?? (body === undefined ? "GET" : "POST"), headers: { "X-Console": "1" } };
+  const init = {
+    method: method ?? (body === undefined ? "GET" : "POST"),
+    headers: { "X-Console": "1" },
+    // A frozen proxy takes the request and never answers.
+    signal: AbortSignal.timeout(body === undefined ? READ_MS : CHANGE_MS),
+  };
   if (body !== undefined) {
     init.body = JSON.stringify(body);
     init.headers["Content-Type"] = "application/json";
   }
-  const response = await fetch(path, init);
+  const response = await fetch(path, init).catch(() => { throw new Error("the proxy does not answer"); });
+  if (response.status === 401) {
+    window.dispatchEvent(new Event("signed-out"));
+    throw new Error("sign in again");
+  }
   const found = await response.json().catch(() => ({}));
   if (!response.ok) throw new Error(found.error ?? `HTTP ${response.status}`);
   return found;

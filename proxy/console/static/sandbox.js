@@ -32,6 +32,14 @@ export class Sandbox {
   }
 
   async load() {
+    try {
+      await this.loadFaults();
+    } catch (error) {
+      say($("said"), `The faults are not read: ${error.message}. Reload the page.`);
+    }
+  }
+
+  async loadFaults() {
     const { faults } = await ask(CONTROL);
     const { call, kind } = $("fault").elements;
     options(call, faults.calls.map((name) => [name, name === "*" ? "any call" : name]));
@@ -50,7 +58,12 @@ export class Sandbox {
 
   /** Shows what programs asked for and did not get as they meant it. */
   async showCompatibility() {
-    const { summary, lines } = await ask(`${CONTROL}/report`);
+    let summary, lines;
+    try {
+      ({ summary, lines } = await ask(`${CONTROL}/report`));
+    } catch (error) {
+      [summary, lines] = [`This is not read: ${error.message}.`, []];
+    }
     const key = JSON.stringify([summary, lines]);
     if (key === this.compatibility) return;
     this.compatibility = key;
@@ -82,7 +95,7 @@ export class Sandbox {
 
   /** Makes the proxy read the upstream: it takes the new time from the answer. */
   refreshTime() {
-    ask(`${API}/balances`, {}).catch(() => {});
+    ask(`${API}/balances`, {}).catch((error) => say($("said"), `The new time is not read: ${error.message}.`));
   }
 
   selectPhone(row) {

@@ -1,0 +1,183 @@
+"""The console after a start: what the store knows, before any program asks."""
+
+import asyncio
+import sqlite3
+import time
+from contextlib import asynccontextmanager
+
+import pytest
+
+from proxy.config.settings import Config, ConsoleConfig, StoreConfig
+from proxy.model import ClientKey, Order
+from proxy.model.errors import StoreError
+from proxy.sandbox import create_sandbox
+from proxy.store import ActivationRow, Entry, open_store
+from tests.support.console import API, OWN, TOKEN, a_browser, activations, summary
+from tests.support.pace import is_quick
+from tests.support.sockets import sockets_to
+from tests.support.stored import SEALED_WITH
+from tests.support.world import BUY, SERVICES, a_life, id_of
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request, tmp_path):
+    """Of an empty store."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store.db'}"
+    return request.getfixturevalue("database")
+
+
+@pytest.fixture
+async def sandbox(clock):
+    sandbox = create_sandbox(clock=clock, sms_after=1e9, services=SERVICES)
+    async with sandbox.router.lifespan_context(sandbox):
+        yield sandbox
+
+
+@asynccontextmanager
+async def a_run(clock, sandbox, url):
+    """One life of the proxy on the store, and its console."""
+    store = StoreConfig(url=url, secret=SEALED_WITH if url.startswith("postgres") else None)
+    config = Config(store=store, console=ConsoleConfig(enabled=True, token=TOKEN))
+    async with (
+        a_life(clock, sandbox, config, connect=sockets_to(sandbox)) as world,
+        a_browser(world.app) as console,
+    ):
+        console.headers.update(OWN | {"Authorization": f"Bearer {TOKEN}"})
+        yield world, console
+
+
+async def rows_of(world, console, count):
+    """The rows, once the store is read."""
+    last_hour = world.app.state.services.last_hour
+    await last_hour.read()
+    rows = await activations(console)
+    assert len(rows) == count
+    return rows
+
+
+async def story_of(console, row):
+    story = (await console.get(f"{API}/activations/{row['row']}")).json()["story"]
+    return [(event["what"], event["text"]) for event in story]
+
+
+async def test_numbers_stories_and_counters_are_there_before_any_program_asks(clock, sandbox, url):
+    async with a_run(clock, sandbox, url) as (world, console):
+        coded, cancelled, waiting = [id_of(await world.ask(BUY)) for _ in range(3)]
+        await world.steer("sms", {"order_id": await world.newest_order(), "text": "Code 4711"})
+        await asyncio.sleep(125)
+        await world.ask(f"action=getStatus&id={waiting}")
+        await world.ask(f"action=setStatus&status=8&id={cancelled}")
+        await world.ask(f"action=setStatus&status=6&id={coded}")
+        before = {row["id"]: row for row in await rows_of(world, console, 3)}
+        money = (await summary(console))["money"]
+        metric = (await world.client.get("/metrics")).text
+    sent = (await world.steer("requests"))["count"]
+    async with a_run(clock, sandbox, url) as (world, console):
+        rows = {row["id"]: row for row in await rows_of(world, console, 3)}
+        assert {id: row["state"] for id, row in rows.items()} == {
+            int(coded): "finished", int(cancelled): "cancelled", int(waiting): "received",
+        }  # fmt: skip
+        for same in ("row", "phone", "program", "state", "cents", "sms", "bought_at"):
+            assert [row[same] for row in rows.values()] == [before[id][same] for id in rows]
+        assert {row["has_key"] for row in rows.values()} == {False}
+        assert await story_of(console, rows[int(cancelled)]) == [
+            ("bought", "Bought for 0.90 USD"),
+            ("cancelled", "The upstream cancelled it"),
+            ("refunded", "0.90 USD came back"),
+        ]
+        assert [what for what, _ in await story_of(console, rows[int(waiting)])] == [
+            "bought", "sms",
+        ]  # fmt: skip
+        name = rows[int(waiting)]["row"]
+        (sms,) = (await console.get(f"{API}/activations/{name}/messages")).json()["messages"]
+        assert sms["code"] == "4711"
+        again = (await summary(console))["money"]
+        assert (again["charged"], again["refunded"]) == (money["charged"], money["refunded"])
+        states = "virtualsms_proxy_activations"
+        lines = [line for line in metric.splitlines() if line.startswith(states)]
+        assert set(lines) <= set((await world.client.get("/metrics")).text.splitlines())
+        assert (await world.steer("requests"))["count"] == sent, "the upstream was not asked"
+
+
+async def test_a_program_that_asks_has_its_numbers_once(clock, sandbox, url):
+    async with a_run(clock, sandbox, url) as (world, console):
+        id = id_of(await world.ask(BUY))
+        (before,) = await rows_of(world, console, 1)
+        assert before["has_key"]
+    async with a_run(clock, sandbox, url) as (world, console):
+        (unknown,) = await rows_of(world, console, 1)
+        events = world.app.state.console.streams
+        seen = {}
+        assert [len(part) for part in events._changes(seen)] == [1, 0]
+        await world.ask(f"action=getStatus&id={id}")
+        ((changed,), gone) = events._changes(seen)
+        assert (changed["row"], changed["has_key"], gone) == (unknown["row"], True, [])
+        await rows_of(world, console, 1)
+        whats = [what for what, _ in await story_of(console, changed)]
+        assert whats == ["bought", "asked"]
+
+
+async def test_another_replicas_numbers_are_shown_too(clock, sandbox, database):
+    async with (
+        a_run(clock, sandbox, database) as (world, _),
+        a_run(clock, sandbox, database) as (_, console),
+    ):
+        await world.ask(BUY)
+        await asyncio.sleep(61)
+        assert [row["has_key"] for row in await activations(console)] == [False]
+
+
+async def test_a_store_that_cannot_be_read_is_said_in_its_place(clock, sandbox, tmp_path):
+    path = tmp_path / "store.db"
+    async with a_run(clock, sandbox, f"sqlite:///{path}") as (world, _):
+        await world.ask(BUY)
+    run_sql(path, "alter table ledger rename to gone")
+    async with a_run(clock, sandbox, f"sqlite:///{path}") as (world, console):
+        await asyncio.sleep(1)
+        told = await summary(console)
+        assert told["store"]["reads"] == "no such table: ledger"
+        assert (told["money"]["charged"], told["money"]["trouble"]) == (
+            None, "no such table: ledger",
+        )  # fmt: skip
+        with pytest.raises(StoreError):
+            await world.app.state.services.last_hour.read()
+        run_sql(path, "alter table gone rename to ledger")
+        await asyncio.sleep(6)
+        told = await summary(console)
+        assert told["store"]["reads"] == ""
+        assert told["money"]["charged"] == 90
+        assert len(await activations(console)) == 1
+
+
+def run_sql(path, sql):
+    with sqlite3.connect(path) as db:
+        db.execute(sql)
+
+
+@pytest.mark.slow
+async def test_thousands_of_numbers_are_read_without_holding_up_the_loop(clock, sandbox, tmp_path):
+    url, now = f"sqlite:///{tmp_path / 'store.db'}", clock()
+    store = open_store(url)
+    hashes = [ClientKey.of(f"key-{n}").hash for n in range(20)]
+    for begin in range(0, 5000, 500):
+        orders = [
+            Order(f"o-{n}", f"4477{n:08d}", "wa", "GB", cents=90, created_at=now - n / 2,
+                  expires_at=now + 900)
+            for n in range(begin, begin + 500)
+        ]  # fmt: skip
+        await store.keep(
+            *(ActivationRow(hashes[n % 20], n + 1, order, "wa", delivered=True)
+              for n, order in enumerate(orders, begin))
+        )  # fmt: skip
+        await store.book(*(Entry(now, "hash", order.id, "charge", -90) for order in orders))
+    await store.close()
+    async with a_run(clock, sandbox, url) as (world, console):
+        # CPU time of the loop's thread, of which a quarter is enough; its store has others.
+        begun = time.thread_time()
+        await world.app.state.services.last_hour.read()
+        is_quick(time.thread_time() - begun, 0.6)
+        rows = await rows_of(world, console, 4000)
+        assert [row["id"] for row in rows if row["id"] > 4000] == [], "the newest are shown"
