@@ -41,6 +41,7 @@ CHECKOUT = {
     "docs/money.md",
     "docs/performance.md",
     "docs/scaling.md",
+    "docs/testing.md",
 }
 
 
