@@ -149,6 +149,7 @@ def a_bot(shell: Shell) -> Iterator[None]:
 STAGES: dict[str, Callable[[Shell], object]] = {
     "docs/configuration.md": a_config,
     "docs/console.md": a_token,
+    "docs/control.md": a_sandbox,
     "docs/deployment.md": a_machine,
     "docs/migrate.md": a_bot,
     "docs/repoint.md": a_java,
