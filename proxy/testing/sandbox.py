@@ -79,7 +79,8 @@ class Report:
 
 
 class Sandbox:
-    """A context manager: a sandbox in a process of its own.
+    """A context manager: a sandbox in a process of its own, or with `url` one that runs already,
+    such as that of a container.
 
     `port` 0 is any free one. `sms_after` are the seconds from a purchase to its SMS; with None no
     SMS comes but those of `send_sms`. `switches` are those of docs/sandbox.md, by name. Methods and
@@ -92,6 +93,7 @@ class Sandbox:
     def __init__(
         self,
         *,
+        url: str | None = None,
         port: int = 0,
         sms_after: float | None = None,
         switches: Mapping[str, object] | None = None,
@@ -102,6 +104,7 @@ class Sandbox:
         for name, value in (switches or {}).items():
             self._arguments += ["--switch", f"{name}={value}"]
         self._start_seconds = start_seconds
+        self._given_url = None if url is None else url.rstrip("/")
         self._process: SandboxProcess | None = None
         self._seed = 0
         self._shown: set[tuple[str, str]] = set()
@@ -111,8 +114,10 @@ class Sandbox:
     # Its life.
 
     def start(self) -> None:
-        """Starts the process, and returns when the sandbox answers."""
-        if self._process is None:
+        """Starts the process, if there is one to start, and returns when the sandbox answers."""
+        if self._given_url is not None:
+            self._wait_for_answer()
+        elif self._process is None:
             self._process = SandboxProcess(self._arguments, self._start_seconds)
 
     def stop(self) -> None:
@@ -140,14 +145,15 @@ class Sandbox:
         self._seed += 1
         self.control("POST", "reset", {"seed": self._seed, "report": True})
         self._shown.clear()
-        self._running.lines.clear()
+        if self._process is not None:
+            self._process.lines.clear()
 
     # Where programs find it.
 
     @property
     def url(self) -> str:
         """Its address, such as http://127.0.0.1:40123."""
-        return self._running.url
+        return self._given_url or self._running.url
 
     @property
     def endpoint(self) -> str:
@@ -160,8 +166,8 @@ class Sandbox:
 
     @property
     def printed(self) -> str:
-        """What the process has printed since its start or the last `reset`."""
-        return "".join(list(self._running.lines))
+        """What the process has printed since its start or the last `reset`; "" with `url`."""
+        return "".join(list(self._process.lines)) if self._process else ""
 
     # What a test does.
 
@@ -222,7 +228,9 @@ class Sandbox:
         except urllib.error.HTTPError as error:
             raise SandboxError(_refusal(f"{method} /sandbox/{path}", error)) from error
         except (OSError, http.client.HTTPException) as error:
-            raise self._running.failure(f"the sandbox does not answer: {error}") from error
+            what = f"the sandbox does not answer at {self.url}: {error}"
+            failure = self._process.failure(what) if self._process else SandboxError(what)
+            raise failure from error
 
     # What came of it.
 
@@ -250,6 +258,17 @@ class Sandbox:
             summary=found["summary"],
             lines=tuple(found["lines"]),
         )
+
+    def _wait_for_answer(self) -> None:
+        end = time.monotonic() + self._start_seconds
+        while True:
+            try:
+                self.control("GET", "clock")
+                return
+            except SandboxError:
+                if time.monotonic() > end:
+                    raise
+            time.sleep(POLL_SECONDS)
 
     @property
     def _running(self) -> SandboxProcess:

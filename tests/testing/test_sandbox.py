@@ -170,6 +170,21 @@ def test_an_sms_comes_by_itself_if_that_is_wanted(program):
         assert sandbox.control("GET", "switches")["switches"]["hold"] == 7
 
 
+def test_a_sandbox_that_runs_already_can_be_used_and_is_left_running(sms_sandbox, program):
+    with Sandbox(url=f"{sms_sandbox.url}/") as same:
+        _, number = program.buy()
+        assert same.url == sms_sandbox.url and same.wait_for_number() == number
+        assert same.printed == ""
+    assert sms_sandbox.orders != []
+
+
+def test_a_sandbox_that_should_run_already_and_does_not_is_an_error():
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    with pytest.raises(SandboxError, match=f"does not answer at {url}: "):
+        Sandbox(url=url, start_seconds=0.1).start()
+
+
 def test_the_settings_of_the_environment_do_not_reach_it(monkeypatch, program):
     monkeypatch.setenv("PROXY_DIALECT", "daisysms")
     monkeypatch.setenv("PROXY_LISTEN_PORT", "not a port")
@@ -216,7 +231,9 @@ def test_a_sandbox_that_does_not_start_in_time_is_an_error_and_leaves_no_process
 def test_a_sandbox_that_has_ended_is_an_error_with_its_last_lines():
     with Sandbox() as sandbox:
         os.kill(sandbox.pid, 9)
-        with pytest.raises(SandboxError, match=r"does not answer: .*its last lines:\n(.|\n)*curl"):
+        with pytest.raises(
+            SandboxError, match=r"does not answer at .*its last lines:\n(.|\n)*curl"
+        ):
             sandbox.advance(1)
 
 
