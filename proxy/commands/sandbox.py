@@ -65,7 +65,7 @@ def sandbox(
 ) -> None:
     """Serve with a simulated upstream: no key, no money."""
     from proxy.app import server
-    from proxy.app.build import create_app
+    from proxy.app.build import codes_of, create_app
     from proxy.commands.ending import Ending
     from proxy.runtime import logs
     from proxy.runtime.clock import AdvanceableClock
@@ -82,9 +82,12 @@ def sandbox(
     switches, draw = _switches(changes, initial)
     ending, clock = Ending(path, strict, secrets, upstream_only), AdvanceableClock()
     proxy = RestartableProxy(clock, ending.report, ending.clear_report)
+    codes = or_exit(lambda: codes_of(config))
     simulated = or_exit(
         lambda: create_sandbox(
             switches,
+            # What is on sale does not depend on tables of one's own.
+            services=None if config.own_tables else codes.services,
             clock=clock.wall,
             sms_after=sms_after,
             hosts=config.hosts,
@@ -109,6 +112,7 @@ def sandbox(
             secrets=secrets,
             sandbox=True,
             compatibility=ending.compatibility,
+            codes=codes,
         )
         ending.continue_with(app.state.services.counters)
         return app

@@ -21,6 +21,11 @@ itself need none: what is written on loopback can be read at once.
 AT_WORK_SECONDS = 0.05
 """Real seconds between two looks whether a thread has ended; its end also wakes the loop."""
 
+BUSY_SECONDS = 0.25
+"""Real seconds after which the clock advances by a step although the process is not idle: clients
+that ask without a pause would stop it.
+"""
+
 STEPS = 100
 LEAST_STEP = 0.5
 """An advance is made of at most so many steps, and of none shorter than these seconds: the server
@@ -36,8 +41,8 @@ def monotonic() -> float:
 class AdvanceableClock:
     """The wall clock and the monotonic clock of a process, which can be advanced together.
 
-    The process has to run on a loop of `new_loop`. Nothing is skipped while it has work to do: a
-    request that it answers, or sends to itself, never times out by an advance.
+    The process has to run on a loop of `new_loop`. The clock waits for its work, BUSY_SECONDS
+    at each step: a request that it answers, or sends to itself, does not time out by an advance.
     """
 
     def __init__(self) -> None:
@@ -72,11 +77,13 @@ class AdvanceableClock:
 
     async def idle(self) -> None:
         """Waits until the process has nothing to do but to wait."""
+        self._selector.busy_since = time.monotonic()
         self._selector.idle = asyncio.get_running_loop().create_future()
         await self._selector.idle
 
     async def _skip_until(self, work: Awaitable[T], step: float, end: float) -> T:
         self._selector.step, self._selector.end = step, end
+        self._selector.busy_since = time.monotonic()
         try:
             return await work
         finally:
@@ -94,16 +101,19 @@ class _SkippingSelector(selectors.DefaultSelector):
         self.step = 0.0
         self.end = 0.0
         self.idle: Future[None] | None = None
+        self.busy_since = 0.0
+        """Since when it has not been idle, in real time."""
 
     def select(self, timeout: float | None = None) -> Any:
-        if not (self.step or self.idle) or (timeout is not None and timeout <= 0):
+        if not (self.step or self.idle):
             return super().select(timeout)
-        longest = float("inf") if timeout is None else timeout
-        if self.at_work:
-            return super().select(min(longest, AT_WORK_SECONDS))
-        events = super().select(min(longest, IDLE_SECONDS))
-        if not events:
-            self._skip(longest - IDLE_SECONDS)
+        longest = float("inf") if timeout is None else max(timeout, 0.0)
+        pause = min(longest, AT_WORK_SECONDS if self.at_work else IDLE_SECONDS)
+        events = super().select(pause)
+        is_idle = longest > 0 and not events and not self.at_work
+        if is_idle or time.monotonic() - self.busy_since > BUSY_SECONDS:
+            self._skip(longest - pause)
+            self.busy_since = time.monotonic()
         return events
 
     def _skip(self, seconds: float) -> None:

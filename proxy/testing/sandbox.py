@@ -14,9 +14,9 @@ from proxy.testing.process import SandboxError, SandboxProcess
 
 __all__ = ["Entry", "Ledger", "Order", "Report", "Sandbox", "SandboxError", "Sms"]
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 """How long a sandbox may take to start, on a machine that starts many."""
-CALL_SECONDS = 60.0
+CALL_SECONDS = 120.0
 POLL_SECONDS = 0.02
 NEVER = 1e9
 

@@ -111,6 +111,19 @@ def test_a_thread_at_work_is_waited_for(run):
     run(work)
 
 
+def test_a_process_that_is_never_idle_does_not_stop_the_clock(run):
+    async def work(clock):
+        def asks_without_a_pause():
+            asyncio.get_running_loop().call_soon(asks_without_a_pause)
+
+        asks_without_a_pause()
+        before, real = monotonic(), time.monotonic()
+        await clock.advance(1)
+        assert monotonic() - before >= 1 and time.monotonic() - real < MOMENT
+
+    run(work)
+
+
 def test_the_wall_clock_goes_back_to_the_real_time_and_the_monotonic_one_never(run):
     async def work(clock):
         await clock.advance(3600)

@@ -143,6 +143,15 @@ def test_a_reset_leaves_nothing_of_what_was(sms_sandbox, program):
     assert program.ask("setStatus", id=again, status=8) == "EARLY_CANCEL_DENIED"
 
 
+def test_a_reset_keeps_the_report_if_it_is_not_asked_to_empty_it(sms_sandbox, program):
+    for seed in (1001, 1002):
+        program.ask("getBalance")
+        sms_sandbox.control("POST", "reset", {"seed": seed})
+    assert sms_sandbox.report.requests == 2
+    (row,) = sms_sandbox.control("GET", "report")["actions"]
+    assert row["answers"] == {"ACCESS_BALANCE": 2}
+
+
 def test_a_reset_does_not_wait_for_a_purchase_that_hangs(sms_sandbox, program):
     sms_sandbox.fail_next("purchase", "silence")
     buyer = threading.Thread(target=program.ask, args=("getNumber",), kwargs={"service": "tg"})
