@@ -1,6 +1,8 @@
 """examples/ and docs/testing.md: each recipe is run as it stands there."""
 
+import inspect
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -13,12 +15,14 @@ import pytest
 import yaml
 
 from proxy.commands.main import main
+from proxy.testing import Sandbox
 from tests.support.browser import CHROMIUM, DRIVER
 from tests.support.documents import BLOCKS, ROOT
 from tests.support.process import PATIENCE, a_process, run
 from tests.support.toolchains import needs
 
 EXAMPLES = ROOT / "examples"
+PAGE = (ROOT / "docs" / "testing.md").read_text()
 SHOWN = [block for block in BLOCKS if block.page == "docs/testing.md" and block.kind == "python"]
 
 
@@ -32,6 +36,19 @@ def test_the_page_shows_the_files_as_they_are():
         assert (ROOT / name).read_text() == text
         names.append(name)
     assert names == ["examples/python/test_pytest.py", "examples/python/test_unittest.py"]
+
+
+def test_the_page_has_each_name_of_the_class_with_its_parameters():
+    rows = re.findall(r"^\| (`.+?) \|", PAGE.partition("| name |")[2].partition("\n\n")[0], re.M)
+    shown = dict(re.findall(r"`(\w+)(?:\((.*?)\))?`", " ".join(rows)))
+    there = {name: it for name, it in vars(Sandbox).items() if not name.startswith("_")}
+    assert shown.keys() == there.keys()
+    for name, parameters in shown.items():
+        if callable(there[name]):
+            named = [
+                word.partition("=")[0] for word in parameters.split(", ") if word not in ("", "…")
+            ]
+            assert named == [*inspect.signature(there[name]).parameters][1 : len(named) + 1]
 
 
 def ran(folder, *command, **environ):

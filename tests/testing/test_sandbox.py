@@ -5,6 +5,7 @@ import socket
 import sys
 import threading
 
+import httpx
 import pytest
 
 from proxy.testing import Sandbox, SandboxError, Sms
@@ -101,6 +102,14 @@ def test_a_request_that_is_being_answered_does_not_time_out_when_the_clock_advan
     for buyer in buyers:
         buyer.join()
     assert {answer.partition(":")[0] for answer in answers} == {"ACCESS_NUMBER"}
+
+
+def test_a_client_with_a_pool_goes_on_when_the_advance_has_closed_its_connection(sms_sandbox):
+    url = f"{sms_sandbox.endpoint}?api_key=sandbox&action=getBalance"
+    with httpx.Client(trust_env=False, timeout=60) as client:
+        for _ in range(20):
+            assert client.get(url).text == "ACCESS_BALANCE:100.00"
+            sms_sandbox.advance(200)
 
 
 def test_the_next_call_fails_and_those_after_it_do_not(sms_sandbox, program):
