@@ -11,8 +11,19 @@ import click
 from proxy.commands.options import config_of, opened_socket, or_exit
 
 if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from starlette.applications import Starlette
+
     from proxy.app.build import App
+    from proxy.commands.ending import Ending
+    from proxy.config.codes import Codes
+    from proxy.config.settings import Config
+    from proxy.runtime.clock import AdvanceableClock
+    from proxy.runtime.logs import Secrets
     from proxy.sandbox import Switches
+    from proxy.sandbox.restart import RestartableProxy
     from proxy.sandbox.wire.replay import Replay
 
 
@@ -65,12 +76,12 @@ def sandbox(
 ) -> None:
     """Serve with a simulated upstream: no key, no money."""
     from proxy.app import server
-    from proxy.app.build import codes_of, create_app
+    from proxy.app.build import codes_of
     from proxy.commands.ending import Ending
     from proxy.runtime import logs
     from proxy.runtime.clock import AdvanceableClock
     from proxy.sandbox import create_sandbox
-    from proxy.sandbox.mount import beside, drawn_lines, lines_to_copy, upstream_lines
+    from proxy.sandbox.mount import drawn_lines, upstream_lines
     from proxy.sandbox.restart import RestartableProxy
 
     if with_stdin:
@@ -103,35 +114,57 @@ def sandbox(
         click.echo(upstream_lines(url))
         server.run(simulated, opened, websockets=True)
         return
-    config = config.for_sandbox(f"{url}/api/v1")
+    build = _builder(config.for_sandbox(f"{url}/api/v1"), clock, secrets, ending, codes)
+    or_exit(lambda: proxy.begin_with(build))
+    with ending:
+        _serve(proxy, simulated, opened, clock, sms_after)
+
+
+def _builder(
+    config: "Config",
+    clock: "AdvanceableClock",
+    secrets: "Secrets",
+    ending: "Ending",
+    codes: "Codes",
+) -> "Callable[[], App]":
+    """What makes the proxy, at the start and at each reset."""
+    from proxy.app.build import create_app
 
     def build() -> "App":
+        found, wall = ending.compatibility, clock.wall
         app = create_app(
-            config,
-            clock=clock.wall,
-            secrets=secrets,
-            sandbox=True,
-            compatibility=ending.compatibility,
-            codes=codes,
+            config, clock=wall, secrets=secrets, sandbox=True, compatibility=found, codes=codes
         )
         ending.continue_with(app.state.services.counters)
         return app
+
+    return build
+
+
+def _serve(
+    proxy: "RestartableProxy",
+    simulated: "Starlette",
+    opened: "socket.socket",
+    clock: "AdvanceableClock",
+    sms_after: float,
+) -> None:
+    """Prints the lines to copy, and serves both until a signal."""
+    from proxy.app import server
+    from proxy.sandbox.mount import beside, lines_to_copy
 
     def stop_streams() -> None:
         if console := proxy.proxy.state.console:
             console.streams.stop()
 
-    or_exit(lambda: proxy.begin_with(build))
     console = proxy.proxy.state.console
-    click.echo(lines_to_copy(url, sms_after, console.path if console else None))
-    with ending:
-        server.run(
-            beside(proxy, simulated),
-            opened,
-            websockets=True,
-            stopping=stop_streams,
-            new_loop=clock.new_loop,
-        )
+    click.echo(lines_to_copy(server.url(opened), sms_after, console.path if console else None))
+    server.run(
+        beside(proxy, simulated),
+        opened,
+        websockets=True,
+        stopping=stop_streams,
+        new_loop=clock.new_loop,
+    )
 
 
 def _end_with_stdin() -> None:
