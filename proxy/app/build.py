@@ -86,18 +86,19 @@ def create_app(
     secrets: Secrets | None = None,
     sandbox: bool = False,
     compatibility: Compatibility | None = None,
+    codes: Codes | None = None,
 ) -> "App":
     """Builds the proxy. `clock` is the wall clock in seconds. `transport` and `connect` replace the
     network to the upstream, `outward` that to the targets of `forward`. `secrets` learns the keys,
     so that the log hides them. `sandbox` opens the console without a token. `compatibility` records
-    what programs do not get as they mean it.
+    what programs do not get as they mean it. `codes` are the tables, if they have been read before.
 
     Raises YamlFileError, ConfigError or StoreError. Connections are made when the app starts.
     """
     secrets = secrets or Secrets()
     secrets.pin(*config_secrets(config))
     given = given_secrets(config, os.environ)
-    services = build_services(config, clock, transport, connect)
+    services = build_services(config, clock, transport, connect, codes)
     readiness = Readiness(services.upstream, services.reads.lists, services.store)
     forwards = ForwardDelivery(services.targets, services.store, services.counters, clock, outward)
     secrets.pin(*(program.key.upstream.secret for program in services.programs))
@@ -201,9 +202,10 @@ def build_services(
     clock: Callable[[], float] = time.time,
     transport: Transport | None = None,
     connect: Connect | None = None,
+    codes: Codes | None = None,
 ) -> Services:
     """Builds all parts. Raises YamlFileError, ConfigError or StoreError."""
-    codes, settings = codes_of(config), config.upstream
+    codes, settings = codes or codes_of(config), config.upstream
     programs = programs_of(config, codes)
     targets = load_targets(config, os.environ, programs, codes, clock)
     find = finder_of(config)

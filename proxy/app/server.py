@@ -67,6 +67,7 @@ def run(
     tls: ssl.SSLContext | None = None,
     *,
     stopping: Callable[[], None] | None = None,
+    new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
     websockets: bool = False,
     head_seconds: float = HEAD_SECONDS,
     body_seconds: float = BODY_SECONDS,
@@ -74,7 +75,8 @@ def run(
     grace: float = GRACE,
 ) -> None:
     """Serves until SIGTERM or SIGINT, and closes the socket. `stopping` is called at the stop: it
-    has to end the endless answers. SIGHUP is only logged. All times are in seconds.
+    has to end the endless answers. `new_loop` makes another event loop than uvicorn's. SIGHUP is
+    only logged. All times are in seconds.
     """
     if hasattr(signal, "SIGHUP"):
         # Until the loop runs, which logs it.
@@ -84,6 +86,8 @@ def run(
     config = uvicorn.Config(
         app,
         http=_connection_class(descriptors, head_seconds, body_seconds),
+        # uvicorn's types say str, but it also takes the factory itself.
+        loop=new_loop or "auto",  # type: ignore[arg-type]
         ws="auto" if websockets else "none",
         proxy_headers=False,
         log_config=None,

@@ -39,6 +39,15 @@ class Ending:
     def report(self) -> dict[str, Any]:
         return report(self.compatibility, self.counters)
 
+    def clear_report(self) -> None:
+        self.compatibility.clear()
+        self.counters = Counters()
+
+    def continue_with(self, counters: Counters) -> None:
+        """Takes the counters of a proxy that was started anew, and goes on counting in them."""
+        counters.counts.update(self.counters.counts)
+        self.counters = counters
+
     def __enter__(self) -> "Ending":
         # The server raises the signal again when it has stopped: SIGTERM would end the process.
         signal.signal(signal.SIGTERM, signal.default_int_handler)

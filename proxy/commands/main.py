@@ -1,7 +1,6 @@
 """The command line. A wrong config or table: one line and exit code 1 before the port is opened."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -13,16 +12,11 @@ from proxy.commands.health.command import health
 from proxy.commands.keys import keys
 from proxy.commands.ledger.command import ledger
 from proxy.commands.lookup.command import lookup
-from proxy.commands.options import config_of, config_option, or_exit
+from proxy.commands.options import config_of, config_option, opened_socket, or_exit
 from proxy.commands.repoint.command import repoint
+from proxy.commands.sandbox import sandbox
 from proxy.commands.store import store
 from proxy.commands.webhooks import webhooks
-
-if TYPE_CHECKING:
-    import socket
-
-    from proxy.sandbox import Switches
-    from proxy.sandbox.wire.replay import Replay
 
 
 class _DefaultsToServe(click.Group):
@@ -37,7 +31,19 @@ class _DefaultsToServe(click.Group):
 
 @click.group(
     cls=_DefaultsToServe,
-    commands=[check, doctor, explain, health, keys, ledger, lookup, repoint, store, webhooks],
+    commands=[
+        check,
+        doctor,
+        explain,
+        health,
+        keys,
+        ledger,
+        lookup,
+        repoint,
+        sandbox,
+        store,
+        webhooks,
+    ],
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 @click.version_option(__version__, message="%(version)s")
@@ -61,146 +67,9 @@ def serve(path: Path | None, host: str | None, port: int | None) -> None:
     logs.set_up(config.log.level, config.log.format, secrets)
     app = or_exit(lambda: create_app(config, secrets=secrets))
     tls = or_exit(lambda: server.tls_context(config.listen.tls_cert, config.listen.tls_key))
-    opened = _open(config.listen.host, config.listen.port)
+    opened = opened_socket(config.listen.host, config.listen.port)
     url = server.url(opened, tls)
     click.echo(f"listening on {url}{listening_note(opened.getsockname()[0])}")
     if console := app.state.console:
         click.echo(f"the console: {url}{console.path}{console.note}")
     server.run(app, opened, tls, stopping=console and console.streams.stop)
-
-
-@main.command()
-@click.option("--port", type=click.IntRange(0, 65535), help="The port, instead of listen.port.")
-@click.option(
-    "--sms-after",
-    type=click.FloatRange(0),
-    default=3.0,
-    show_default=True,
-    help="Seconds from a purchase to its SMS.",
-)
-@click.option("--upstream-only", is_flag=True, help="Only the simulated upstream, no proxy.")
-@click.option(
-    "--switch",
-    "changes",
-    metavar="NAME=VALUE|random:SEED",
-    multiple=True,
-    help="Another behaviour of the upstream, or one drawn for each switch; may be repeated. "
-    "See docs/sandbox.md.",
-)
-@click.option(
-    "--replay",
-    "replayed",
-    type=click.Path(path_type=Path),
-    help="Answer in the forms of a report of `doctor --readings --report`.",
-)
-@click.option(
-    "--report",
-    "path",
-    type=click.Path(path_type=Path),
-    help="At the end, write to this file how compatible the programs were, as JSON.",
-)
-@click.option("--strict", is_flag=True, help="Exit with 1 if a program was refused something.")
-def sandbox(
-    port: int | None,
-    sms_after: float,
-    upstream_only: bool,
-    changes: tuple[str, ...],
-    replayed: Path | None,
-    path: Path | None,
-    strict: bool,
-) -> None:
-    """Serve with a simulated upstream: no key, no money."""
-    from proxy.app import server
-    from proxy.app.build import create_app
-    from proxy.commands.ending import Ending
-    from proxy.runtime import logs
-    from proxy.sandbox import create_sandbox
-    from proxy.sandbox.mount import beside, drawn_lines, lines_to_copy, upstream_lines
-
-    config = config_of(None).listening(None, port)
-    secrets = logs.Secrets()
-    logs.set_up(config.log.level, config.log.format, secrets)
-    initial, replay = _replay(replayed) if replayed else (None, None)
-    switches, draw = _switches(changes, initial)
-    ending = Ending(path, strict, secrets, upstream_only)
-    report = None if upstream_only else ending.report
-    simulated = or_exit(
-        lambda: create_sandbox(
-            switches,
-            sms_after=sms_after,
-            hosts=config.hosts,
-            replay=replay,
-            report=report,
-        )
-    )
-    opened = _open(config.listen.host, config.listen.port)
-    url = server.url(opened)
-    if draw:
-        click.echo(drawn_lines(draw, switches))
-    if upstream_only:
-        click.echo(upstream_lines(url))
-        server.run(simulated, opened, websockets=True)
-        return
-    config = config.for_sandbox(f"{url}/api/v1")
-    found = ending.compatibility
-    app = or_exit(lambda: create_app(config, secrets=secrets, sandbox=True, compatibility=found))
-    ending.counters = app.state.services.counters
-    console = app.state.console
-    click.echo(lines_to_copy(url, sms_after, console.path if console else None))
-    stopping = console and console.streams.stop
-    with ending:
-        server.run(beside(app, simulated), opened, websockets=True, stopping=stopping)
-
-
-def _replay(path: Path) -> "tuple[Switches, Replay]":
-    """The switches as a report names them, and the shapes of its answers."""
-    import msgspec
-
-    from proxy.commands.options import failed
-    from proxy.sandbox.report import ReportError, read_report
-    from proxy.sandbox.state.switches import Switches, switched
-    from proxy.sandbox.wire.replay import Replay
-
-    try:
-        report = read_report(path)
-        return switched(Switches(), report.readings), Replay(report)
-    except ReportError as error:
-        raise failed(error) from error
-    except msgspec.ValidationError as error:
-        fix = "use the proxy that wrote it"
-        raise failed(f"{path}: its readings are not those of this proxy: {fix}") from error
-
-
-def _switches(
-    changes: tuple[str, ...], initial: "Switches | None" = None
-) -> "tuple[Switches, str]":
-    """Returns the switches, and `random:SEED` if readings were drawn: NAME=VALUE wins over it."""
-    from proxy.sandbox.state.switches import Switches, UnknownSwitchError, drawn, switched
-
-    draws = [change for change in changes if change.startswith("random:")]
-    settings = [change for change in changes if change not in draws]
-    draw = draws[-1] if draws else ""
-    if draw == "random:":
-        raise click.UsageError("--switch: random: needs a seed; write random:1")
-    try:
-        wanted = drawn(draw.removeprefix("random:")) if draw else {}
-        return switched(initial or Switches(), wanted | dict(map(_setting, settings))), draw
-    except UnknownSwitchError as error:
-        known = ", ".join(f"{name}={values}" for name, values in error.known.items())
-        raise click.UsageError(f"--switch: {error}; known, nearest first: {known}") from error
-
-
-def _setting(change: str) -> tuple[str, str]:
-    name, _, value = change.partition("=")
-    return name, value
-
-
-def _open(host: str, port: int) -> "socket.socket":
-    from proxy.app import server
-    from proxy.commands.health.probe import reason
-
-    try:
-        return server.open_socket(host, port)
-    except OSError as error:
-        text = f"{host}:{port} cannot be opened: {reason(error)}: choose another --port or --host"
-        raise click.ClickException(text) from error

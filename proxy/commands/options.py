@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 if TYPE_CHECKING:
+    import socket
+
     from proxy.config.settings import Config
 
 T = TypeVar("T")
@@ -39,3 +41,15 @@ def or_exit(build: Callable[[], T]) -> T:
         return build()
     except (ConfigError, YamlFileError, StoreError, TlsError, ProblemError) as error:
         raise failed(error) from error
+
+
+def opened_socket(host: str, port: int) -> "socket.socket":
+    """Opens the port; if that fails, one line and exit code 1."""
+    from proxy.app import server
+    from proxy.commands.health.probe import reason
+
+    try:
+        return server.open_socket(host, port)
+    except OSError as error:
+        text = f"{host}:{port} cannot be opened: {reason(error)}: choose another --port or --host"
+        raise click.ClickException(text) from error

@@ -67,6 +67,10 @@ class Compatibility:
         self.dropped = 0
         """How often something had no row left."""
 
+    def clear(self) -> None:
+        self.rows.clear()
+        self.dropped = 0
+
     def record_request(self, dialect: Dialect, request: Request) -> None:
         """Records a request whose key is right, before it is answered."""
         action = request.action

@@ -4,7 +4,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from email.utils import formatdate
-from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -21,7 +20,7 @@ from proxy.sandbox.api.routes import api_routes
 from proxy.sandbox.control.control import control_routes
 from proxy.sandbox.guard import Guard
 from proxy.sandbox.http_post import Post
-from proxy.sandbox.simulation import Simulation
+from proxy.sandbox.simulation import ProxyBeside, Simulation
 from proxy.sandbox.state.catalogue import Catalogue
 from proxy.sandbox.state.switches import Switches, switched
 from proxy.sandbox.wire.replay import Replay
@@ -38,7 +37,7 @@ def create_sandbox(
     post: Post = http_post.post,
     hosts: Collection[str] = (),
     replay: Replay | None = None,
-    report: Callable[[], dict[str, Any]] | None = None,
+    beside: ProxyBeside | None = None,
 ) -> Starlette:
     """Builds a simulated upstream: API under /api/v1, socket /ws/orders, control under /sandbox.
 
@@ -47,17 +46,15 @@ def create_sandbox(
     equal order ids and phone numbers. `post` sends a webhook (address, headers, body) and returns
     the status of the answer, or raises; by default over real connections. Webhooks end with the
     lifespan. `hosts` are accepted host names with a dot. `replay` gives answers the shapes of a
-    report; its readings are not set. Raises msgspec.ValidationError on a wrong
-    lifespan. `hosts` are accepted host names with a dot. `report` says what the programs of a proxy
-    beside it asked for. Raises msgspec.ValidationError on a wrong
-    switch.
+    report; its readings are not set. `beside` is the proxy in the same process, on the same
+    `clock`. Raises msgspec.ValidationError on a wrong switch.
     """
     initial = switched(switches or Switches(), {})
     names = load_codes().services if services is None else services
     simulation = Simulation(
         lambda seed: World(Catalogue(names), initial, clock, sms_after, seed), seed, post, replay
     )
-    simulation.report = report
+    simulation.beside = beside
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

@@ -5,7 +5,7 @@ import random
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from proxy.sandbox.api.faults import Faults
 from proxy.sandbox.deliveries import Deliveries
@@ -53,6 +53,21 @@ class Socket:
         self.wake.set()
 
 
+class ProxyBeside(Protocol):
+    """The proxy in the same process, with the clock of both."""
+
+    async def advance(self, seconds: float) -> None:
+        """Advances the clock; returns when everything that fell due has been done."""
+
+    async def restart(self, between: Callable[[], None]) -> None:
+        """Ends the proxy, sets the clock to the real time, calls `between`, starts a new proxy."""
+
+    def report(self) -> dict[str, Any]:
+        """What the programs asked for."""
+
+    def clear_report(self) -> None: ...
+
+
 class Simulation:
     """Lives as long as the app; `reset` starts everything again. `new_world` takes a seed."""
 
@@ -61,8 +76,7 @@ class Simulation:
     ) -> None:
         self.replay = replay
         self.sockets: set[Socket] = set()
-        self.report: Callable[[], dict[str, Any]] | None = None
-        """What the programs of the proxy beside it asked for; None without a proxy."""
+        self.beside: ProxyBeside | None = None
         self._new_world, self._seed, self._post = new_world, seed, post
         self._start(seed)
 

@@ -41,6 +41,7 @@ CHECKOUT = {
     "docs/money.md",
     "docs/performance.md",
     "docs/scaling.md",
+    "docs/testing.md",
 }
 
 
@@ -158,6 +159,7 @@ def a_stopped_proxy(shell: Shell) -> Iterator[None]:
 STAGES: dict[str, Callable[[Shell], object]] = {
     "docs/configuration.md": a_config,
     "docs/console.md": a_token,
+    "docs/control.md": a_sandbox,
     "docs/deployment.md": a_machine,
     "docs/migrate.md": a_bot,
     "docs/repoint.md": a_java,

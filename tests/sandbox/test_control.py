@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from proxy.sandbox.control.control import CONTROLS
+from proxy.sandbox.control.calls import CONTROLS
 from tests.support.sandbox import NEVER, Bench, bench_with
 
 pytestmark = pytest.mark.anyio

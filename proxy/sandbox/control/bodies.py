@@ -37,9 +37,12 @@ class SmsBody(OrderRef, kw_only=True):
 
 
 class ResetBody(ControlBody, kw_only=True):
-    """Another `seed` gives other order ids and numbers than before."""
+    """Another `seed` gives other order ids and numbers than before. `report` empties the report of
+    the programs, too.
+    """
 
     seed: int | None = None
+    report: bool = False
 
 
 class ClockBody(ControlBody, kw_only=True):
