@@ -30,7 +30,9 @@ class _DefaultsToServe(click.Group):
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         own = {"--help", "-h", "--version", *self.commands}
-        if not args or args[0] not in own:
+        # A shell that completes the name of a command.
+        is_completed = context.resilient_parsing and not args
+        if not is_completed and (not args or args[0] not in own):
             args = ["serve", *args] if not args or args[0].startswith("-") else args
         return super().parse_args(context, args)
 
@@ -45,18 +47,30 @@ def main() -> None:
     """Answer the sms-activate and DaisySMS protocols with VirtualSMS's customer API."""
 
 
+_port_option = click.option(
+    "--port", type=click.IntRange(0, 65535), help="The port, instead of listen.port."
+)
+_level_option = click.option(
+    "--log-level",
+    "level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="What is logged, instead of log.level.",
+)
+
+
 @main.command()
 @config_option
 @click.option("--host", help="The address to listen on, instead of listen.host.")
-@click.option("--port", type=click.IntRange(0, 65535), help="The port, instead of listen.port.")
-def serve(path: Path | None, host: str | None, port: int | None) -> None:
+@_port_option
+@_level_option
+def serve(path: Path | None, host: str | None, port: int | None, level: str | None) -> None:
     """Serve (the default command). No config is needed."""
     from proxy.app import server
     from proxy.app.address import listening_note
     from proxy.app.build import create_app
     from proxy.runtime import logs
 
-    config = config_of(path).listening(host, port)
+    config = config_of(path).listening(host, port).logging(level)
     secrets = logs.Secrets()
     logs.set_up(config.log.level, config.log.format, secrets)
     app = or_exit(lambda: create_app(config, secrets=secrets))
@@ -70,7 +84,8 @@ def serve(path: Path | None, host: str | None, port: int | None) -> None:
 
 
 @main.command()
-@click.option("--port", type=click.IntRange(0, 65535), help="The port, instead of listen.port.")
+@_port_option
+@_level_option
 @click.option(
     "--sms-after",
     type=click.FloatRange(0),
@@ -102,6 +117,7 @@ def serve(path: Path | None, host: str | None, port: int | None) -> None:
 @click.option("--strict", is_flag=True, help="Exit with 1 if a program was refused something.")
 def sandbox(
     port: int | None,
+    level: str | None,
     sms_after: float,
     upstream_only: bool,
     changes: tuple[str, ...],
@@ -117,7 +133,7 @@ def sandbox(
     from proxy.sandbox import create_sandbox
     from proxy.sandbox.mount import beside, drawn_lines, lines_to_copy, upstream_lines
 
-    config = config_of(None).listening(None, port)
+    config = config_of(None).listening(None, port).logging(level)
     secrets = logs.Secrets()
     logs.set_up(config.log.level, config.log.format, secrets)
     initial, replay = _replay(replayed) if replayed else (None, None)

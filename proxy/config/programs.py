@@ -12,6 +12,8 @@ from pathlib import Path
 from cachetools import TTLCache
 
 from proxy.config.codes import Codes
+from proxy.config.environment import LONGEST_VALUE
+from proxy.config.plain_file import read_plain
 from proxy.config.settings import Config, LimitsConfig, ProgramConfig
 from proxy.config.yaml_file import nearest
 from proxy.model import ClientKey, Limits, UpstreamKey, is_key, money
@@ -155,7 +157,7 @@ def secret_of(text: str, where: str, environ: Mapping[str, str]) -> str:
         return secret
     if kind == "file":
         try:
-            secret = Path(place).read_text().strip()
+            secret = read_plain(Path(place), LONGEST_VALUE).decode().strip()
         except (OSError, UnicodeDecodeError) as error:
             why = getattr(error, "strerror", None) or "it is no text"
             raise ConfigError(f"{where}: {place} cannot be read: {why}") from error

@@ -393,3 +393,40 @@ def test_the_sandbox_listens_where_the_environment_says(tmp_path):
         done = run("sandbox", PROXY_LISTEN_PORT=str(port))
     assert done.returncode == 1
     assert str(port) in done.stderr
+
+
+def completed(words, *, at):
+    """The words that a shell is offered."""
+    environ = {"COMP_WORDS": words, "COMP_CWORD": str(at)}
+    done = run(_VIRTUALSMS_PROXY_COMPLETE="bash_complete", **environ)
+    assert done.stderr == ""
+    return [line.partition(",")[2] for line in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("words", "at", "offered"),
+    [
+        ("virtualsms-proxy led", 1, ["ledger"]),
+        ("virtualsms-proxy store ", 2, ["copy"]),
+        ("virtualsms-proxy serve --log", 2, ["--log-level"]),
+        ("virtualsms-proxy serve --log-level w", 3, ["warning"]),
+    ],
+)
+def test_a_shell_completes_commands_options_and_values(words, at, offered):
+    assert completed(words, at=at) == offered
+
+
+def test_a_shell_is_offered_every_command():
+    assert {"serve", "sandbox", "check", "doctor"} <= set(completed("virtualsms-proxy ", at=1))
+
+
+@pytest.mark.parametrize("command", [(), ("serve",), ("sandbox",)])
+def test_the_log_level_of_the_command_line_counts(tmp_path, command):
+    log = tmp_path / "log"
+    arguments = (*command, "--port", "0", "--log-level", "error")
+    # The name of no setting is a warning, of before the log is set up.
+    with a_process(
+        *arguments, log=log, PROXY_LOG_LEVEL="debug", PROXY_STORE_URL="sqlite://"
+    ) as url:
+        httpx.get(f"{url}/stubs/handler_api.php?action=x&api_key=k", trust_env=False)
+    assert log.read_text() == ""

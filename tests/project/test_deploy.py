@@ -14,7 +14,7 @@ import yaml
 from proxy import __version__
 from proxy.app.build import PATHS, create_app
 from proxy.app.server import GRACE
-from proxy.config.settings import Config, environment_name, keys, load_config
+from proxy.config.settings import Config, environment_names, keys, load_config
 from tests.support.dockerfile import instructions
 
 ROOT = Path(__file__).parents[2]
@@ -87,7 +87,7 @@ def test_what_is_set_is_a_setting_with_a_right_value(where, caplog):
 
 
 def test_the_guide_names_settings_that_there_are():
-    known = {environment_name(key) for key, _ in keys()}
+    known = environment_names()
     assert set(re.findall(r"PROXY_[A-Z_]+", GUIDE)) <= known
     dotted = set(re.findall(r"`((?:listen|upstream|store)\.\w+)`", GUIDE))
     assert dotted and dotted <= {key for key, _ in keys()}
