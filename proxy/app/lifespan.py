@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from starlette.applications import Starlette
 
 from proxy.app.readiness import Readiness
+from proxy.app.reload import Reload
 from proxy.forwarding.delivery import ForwardDelivery
 from proxy.orders.poller import poll_unattended
 from proxy.orders.retention import forget_old
@@ -34,6 +35,7 @@ def lifespan(
     forwards: ForwardDelivery,
     console: "Console | None",
     readiness: Readiness,
+    reload: Reload,
     *,
     retention: float,
 ) -> Lifespan:
@@ -44,9 +46,9 @@ def lifespan(
         """Starts the loops that belong to no other part."""
         forget = partial(forget_old, services.store, services.orders, services.upstream, retention)
         tasks.loop(forget, "retention")
-        if services.targets:
-            look = partial(poll_unattended, services.orders, services.reads, services.programs)
-            tasks.loop(look, "lookout")
+        parts = services.orders, services.reads, services.targets
+        tasks.loop(partial(poll_unattended, *parts, lambda: services.programs), "lookout")
+        tasks.loop(reload.run, "reload")
 
     starts: tuple[Step, ...] = (
         services.catalogue.start,
@@ -60,6 +62,7 @@ def lifespan(
     )
     closes: Mapping[str, Step] = {
         "readiness": readiness.end,
+        "reload": reload.close,
         **({"console": console.close} if console else {}),
         "loops": tasks.aclose,
         "subscriptions": subscriptions.close,

@@ -1,5 +1,6 @@
 """The command line. A wrong config or table: one line and exit code 1 before the port is opened."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,8 @@ from proxy.commands.health.command import health
 from proxy.commands.keys import keys
 from proxy.commands.ledger.command import ledger
 from proxy.commands.lookup.command import lookup
-from proxy.commands.options import config_of, config_option, or_exit
+from proxy.commands.options import config_option, or_exit
+from proxy.commands.reload import reload
 from proxy.commands.repoint.command import repoint
 from proxy.commands.store import store
 from proxy.commands.webhooks import webhooks
@@ -21,6 +23,7 @@ from proxy.commands.webhooks import webhooks
 if TYPE_CHECKING:
     import socket
 
+    from proxy.config.settings import Config
     from proxy.sandbox import Switches
     from proxy.sandbox.wire.replay import Replay
 
@@ -39,7 +42,10 @@ class _DefaultsToServe(click.Group):
 
 @click.group(
     cls=_DefaultsToServe,
-    commands=[check, doctor, explain, health, keys, ledger, lookup, repoint, store, webhooks],
+    commands=[
+        *(check, doctor, explain, health, keys, ledger, lookup),
+        *(reload, repoint, store, webhooks),
+    ],
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 @click.version_option(__version__, message="%(version)s")
@@ -68,19 +74,28 @@ def serve(path: Path | None, host: str | None, port: int | None, level: str | No
     from proxy.app import server
     from proxy.app.address import listening_note
     from proxy.app.build import create_app
+    from proxy.app.tls import tls_context
+    from proxy.config.settings import load_config
     from proxy.runtime import logs
 
-    config = config_of(path).listening(host, port).logging(level)
+    def read() -> "Config":
+        return load_config(path, os.environ).listening(host, port).logging(level)
+
+    hangup = server.Hangup()
+    config = or_exit(read)
     secrets = logs.Secrets()
     logs.set_up(config.log.level, config.log.format, secrets)
-    app = or_exit(lambda: create_app(config, secrets=secrets))
-    tls = or_exit(lambda: server.tls_context(config.listen.tls_cert, config.listen.tls_key))
+    app = or_exit(lambda: create_app(config, secrets=secrets, reread=read))
+    changes = app.state.reload
+    tls = or_exit(lambda: tls_context(config.listen.tls_cert, config.listen.tls_key))
     opened = _open(config.listen.host, config.listen.port)
     url = server.url(opened, tls)
     click.echo(f"listening on {url}{listening_note(opened.getsockname()[0])}")
     if console := app.state.console:
         click.echo(f"the console: {url}{console.path}")
-    server.run(app, opened, tls, stopping=console and console.streams.stop)
+    changes.parts.tls = tls
+    stopping = console and console.streams.stop
+    server.run(app, opened, tls, stopping=stopping, hangup=hangup.to(changes.ask))
 
 
 @main.command()
@@ -129,11 +144,16 @@ def sandbox(
     from proxy.app import server
     from proxy.app.build import create_app
     from proxy.commands.ending import Ending
+    from proxy.config.settings import load_config
     from proxy.runtime import logs
     from proxy.sandbox import create_sandbox
     from proxy.sandbox.mount import beside, drawn_lines, lines_to_copy, upstream_lines
 
-    config = config_of(None).listening(None, port).logging(level)
+    def read() -> "Config":
+        return load_config(None, os.environ).listening(None, port).logging(level)
+
+    hangup = server.Hangup()
+    config = or_exit(read)
     secrets = logs.Secrets()
     logs.set_up(config.log.level, config.log.format, secrets)
     initial, replay = _replay(replayed) if replayed else (None, None)
@@ -157,15 +177,31 @@ def sandbox(
         click.echo(upstream_lines(url))
         server.run(simulated, opened, websockets=True)
         return
-    config = config.for_sandbox(f"{url}/api/v1")
-    found = ending.compatibility
-    app = or_exit(lambda: create_app(config, secrets=secrets, sandbox=True, compatibility=found))
+
+    def reread() -> "Config":
+        return read().for_sandbox(f"{url}/api/v1")
+
+    app = or_exit(
+        lambda: create_app(
+            config.for_sandbox(f"{url}/api/v1"),
+            secrets=secrets,
+            sandbox=True,
+            compatibility=ending.compatibility,
+            reread=reread,
+        )
+    )
     ending.counters = app.state.services.counters
     console = app.state.console
     click.echo(lines_to_copy(url, sms_after, console.path if console else None))
     stopping = console and console.streams.stop
     with ending:
-        server.run(beside(app, simulated), opened, websockets=True, stopping=stopping)
+        server.run(
+            beside(app, simulated),
+            opened,
+            websockets=True,
+            stopping=stopping,
+            hangup=hangup.to(app.state.reload.ask),
+        )
 
 
 def _replay(path: Path) -> "tuple[Switches, Replay]":

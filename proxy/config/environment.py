@@ -8,6 +8,7 @@ from typing import Any, get_args, get_origin
 
 from proxy.config.plain_file import read_plain
 from proxy.model.errors import ConfigError
+from proxy.runtime import log_events
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ def _warn_of_unknown(environ: Mapping[str, str], known: Collection[str]) -> None
     unknown = sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
     if unknown:
         listed = ", ".join(f"{name}{_like(name, known)}" for name in unknown)
-        log.warning("not a setting, ignored: %s", listed)
+        log.warning(log_events.NOT_A_SETTING, listed)
 
 
 def _like(name: str, known: Collection[str]) -> str:

@@ -214,6 +214,16 @@ def secret_keys() -> Iterator[tuple[str, Any]]:
     return ((key, type_) for key, type_ in keys() if _is_secret(type_))
 
 
+def values(section: Section, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every key of a configuration with its value, tables included."""
+    for name in section.__struct_fields__:
+        value = getattr(section, name)
+        if isinstance(value, Section):
+            yield from values(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
 def environment_names() -> set[str]:
     """Every name that the environment may set."""
     in_files = (*(key for key, _ in secret_keys()), *TABLES)

@@ -55,7 +55,6 @@ class RowState:
 class Rows:
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._names = {program.key.hash: program.name for program in services.programs}
 
     def states(self) -> Iterator[tuple[RowKey, TrackedActivation, RowState]]:
         """Yields every activation of the last hour that was bought or requested here."""
@@ -101,7 +100,7 @@ class Rows:
         return next((found for found in self.states() if row_id(found[0]) == row), None)
 
     def program(self, key: ClientKey) -> str:
-        return self._names.get(key.hash) or str(key)
+        return self._services.programs.name_of(key.hash) or str(key)
 
     def names(self, service: str, iso: str) -> Row:
         """Returns the legacy codes and the names of a service and a country."""

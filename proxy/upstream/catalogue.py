@@ -112,6 +112,14 @@ class Catalogue:
             self._prices.put(answer.name.removeprefix(PRICES), prices, age)
             self._first.set()
 
+    def set_pace(self, *, prices_ttl: float, catalog_ttl: float, per_second: float) -> None:
+        """Changes what the constructor was given."""
+        for cache in (self._prices, self._pairs):
+            cache.set_ttl(prices_ttl)
+        for lists in (self._services, self._markets):
+            lists.set_ttl(catalog_ttl)
+        self._per_second = per_second
+
     async def prices(self, service: str) -> Cached[tuple[Price, ...]]:
         self._asked[service] = None
         return await self._read(service)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from proxy.app.build import codes_of
+from proxy.app.loaded import codes_of
 from proxy.config.programs import (
     FREE_TRIES,
     MAX_SLOWED,

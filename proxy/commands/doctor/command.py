@@ -102,7 +102,7 @@ def _learn(
     is_sure: bool,
     cancels_early: bool,
 ) -> "Learnt":
-    from proxy.app.build import codes_of, programs_of
+    from proxy.app.loaded import codes_of, programs_of
     from proxy.commands.doctor.first_contact import (
         Purchase,
         chosen,
