@@ -21,7 +21,7 @@ from proxy import __version__
 from proxy.sandbox import Switches
 from proxy.sandbox.state.switches import drawn
 from proxy.store import Entry, open_store
-from tests.support.process import COMMAND, PATIENCE, a_process, run
+from tests.support.process import COMMAND, PATIENCE, a_process, on_a_terminal, run
 
 
 def test_the_version_is_the_packages():
@@ -430,3 +430,18 @@ def test_the_log_level_of_the_command_line_counts(tmp_path, command):
     ) as url:
         httpx.get(f"{url}/stubs/handler_api.php?action=x&api_key=k", trust_env=False)
     assert log.read_text() == ""
+
+
+def test_a_copy_says_on_a_terminal_how_far_it_is(tmp_path):
+    asyncio.run(a_store_with_an_entry(tmp_path / "a.db"))
+    urls = (f"sqlite:///{tmp_path}/{name}.db" for name in ("a", "b"))
+    said = on_a_terminal("store", "copy", *urls)
+    assert "... ledger lines: 1 of 1\r\x1b[K" in said and "copied 0 orders" in said
+    urls = (f"sqlite:///{tmp_path}/{name}.db" for name in ("a", "c"))
+    assert run("store", "copy", *urls).stderr == ""
+
+
+async def a_store_with_an_entry(path):
+    store = open_store(f"sqlite:///{path}")
+    await store.book(Entry(1.0, "hash", "o-1", "quote", 90))
+    await store.close()
