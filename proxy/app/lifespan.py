@@ -62,9 +62,9 @@ def lifespan(
     )
     closes: Mapping[str, Step] = {
         "readiness": readiness.end,
-        "reload": reload.close,
         **({"console": console.close} if console else {}),
         "loops": tasks.aclose,
+        "reload": reload.close,
         "subscriptions": subscriptions.close,
         "forward delivery": forwards.close,
         "purchases": services.purchases.close,

@@ -49,6 +49,7 @@ async def priced(world):
 ELSEWHERE = {
     "forward": "test_the_targets_of_sms_change",
     "mappings": "test_tables_and_words_change",
+    "upstream.api_key": "test_the_accounts_whose_events_are_subscribed_to_change",
     "webhooks.secrets": "test_the_secrets_of_events_change",
     "orphan.reuse_seconds": "test_how_long_an_unclaimed_number_is_kept_changes",
     "catalog.sweep_per_second": "test_the_pace_of_the_sweep_changes",
@@ -178,6 +179,24 @@ async def test_the_secrets_of_events_change(world_of):
         assert await send(world, event) == 200
 
 
+async def test_the_accounts_whose_events_are_subscribed_to_change(world_of):
+    async def accounts():
+        return [row["account"] for row in (await world.steer("webhooks"))["webhooks"]]
+
+    address = "webhooks: {public_url: 'https://proxy.example.com'}\n"
+    own = STORE.replace("push: false", "push: false, api_key: own")
+    async with world_of(address) as world:
+        await asyncio.sleep(5)
+        assert await accounts() == []
+        world.file.write_text(f"{own}{address}{ONE}")
+        await world.app.state.reload.run_once()
+        await asyncio.sleep(5)
+        assert len(set(await accounts())) == 2
+        await world.app.state.reload.run_once()
+        await asyncio.sleep(5)
+        assert len(await accounts()) == 2
+
+
 async def test_how_long_an_unclaimed_number_is_kept_changes(world_of):
     async with world_of("orphan: {reuse_seconds: 100000}") as world:
         await world.reload("orphan: {reuse_seconds: 200}")
@@ -218,7 +237,6 @@ OTHERWISE = {
     "listen.port": "1",
     "upstream.url": "http://elsewhere",
     "upstream.websocket_url": "ws://elsewhere",
-    "upstream.api_key": "a-planted-secret-key",
     "upstream.timeout": "7",
     "upstream.requests_per_minute": "7",
     "upstream.push": "true",

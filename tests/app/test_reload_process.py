@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 import httpx
 import pytest
 
+from proxy.app.server import Hangup
 from proxy.app.tls import tls_context
 from proxy.runtime import systemd
 from proxy.store import lock_holder
@@ -83,6 +84,19 @@ def test_the_command_says_how_else_where_it_finds_nothing(tmp_path):
             assert (done.returncode, done.stdout) == (1, "")
             assert done.stderr.startswith(f"Error: {says}") and "SIGHUP" in done.stderr
         assert other.poll() is None
+
+
+def test_a_hangup_before_the_proxy_is_made_is_passed_on():
+    before, heard = signal.getsignal(signal.SIGHUP), []
+    try:
+        hangup = Hangup()
+        os.kill(os.getpid(), signal.SIGHUP)
+        hangup.to(lambda: heard.append("SIGHUP"))
+        assert heard == ["SIGHUP"]
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert heard == ["SIGHUP"] * 2
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_hangup_at_any_time_ends_nothing(proxy):
