@@ -23,8 +23,12 @@ from proxy.upstream.client import Upstream
 from proxy.upstream.key_proofs import KeyProofs
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Services:
+    """A reload replaces `programs`, `codes`, `default_country` and `defers_cancel`; read them anew
+    for each request. The parts stay.
+    """
+
     programs: Programs
     limit_checks: LimitChecks
     targets: Targets

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from proxy.app import build
+from proxy.app import loaded
 from proxy.config.codes import Codes
 from proxy.config.mappings import load_codes
 from proxy.sandbox import app as sandbox_app
@@ -130,7 +130,7 @@ def read_once() -> Iterator[None]:
         return load_codes(overlay) if overlay else shipped()
 
     with pytest.MonkeyPatch.context() as patch:
-        for room in (build, sandbox_app):
+        for room in (loaded, sandbox_app):
             patch.setattr(room, "load_codes", load)
         certificates = functools.cache(httpx.create_ssl_context)
         patch.setattr(httpx, "create_ssl_context", certificates)

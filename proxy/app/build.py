@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -15,22 +14,19 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from proxy.app.front import Front
 from proxy.app.gauges import gauges, histograms
 from proxy.app.lifespan import lifespan
+from proxy.app.loaded import CurrentFinder, Loaded, load
 from proxy.app.readiness import Readiness
+from proxy.app.reload import DEFERS, Changeable, Reload
 from proxy.config.codes import Codes
-from proxy.config.mappings import load_codes
-from proxy.config.programs import FailedKeyThrottle, Programs, load_programs
-from proxy.config.secrets import config_secrets
+from proxy.config.programs import FailedKeyThrottle
 from proxy.config.settings import Config
-from proxy.config.sms_words import load_sms_words
 from proxy.endpoint.actions import ACTIONS
 from proxy.endpoint.compatibility import Compatibility
 from proxy.endpoint.endpoint import ByHost, LegacyEndpoint
 from proxy.forwarding.delivery import ForwardDelivery
-from proxy.forwarding.targets import load_targets
-from proxy.legacy.code import CodeFinder, FindCode, find_code
+from proxy.legacy.code import FindCode, find_code
 from proxy.legacy.dialects import DIALECTS
 from proxy.model import ClientKey, UpstreamKey
-from proxy.model.errors import ConfigError
 from proxy.orders.last_hour import LastHour
 from proxy.orders.list_reads import ListReads
 from proxy.orders.orders import Orders
@@ -57,7 +53,7 @@ from proxy.upstream.key_proofs import KeyProofs
 from proxy.upstream.order_socket import Connect, SocketClient
 from proxy.webhooks.receiver import PATH as WEBHOOKS
 from proxy.webhooks.receiver import Webhooks
-from proxy.webhooks.subscriptions import Subscriptions, given_secrets, load_subscriptions
+from proxy.webhooks.subscriptions import Subscriptions, load_subscriptions
 
 if TYPE_CHECKING:
     from proxy.console import Console
@@ -72,9 +68,6 @@ READ_TIMEOUT_FRACTION = 0.75
 
 MAX_KEYS = 10_000
 
-# Services.defers_cancel for each value of early_cancel.
-DEFERS = MappingProxyType({"auto": None, "deny": False, "defer": True})
-
 
 def create_app(
     config: Config,
@@ -87,32 +80,36 @@ def create_app(
     sandbox: bool = False,
     compatibility: Compatibility | None = None,
     codes: Codes | None = None,
+    reread: Callable[[], Config] | None = None,
 ) -> "App":
     """Builds the proxy. `clock` is the wall clock in seconds. `transport` and `connect` replace the
     network to the upstream, `outward` that to the targets of `forward`. `secrets` learns the keys,
     so that the log hides them. `sandbox` opens the console without a token. `compatibility` records
     what programs do not get as they mean it. `codes` are the tables, if they have been read before.
+    `reread` reads the configuration anew, for a reload.
 
     Raises YamlFileError, ConfigError or StoreError. Connections are made when the app starts.
     """
     secrets = secrets or Secrets()
-    secrets.pin(*config_secrets(config))
-    given = given_secrets(config, os.environ)
-    services = build_services(config, clock, transport, connect, codes)
+    loaded = load(config, os.environ, secrets, clock, codes)
+    finder = CurrentFinder(loaded.finder)
+    services = build_services(loaded, finder, clock, transport, connect)
     readiness = Readiness(services.upstream, services.reads.lists, services.store)
     forwards = ForwardDelivery(services.targets, services.store, services.counters, clock, outward)
-    secrets.pin(*(program.key.upstream.secret for program in services.programs))
-    secrets.pin(*(target.secret for target in services.targets))
     subscriptions = load_subscriptions(
-        config, given, services.upstream, services.store, services.programs, secrets
+        config, loaded.given, services.upstream, services.store, services.programs, secrets
     )
     replicas = _replicas(services, secrets)
     metrics = Metrics(
         services.counters, lambda: gauges(services, forwards), lambda: histograms(services)
     )
-    legacy = endpoints(_legacy_endpoints(config, services, secrets, compatibility), config.dialect)
+    dialects = _legacy_endpoints(config, services, secrets, compatibility)
+    plain = _plain(dialects, config.dialect)
+    legacy = endpoints(dialects, plain)
     console = _console(config, services, secrets, legacy, sandbox)
-    parts = (services, replicas, subscriptions, forwards, console, readiness)
+    changeable = Changeable(services, finder, forwards, subscriptions, dialects, plain)
+    reload = Reload(reread or (lambda: config), loaded, changeable, secrets)
+    parts = (services, replicas, subscriptions, forwards, console, readiness, reload)
 
     async def show_metrics(request: HttpRequest) -> Response:
         return Response(metrics.page(), media_type="text/plain; version=0.0.4")
@@ -130,7 +127,7 @@ def create_app(
         endpoints=legacy,
         exception_handlers=disconnect.HANDLERS,
     )
-    app.state.services, app.state.console = services, console
+    app.state.services, app.state.console, app.state.reload = services, console, reload
     # The address of a redirect would have the key.
     app.router.redirect_slashes = False
     return app
@@ -198,18 +195,14 @@ def _console(
 
 
 def build_services(
-    config: Config,
+    loaded: Loaded,
+    find: FindCode = find_code,
     clock: Callable[[], float] = time.time,
     transport: Transport | None = None,
     connect: Connect | None = None,
-    codes: Codes | None = None,
 ) -> Services:
-    """Builds all parts. Raises YamlFileError, ConfigError or StoreError."""
-    codes, settings = codes or codes_of(config), config.upstream
-    programs = programs_of(config, codes)
-    targets = load_targets(config, os.environ, programs, codes, clock)
-    find = finder_of(config)
-    # After everything that can raise ConfigError: nobody would close the store.
+    """Builds all parts. Raises StoreError."""
+    config, settings, targets = loaded.config, loaded.config.upstream, loaded.targets
     store = open_store(config.store.url, config.store.secret)
     budget = Budget(settings.requests_per_minute, store, clock)
     counters = Counters()
@@ -238,7 +231,7 @@ def build_services(
     )
     limit_checks = LimitChecks(upstream, orders, reads, journal, store)
     return Services(
-        programs=programs,
+        programs=loaded.programs,
         limit_checks=limit_checks,
         targets=targets,
         counters=counters,
@@ -249,46 +242,27 @@ def build_services(
         reads=reads,
         sockets=sockets,
         store=store,
-        purchases=Purchases(
-            upstream, orders, sockets, journal, limit_checks, catalogue, balances, codes
-        ),
+        purchases=Purchases(upstream, orders, sockets, journal, limit_checks, catalogue, balances),
         journal=journal,
         cancels=cancels,
         catalogue=catalogue,
         balances=balances,
         key_proofs=KeyProofs(upstream, balances),
-        codes=codes,
+        codes=loaded.codes,
         default_country=config.default_country,
         defers_cancel=DEFERS[config.early_cancel],
     )
 
 
-def programs_of(config: Config, codes: Codes) -> Programs:
-    """The programs of `keys`. Raises ConfigError."""
-    return load_programs(config, os.environ, codes, tuple(ACTIONS))
-
-
-def finder_of(config: Config) -> FindCode:
-    """Finds codes by the tables' words; the shipped ones are read once. Raises YamlFileError."""
-    if config.own_tables is not None:
-        return CodeFinder(load_sms_words(config.own_tables))
-    find_code("")  # It reads them now, and not while a client waits for its first code.
-    return find_code
-
-
-def codes_of(config: Config) -> Codes:
-    """The tables, which must have the default country. Raises YamlFileError or ConfigError."""
-    codes = load_codes(config.own_tables)
-    if config.default_country not in codes.countries:
-        text = f"{config.default_country} is no country id: see countries.yaml"
-        raise ConfigError(f"default_country: {text}")
-    return codes
-
-
-def endpoints(dialects: Mapping[str, LegacyEndpoint], default: str) -> Mapping[str, ASGIApp]:
-    """The legacy endpoint of each path; plain paths choose by host, else the `default` dialect."""
+def _plain(dialects: Mapping[str, LegacyEndpoint], default: str) -> ByHost:
+    """The endpoint of plain paths: it chooses by host, else the `default` dialect."""
     hosts = [(DIALECTS[name].host, endpoint) for name, endpoint in dialects.items()]
-    found: dict[str, ASGIApp] = dict.fromkeys(PATHS, ByHost(hosts, dialects[default]))
+    return ByHost(hosts, dialects[default])
+
+
+def endpoints(dialects: Mapping[str, LegacyEndpoint], plain: ByHost) -> Mapping[str, ASGIApp]:
+    """The legacy endpoint of each path."""
+    found: dict[str, ASGIApp] = dict.fromkeys(PATHS, plain)
     for name, endpoint in dialects.items():
         found |= {f"/{name}{path}": endpoint for path in PATHS}
     return found

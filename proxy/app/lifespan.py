@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from starlette.applications import Starlette
 
 from proxy.app.readiness import Readiness
+from proxy.app.reload import Reload
 from proxy.forwarding.delivery import ForwardDelivery
 from proxy.orders.poller import poll_unattended
 from proxy.orders.retention import forget_old
@@ -34,6 +35,7 @@ def lifespan(
     forwards: ForwardDelivery,
     console: "Console | None",
     readiness: Readiness,
+    reload: Reload,
     *,
     retention: float,
 ) -> Lifespan:
@@ -45,9 +47,9 @@ def lifespan(
         forget = partial(forget_old, services.store, services.orders, services.upstream, retention)
         tasks.loop(forget, "retention")
         tasks.loop(services.last_hour.run, "last hour")
-        if services.targets:
-            look = partial(poll_unattended, services.orders, services.reads, services.programs)
-            tasks.loop(look, "lookout")
+        parts = services.orders, services.reads, services.targets
+        tasks.loop(partial(poll_unattended, *parts, lambda: services.programs), "lookout")
+        tasks.loop(reload.run, "reload")
 
     starts: tuple[Step, ...] = (
         services.catalogue.start,
@@ -63,6 +65,7 @@ def lifespan(
         "readiness": readiness.end,
         **({"console": console.close} if console else {}),
         "loops": tasks.aclose,
+        "reload": reload.close,
         "subscriptions": subscriptions.close,
         "forward delivery": forwards.close,
         "purchases": services.purchases.close,

@@ -17,8 +17,7 @@ from starlette.types import ASGIApp
 
 from proxy.app import address
 from proxy.app.http_connection import BODY_SECONDS, HEAD_SECONDS, Connection, DescriptorLimit
-from proxy.model.errors import TlsError
-from proxy.runtime import log_events
+from proxy.runtime import systemd
 
 log = logging.getLogger(__name__)
 
@@ -34,20 +33,23 @@ RESERVED = 1024
 """Descriptors for the store, the upstream and 500 push sockets; at most half of all."""
 
 
-def tls_context(cert: str | None, key: str | None) -> ssl.SSLContext | None:
-    """The TLS context of a certificate and its key; None without both. Raises TlsError."""
-    if cert is None and key is None:
-        return None
-    if cert is None or key is None:
-        raise TlsError("listen.tls_cert and listen.tls_key: one is missing: set both or neither")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.load_cert_chain(cert, key)
-    except OSError as error:
-        why = error.strerror or "not a certificate and its key in PEM form"
-        text = f"{cert}, {key}: cannot be read: {why}"
-        raise TlsError(f"listen.tls_cert, listen.tls_key: {text}") from error
-    return context
+class Hangup:
+    """The SIGHUPs of this process, from now on. One that comes before `to` is passed on by it."""
+
+    def __init__(self) -> None:
+        self._has_come = False
+        if hasattr(signal, "SIGHUP"):
+            signal.signal(signal.SIGHUP, lambda number, frame: self._remember())
+
+    def to(self, act: Callable[[], None]) -> Callable[[], None]:
+        """Returns `act`, which is to be called at each SIGHUP."""
+        self._remember = act  # type: ignore[method-assign]
+        if self._has_come:
+            act()
+        return act
+
+    def _remember(self) -> None:
+        self._has_come = True
 
 
 def open_socket(host: str, port: int) -> sockets.socket:
@@ -68,6 +70,7 @@ def run(
     *,
     stopping: Callable[[], None] | None = None,
     new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
+    hangup: Callable[[], None] = lambda: None,
     websockets: bool = False,
     head_seconds: float = HEAD_SECONDS,
     body_seconds: float = BODY_SECONDS,
@@ -75,12 +78,13 @@ def run(
     grace: float = GRACE,
 ) -> None:
     """Serves until SIGTERM or SIGINT, and closes the socket. `stopping` is called at the stop: it
-    has to end the endless answers. `new_loop` makes another event loop than uvicorn's. SIGHUP is
-    only logged. All times are in seconds.
+    has to end the endless answers. `new_loop` makes another event loop than uvicorn's. `hangup` is
+    called at SIGHUP, which would end the process, as when a terminal closes. All times are in
+    seconds.
     """
     if hasattr(signal, "SIGHUP"):
-        # Until the loop runs, which logs it.
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        # Until the loop runs.
+        signal.signal(signal.SIGHUP, lambda number, frame: hangup())
     descriptors = DescriptorLimit(_client_descriptors())
     # No access log: the query string has the API key.
     config = uvicorn.Config(
@@ -100,30 +104,38 @@ def run(
         ssl_context_factory=(lambda config, default: tls) if tls else None,
     )
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
-    _Server(config, head_seconds, stopping).run(sockets=[_Listener(descriptors, socket)])
+    _Server(config, head_seconds, stopping, hangup).run(sockets=[_Listener(descriptors, socket)])
 
 
 class _Server(uvicorn.Server):
     def __init__(
-        self, config: uvicorn.Config, head_seconds: float, stopping: Callable[[], None] | None
+        self,
+        config: uvicorn.Config,
+        head_seconds: float,
+        stopping: Callable[[], None] | None,
+        hangup: Callable[[], None],
     ) -> None:
         super().__init__(config)
         self._head_seconds = head_seconds
         self._stopping = stopping
+        self._hangup = hangup
 
     async def startup(self, sockets: list[sockets.socket] | None = None) -> None:
         loop: Any = asyncio.get_running_loop()
         if hasattr(signal, "SIGHUP"):
-            # SIGHUP would end the process, when a terminal closes or someone expects a reload.
-            loop.add_signal_handler(signal.SIGHUP, lambda: log.warning(log_events.SIGHUP_IGNORED))
+            loop.add_signal_handler(signal.SIGHUP, self._hangup)
         if self.config.ssl:
             # uvicorn has no setting for this timeout, and the loop's default is 60 seconds.
             loop.create_server = partial(
                 loop.create_server, ssl_handshake_timeout=self._head_seconds
             )
         await super().startup(sockets)
+        if not self.should_exit:
+            systemd.notify("READY=1")
+            systemd.watch(loop)
 
     async def shutdown(self, sockets: list[sockets.socket] | None = None) -> None:
+        systemd.notify("STOPPING=1")
         if self._stopping:
             self._stopping()
         await super().shutdown(sockets)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from pathlib import Path
 
 import click
@@ -16,25 +15,17 @@ from proxy.commands.options import config_of, config_option, json_option, or_exi
 def check(path: Path | None, as_json: bool) -> None:
     """Validate the config and the mapping tables."""
     from proxy.app.address import listening_note
-    from proxy.app.build import codes_of, programs_of
-    from proxy.app.server import tls_context
+    from proxy.app.loaded import load
+    from proxy.app.tls import tls_context
     from proxy.commands.columns import counted
     from proxy.commands.health.probe import address
-    from proxy.config.sms_words import load_sms_words
-    from proxy.forwarding.targets import load_targets
     from proxy.runtime.printable import visible
     from proxy.runtime.urls import shown_url
-    from proxy.store import check_store
-    from proxy.webhooks.subscriptions import given_secrets
 
     config = config_of(path)
     or_exit(lambda: tls_context(config.listen.tls_cert, config.listen.tls_key))
-    or_exit(lambda: check_store(config.store.url, config.store.secret))
-    codes = or_exit(lambda: codes_of(config))
-    or_exit(lambda: load_sms_words(config.own_tables))
-    programs = or_exit(lambda: programs_of(config, codes))
-    targets = or_exit(lambda: load_targets(config, os.environ, programs, codes, time.time))
-    or_exit(lambda: given_secrets(config, os.environ))
+    loaded = or_exit(lambda: load(config, os.environ))
+    codes, programs, targets = loaded.codes, loaded.programs, loaded.targets
     names = [program.name for program in programs]
     found = {
         "countries": len(codes.countries),

@@ -1,6 +1,8 @@
 """The command line. A wrong config or table: one line and exit code 1 before the port is opened."""
 
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,11 +14,21 @@ from proxy.commands.health.command import health
 from proxy.commands.keys import keys
 from proxy.commands.ledger.command import ledger
 from proxy.commands.lookup.command import lookup
-from proxy.commands.options import config_of, config_option, opened_socket, or_exit
+from proxy.commands.options import (
+    config_option,
+    level_option,
+    opened_socket,
+    or_exit,
+    port_option,
+)
+from proxy.commands.reload import reload
 from proxy.commands.repoint.command import repoint
 from proxy.commands.sandbox import sandbox
 from proxy.commands.store import store
 from proxy.commands.webhooks import webhooks
+
+if TYPE_CHECKING:
+    from proxy.config.settings import Config
 
 
 class _DefaultsToServe(click.Group):
@@ -24,7 +36,9 @@ class _DefaultsToServe(click.Group):
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         own = {"--help", "-h", "--version", *self.commands}
-        if not args or args[0] not in own:
+        # A shell that completes the name of a command.
+        is_completed = context.resilient_parsing and not args
+        if not is_completed and (not args or args[0] not in own):
             args = ["serve", *args] if not args or args[0].startswith("-") else args
         return super().parse_args(context, args)
 
@@ -32,17 +46,8 @@ class _DefaultsToServe(click.Group):
 @click.group(
     cls=_DefaultsToServe,
     commands=[
-        check,
-        doctor,
-        explain,
-        health,
-        keys,
-        ledger,
-        lookup,
-        repoint,
-        sandbox,
-        store,
-        webhooks,
+        *(check, doctor, explain, health, keys, ledger, lookup),
+        *(reload, repoint, sandbox, store, webhooks),
     ],
     context_settings={"help_option_names": ["--help", "-h"]},
 )
@@ -54,22 +59,32 @@ def main() -> None:
 @main.command()
 @config_option
 @click.option("--host", help="The address to listen on, instead of listen.host.")
-@click.option("--port", type=click.IntRange(0, 65535), help="The port, instead of listen.port.")
-def serve(path: Path | None, host: str | None, port: int | None) -> None:
+@port_option
+@level_option
+def serve(path: Path | None, host: str | None, port: int | None, level: str | None) -> None:
     """Serve (the default command). No config is needed."""
     from proxy.app import server
     from proxy.app.address import listening_note
     from proxy.app.build import create_app
+    from proxy.app.tls import tls_context
+    from proxy.config.settings import load_config
     from proxy.runtime import logs
 
-    config = config_of(path).listening(host, port)
+    def read() -> "Config":
+        return load_config(path, os.environ).listening(host, port).logging(level)
+
+    hangup = server.Hangup()
+    config = or_exit(read)
     secrets = logs.Secrets()
     logs.set_up(config.log.level, config.log.format, secrets)
-    app = or_exit(lambda: create_app(config, secrets=secrets))
-    tls = or_exit(lambda: server.tls_context(config.listen.tls_cert, config.listen.tls_key))
+    app = or_exit(lambda: create_app(config, secrets=secrets, reread=read))
+    changes = app.state.reload
+    tls = or_exit(lambda: tls_context(config.listen.tls_cert, config.listen.tls_key))
     opened = opened_socket(config.listen.host, config.listen.port)
     url = server.url(opened, tls)
     click.echo(f"listening on {url}{listening_note(opened.getsockname()[0])}")
     if console := app.state.console:
         click.echo(f"the console: {url}{console.path}{console.note}")
-    server.run(app, opened, tls, stopping=console and console.streams.stop)
+    changes.parts.tls = tls
+    stopping = console and console.streams.stop
+    server.run(app, opened, tls, stopping=stopping, hangup=hangup.to(changes.ask))

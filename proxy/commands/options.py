@@ -18,6 +18,15 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 config_option = click.option(
     "--config", "path", type=click.Path(path_type=Path), help="The YAML file; see docs."
 )
+port_option = click.option(
+    "--port", type=click.IntRange(0, 65535), help="The port, instead of listen.port."
+)
+level_option = click.option(
+    "--log-level",
+    "level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="What is logged, instead of log.level.",
+)
 
 
 def config_of(path: Path | None) -> "Config":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from proxy.commands.options import config_of, opened_socket, or_exit
+from proxy.commands.options import level_option, opened_socket, or_exit, port_option
 
 if TYPE_CHECKING:
     import socket
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
     from proxy.app.build import App
+    from proxy.app.server import Hangup
     from proxy.commands.ending import Ending
     from proxy.config.codes import Codes
     from proxy.config.settings import Config
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(0, 65535), help="The port, instead of listen.port.")
+@port_option
+@level_option
 @click.option(
     "--sms-after",
     type=click.FloatRange(0),
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
 )
 def sandbox(
     port: int | None,
+    level: str | None,
     sms_after: float,
     upstream_only: bool,
     changes: tuple[str, ...],
@@ -76,8 +79,9 @@ def sandbox(
 ) -> None:
     """Serve with a simulated upstream: no key, no money."""
     from proxy.app import server
-    from proxy.app.build import codes_of
+    from proxy.app.loaded import codes_of
     from proxy.commands.ending import Ending
+    from proxy.config.settings import load_config
     from proxy.runtime import logs
     from proxy.runtime.clock import AdvanceableClock
     from proxy.sandbox import create_sandbox
@@ -86,7 +90,12 @@ def sandbox(
 
     if with_stdin:
         _end_with_stdin()
-    config = config_of(None).listening(None, port)
+
+    def read() -> "Config":
+        return load_config(None, os.environ).listening(None, port).logging(level)
+
+    hangup = server.Hangup()
+    config = or_exit(read)
     secrets = logs.Secrets()
     logs.set_up(config.log.level, config.log.format, secrets)
     initial, replay = _replay(replayed) if replayed else (None, None)
@@ -114,14 +123,19 @@ def sandbox(
         click.echo(upstream_lines(url))
         server.run(simulated, opened, websockets=True)
         return
-    build = _builder(config.for_sandbox(f"{url}/api/v1"), clock, secrets, ending, codes)
+
+    def reread() -> "Config":
+        return read().for_sandbox(f"{url}/api/v1")
+
+    build = _builder(config.for_sandbox(f"{url}/api/v1"), reread, clock, secrets, ending, codes)
     or_exit(lambda: proxy.begin_with(build))
     with ending:
-        _serve(proxy, simulated, opened, clock, sms_after)
+        _serve(proxy, simulated, opened, clock, sms_after, hangup)
 
 
 def _builder(
     config: "Config",
+    reread: "Callable[[], Config]",
     clock: "AdvanceableClock",
     secrets: "Secrets",
     ending: "Ending",
@@ -131,9 +145,14 @@ def _builder(
     from proxy.app.build import create_app
 
     def build() -> "App":
-        found, wall = ending.compatibility, clock.wall
         app = create_app(
-            config, clock=wall, secrets=secrets, sandbox=True, compatibility=found, codes=codes
+            config,
+            clock=clock.wall,
+            secrets=secrets,
+            sandbox=True,
+            compatibility=ending.compatibility,
+            codes=codes,
+            reread=reread,
         )
         ending.continue_with(app.state.services.counters)
         return app
@@ -147,6 +166,7 @@ def _serve(
     opened: "socket.socket",
     clock: "AdvanceableClock",
     sms_after: float,
+    hangup: "Hangup",
 ) -> None:
     """Prints the lines to copy, and serves both until a signal."""
     from proxy.app import server
@@ -156,6 +176,9 @@ def _serve(
         if console := proxy.proxy.state.console:
             console.streams.stop()
 
+    def reload() -> None:
+        proxy.proxy.state.reload.ask()
+
     console = proxy.proxy.state.console
     click.echo(lines_to_copy(server.url(opened), sms_after, console.path if console else None))
     server.run(
@@ -163,6 +186,7 @@ def _serve(
         opened,
         websockets=True,
         stopping=stop_streams,
+        hangup=hangup.to(reload),
         new_loop=clock.new_loop,
     )
 

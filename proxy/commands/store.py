@@ -7,6 +7,7 @@ import click
 
 from proxy.commands.columns import counted
 from proxy.commands.options import config_of, config_option, or_exit
+from proxy.commands.progress import progress
 
 
 @click.group()
@@ -32,8 +33,9 @@ def copy_all(source: str, target: str, path: Path | None) -> None:
         try:
             for url in (source, target):
                 stores.append(open_store(url, secret))
-            return await copy(*stores)
+            return await copy(stores[0], stores[1], progress)
         finally:
+            progress("")
             for one in stores:
                 await one.close()
 

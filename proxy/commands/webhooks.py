@@ -60,7 +60,7 @@ class CommandContext:
 
 
 def _key(config: "Config", name: str | None) -> "ClientKey":
-    from proxy.app.build import codes_of, programs_of
+    from proxy.app.loaded import codes_of, programs_of
     from proxy.model import ClientKey
     from proxy.model.errors import ConfigError
 

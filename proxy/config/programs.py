@@ -5,13 +5,15 @@ import hashlib
 import hmac
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 
 from cachetools import TTLCache
 
 from proxy.config.codes import Codes
+from proxy.config.environment import LONGEST_VALUE
+from proxy.config.plain_file import read_plain
 from proxy.config.settings import Config, LimitsConfig, ProgramConfig
 from proxy.config.yaml_file import nearest
 from proxy.model import ClientKey, Limits, UpstreamKey, is_key, money
@@ -70,6 +72,23 @@ class Programs:
             return Program("", ClientKey.of(client_key), self.limits)
         raise ProblemError(Problem.BAD_KEY, "no program has this key")
 
+    def name_of(self, hash: str) -> str:
+        """The name of the program whose client key has that hash; "" if there is none."""
+        program = self._entries.get(hash)
+        return program.name if program else ""
+
+    def with_keys(self, known: Mapping[str, ClientKey]) -> "Programs":
+        """The same programs, with the key objects of an earlier table where they say the same:
+        requests and pending operations hold them.
+        """
+        entries = {
+            digest: replace(program, key=known[digest])
+            if digest in known and known[digest].upstream == program.key.upstream
+            else program
+            for digest, program in self._entries.items()
+        }
+        return Programs(entries, self.limits, passthrough=self.passthrough)
+
     def renewed(self, key: ClientKey) -> ClientKey:
         """The key of the same program with its present upstream key."""
         program = self._entries.get(key.hash)
@@ -110,12 +129,26 @@ def load_programs(
         if entry.name in names:
             raise ConfigError(f"keys: two have the name {entry.name}: give each its own name")
         names.add(entry.name)
-        # Two upstream keys can have one account: then a program sees only the orders it bought.
-        is_sole = not config.passthrough and len(config.keys) == 1
+        # Two upstream keys can have one account: then a program sees only the orders it bought,
+        # unless its client has the upstream key itself, and may see all.
+        is_only = not config.passthrough and len(config.keys) == 1
+        is_sole = is_only or sha256(secret) == digest
         key = ClientKey(UpstreamKey(secret), digest, is_sole)
         own = _limits(entry, f"keys: {entry.name}", codes, actions).within(limits)
         entries[digest] = Program(entry.name, key, own)
+    _check_accounts(entries)
     return Programs(entries, limits, passthrough=config.passthrough or not entries)
+
+
+def _check_accounts(entries: Mapping[str, Program]) -> None:
+    """Raises ConfigError if a client key is the upstream key of another program: the orders of that
+    account, which no program bought, are kept under its hash.
+    """
+    for program in entries.values():
+        other = entries.get(program.key.upstream.hash)
+        if other and other.key.upstream != program.key.upstream:
+            text = f"{other.name} has the upstream key of {program.name} for its client key"
+            raise ConfigError(f"keys: {text}: give it a client key of its own")
 
 
 def sha256(text: str) -> str:
@@ -155,7 +188,7 @@ def secret_of(text: str, where: str, environ: Mapping[str, str]) -> str:
         return secret
     if kind == "file":
         try:
-            secret = Path(place).read_text().strip()
+            secret = read_plain(Path(place), LONGEST_VALUE).decode().strip()
         except (OSError, UnicodeDecodeError) as error:
             why = getattr(error, "strerror", None) or "it is no text"
             raise ConfigError(f"{where}: {place} cannot be read: {why}") from error

@@ -1,10 +1,9 @@
 """The configuration: a YAML file, the environment over it, and a default for every key."""
 
-import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
-from difflib import get_close_matches
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
@@ -13,19 +12,20 @@ from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 from yaml.nodes import Node
 
+from proxy.config.environment import FILE, Parse, environment_name, from_environment, is_list
 from proxy.config.yaml_file import YamlFile, nearest
 from proxy.model.errors import ConfigError
 from proxy.runtime.urls import url_fault
 
-log = logging.getLogger(__name__)
-
-PREFIX = "PROXY_"
+SECRET = Meta(extra={"is_secret": True})
+"""Marks what can be in a file of its own: see `environment.py`."""
 
 Seconds = Annotated[float, Meta(ge=0, le=1e9)]
 Dollars = Annotated[float, Meta(ge=0, le=1_000_000)]
 Text = Annotated[str, Meta(min_length=1)]
 Words = tuple[Text, ...]
-Address = Annotated[str, Meta(pattern="^https?://.")]
+Address = Annotated[str, Meta(pattern="^https?://."), SECRET]
+Secret = Annotated[str, SECRET]
 
 DialectName = Literal["sms-activate", "daisysms", "herosms"]
 """The names of `legacy.dialects`; a test compares both."""
@@ -44,8 +44,8 @@ class Listen(Section, frozen=True):
 
 class UpstreamConfig(Section, frozen=True):
     url: Address = "https://virtualsms.io/api/v1"
-    websocket_url: Annotated[str, Meta(pattern="^wss?://.")] | None = None
-    api_key: str | None = None
+    websocket_url: Annotated[str, Meta(pattern="^wss?://."), SECRET] | None = None
+    api_key: Secret | None = None
     timeout: Annotated[float, Meta(gt=0, le=3600)] = 12.0
     requests_per_minute: Annotated[int, Meta(ge=1, le=1_000_000)] = 60
     push: bool = True
@@ -79,10 +79,10 @@ class ProgramConfig(LimitsConfig, frozen=True, kw_only=True):
 
 
 class StoreConfig(Section, frozen=True):
-    url: Annotated[str, Meta(pattern="(?s)^(sqlite://(/.+)?|postgres(ql)?://.+)$")] = (
+    url: Annotated[str, Meta(pattern="(?s)^(sqlite://(/.+)?|postgres(ql)?://.+)$"), SECRET] = (
         "sqlite:///virtualsms-proxy.db"
     )
-    secret: str | None = None
+    secret: Secret | None = None
     retention: Seconds = 2_592_000.0
 
 
@@ -105,7 +105,7 @@ class Balance(Section, frozen=True):
 
 class WebhooksConfig(Section, frozen=True):
     public_url: Address | None = None
-    secrets: Words = ()
+    secrets: tuple[Annotated[Text, SECRET], ...] = ()
     check_timestamp: bool = False
 
 
@@ -120,7 +120,9 @@ class ForwardConfig(Section, frozen=True, kw_only=True):
 
 class ConsoleConfig(Section, frozen=True):
     enabled: bool | None = None
-    token: Annotated[str, Meta(min_length=16, max_length=256, pattern="^[!-~]*$")] | None = None
+    token: (
+        Annotated[str, Meta(min_length=16, max_length=256, pattern="^[!-~]*$"), SECRET] | None
+    ) = None
     hosts: Words | None = None
 
 
@@ -167,6 +169,10 @@ class Config(Section, frozen=True):
         port = self.listen.port if port is None else port
         return replace(self, listen=replace(self.listen, host=host or self.listen.host, port=port))
 
+    def logging(self, level: str | None) -> "Config":
+        """The same configuration with another log level, if one is given."""
+        return replace(self, log=replace(self.log, level=level or self.log.level))
+
     def for_sandbox(self, url: str) -> "Config":
         """The same configuration with this upstream and a store in memory."""
         upstream = replace(self.upstream, url=url, websocket_url=None)
@@ -177,7 +183,8 @@ class Config(Section, frozen=True):
 def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
     """The file, if any, with the environment over it. Raises ConfigError or YamlFileError."""
     values = dict(_from_file(YamlFile(path), None, "", Config)) if path else {}
-    values |= _from_environment(environ)
+    settings = {key: _parsed(type_, key) for key, type_ in keys()}
+    values |= from_environment(environ, settings, [key for key, _ in secret_keys()], TABLES)
     nested: dict[str, Any] = {}
     for name, value in values.items():
         *sections, key = name.split(".")
@@ -198,22 +205,38 @@ def keys(kind: type[Section] = Config, prefix: str = "") -> Iterator[tuple[str, 
     for name, type_ in get_type_hints(kind, include_extras=True).items():
         if _is_section(type_):
             yield from keys(type_, f"{prefix}{name}.")
-        elif get_origin(type_) is not dict and _section_of_list(type_) is None:
+        elif f"{prefix}{name}" not in _TABLES:
             yield f"{prefix}{name}", type_
 
 
-def environment_name(key: str) -> str:
-    return PREFIX + key.upper().replace(".", "_")
+def secret_keys() -> Iterator[tuple[str, Any]]:
+    """Those of `keys` whose value is a secret, or an address that may have a password."""
+    return ((key, type_) for key, type_ in keys() if _is_secret(type_))
+
+
+def values(section: Section, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every key of a configuration with its value, tables included."""
+    for name in section.__struct_fields__:
+        value = getattr(section, name)
+        if isinstance(value, Section):
+            yield from values(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def environment_names() -> set[str]:
+    """Every name that the environment may set."""
+    in_files = (*(key for key, _ in secret_keys()), *TABLES)
+    plain = {environment_name(key) for key, _ in keys()}
+    return plain | {environment_name(key) + FILE for key in in_files}
+
+
+def _is_secret(type_: Any) -> bool:
+    return SECRET in getattr(type_, "__metadata__", ()) or any(map(_is_secret, get_args(type_)))
 
 
 def _is_section(type_: Any) -> bool:
     return isinstance(type_, type) and issubclass(type_, Section)
-
-
-def _section_of_list(type_: Any) -> type[Section] | None:
-    """The section type of a list of sections; None for any other type."""
-    kind = next(iter(get_args(type_)), None) if get_origin(type_) is tuple else None
-    return kind if _is_section(kind) else None
 
 
 def _from_file(
@@ -225,21 +248,42 @@ def _from_file(
         name = f"{prefix}{key.value}"
         if key.value not in types:
             raise sheet.error(key, f"{name} is no key: {nearest(key.value, types)}")
-        if get_origin(types[key.value]) is dict:
-            yield name, dict(_programs(sheet, value))
-        elif section := _section_of_list(types[key.value]):
-            items = sheet.items(value, f"{name}: [{{...}}]")
-            yield name, [_entry(sheet, item, item, f"{name}: ", section) for item in items]
+        if name in TABLES:
+            yield name, _TABLES[name](sheet, value)
         elif _is_section(types[key.value]):
             yield from _from_file(sheet, value, f"{name}.", types[key.value])
         else:
             yield name, _from_node(sheet, value, name, types[key.value])
 
 
-def _programs(sheet: YamlFile, node: Node) -> Iterator[tuple[str, dict[str, Any]]]:
+def _programs(sheet: YamlFile, node: Node | None) -> dict[str, Any]:
     """The table of client keys. Its errors name the line of an entry, never its key."""
-    for key, value in sheet.rows(node, "sha256:...: {name: ...}", is_secret=True):
-        yield key.value, _entry(sheet, key, value, "keys: ", ProgramConfig)
+    rows = sheet.rows(node, "sha256:...: {name: ...}", is_secret=True)
+    return {key.value: _entry(sheet, key, one, "keys: ", ProgramConfig) for key, one in rows}
+
+
+def _targets(sheet: YamlFile, node: Node | None) -> list[Any]:
+    items = sheet.items(node, "forward: [{...}]")
+    return [_entry(sheet, item, item, "forward: ", ForwardConfig) for item in items]
+
+
+_TABLES: Mapping[str, Callable[[YamlFile, Node | None], Any]] = MappingProxyType(
+    {"keys": _programs, "forward": _targets}
+)
+
+
+def _table_of(read: Callable[[YamlFile, Node | None], Any]) -> Callable[[Path], Any]:
+    def of_file(path: Path) -> Any:
+        sheet = YamlFile(path)
+        return read(sheet, sheet.root)
+
+    return of_file
+
+
+TABLES: Mapping[str, Callable[[Path], Any]] = MappingProxyType(
+    {name: _table_of(read) for name, read in _TABLES.items()}
+)
+"""The settings that are tables: they are in the file, or in a file of their own."""
 
 
 def _entry(
@@ -267,37 +311,18 @@ def _from_node(sheet: YamlFile, node: Node, name: str, type_: Any) -> Any:
     return found
 
 
-def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    names = {environment_name(key): (key, type_) for key, type_ in keys()}
-    unknown = sorted(name for name in environ if name.startswith(PREFIX) and name not in names)
-    if unknown:
-        listed = ", ".join(f"{name}{_like(name, names)}" for name in unknown)
-        log.warning("not a setting, ignored: %s", listed)
-    values = {}
-    for name, (key, type_) in names.items():
-        if text := environ.get(name):
-            is_list = any(get_origin(choice) is tuple for choice in (type_, *get_args(type_)))
-            value = [part.strip() for part in text.split(",")] if is_list else text
-            try:
-                values[key] = msgspec.convert(value, type_, strict=False)
-            except msgspec.ValidationError as error:
-                raise ConfigError(f"{name}: {_wrong(error, type_)}") from error
-            if fault := _fault(key, values[key]):
-                raise ConfigError(f"{name}: {fault}")
-    return values
+def _parsed(type_: Any, key: str) -> Parse:
+    def parse(text: str, name: str) -> Any:
+        value = [part.strip() for part in text.split(",")] if is_list(type_) else text
+        try:
+            found = msgspec.convert(value, type_, strict=False)
+        except msgspec.ValidationError as error:
+            raise ConfigError(f"{name}: {_wrong(error, type_)}") from error
+        if fault := _fault(key, found):
+            raise ConfigError(f"{name}: {fault}")
+        return found
 
-
-def _like(name: str, known: Collection[str]) -> str:
-    """The one setting with the same ending (PROXY_PORT) or a similar name, as a question.
-
-    "" for most of the names that Kubernetes sets beside a Service called proxy.
-    """
-    end = name.removeprefix(PREFIX)
-    found = [one for one in known if one.endswith(f"_{end}")]
-    if len(found) != 1:
-        ends = {one.removeprefix(PREFIX): one for one in known}
-        found = [ends[one] for one in get_close_matches(end, ends, n=1, cutoff=0.75)]
-    return f" (did you mean {found[0]}?)" if found else ""
+    return parse
 
 
 def _wrong(error: msgspec.ValidationError, type_: Any) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from proxy.config.plain_file import read_plain
 from proxy.model.errors import YamlFileError
 
 # libyaml reads the shipped tables about ten times as fast as the loader in Python.
@@ -17,6 +18,8 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 # Characters that YAML forbids. They are searched here because libyaml does not give the line.
 _UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+DEEPEST = 20
+"""Levels of a file; the configuration has four."""
 _FIXES = {errno.EACCES: "change its permissions"}
 _NULL = "tag:yaml.org,2002:null"
 
@@ -55,9 +58,9 @@ class YamlFile:
                 raise self.error(key, text)
             yield key, value
 
-    def items(self, node: Node, shape: str) -> list[Node]:
+    def items(self, node: Node | None, shape: str) -> list[Node]:
         """The entries of a list, which may be empty."""
-        if node.tag == _NULL:
+        if node is None or node.tag == _NULL:
             return []
         if not isinstance(node, SequenceNode):
             raise self.error(node, f"a list is expected: write it as in {shape}")
@@ -72,7 +75,7 @@ class YamlFile:
 
     def _read(self) -> str:
         try:
-            raw = self.path.read_bytes()
+            raw = read_plain(self.path)
         except FileNotFoundError as error:
             raise YamlFileError(f"{self.path}: not found: name another file") from error
         except OSError as error:
@@ -90,6 +93,7 @@ class YamlFile:
 
     def _compose(self, text: str) -> Node | None:
         try:
+            self._check_depth(text)
             root: Node | None = yaml.compose(text, Loader=_Loader)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
@@ -97,6 +101,17 @@ class YamlFile:
             line = mark.line + 1 if mark else 1
             raise self.error(line, f"not YAML: {error.problem}: {fix}") from error
         return root
+
+    def _check_depth(self, text: str) -> None:
+        """libyaml's composer ends the process by a stack overflow at some thousand levels."""
+        depth = 0
+        event: Any
+        for event in yaml.parse(text, Loader=_Loader):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEEPEST:
+                line = text.count("\n", 0, event.start_mark.index) + 1
+                raise self.error(line, f"more than {DEEPEST} levels: write fewer brackets")
 
 
 def is_null(node: Node) -> bool:

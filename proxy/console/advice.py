@@ -79,7 +79,9 @@ LOGGED: Mapping[str, str] = MappingProxyType(
         "dead: find out why.",
         "descriptors_used_up": "Find out who opens so many connections, or raise the limit of "
         "open files.",
-        "sighup_ignored": "A terminal was closed, or somebody wanted a reload: restart the proxy.",
+        "not_a_setting": "Correct the name in the environment, or unset it.",
+        "reload_refused": "What ran goes on. Mend what the line names, and reload again.",
+        "restart_needed": "The rest of the configuration is in use. Restart when it suits you.",
         "key_shared": "Give each program its own key: then the proxy can find a lost purchase.",
         "order_unfound": "The upstream gives no order list: see its own site; an unused order is "
         "refunded when it expires.",

@@ -56,7 +56,6 @@ class RowState:
 class Rows:
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._names = {program.key.hash: program.name for program in services.programs}
 
     def states(self) -> Iterator[tuple[RowKey, TrackedActivation, RowState]]:
         """Yields every activation of the last hour that was bought or requested here, by the store
@@ -86,7 +85,8 @@ class Rows:
             "phone": order.phone,
             "program": self.program(row_state.key),
             # Without its key nothing can be asked of the upstream for it.
-            "has_key": row_state.key.upstream is not NO_KEY or row_key[0] in self._names,
+            "has_key": row_state.key.upstream is not NO_KEY
+            or bool(self._services.programs.name_of(row_key[0])),
             "bought_at": clock.to_wall(order.created_at),
             # By the upstream's clock, for sorting: rows are made at different moments, between
             # which its difference from this machine's clock may change.
@@ -107,7 +107,7 @@ class Rows:
         return next((found for found in self.states() if row_id(found[0]) == row), None)
 
     def program(self, key: ClientKey) -> str:
-        return self._names.get(key.hash) or str(key)
+        return self._services.programs.name_of(key.hash) or str(key)
 
     def names(self, service: str, iso: str) -> Row:
         """Returns the legacy codes and the names of a service and a country."""

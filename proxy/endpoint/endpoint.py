@@ -45,11 +45,11 @@ class ByHost:
 
     def __init__(self, by_host: Sequence[tuple[str, ASGIApp]], default: ASGIApp) -> None:
         self._by_host = by_host
-        self._default = default
+        self.default = default
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         host = _header(scope, b"host").lower()
-        app = next((app for name, app in self._by_host if name in host), self._default)
+        app = next((app for name, app in self._by_host if name in host), self.default)
         await app(scope, receive, send)
 
 
@@ -74,7 +74,7 @@ class LegacyEndpoint:
         self._counts = services.counters.counts
         self._dialect = dialect
         self._timeout = timeout
-        self._sample = sample
+        self.sample = sample
         self._cache = ResponseCache(MAX_BYTES // len(DIALECTS))
         self._failed_keys = failed_keys
         self._secrets = secrets
@@ -82,11 +82,13 @@ class LegacyEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = f"{self._run_id}{next(self._numbers):08x}"
-        cached = self._cache.get(scope)
+        # A reload replaces it: an answer by the old tables goes into the old one.
+        cache = self._cache
+        cached = cache.get(scope)
         if cached:
             self._counts[cached.counter] += 1
             await cached.reply.send(send, request_id.encode())
-            if self._sample:
+            if self.sample:
                 REQUEST.set(request_id)
                 self._log_sample("answered from the cache", 0.0)
             return
@@ -108,11 +110,15 @@ class LegacyEndpoint:
         known = action if action in ACTIONS else "other"
         counter = ("answers", self._dialect.name, known, first_word(answer.body))
         self._counts[counter] += 1
-        self._cache.put(scope, answer, counter)
+        cache.put(scope, answer, counter)
         seconds = time.perf_counter() - begun
         self._services.counters.answer_seconds[known].add(seconds)
-        if self._sample:
+        if self.sample:
             self._log_sample(known, seconds)
+
+    def forget_answers(self) -> None:
+        """Repeats no answer that was made before."""
+        self._cache = ResponseCache(MAX_BYTES // len(DIALECTS))
 
     async def _answer(
         self, scope: Scope, body: bytes, client: Client, deadline: float
@@ -200,7 +206,7 @@ class LegacyEndpoint:
             raise
 
     def _log_sample(self, what: str, seconds: float) -> None:
-        if random.random() < self._sample:
+        if random.random() < self.sample:
             log.info("%s: %s, %.1f ms", self._dialect.name, what, seconds * 1000)
 
 

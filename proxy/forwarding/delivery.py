@@ -55,10 +55,19 @@ class ForwardDelivery:
         self._transport = transport
         self._counts: dict[str, tuple[int, int]] = {}
         self._tasks = BackgroundTasks()
+        self._workers: dict[Target, asyncio.Task[None]] = {}
 
     def start(self) -> None:
+        """Starts a worker for each target; after a change of the targets ends those of others. What
+        is queued for a target that is gone waits in the store for its return.
+        """
+        for target in self._workers.keys() - set(self._targets):
+            self._workers.pop(target).cancel()
+            self._counts.pop(target.url, None)
         for target in self._targets:
-            self._tasks.loop(partial(self._work, target), f"forwards to {target.shown}")
+            if target not in self._workers:
+                work, name = partial(self._work, target), f"forwards to {target.shown}"
+                self._workers[target] = self._tasks.loop(work, name)
 
     async def close(self) -> None:
         """Cancels deliveries under way; they are repeated after a restart."""

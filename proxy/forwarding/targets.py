@@ -30,6 +30,11 @@ class Target:
     """Set when a message was queued for it."""
 
     @property
+    def what(self) -> tuple[str, str, str, frozenset[str] | None]:
+        """What the configuration says of it."""
+        return self.url, self.dialect.name, self.secret, self.keys
+
+    @property
     def shown(self) -> str:
         """Its host and port: the rest of the URL may be secret."""
         return shown_host(self.url)
@@ -49,6 +54,14 @@ class Targets:
         self._codes = codes
         self._default_country = default_country
         self._clock = clock
+
+    def replace(self, others: "Targets") -> None:
+        """Has the targets and tables of `others`; one that stays the same stays the same object,
+        for its worker.
+        """
+        same = {one.what: one for one in self._targets}
+        self._targets = tuple(same.get(one.what, one) for one in others._targets)
+        self._codes, self._default_country = others._codes, others._default_country
 
     def __iter__(self) -> Iterator[Target]:
         return iter(self._targets)

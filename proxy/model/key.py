@@ -38,12 +38,14 @@ NO_KEY = UpstreamKey("")
 
 @dataclass(frozen=True, slots=True)
 class ClientKey:
-    """The key of a program, and the upstream key that is used for it."""
+    """The key of a program, and the upstream key that is used for it. Two are equal if clients send
+    the same key: its numbers stay the program's when a reload changes the rest.
+    """
 
-    upstream: UpstreamKey
+    upstream: UpstreamKey = field(compare=False)
     hash: str
     """SHA-256 of the key that clients send, in hex; this can be the upstream key itself."""
-    is_sole: bool = True
+    is_sole: bool = field(default=True, compare=False)
     """No other program uses the upstream key: all orders of the account are this program's."""
 
     @classmethod
@@ -51,6 +53,10 @@ class ClientKey:
         """For a client that sends the upstream key itself."""
         upstream = UpstreamKey(secret)
         return cls(upstream, upstream.hash)
+
+    def share(self, *, is_sole: bool) -> None:
+        """Changes `is_sole` in this object, which many parts hold, after a reload of the keys."""
+        object.__setattr__(self, "is_sole", is_sole)
 
     @property
     def account(self) -> "ClientKey":

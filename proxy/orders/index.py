@@ -63,7 +63,9 @@ class ActivationIndex:
     def forget(self, before: float) -> None:
         """Forgets settled activations created before that time, upstream's clock."""
         old = bisect_left(self.by_age, before, key=created)
-        gone = [activation for activation in self.by_age[:old] if activation.is_settled]
+        self.remove([activation for activation in self.by_age[:old] if activation.is_settled])
+
+    def remove(self, gone: Sequence[TrackedActivation]) -> None:
         for activation in gone:
             self.by_id.pop(activation.id, None)
             self.by_order.pop(activation.order.id, None)

@@ -53,6 +53,17 @@ class OpenKeys:
             index = self._indexes[key]
         index.used_at = monotonic()
 
+    def renew(self, key: ClientKey) -> None:
+        """Goes on with the upstream key that a reload gave to a program. Without `is_sole` it has
+        only what it bought.
+        """
+        index = self._indexes.pop(key, None)
+        if index is None:
+            return
+        self._indexes[key], self._keys[key.hash] = index, key
+        if not key.is_sole:
+            index.remove([one for one in index.by_age if one.delivered is None])
+
     def pin(self, keys: Callable[[], Iterable[ClientKey]]) -> None:
         """Keeps the keys that `keys()` yields: they have pending operations."""
         self._pins.append(keys)

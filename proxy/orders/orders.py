@@ -83,7 +83,9 @@ class Orders(OpenKeys):
         await self.open(key)
         await self.open(key.listing)
         new: list[TrackedActivation] = []
-        for one in [other for other in self._indexes if other.upstream == key.upstream]:
+        same = [other for other in self._indexes if other.upstream == key.upstream]
+        # The key of a purchase may be the one that its program had before a reload.
+        for one in same if key in same else [*same, key]:
             changed = self.learn(one, *orders, asked_at=asked_at)
             self._save_soon(one, *changed)
             new += [activation for activation in changed if activation.delivered is None]

@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from proxy.config.programs import Programs
+from proxy.forwarding.targets import Targets
 from proxy.model import ClientKey
 from proxy.model.errors import ProblemError
 from proxy.orders.orders import Orders
@@ -16,12 +18,21 @@ log = logging.getLogger(__name__)
 EVERY_SECONDS = 10.0
 
 
-async def poll_unattended(orders: Orders, reads: Reads, programs: Programs) -> None:
-    """Runs until it is cancelled. Keys without a program are known from their first request on."""
-    for program in programs:
-        await _open(orders, program.key)
+async def poll_unattended(
+    orders: Orders, reads: Reads, targets: Targets, programs: Callable[[], Programs]
+) -> None:
+    """Runs until it is cancelled, and looks while there are targets. Keys without a program are
+    known from their first request on.
+    """
+    opened: set[ClientKey] = set()
     while True:
+        for program in programs() if targets else ():
+            if program.key not in opened:
+                opened.add(program.key)
+                await _open(orders, program.key)
         await asyncio.sleep(EVERY_SECONDS)
+        if not targets:
+            continue
         try:
             await orders.forward()
             await asyncio.gather(*(_refresh(reads, *one) for one in orders.awaiting_sms()))

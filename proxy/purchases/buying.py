@@ -50,7 +50,6 @@ class Purchases:
     limit_checks: LimitChecks
     catalogue: Catalogue
     balances: Cache[UpstreamKey, int]
-    codes: Codes
 
     def __post_init__(self) -> None:
         self._closed = TTLCache[tuple[str, str], None](MAX_CLOSED, CLOSED_SECONDS, monotonic)
@@ -227,7 +226,7 @@ class Purchases:
     ) -> None:
         """Cancels the order and raises ProblemError if its country or its price does not fit."""
         order, (service, iso), max_price = activation.order, request.pair.what, request.max_price
-        if not self.codes.dial_fits(request.country, order.phone):
+        if not Codes.dial_fits(request.country, order.phone):
             self._closed[service, iso] = None
             log.warning(log_events.WRONG_COUNTRY, order.id, iso)
             await self.journal.unclaimed.cancel(purchase)

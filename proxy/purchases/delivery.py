@@ -161,12 +161,12 @@ class Deliveries:
         except StoreError as error:
             raise ProblemError(Problem.TRY_AGAIN, "the store cannot be written") from error
         marked = zip(activations, rows, found, strict=True)
-        return [self._marked(key, *one) for one in marked]
+        return [self._marked(*one) for one in marked]
 
     def _marked(
-        self, key: ClientKey, activation: TrackedActivation, row: ActivationRow, found: Delivery
+        self, activation: TrackedActivation, row: ActivationRow, found: Delivery
     ) -> Delivery:
-        purchase = self.pending.of_order(key, activation)
+        purchase = self.pending.of_order(activation)
         if found is Delivery.DELIVERED:
             self.orders.mark_queued(activation, row)
             if not activation.delivered:

@@ -189,9 +189,17 @@ class Pending:
         """Purchases of all programs that share the account of the key."""
         return self._of_key.get(key.upstream, {}).values()
 
-    def of_order(self, key: ClientKey, activation: TrackedActivation) -> Purchase | None:
-        """The purchase that has made the order of an activation of the key."""
-        return next((p for p in self.of(key) if p.activation is activation), None)
+    def of_order(self, activation: TrackedActivation) -> Purchase | None:
+        """The purchase that has made the order of an activation."""
+        return next((p for p in self if p.activation is activation), None)
+
+    def renew(self, key: ClientKey) -> None:
+        """A reload has changed the order list of the key's purchases: any place in it may follow
+        them, as after a restart.
+        """
+        for purchase in self:
+            if purchase.operation.key == key:
+                purchase.place = 0
 
     def same(self, pair: Pair, reference: str) -> list[Purchase]:
         purchases = self.of(pair.key)

@@ -102,9 +102,10 @@ LOG_NOT_EMPTIED = Event("store", "what was deleted is still in the write-ahead l
 DESCRIPTORS_USED_UP = Event(
     "descriptors_used_up", "all descriptors for clients are taken: %d; more are closed"
 )
-SIGHUP_IGNORED = Event(
-    "sighup_ignored", "SIGHUP is ignored: a change of the configuration needs a restart"
-)
+NOT_A_SETTING = Event("not_a_setting", "not a setting, ignored: %s")
+RELOAD_REFUSED = Event("reload_refused", "nothing is reloaded: %s")
+RELOAD_BUG = Event("bug", "a bug ended a reload; nothing is reloaded")
+RESTART_NEEDED = Event("restart_needed", "a restart is needed for a change of: %s")
 TASK_FAILED = Event("bug", "task failed: %s")
 TASK_RESTARTED = Event("bug_retried", "task failed, it starts again in %d s: %s")
 CLOSE_FAILED = Event("close_failed", "%s failed to close")

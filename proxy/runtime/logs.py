@@ -4,18 +4,25 @@ In text a traceback follows its line, indented: only lines of the proxy start at
 """
 
 import logging
+import os
 import re
 import sys
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote, quote_plus
 
 import msgspec
 
 from proxy.runtime.printable import visible, visible_json
+
+_COLOURS: Mapping[int, str] = MappingProxyType(
+    {logging.DEBUG: "2", logging.WARNING: "33", logging.ERROR: "31", logging.CRITICAL: "31"}
+)
+"""Faint, yellow and red (ECMA-48, SGR)."""
 
 # A key in a query string, in the repr of a header, or anywhere in the vendor's own form.
 _KEYS = re.compile(
@@ -113,11 +120,18 @@ def set_up(level: str, form: str, secrets: Secrets | None = None) -> None:
     known = secrets or Secrets()
     as_text = form == "text" or (form == "auto" and sys.stderr.isatty())
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Text(known) if as_text else _Json(known))
+    colours = _COLOURS if _has_colour() else {}
+    handler.setFormatter(_Text(known, colours) if as_text else _Json(known))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # They log URLs and headers.
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _has_colour() -> bool:
+    """Whether people read stderr and want colours (https://no-color.org)."""
+    is_plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return sys.stderr.isatty() and not is_plain
 
 
 class _Formatter(logging.Formatter):
@@ -127,9 +141,16 @@ class _Formatter(logging.Formatter):
 
 
 class _Text(_Formatter):
+    def __init__(self, secrets: Secrets, colours: Mapping[int, str]) -> None:
+        super().__init__(secrets)
+        self._colours = colours
+
     def format(self, record: logging.LogRecord) -> str:
         message = visible(self._secrets.redact(record.getMessage()))
-        line = f"{_utc(record)} {record.levelname:<7} {message}"
+        level = f"{record.levelname:<7}"
+        if colour := self._colours.get(record.levelno):
+            level = f"\x1b[{colour}m{level}\x1b[0m"
+        line = f"{_utc(record)} {level} {message}"
         if request := REQUEST.get():
             line += f" [{request}]"
         if record.exc_info:

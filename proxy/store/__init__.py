@@ -1,7 +1,7 @@
 """What must survive a restart: orders, pending operations, the money ledger."""
 
 from proxy.model.errors import StoreError
-from proxy.store.files import file_of, refuse_links
+from proxy.store.files import file_of, lock_holder, refuse_links
 from proxy.store.interface import NO_EXTRA, Store, readable
 from proxy.store.read_only import (
     ReadOnlyStore,
@@ -40,6 +40,7 @@ __all__ = [
     "is_held",
     "is_in_use",
     "is_postgres",
+    "lock_holder",
     "open_read_only",
     "open_store",
     "read_ledger",

@@ -1,6 +1,6 @@
 """Copies a store into an empty one of any kind. Open activations continue there."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import NamedTuple
 
 from proxy.model.errors import StoreError
@@ -16,9 +16,12 @@ class Copied(NamedTuple):
     ledger: int
 
 
-async def copy(source: Store, target: Store) -> Copied:
+async def copy(
+    source: Store, target: Store, progress: Callable[[str], None] = lambda text: None
+) -> Copied:
     """Copies pending operations last: none is carried out before its order is there. Raises
-    StoreError if the target is not empty, or a proxy runs on one of the stores.
+    StoreError if the target is not empty, or a proxy runs on one of the stores. `progress` is told
+    how much is copied.
     """
     await _check_idle(source, target)
     if await target.ledger() or await target.owed() or [_ async for _ in target.all_orders()]:
@@ -27,9 +30,11 @@ async def copy(source: Store, target: Store) -> Copied:
     async for batch in _batches(source.all_orders()):
         await target.keep(*batch)
         orders += len(batch)
+        progress(f"orders: {orders}")
     entries, owed = await source.ledger(), await source.owed()
     for start in range(0, len(entries), BATCH):
         await target.book(*entries[start : start + BATCH])
+        progress(f"ledger lines: {min(start + BATCH, len(entries))} of {len(entries)}")
     for answer in await source.answers():
         target.save_answer(answer)
     for start in range(0, len(forwards := await source.all_forwards()), BATCH):

@@ -40,3 +40,28 @@ def open_file(path: str, flags: int) -> int:
         if error.errno == errno.ELOOP:
             raise OSError(error.errno, "it is a symbolic link", path) from error
         raise
+
+
+def lock_holder(path: Path) -> int | None:
+    """The process that has the file locked, as Linux tells; None if none is seen: it may be in
+    another container.
+    """
+    try:
+        inode, locks = path.stat().st_ino, Path("/proc/locks").read_text()
+    except OSError:
+        return None
+    for line in locks.splitlines():
+        # "1: FLOCK  ADVISORY  WRITE 31401 fe:00:2353012 0 EOF"; "->" are processes that wait.
+        kind, _, _, pid, place = line.partition(":")[2].split()[:5]
+        is_found = kind == "FLOCK" and place.endswith(f":{inode}")
+        # The inode of another file system may have the same number.
+        if is_found and int(pid) > 0 and _has_open(int(pid), path):
+            return int(pid)
+    return None
+
+
+def _has_open(pid: int, path: Path) -> bool:
+    try:
+        return any(one.samefile(path) for one in Path(f"/proc/{pid}/fd").iterdir() if one.exists())
+    except OSError:
+        return False

@@ -89,6 +89,13 @@ class Cache(Generic[K, V]):
         read_at = monotonic() - age
         self._entries[key] = _Entry(value, read_at, read_at + self._ttl)
 
+    def set_ttl(self, ttl: float) -> None:
+        """Cached answers have the new age, too."""
+        self._ttl = ttl
+        for key in list(self._entries):
+            entry = self._entries[key]
+            self.put(key, entry.value, monotonic() - entry.read_at)
+
     def is_fresh(self, key: K) -> bool:
         entry = self._entries.get(key)
         return entry is not None and monotonic() < entry.until

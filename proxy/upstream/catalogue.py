@@ -37,6 +37,8 @@ FIRST_WAIT = 5.0
 SWEEP_AFTER_ASKING = 600.0
 SWEEP_PAUSE = 30.0
 """Seconds between two rounds, and after the upstream failed."""
+SAY_EVERY = 60.0
+"""Seconds between two lines of the log about a sweep under way."""
 
 SERVICES, MARKETS, PRICES = "services", "markets", "prices/"
 """Names of answers in the store; the third is followed by the service code."""
@@ -111,6 +113,14 @@ class Catalogue:
             prices = decode(answer.body, type=tuple[Price, ...])
             self._prices.put(answer.name.removeprefix(PRICES), prices, age)
             self._first.set()
+
+    def set_pace(self, *, prices_ttl: float, catalog_ttl: float, per_second: float) -> None:
+        """Changes what the constructor was given."""
+        for cache in (self._prices, self._pairs):
+            cache.set_ttl(prices_ttl)
+        for lists in (self._services, self._markets):
+            lists.set_ttl(catalog_ttl)
+        self._per_second = per_second
 
     async def prices(self, service: str) -> Cached[tuple[Price, ...]]:
         self._asked[service] = None
@@ -203,9 +213,16 @@ class Catalogue:
         """Reads the services that clients asked for first, then those read longest ago."""
         services = [service.code for service in (await self.services(key)).value]
         order = sorted(services, key=lambda c: (c not in self._asked, self._prices.read_at(c)))
+        said_at = monotonic()
         for code in (code for code in order if not self._prices.is_fresh(code)):
             if not self._is_wanted:
                 return
+            if monotonic() - said_at >= SAY_EVERY:
+                said_at = monotonic()
+                known = self.known()
+                log.info(
+                    "the price sweep knows %d of %d services", len(known.prices), known.services
+                )
             try:
                 await self._read(code, stale=False)
             except ProblemError as error:

@@ -48,7 +48,9 @@ class Subscriptions:
     ) -> None:
         self._upstream = upstream
         self._store = store
-        self._keys = tuple(dict.fromkeys(keys)) if public_url else ()
+        self._keys = tuple(dict.fromkeys(keys))
+        self._has_address = public_url is not None
+        self._kept: set[ClientKey] = set()
         self._url = f"{(public_url or '').rstrip('/')}{PATH}"
         self._given = tuple(given)
         self._known = known
@@ -65,8 +67,20 @@ class Subscriptions:
         """Does not wait for the upstream. Raises StoreError."""
         for own in await self._store.subscriptions():
             self._learn(own)
-        for key in self._keys:
-            self._tasks.loop(partial(self._keep, key), f"subscription of {key}")
+        self._keep_all()
+
+    def follow(self, keys: Iterable[ClientKey], given: Iterable[str]) -> None:
+        """Goes on with other keys and secrets. The subscription of a key that is gone stays: events
+        of its orders still come.
+        """
+        self._keys, self._given = tuple(keys), tuple(given)
+        self._keep_all()
+
+    def _keep_all(self) -> None:
+        for key in self._keys if self._has_address else ():
+            if key not in self._kept:
+                self._kept.add(key)
+                self._tasks.loop(partial(self._keep, key), f"subscription of {key}")
 
     async def close(self) -> None:
         await self._tasks.aclose()
@@ -152,10 +166,14 @@ def load_subscriptions(
     known: Secrets,
 ) -> Subscriptions:
     """The subscriptions of the key of the configuration, and of all programs' keys."""
-    own = [ClientKey.of(config.upstream.api_key)] if config.upstream.api_key else []
-    keys = [*own, *(program.key.account for program in programs)]
+    keys, address = subscribed_keys(config, programs), config.webhooks.public_url
     known.pin(*given)
-    return Subscriptions(upstream, store, keys, config.webhooks.public_url, given, known)
+    return Subscriptions(upstream, store, keys, address, given, known)
+
+
+def subscribed_keys(config: Config, programs: Programs) -> list[ClientKey]:
+    own = [ClientKey.of(config.upstream.api_key)] if config.upstream.api_key else []
+    return [*own, *(program.key.account for program in programs)]
 
 
 def given_secrets(config: Config, environ: Mapping[str, str]) -> list[str]:

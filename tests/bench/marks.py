@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any, TypeVar
 
+from proxy.commands.progress import progress
+
 T = TypeVar("T")
 
 UNITS: Mapping[str, tuple[float, str]] = {
@@ -87,7 +89,9 @@ def interleaved(contestants: Mapping[str, Callable[[int], T]], rounds: int) -> d
     for number in range(rounds):
         names = list(contestants)
         for name in reversed(names) if number % 2 else names:
+            progress(f"round {number + 1} of {rounds}: {name}")
             seen[name].append(contestants[name](number))
+    progress("")
     return seen
 
 

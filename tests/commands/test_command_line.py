@@ -21,7 +21,7 @@ from proxy import __version__
 from proxy.sandbox import Switches
 from proxy.sandbox.state.switches import drawn
 from proxy.store import Entry, open_store
-from tests.support.process import COMMAND, PATIENCE, a_process, run
+from tests.support.process import COMMAND, PATIENCE, a_process, on_a_terminal, run
 
 
 def test_the_version_is_the_packages():
@@ -393,3 +393,55 @@ def test_the_sandbox_listens_where_the_environment_says(tmp_path):
         done = run("sandbox", PROXY_LISTEN_PORT=str(port))
     assert done.returncode == 1
     assert str(port) in done.stderr
+
+
+def completed(words, *, at):
+    """The words that a shell is offered."""
+    environ = {"COMP_WORDS": words, "COMP_CWORD": str(at)}
+    done = run(_VIRTUALSMS_PROXY_COMPLETE="bash_complete", **environ)
+    assert done.stderr == ""
+    return [line.partition(",")[2] for line in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("words", "at", "offered"),
+    [
+        ("virtualsms-proxy led", 1, ["ledger"]),
+        ("virtualsms-proxy store ", 2, ["copy"]),
+        ("virtualsms-proxy serve --log", 2, ["--log-level"]),
+        ("virtualsms-proxy serve --log-level w", 3, ["warning"]),
+    ],
+)
+def test_a_shell_completes_commands_options_and_values(words, at, offered):
+    assert completed(words, at=at) == offered
+
+
+def test_a_shell_is_offered_every_command():
+    assert {"serve", "sandbox", "check", "doctor"} <= set(completed("virtualsms-proxy ", at=1))
+
+
+@pytest.mark.parametrize("command", [(), ("serve",), ("sandbox",)])
+def test_the_log_level_of_the_command_line_counts(tmp_path, command):
+    log = tmp_path / "log"
+    arguments = (*command, "--port", "0", "--log-level", "error")
+    # The name of no setting is a warning, of before the log is set up.
+    with a_process(
+        *arguments, log=log, PROXY_LOG_LEVEL="debug", PROXY_STORE_URL="sqlite://"
+    ) as url:
+        httpx.get(f"{url}/stubs/handler_api.php?action=x&api_key=k", trust_env=False)
+    assert log.read_text() == ""
+
+
+def test_a_copy_says_on_a_terminal_how_far_it_is(tmp_path):
+    asyncio.run(a_store_with_an_entry(tmp_path / "a.db"))
+    urls = (f"sqlite:///{tmp_path}/{name}.db" for name in ("a", "b"))
+    said = on_a_terminal("store", "copy", *urls)
+    assert "... ledger lines: 1 of 1\r\x1b[K" in said and "copied 0 orders" in said
+    urls = (f"sqlite:///{tmp_path}/{name}.db" for name in ("a", "c"))
+    assert run("store", "copy", *urls).stderr == ""
+
+
+async def a_store_with_an_entry(path):
+    store = open_store(f"sqlite:///{path}")
+    await store.book(Entry(1.0, "hash", "o-1", "quote", 90))
+    await store.close()

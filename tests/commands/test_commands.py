@@ -38,6 +38,7 @@ def evened(text: str, folder: object = "/srv/proxy") -> str:
     text = text.replace(str(folder), "/srv/proxy")
     for pattern, word in (
         (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
+        (r"process \d+", "process N"),
         (r"\d+ ms", "N ms"),
         (r"\d+ KB", "N KB"),
         (r"\d+ of 60", "N of 60"),

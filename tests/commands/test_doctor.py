@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import os
-import pty
 import re
 import socket
 import sqlite3
@@ -19,7 +17,7 @@ from proxy.store import open_store
 from tests.support import commands as stage
 from tests.support.commands import AT_HOME, ask, kept_in
 from tests.support.pace import within
-from tests.support.process import COMMAND, a_process, free_port, run
+from tests.support.process import a_process, free_port, on_a_terminal, run
 
 upstream, folder, tables_read_once = stage.upstream, stage.folder, stage.tables_read_once
 
@@ -191,22 +189,6 @@ def test_a_wrong_config_is_the_doctors_only_finding(tmp_path):
     assert said == {
         "config": f"wrong {tmp_path}: cannot be read: Is a directory: name another file"
     }
-
-
-def on_a_terminal(*words: str, **environ: str) -> str:
-    ours, theirs = pty.openpty()
-    whole = {**os.environ, **environ}
-    with subprocess.Popen([*COMMAND, *words], stdout=theirs, stderr=theirs, env=whole) as process:
-        os.close(theirs)
-        said = b""
-        try:
-            while part := os.read(ours, 4096):
-                said += part
-        except OSError:
-            pass  # The other end is closed.
-        process.wait(20)
-    os.close(ours)
-    return said.decode()
 
 
 def test_colours_and_progress_are_for_a_terminal_only():

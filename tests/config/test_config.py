@@ -6,7 +6,8 @@ import msgspec
 import pytest
 import yaml
 
-from proxy.config.settings import Config, environment_name, keys, load_config
+from proxy.config.environment import environment_name
+from proxy.config.settings import Config, keys, load_config
 from proxy.model.errors import ConfigError, YamlFileError
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from proxy.app.build import codes_of
+from proxy.app.loaded import codes_of
 from proxy.config.programs import (
     FREE_TRIES,
     MAX_SLOWED,
@@ -48,7 +48,8 @@ def only(tmp_path, **caps):
 @pytest.mark.parametrize("key", [CLIENT_KEY, f"sha256:{HASH}", f"sha256:{HASH.upper()}"])
 def test_a_client_key_stands_there_or_its_hash(tmp_path, key):
     programs = loaded(tmp_path, "keys:\n" + entry(key))
-    assert programs.of(CLIENT_KEY).key == ClientKey(UpstreamKey("up"), HASH)
+    key = programs.of(CLIENT_KEY).key
+    assert (key, key.upstream) == (ClientKey(UpstreamKey("up"), HASH), UpstreamKey("up"))
     for wrong in (HASH, f"sha256:{HASH}", "up", CLIENT_KEY.upper()):
         with pytest.raises(ProblemError) as refused:
             programs.of(wrong)
@@ -77,6 +78,18 @@ def test_a_program_is_sole_while_no_other_and_no_passed_through_key_has_its_acco
     assert sole(two) == [False, False], "two keys can be of one account"
     assert sole("keys:\n" + entry()) == [True]
     assert sole("passthrough: true\n" + two) == [False, False]
+
+
+def test_a_program_whose_client_has_the_upstream_key_itself_sees_all_of_its_account(tmp_path):
+    two = "keys:\n" + entry("up", "one", "up") + entry("b", "two", "up")
+    assert [program.key.is_sole for program in loaded(tmp_path, two)] == [True, False]
+
+
+def test_a_client_key_is_no_other_programs_upstream_key(tmp_path):
+    text = "keys:\n" + entry("up2", "one", "up") + entry("b", "two", "up2")
+    says = "^keys: one has the upstream key of two for its client key: give it a client key of its"
+    with pytest.raises(ConfigError, match=says):
+        loaded(tmp_path, text)
 
 
 def test_dollars_are_whole_cents_rounded_down(tmp_path):

@@ -17,7 +17,7 @@ import yaml
 from proxy import __version__
 from proxy.app.build import PATHS, create_app
 from proxy.app.server import GRACE
-from proxy.config.settings import Config, environment_name, keys, load_config
+from proxy.config.settings import Config, environment_names, keys, load_config
 from tests.support.dockerfile import instructions
 
 ROOT = Path(__file__).parents[2]
@@ -91,14 +91,15 @@ def test_what_is_set_is_a_setting_with_a_right_value(where, caplog):
 
 
 def test_the_guide_names_settings_that_there_are():
-    known = {environment_name(key) for key, _ in keys()}
+    known = environment_names()
     assert set(re.findall(r"PROXY_[A-Z_]+", GUIDE)) <= known
     dotted = set(re.findall(r"`((?:listen|upstream|store)\.\w+)`", GUIDE))
     assert dotted and dotted <= {key for key, _ in keys()}
 
 
 def test_the_guide_explains_every_file_and_its_links_lead_somewhere():
-    linked = {(ROOT / "docs" / link).resolve() for link in re.findall(r"\]\(([^)]+)\)", GUIDE)}
+    links = re.findall(r"\]\(([^)#]+)", GUIDE)
+    linked = {(ROOT / "docs" / link).resolve() for link in links}
     assert all(path.exists() for path in linked)
     assert set(DEPLOY.iterdir()) <= linked
 
@@ -276,6 +277,17 @@ def test_the_unit_runs_what_the_guide_installs():
     folder = UNIT["ExecStart"].removesuffix("/bin/virtualsms-proxy")
     assert f"python3 -m venv {folder}\n" in GUIDE
     assert f"{UNIT['EnvironmentFile'].removeprefix('-')}`" in GUIDE
+
+
+def test_the_guide_reloads_the_container_of_the_pod():
+    (deployment, container) = re.search(r"kubectl exec deploy/(\S+) -c (\S+) -- ", GUIDE).groups()
+    assert KINDS["Deployment"]["metadata"]["name"] == deployment
+    assert POD_SIDECAR["name"] == container
+
+
+def test_the_unit_hears_when_it_is_ready_and_reloads():
+    assert (UNIT["Type"], UNIT["WatchdogSec"]) == ("notify", "30")
+    assert UNIT["ExecReload"] == "/bin/kill -HUP $MAINPID"
 
 
 @pytest.mark.parametrize("more", ["", re.search(r"```ini\n(.*?)```", GUIDE, re.DOTALL)[1]])

@@ -26,6 +26,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # Examples that other tests run: those of a page and kind, or with a certain end.
 ELSEWHERE = {
     ("docs/commands.md", "console", ""): "tests/commands/test_commands.py",
+    ("docs/deployment.md", "sh", "-- virtualsms-proxy reload\n"): "tests/project/test_deploy.py",
     ("README.md", "sh", "bin/pytest\n"): "tests/project/test_ci.py",
     ("docs/repoint.md", "sh", "sms-pool balance --provider sms-activate\n"): (
         "tests/clients/test_repoint.py"

@@ -1,7 +1,9 @@
 """The log: one line for an event, no key in it."""
 
+import io
 import json
 import logging
+import sys
 import timeit
 from time import thread_time
 
@@ -168,3 +170,38 @@ def test_control_characters_are_escaped_in_json_and_mean_the_same(stderr):
     (line,) = stderr().splitlines()
     assert line.isprintable()
     assert json.loads(line)["message"] == f"said {HOSTILE} 😀"
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+PLAIN = [{"NO_COLOR": "1"}, {"TERM": "dumb"}]
+
+
+@pytest.mark.parametrize("environ", [{}, {"NO_COLOR": ""}, *PLAIN])
+def test_levels_have_colours_on_a_terminal_unless_nobody_wants_them(stderr, monkeypatch, environ):
+    for name in ("NO_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    logs.set_up("debug", "auto")
+    for level in ("debug", "info", "warning", "error"):
+        getattr(logging.getLogger("x"), level)("\x1b[31m")
+    told = [line.split(" ", 1)[1] for line in terminal.getvalue().splitlines()]
+    names = ["DEBUG  ", "INFO   ", "WARNING", "ERROR  "]
+    codes = [("", "")] * 4 if environ in PLAIN else [("\x1b[2m", "\x1b[0m"), ("", "")]
+    codes += [("\x1b[33m", "\x1b[0m"), ("\x1b[31m", "\x1b[0m")]
+    shown = zip(names, codes, strict=False)
+    assert told == [f"{begin}{name}{end} \\x1b[31m" for name, (begin, end) in shown]
+
+
+@pytest.mark.parametrize(("stream", "form"), [(io.StringIO, "text"), (Terminal, "json")])
+def test_nothing_that_a_program_reads_has_colours(stderr, monkeypatch, stream, form):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr(sys, "stderr", read := stream())
+    logs.set_up("info", form)
+    logging.getLogger("x").error("odd")
+    assert "\x1b" not in read.getvalue() and "odd" in read.getvalue()

@@ -398,11 +398,14 @@ async def test_all_goes_to_another_store_and_is_owed_there(address, tmp_path):
     subscription = Subscription("hash", "w-1", "whsec")
     await source.queue(forward)
     await source.subscribe(subscription)
-    assert await copy(source, target) == (4, 1, 1)
+    said = []
+    assert await copy(source, target, said.append) == (4, 1, 1)
+    assert said == ["orders: 4", "ledger lines: 1 of 1"]
     await source.close()
     target = await reopened(target, address)
     assert [row async for row in target.all_orders()] == [KEPT, *others]
-    assert await target.take_over() == [OWED]
+    (owed,) = await target.take_over()
+    assert (owed, owed.key.upstream) == (OWED, OWED.key.upstream)
     assert await target.ledger() == [entry]
     assert await target.answers() == [answer]
     assert await target.all_forwards() == [forward]

@@ -53,7 +53,9 @@ def folder(tmp_path_factory, upstream):
 
 @pytest.fixture(autouse=True)
 def tables_read_once(monkeypatch):
-    monkeypatch.setattr("proxy.app.build.load_codes", lambda own: load_codes(own) if own else CODES)
+    monkeypatch.setattr(
+        "proxy.app.loaded.load_codes", lambda own: load_codes(own) if own else CODES
+    )
 
 
 def ask(*words: str, **environ: str) -> tuple[int, str]:

@@ -1,6 +1,7 @@
 """The command as a user starts it: a process of its own, on a real port."""
 
 import os
+import pty
 import re
 import signal
 import socket
@@ -86,3 +87,20 @@ def address_in(lines: IO[str], printed: list[str]) -> str:
         if found := re.search(r"https?://[^/\s]+:\d+", line):
             return found[0]
     raise AssertionError("the process ended without an address; see its log")
+
+
+def on_a_terminal(*words: str, **environ: str) -> str:
+    """What the command shows on a terminal."""
+    ours, theirs = pty.openpty()
+    whole = {**os.environ, **environ}
+    with subprocess.Popen([*COMMAND, *words], stdout=theirs, stderr=theirs, env=whole) as process:
+        os.close(theirs)
+        said = b""
+        try:
+            while part := os.read(ours, 4096):
+                said += part
+        except OSError:
+            pass  # The other end is closed.
+        process.wait(20)
+    os.close(ours)
+    return said.decode()

@@ -25,15 +25,20 @@ if said["descriptors"]:
     resource.setrlimit(resource.RLIMIT_NOFILE, said["descriptors"])
 from proxy.app import server
 from proxy.app.build import create_app
+from proxy.app.tls import tls_context
 from proxy.config.settings import load_config
 from proxy.sandbox import create_sandbox
 from proxy.sandbox.mount import beside
 opened = server.open_socket("127.0.0.1", 0)
 url = server.url(opened)
-app = create_app(load_config(None, os.environ).for_sandbox(f"{url}/api/v1"))
+read = lambda: load_config(None, os.environ).for_sandbox(f"{url}/api/v1")
+app = create_app(read(), reread=read)
 print(url, flush=True)
-tls = server.tls_context(*said["tls"])
-server.run(beside(app, create_sandbox(sms_after=1e9)), opened, tls, **said["settings"])
+tls = tls_context(*said["tls"])
+reload = app.state.reload
+reload.parts.tls = tls
+simulated = create_sandbox(sms_after=1e9)
+server.run(beside(app, simulated), opened, tls, hangup=reload.ask, **said["settings"])
 """
 ROOT = Path(__file__).parents[2]
 ENDPOINT = "/stubs/handler_api.php"

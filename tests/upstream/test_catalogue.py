@@ -266,6 +266,15 @@ async def test_the_matrix_says_how_much_of_it_is_known(world):
     assert 95 <= int(later[0]) <= 105
 
 
+async def test_the_log_says_once_a_minute_how_far_the_sweep_is(world, caplog):
+    caplog.set_level("INFO", "proxy.upstream.catalogue")
+    await world.ask(EVERYTHING)
+    await asyncio.sleep(130)
+    said = [line for line in caplog.messages if "price sweep knows" in line]
+    assert len(said) == 2
+    assert all(line.endswith(" of 719 services") for line in said)
+
+
 async def test_the_sweep_reads_first_what_was_asked_for(world):
     for service in ("vk", "ma", "ub"):
         await world.ask(f"action=getPrices&service={service}")

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
-from proxy.app.build import codes_of, programs_of
+from proxy.app.loaded import codes_of, programs_of
 from proxy.commands.columns import counted
 from proxy.commands.doctor import Finding, good, machine, wrong
 from proxy.commands.doctor.upstream import Probe, accounts

@@ -3,13 +3,13 @@
 import asyncio
 import json
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from proxy.commands.options import config_of, config_option, failed, json_option, or_exit
+from proxy.commands.progress import progress
 
 if TYPE_CHECKING:
     from proxy.commands.doctor import Finding
@@ -102,7 +102,7 @@ def _learn(
     is_sure: bool,
     cancels_early: bool,
 ) -> "Learnt":
-    from proxy.app.build import codes_of, programs_of
+    from proxy.app.loaded import codes_of, programs_of
     from proxy.commands.doctor.first_contact import (
         Purchase,
         chosen,
@@ -141,16 +141,16 @@ def _checks(path: Path | None, as_json: bool) -> None:
 
     async def look() -> list[Finding]:
         found = []
-        async for finding in examine(path, os.environ, _progress):
+        async for finding in examine(path, os.environ, progress):
             found.append(finding)
             if not as_json:
-                _progress("")
+                progress("")
                 click.echo(_line(finding), color=False if os.environ.get("NO_COLOR") else None)
         return found
 
     found = asyncio.run(look())
     is_good = not any(finding.is_wrong for finding in found)
-    _progress("")
+    progress("")
     if as_json:
         rows = [
             {"about": finding.about, "ok": not finding.is_wrong, "says": finding.says}
@@ -159,12 +159,6 @@ def _checks(path: Path | None, as_json: bool) -> None:
         click.echo(json.dumps({"ok": is_good, "findings": rows}, indent=1))
     if not is_good:
         raise SystemExit(1)
-
-
-def _progress(what: str) -> None:
-    """Shows a line on a terminal; the next call replaces it."""
-    if sys.stderr.isatty():
-        click.echo(f"\r\x1b[K{f'... {what}' if what else ''}", nl=False, err=True)
 
 
 def _line(finding: "Finding") -> str:

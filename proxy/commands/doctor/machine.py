@@ -5,7 +5,8 @@ import ssl
 from pathlib import Path
 
 from proxy.app.readiness import SERVER
-from proxy.app.server import open_socket, tls_context
+from proxy.app.server import open_socket
+from proxy.app.tls import tls_context
 from proxy.commands.columns import counted
 from proxy.commands.doctor import Finding, good, wrong
 from proxy.commands.health.probe import address, ask, reason
@@ -40,7 +41,7 @@ def certificate(listen: Listen) -> Finding | None:
     if server is None:
         return None
     try:
-        ends = _end_of(server, str(listen.tls_cert))
+        ends = _end_of(server.current, str(listen.tls_cert))
     except ssl.SSLCertVerificationError as error:
         why = error.verify_message
         return wrong("tls", f"{listen.tls_cert}: {why}: make a new one, as in docs/repoint.md")

@@ -1,12 +1,14 @@
 """What a getNumber would buy, by the upstream's public prices: nothing is bought."""
 
 import asyncio
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
 from msgspec.structs import replace
 
 from proxy.app.build import build_services
+from proxy.app.loaded import load
 from proxy.commands.explain.limits import check_limits, describe_limits
 from proxy.commands.explain.parameters import Facts, better_country, better_service, parameters
 from proxy.commands.explain.question import Question
@@ -64,7 +66,7 @@ async def explain(config: Config, question: Question) -> Explanation:
     upstream = replace(config.upstream, timeout=SECONDS / TIMEOUT_FRACTION)
     # The configured store is the running proxy's.
     temporary = replace(config, upstream=upstream, store=StoreConfig(url="sqlite://"))
-    services = build_services(temporary)
+    services = build_services(load(temporary, os.environ))
     try:
         return await _explain(services, question, config.store.url)
     finally:

@@ -23,7 +23,7 @@ from proxy.commands.options import config_of, config_option, or_exit
 @click.option("--by", type=click.Choice(["key"]), help="Totals of each key, and what is left.")
 def ledger(path: Path | None, form: str, days: int, account: bool, by: str | None) -> None:
     """Print what was charged and refunded, also while the proxy runs."""
-    from proxy.app.build import codes_of, programs_of
+    from proxy.app.loaded import codes_of, programs_of
     from proxy.commands.ledger.report import FORMS, by_key, of_account
     from proxy.model import Limits
     from proxy.store import read_ledger
