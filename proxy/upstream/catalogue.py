@@ -221,7 +221,9 @@ class Catalogue:
                 said_at = monotonic()
                 known = self.known()
                 log.info(
-                    "the price sweep knows %d of %d services", len(known.prices), known.services
+                    "services whose prices the sweep knows: %d of %d",
+                    len(known.prices),
+                    known.services,
                 )
             try:
                 await self._read(code, stale=False)

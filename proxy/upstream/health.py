@@ -41,7 +41,9 @@ class Health:
         now = self._now()
         if self._is_warned and self.failing_since is not None:
             seconds = now - self.failing_since
-            log.info("the upstream answers again, after %.0f s and %d calls", seconds, self.failed)
+            log.info(
+                "the upstream answers again, after %.0f s; failed calls: %d", seconds, self.failed
+            )
         self._is_warned = self._is_unconnected = False
         self.trouble, self.failed, self.failing_since, self.answered_at = "", 0, None, now
 

@@ -270,9 +270,9 @@ async def test_the_log_says_once_a_minute_how_far_the_sweep_is(world, caplog):
     caplog.set_level("INFO", "proxy.upstream.catalogue")
     await world.ask(EVERYTHING)
     await asyncio.sleep(130)
-    said = [line for line in caplog.messages if "price sweep knows" in line]
+    said = [line for line in caplog.messages if "prices the sweep knows" in line]
     assert len(said) == 2
-    assert all(line.endswith(" of 719 services") for line in said)
+    assert all(line.endswith(" of 719") for line in said)
 
 
 async def test_the_sweep_reads_first_what_was_asked_for(world):
