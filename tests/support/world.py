@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 from starlette.applications import Starlette
@@ -35,14 +36,21 @@ class Wire(httpx.ASGITransport):
             raise httpx.RemoteProtocolError(str(error), request=request) from error
 
 
-async def status_of(app: ASGIApp, path: str, query: bytes, **headers: bytes) -> int:
-    """Of a GET whose query and headers httpx would not send as they are."""
+async def asked(app: ASGIApp, path: str, query: bytes, **headers: bytes) -> tuple[int, bytes]:
+    """Status and body of the answer to a GET. httpx would not send each query and header as it is,
+    and takes three times as long as the proxy.
+    """
     sent: list[Message] = []
+    parts: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
+    is_answered = asyncio.Event()
     scope = {
         "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
         "method": "GET",
         "scheme": "http",
         "path": path,
+        "raw_path": path.encode(),
         "root_path": "",
         "query_string": query,
         "headers": [(name.encode(), text) for name, text in headers.items()],
@@ -51,13 +59,22 @@ async def status_of(app: ASGIApp, path: str, query: bytes, **headers: bytes) -> 
     }
 
     async def receive() -> Message:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        if parts:
+            return parts.pop()
+        await is_answered.wait()
+        return {"type": "http.disconnect"}
 
     async def send(message: Message) -> None:
         sent.append(message)
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            is_answered.set()
 
     await app(scope, receive, send)
-    return int(sent[0]["status"])
+    return int(sent[0]["status"]), b"".join(message.get("body", b"") for message in sent)
+
+
+async def status_of(app: ASGIApp, path: str, query: bytes, **headers: bytes) -> int:
+    return (await asked(app, path, query, **headers))[0]
 
 
 class Targets:
@@ -105,9 +122,11 @@ class World:
         return await self.client.get(f"{self.dialect}{PATH}?{key}{query}")
 
     async def ask(self, query: str) -> str:
-        response = await self.answer(query)
-        assert response.status_code == 200
-        return response.text
+        key = "" if "api_key" in query else "api_key=key&"
+        sent = quote(key + query, safe="=&%+/:,;?@!$'()*~[]|").encode()
+        status, body = await asked(self.app, f"{self.dialect}{PATH}", sent, host=b"p")
+        assert status == 200
+        return body.decode()
 
     async def steer(self, path: str, body: Any = None) -> Any:
         method = "GET" if body is None else "POST"
