@@ -5,6 +5,7 @@ import functools
 import logging
 import os
 import selectors
+import sys
 from collections.abc import Callable, Generator, Iterator
 from itertools import zip_longest
 from pathlib import Path
@@ -37,6 +38,14 @@ LONG = (
     "project/test_container",
     "project/test_docs_commands",
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Bytecode is written, whatever the environment says: each of some hundred processes would
+    compile the proxy again, which is a third of its start.
+    """
+    sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
