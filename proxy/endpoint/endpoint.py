@@ -4,15 +4,16 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from secrets import token_hex
 from types import MappingProxyType
 
 from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from proxy.config.programs import FailedKeyThrottle, Program
 from proxy.endpoint.actions import ACTIONS, Call, Client
@@ -23,7 +24,7 @@ from proxy.legacy.answers import Answer, first_word
 from proxy.legacy.dialects import DIALECTS, Dialect
 from proxy.legacy.dialects.dialect import refusal
 from proxy.legacy.request import MAX_BODY, Request, parse
-from proxy.model import ClientKey
+from proxy.model import ClientKey, Limits
 from proxy.model.errors import Problem, ProblemError
 from proxy.runtime import log_events
 from proxy.runtime.clock import monotonic
@@ -34,6 +35,9 @@ log = logging.getLogger(__name__)
 
 BODY_SECONDS = 9.5
 """A little less than http_connection.BODY_SECONDS, so that the client gets a legal word."""
+
+NOTHING = Request(MappingProxyType({}))
+NOBODY = Program("", ClientKey.of(""), Limits())
 
 # The rest of the body is not read.
 CLOSE = MappingProxyType({"Connection": "close"})
@@ -51,6 +55,32 @@ class ByHost:
         host = _header(scope, b"host").lower()
         app = next((app for name, app in self._by_host if name in host), self._default)
         await app(scope, receive, send)
+
+
+@dataclass(slots=True)
+class Turn:
+    """A request on its way to its answer. `deadline` is on the event loop's clock."""
+
+    client: Client
+    deadline: float
+    request: Request = NOTHING
+    program: Program = NOBODY
+    """NOBODY until the key is known."""
+    is_known_as_bad: bool = False
+    """The upstream has refused the key a moment ago."""
+    problem: Problem | None = None
+    """What the answer says went wrong."""
+    is_slowed: bool = False
+    """The answer to a wrong key has to wait."""
+
+    @property
+    def action(self) -> str:
+        return self.request.action
+
+    @property
+    def known_action(self) -> str:
+        """For the metrics: clients can send any action."""
+        return self.action if self.action in ACTIONS else "other"
 
 
 class LegacyEndpoint:
@@ -81,7 +111,7 @@ class LegacyEndpoint:
         self._run_id, self._numbers = token_hex(4), count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request_id = f"{self._run_id}{next(self._numbers):08x}"
+        request_id = self._next_id()
         cached = self._cache.get(scope)
         if cached:
             self._counts[cached.counter] += 1
@@ -92,64 +122,80 @@ class LegacyEndpoint:
             return
         begun = time.perf_counter()
         REQUEST.set(request_id)
-        deadline = monotonic() + self._timeout
-        action, answer, client = "", TOO_LONG, Client(receive)
+        turn = Turn(Client(receive), monotonic() + self._timeout)
+        answer = TOO_LONG
         try:
-            body = await _read_body(scope, receive, min(deadline, monotonic() + BODY_SECONDS))
+            body = await _read_body(scope, receive, min(turn.deadline, monotonic() + BODY_SECONDS))
         except ClientDisconnect:
             return
         except (TimeoutError, asyncio.CancelledError):
-            problem = ProblemError(Problem.TRY_AGAIN)
-            answer = self._dialect.refuse(problem, action).with_headers(CLOSE)
+            answer = self._dialect.refuse(ProblemError(Problem.TRY_AGAIN)).with_headers(CLOSE)
         else:
             if body is not None:
-                action, answer = await self._answer(scope, body, client, deadline)
-        await client.send(partial(Reply(answer).send, send, request_id.encode()))
-        known = action if action in ACTIONS else "other"
-        counter = ("answers", self._dialect.name, known, first_word(answer.body))
-        self._counts[counter] += 1
-        self._cache.put(scope, answer, counter)
-        seconds = time.perf_counter() - begun
-        self._services.counters.answer_seconds[known].add(seconds)
-        if self._sample:
-            self._log_sample(known, seconds)
+                answer = await self._answer(turn, partial(self._read, turn, scope, body))
+                if turn.is_slowed:
+                    await self._slow_down(scope)
+        await turn.client.send(partial(Reply(answer).send, send, request_id.encode()))
+        self._cache.put(scope, answer, self._count(turn, answer, begun))
 
-    async def _answer(
-        self, scope: Scope, body: bytes, client: Client, deadline: float
-    ) -> tuple[str, Answer]:
-        """The action of a request and its answer. `deadline` is on the event loop's clock."""
-        action, is_known_as_bad = "", False
+    async def ask(
+        self, program: Program, parameters: Mapping[str, str]
+    ) -> tuple[Answer, Problem | None]:
+        """The answer to a request that is made for a program, as to one of its own, and the problem
+        that it says, if any. The parameters have no key. Nobody waits for a number in it.
+        """
+        begun = time.perf_counter()
+        # A task of its own, so that the caller keeps its request id.
+        REQUEST.set(self._next_id())
+        turn = Turn(Client(_nobody), monotonic() + self._timeout, Request(parameters), program)
+        answer = await self._answer(turn, partial(self._act, turn, "POST"))
+        self._count(turn, answer, begun)
+        return answer, turn.problem
+
+    def _next_id(self) -> str:
+        return f"{self._run_id}{next(self._numbers):08x}"
+
+    def _count(self, turn: "Turn", answer: Answer, begun: float) -> tuple[str, ...]:
+        """Counts an answer; returns the labels of its counter."""
+        counter = ("answers", self._dialect.name, turn.known_action, first_word(answer.body))
+        self._counts[counter] += 1
+        seconds = time.perf_counter() - begun
+        self._services.counters.answer_seconds[turn.known_action].add(seconds)
+        if self._sample:
+            self._log_sample(turn.known_action, seconds)
+        return counter
+
+    async def _answer(self, turn: "Turn", work: Callable[[], Awaitable[Answer]]) -> Answer:
+        """What `work` returns; the word of the dialect for whatever it raises."""
         try:
-            key = self._key_of(scope)
-            content_type = _header(scope, b"content-type")
-            request = parse(scope["query_string"], body, content_type, key)
-            action = request.action
-            program = self._program(request)
-            is_known_as_bad = self._services.upstream.is_refused(program.key)
-            if self._compatibility:
-                self._compatibility.record_request(self._dialect, request)
-            async with asyncio.timeout_at(deadline):
-                answer = await self._act(request, program, scope["method"], client)
-            # The query string does not have a key from a header, nor the time of expiry.
-            is_repeatable = not key and program.limits.expires is None
-            return action, answer if is_repeatable else answer.valid_while(None)
+            return await work()
         except ProblemError as error:
             log.debug("%s", error)
-            known = action if action in ACTIONS else "other"
+            problem = error
+            turn.is_slowed = error.problem is Problem.BAD_KEY and not turn.is_known_as_bad
             now = self._services.upstream.wall_clock()
-            self._services.counters.refused(error.problem.name, now, known, error.detail)
+            name = error.problem.name
+            self._services.counters.refused(name, now, turn.known_action, error.detail)
             if self._compatibility:
-                self._compatibility.record_refusal(self._dialect, action, error)
-            if error.problem is Problem.BAD_KEY and not is_known_as_bad:
-                await self._slow_down(scope)
-            return action, self._dialect.refuse(error, action)
+                self._compatibility.record_refusal(self._dialect, turn.action, error)
         except (TimeoutError, asyncio.CancelledError):
             # The server cancels the last requests when it stops.
             problem = ProblemError(Problem.TRY_AGAIN)
         except Exception:
             log.exception(log_events.ANSWER_BUG)
             problem = ProblemError(Problem.TRY_AGAIN)
-        return action, self._dialect.refuse(problem, action)
+        turn.problem = problem.problem
+        return self._dialect.refuse(problem, turn.action)
+
+    async def _read(self, turn: "Turn", scope: Scope, body: bytes) -> Answer:
+        """Reads a request and carries it out. Raises ProblemError."""
+        key, content_type = self._key_of(scope), _header(scope, b"content-type")
+        turn.request = parse(scope["query_string"], body, content_type, key)
+        program = turn.program = self._program(turn.request)
+        answer = await self._act(turn, scope["method"])
+        # The query string does not have a key from a header, nor the time of expiry.
+        is_repeatable = not key and program.limits.expires is None
+        return answer if is_repeatable else answer.valid_while(None)
 
     def _key_of(self, scope: Scope) -> str:
         """The key from the dialect's header; "" if there is none."""
@@ -181,7 +227,16 @@ class LegacyEndpoint:
         with suppress(asyncio.CancelledError):
             await self._failed_keys.wait((scope.get("client") or ("", 0))[0])
 
-    async def _act(self, request: Request, program: Program, method: str, client: Client) -> Answer:
+    async def _act(self, turn: "Turn", method: str) -> Answer:
+        """Raises ProblemError, or TimeoutError at the deadline."""
+        turn.is_known_as_bad = self._services.upstream.is_refused(turn.program.key)
+        if self._compatibility:
+            self._compatibility.record_request(self._dialect, turn.request)
+        async with asyncio.timeout_at(turn.deadline):
+            return await self._call(turn, method)
+
+    async def _call(self, turn: "Turn", method: str) -> Answer:
+        request, program, client = turn.request, turn.program, turn.client
         program.check(self._services.upstream.wall_clock(), request.action)
         refused = self._dialect.refused.get(request.action)
         if refused:
@@ -202,6 +257,12 @@ class LegacyEndpoint:
     def _log_sample(self, what: str, seconds: float) -> None:
         if random.random() < self._sample:
             log.info("%s: %s, %.1f ms", self._dialect.name, what, seconds * 1000)
+
+
+async def _nobody() -> Message:
+    """The `receive` of a request that no client has sent: it is never disconnected."""
+    await asyncio.Event().wait()
+    raise AssertionError
 
 
 async def _read_body(scope: Scope, receive: Receive, deadline: float) -> bytes | None:
