@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
@@ -12,6 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from proxy.app.console import console_of
 from proxy.app.front import Front
 from proxy.app.gauges import gauges, histograms
 from proxy.app.lifespan import lifespan
@@ -58,9 +59,6 @@ from proxy.upstream.order_socket import Connect, SocketClient
 from proxy.webhooks.receiver import PATH as WEBHOOKS
 from proxy.webhooks.receiver import Webhooks
 from proxy.webhooks.subscriptions import Subscriptions, given_secrets, load_subscriptions
-
-if TYPE_CHECKING:
-    from proxy.console import Console
 
 PATHS = ("/stubs/handler_api.php", "/stubs/handler_api", "/handler_api.php", "/api/handler_api.php")
 
@@ -109,8 +107,9 @@ def create_app(
     metrics = Metrics(
         services.counters, lambda: gauges(services, forwards), lambda: histograms(services)
     )
-    legacy = endpoints(_legacy_endpoints(config, services, secrets, compatibility), config.dialect)
-    console = _console(config, services, secrets, legacy, sandbox)
+    dialects = _legacy_endpoints(config, services, secrets, compatibility)
+    legacy = endpoints(dialects, config.dialect)
+    console = console_of(config, services, secrets, dialects, legacy, sandbox)
     parts = (services, replicas, subscriptions, forwards, console, readiness)
 
     async def show_metrics(request: HttpRequest) -> Response:
@@ -167,33 +166,6 @@ def _legacy_endpoints(
         )
         for name, dialect in DIALECTS.items()
     }
-
-
-def _console(
-    config: Config,
-    services: Services,
-    secrets: Secrets,
-    legacy: Mapping[str, ASGIApp],
-    sandbox: bool,
-) -> "Console | None":
-    """The console, imported only if it is enabled."""
-    if not config.console.enabled:
-        return None
-    from proxy.console import Console
-
-    async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
-        await legacy[scope["path"]](scope, receive, send)
-
-    return Console(
-        services,
-        secrets,
-        endpoint,
-        ACTIONS,
-        token=config.console.token,
-        hosts=config.hosts,
-        sandbox=sandbox,
-        per_minute=config.upstream.requests_per_minute,
-    )
 
 
 def build_services(

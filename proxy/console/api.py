@@ -1,15 +1,17 @@
 """The API of the page, /console/api/v1: see docs/console.md."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
-from starlette.types import ASGIApp
 
+from proxy.console.acts import REQUESTS
+from proxy.console.advice import PROBLEMS
 from proxy.console.balances import Balances
+from proxy.console.endpoint import Endpoint
 from proxy.console.rows import Rows
 from proxy.console.stream import Streams
 from proxy.console.summary import Summary, is_unclaimed
@@ -48,6 +50,12 @@ SAMPLES = (
 )
 
 
+class Seen(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The number that the page shows in the row; None if it does not say."""
+
+    phone: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Api:
     services: Services
@@ -56,8 +64,7 @@ class Api:
     streams: Streams
     balances: Balances
     secrets: Secrets
-    endpoint: ASGIApp
-    actions: Collection[str]
+    endpoint: Endpoint
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -66,6 +73,10 @@ class Api:
             Route(f"{PREFIX}/activations", self.all),
             Route(f"{PREFIX}/activations/{{row}}", self.story),
             Route(f"{PREFIX}/activations/{{row}}/messages", self.messages),
+            *(
+                Route(f"{PREFIX}/activations/{{row}}/{a}", self.act, methods=["POST"])
+                for a in REQUESTS
+            ),
             Route(f"{PREFIX}/lists", self.lists),
             Route(f"{PREFIX}/try", self.try_request, methods=["POST"]),
             Route(f"{PREFIX}/balances", self.refresh, methods=["POST"]),
@@ -105,11 +116,35 @@ class Api:
         found = self.rows.find(request.path_params["row"])
         return _json({"messages": self.rows.messages(found[1])}) if found else _not_found()
 
+    async def act(self, request: Request) -> Response:
+        """Makes the request of the number's program. The page says which number it shows: a number
+        that was swapped since is left alone.
+        """
+        found, act = self.rows.find(request.path_params["row"]), request.url.path.rpartition("/")[2]
+        try:
+            seen = msgspec.json.decode(await _body(request) or b"{}", type=Seen)
+        except UNREADABLE as error:
+            return _error(400, str(error))
+        if found is None:
+            return _not_found()
+        (_, id), activation, state = found
+        if seen.phone is not None and seen.phone != activation.order.phone:
+            return _error(409, "it has another number now: look again")
+        if why := self.rows.why_not(activation, state)[act]:
+            return _error(409, f"not possible: {why}")
+        program = self.rows.acts.program(state.key)
+        if program is None:
+            return _error(409, "its key is gone")
+        answer, problem = await self.endpoint.ask(program, {**REQUESTS[act], "id": str(id)})
+        advice = PROBLEMS[problem.name] if problem else None
+        word = self.secrets.redact(answer.body.decode())
+        return _json({"word": word, "ok": problem is None, "advice": advice})
+
     async def lists(self, request: Request) -> Response:
         codes = self.services.codes
         return _json(
             {
-                "actions": {action: FIELDS.get(action, ()) for action in self.actions},
+                "actions": {action: FIELDS.get(action, ()) for action in self.endpoint.actions},
                 "dialects": list(DIALECTS),
                 "services": [[code, name] for code, name in codes.services.items()],
                 "daisysms": [[code, name] for code, _, name in codes.listed("daisysms")],
@@ -124,7 +159,7 @@ class Api:
             wanted = msgspec.json.decode(await _body(request), type=TryRequest)
         except UNREADABLE as error:
             return _error(400, str(error))
-        return _json(await send(self.endpoint, wanted, request.scope, self.secrets))
+        return _json(await send(self.endpoint.app, wanted, request.scope, self.secrets))
 
     async def refresh(self, request: Request) -> Response:
         await self.balances.refresh(at_once=True)

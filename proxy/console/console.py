@@ -9,11 +9,12 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from proxy.console.access import PAGE, AccessMiddleware
 from proxy.console.api import Api
 from proxy.console.balances import Balances
+from proxy.console.endpoint import Endpoint
 from proxy.console.history import History
 from proxy.console.rows import Rows
 from proxy.console.stream import Streams
@@ -34,7 +35,7 @@ TYPES = {
 
 
 class Console:
-    """`endpoint` answers requests that are tried. Without `token` the sandbox is open to everybody
+    """`endpoint` answers what the page asks. Without `token` the sandbox is open to everybody
     who reaches the port; elsewhere a random token is used. `per_minute` is the upstream's limit.
     """
 
@@ -42,8 +43,7 @@ class Console:
         self,
         services: Services,
         secrets: Secrets,
-        endpoint: ASGIApp,
-        actions: Collection[str],
+        endpoint: Endpoint,
         *,
         token: str | None,
         hosts: Collection[str],
@@ -61,7 +61,7 @@ class Console:
         parts = services, rows, self.history, self.warnings, Money(services), self.balances.failed
         summary = Summary(*parts, sandbox, per_minute, started_at=now())
         self.streams = Streams(rows, summary, now)
-        api = Api(services, rows, summary, self.streams, self.balances, secrets, endpoint, actions)
+        api = Api(services, rows, summary, self.streams, self.balances, secrets, endpoint)
         self._app = Starlette(
             routes=[*_files(), *api.routes()],
             middleware=[Middleware(AccessMiddleware, token=self.token, hosts=hosts)],

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from proxy.console.acts import Acts
 from proxy.legacy.status import Phase
 from proxy.model import NO_KEY, OVER, ClientKey, OrderState, money
 from proxy.orders.tracked import TrackedActivation
@@ -12,6 +13,9 @@ from proxy.services import Services
 RowKey = tuple[str, int]
 """The hash of the client's key, and the activation's id, which is unique for that key only."""
 Row = dict[str, object]
+
+MAX_TEXT = 500
+"""Characters of an SMS in a row."""
 
 # Story events in words; {} is the amount of money.
 STORY: Mapping[str, str] = {
@@ -56,6 +60,7 @@ class RowState:
 class Rows:
     def __init__(self, services: Services) -> None:
         self._services = services
+        self.acts = Acts(services.programs)
         self._names = {program.key.hash: program.name for program in services.programs}
 
     def states(self) -> Iterator[tuple[RowKey, TrackedActivation, RowState]]:
@@ -96,9 +101,17 @@ class Rows:
             "cents": order.cents,
             "sms": len(order.messages),
             "push": row_state.is_pushed,
+            "code": code_of(activation),
+            "text": activation.order.messages[-1].text[:MAX_TEXT] if order.messages else None,
+            "acts": self.why_not(activation, row_state),
             "parts": row_state.parts,
             **self.names(order.service, order.country),
         }
+
+    def why_not(self, activation: TrackedActivation, row_state: RowState) -> dict[str, str | None]:
+        """For each act None, or why it is not possible."""
+        now = self._services.upstream.wall_clock()
+        return self.acts.why_not(row_state.key, activation.phase, row_state.state, now)
 
     def all(self) -> list[Row]:
         return [self.row(*found) for found in self.states()]
@@ -132,7 +145,7 @@ class Rows:
         ]
 
     def messages(self, activation: TrackedActivation) -> list[Row]:
-        """Returns the SMS with their codes, oldest first. No other answer holds codes."""
+        """Returns the SMS with their codes, oldest first."""
         clock = self._services.upstream.clock
         return [
             {
@@ -143,6 +156,14 @@ class Rows:
             }
             for sms in activation.order.messages
         ]
+
+
+def code_of(activation: TrackedActivation) -> str | None:
+    """The code that getStatus gives the program, also when it is finished; None if no SMS has one,
+    or if the activation is cancelled.
+    """
+    sms = None if activation.phase is Phase.CANCELLED else activation.sms
+    return activation.code if sms and activation.find(sms.text) else None
 
 
 def row_id(row_key: RowKey) -> str:

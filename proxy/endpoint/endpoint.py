@@ -145,7 +145,6 @@ class LegacyEndpoint:
         that it says, if any. The parameters have no key. Nobody waits for a number in it.
         """
         begun = time.perf_counter()
-        # A task of its own, so that the caller keeps its request id.
         REQUEST.set(self._next_id())
         turn = Turn(Client(_nobody), monotonic() + self._timeout, Request(parameters), program)
         answer = await self._answer(turn, partial(self._act, turn, "POST"))

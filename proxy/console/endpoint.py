@@ -1,0 +1,22 @@
+"""The legacy endpoint as the console uses it. app/console.py hands it in: the console does not
+import the room of the endpoint.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+
+from starlette.types import ASGIApp
+
+from proxy.config.programs import Program
+from proxy.legacy.answers import Answer
+from proxy.model.errors import Problem
+
+Ask = Callable[[Program, Mapping[str, str]], Awaitable[tuple[Answer, Problem | None]]]
+"""The answer to a request that is made for a program, in the default dialect, and its problem."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    app: ASGIApp
+    actions: Collection[str]
+    ask: Ask
