@@ -1,5 +1,6 @@
 """The API of the page, /console/api/v1: see docs/console.md."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from proxy.console.advice import PROBLEMS
 from proxy.console.balances import Balances
 from proxy.console.endpoint import Endpoint
 from proxy.console.rows import Rows
+from proxy.console.stored import StoredRows
 from proxy.console.stream import Streams
 from proxy.console.summary import Summary, is_unclaimed
 from proxy.console.try_request import TryRequest, send
@@ -60,6 +62,7 @@ class Seen(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 class Api:
     services: Services
     rows: Rows
+    stored: StoredRows
     summaries: Summary
     streams: Streams
     balances: Balances
@@ -95,42 +98,54 @@ class Api:
         return _json({"now": self.services.upstream.wall_clock(), **await self.summaries.row()})
 
     async def all(self, request: Request) -> Response:
-        return _json({"now": self.services.upstream.wall_clock(), "activations": self.rows.all()})
+        """The rows of the last hour, or of a span of time."""
+        now = self.services.upstream.wall_clock()
+        if not request.query_params.keys() & {"since", "until"}:
+            return _json({"now": now, "activations": await self.rows.all(), "is_whole": True})
+        try:
+            since, until = (_time(request, name) for name in ("since", "until"))
+        except ValueError:
+            return _error(400, "since and until are seconds since 1970")
+        rows, is_whole = await self.stored.between(since or 0.0, until or math.inf)
+        return _json({"now": now, "activations": rows, "is_whole": is_whole})
 
     async def story(self, request: Request) -> Response:
-        found = self.rows.find(request.path_params["row"])
+        found = await self.stored.find(request.path_params["row"])
         if found is None:
             return _not_found()
+        story = await self.stored.story(found[1])
         bought_at = self.services.upstream.clock.to_wall(found[1].order.created_at)
         started_at = self.summaries.started_at
         is_older = bought_at is not None and bought_at < started_at
         return _json(
             {
-                "activation": self.rows.row(*found),
-                "story": self.rows.story(found[1]),
+                "activation": self.rows.row(found),
+                "story": self.rows.story(story),
                 "known_since": started_at if is_older else None,
             }
         )
 
     async def messages(self, request: Request) -> Response:
-        found = self.rows.find(request.path_params["row"])
+        found = await self.stored.find(request.path_params["row"])
         return _json({"messages": self.rows.messages(found[1])}) if found else _not_found()
 
     async def act(self, request: Request) -> Response:
         """Makes the request of the number's program. The page says which number it shows: a number
         that was swapped since is left alone.
         """
-        found, act = self.rows.find(request.path_params["row"]), request.url.path.rpartition("/")[2]
+        found = await self.stored.find(request.path_params["row"])
+        act = request.url.path.rpartition("/")[2]
         try:
-            seen = msgspec.json.decode(await _body(request) or b"{}", type=Seen)
+            seen = msgspec.json.decode(await _body(request, b"{}"), type=Seen)
         except UNREADABLE as error:
             return _error(400, str(error))
         if found is None:
             return _not_found()
         (_, id), activation, state = found
+        now = self.services.upstream.wall_clock()
         if seen.phone is not None and seen.phone != activation.order.phone:
             return _error(409, "it has another number now: look again")
-        if why := self.rows.why_not(activation, state)[act]:
+        if why := self.rows.why_not(activation, state, now)[act]:
             return _error(409, f"not possible: {why}")
         program = self.rows.acts.program(state.key)
         if program is None:
@@ -186,13 +201,23 @@ class Api:
         return _json({"done": "it is cancelled as soon as the upstream allows it"})
 
 
-async def _body(request: Request) -> bytes:
+def _time(request: Request, name: str) -> float | None:
+    """Raises ValueError."""
+    text = request.query_params.get(name)
+    at = None if text is None else float(text)
+    if at is not None and not math.isfinite(at):
+        raise ValueError
+    return at
+
+
+async def _body(request: Request, default: bytes = b"") -> bytes:
+    """The body; `default` for an empty one; nothing, which is no JSON, for one that is too long."""
     body = b""
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BYTES:
             return b""
-    return body
+    return body or default
 
 
 def _json(value: object) -> Response:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from secrets import token_urlsafe
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -17,9 +18,11 @@ from proxy.console.balances import Balances
 from proxy.console.endpoint import Endpoint
 from proxy.console.history import History
 from proxy.console.rows import Rows
+from proxy.console.stored import StoredRows
 from proxy.console.stream import Streams
 from proxy.console.summary import Money, Summary
 from proxy.console.warnings import Warnings
+from proxy.model.errors import StoreError
 from proxy.runtime import disconnect
 from proxy.runtime.logs import Secrets
 from proxy.runtime.tasks import BackgroundTasks
@@ -61,11 +64,12 @@ class Console:
         parts = services, rows, self.history, self.warnings, Money(services), self.balances.failed
         summary = Summary(*parts, sandbox, per_minute, started_at=now())
         self.streams = Streams(rows, summary, now)
-        api = Api(services, rows, summary, self.streams, self.balances, secrets, endpoint)
+        shown = rows, StoredRows(services, rows), summary
+        api = Api(services, *shown, self.streams, self.balances, secrets, endpoint)
         self._app = Starlette(
             routes=[*_files(), *api.routes()],
             middleware=[Middleware(AccessMiddleware, token=self.token, hosts=hosts)],
-            exception_handlers=disconnect.HANDLERS,
+            exception_handlers={**disconnect.HANDLERS, StoreError: _unread},
         )
         self._app.router.redirect_slashes = False
         self._tasks = BackgroundTasks()
@@ -92,6 +96,12 @@ class Console:
         self.warnings.stop()
         self.streams.stop()
         await self._tasks.aclose()
+
+
+async def _unread(request: Request, error: Exception) -> Response:
+    """What the store does not give is said, and never shown as empty."""
+    body = msgspec.json.encode({"error": f"the store cannot be read: {error}"})
+    return Response(body, 503, media_type="application/json")
 
 
 def _files() -> list[BaseRoute]:
