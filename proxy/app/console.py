@@ -8,6 +8,7 @@ from starlette.types import Receive, Scope, Send
 from proxy.config.settings import Config
 from proxy.endpoint.actions import ACTIONS
 from proxy.endpoint.endpoint import LegacyEndpoint
+from proxy.endpoint.search import Kind, nearest
 from proxy.runtime.logs import Secrets
 from proxy.services import Services
 
@@ -34,10 +35,14 @@ def console_of(
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await by_path[scope["path"]](scope, receive, send)
 
+    def right(kind: Kind, word: str, dialect: str) -> str | None:
+        row = nearest(services.codes, word, kind, dialect)
+        return row.code if row else None
+
     return Console(
         services,
         secrets,
-        Endpoint(app, ACTIONS, dialects[config.dialect].ask),
+        Endpoint(app, ACTIONS, dialects[config.dialect].ask, right),
         token=config.console.token,
         hosts=config.hosts,
         sandbox=sandbox,

@@ -17,6 +17,7 @@ from proxy.console.api import Api
 from proxy.console.balances import Balances
 from proxy.console.endpoint import Endpoint
 from proxy.console.history import History
+from proxy.console.problems import Problems
 from proxy.console.rows import Rows
 from proxy.console.stored import StoredRows
 from proxy.console.stream import Streams
@@ -59,10 +60,20 @@ class Console:
         self.token = token_urlsafe(24) if self._is_drawn else token
         secrets.pin(self.token or "")
         self.history = History(services.counters.words, lambda: services.budget.states["left"], now)
-        self.warnings = Warnings(services.counters, secrets, now)
+        self.warnings = Warnings(secrets, now)
         self.balances = Balances(services, lambda: self.streams.has_any)
-        parts = services, rows, self.history, self.warnings, Money(services), self.balances.failed
-        summary = Summary(*parts, sandbox, per_minute, started_at=now())
+        summary = Summary(
+            services,
+            rows,
+            self.history,
+            Problems(services.counters.problems, endpoint),
+            self.warnings,
+            Money(services),
+            self.balances.failed,
+            sandbox,
+            per_minute,
+            started_at=now(),
+        )
         self.streams = Streams(rows, summary, now)
         shown = rows, StoredRows(services, rows), summary
         api = Api(services, *shown, self.streams, self.balances, secrets, endpoint)

@@ -4,6 +4,7 @@ import the room of the endpoint.
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from starlette.types import ASGIApp
 
@@ -15,8 +16,16 @@ Ask = Callable[[Program, Mapping[str, str]], Awaitable[tuple[Answer, Problem | N
 """The answer to a request that is made for a program, in the default dialect, and its problem."""
 
 
+Kind = Literal["service", "country"]
+Nearest = Callable[[Kind, str, str], str | None]
+"""The right code for a kind, a wrong word and a dialect; None if there is
+none. It takes up to 50 ms.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     app: ASGIApp
     actions: Collection[str]
     ask: Ask
+    nearest: Nearest

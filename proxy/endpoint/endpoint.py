@@ -19,6 +19,7 @@ from proxy.config.programs import FailedKeyThrottle, Program
 from proxy.endpoint.actions import ACTIONS, Call, Client
 from proxy.endpoint.actions.parameters import check, ignored
 from proxy.endpoint.compatibility import Compatibility
+from proxy.endpoint.refused import refusal_of
 from proxy.endpoint.response_cache import MAX_BYTES, Reply, ResponseCache
 from proxy.legacy.answers import Answer, first_word
 from proxy.legacy.dialects import DIALECTS, Dialect
@@ -66,6 +67,8 @@ class Turn:
     request: Request = NOTHING
     program: Program = NOBODY
     """NOBODY until the key is known."""
+    is_of_client: bool = True
+    """A program has sent it."""
     is_known_as_bad: bool = False
     """The upstream has refused the key a moment ago."""
     problem: Problem | None = None
@@ -146,7 +149,8 @@ class LegacyEndpoint:
         """
         begun = time.perf_counter()
         REQUEST.set(self._next_id())
-        turn = Turn(Client(_nobody), monotonic() + self._timeout, Request(parameters), program)
+        deadline = monotonic() + self._timeout
+        turn = Turn(Client(_nobody), deadline, Request(parameters), program, is_of_client=False)
         answer = await self._answer(turn, partial(self._act, turn, "POST"))
         self._count(turn, answer, begun)
         return answer, turn.problem
@@ -172,19 +176,28 @@ class LegacyEndpoint:
             log.debug("%s", error)
             problem = error
             turn.is_slowed = error.problem is Problem.BAD_KEY and not turn.is_known_as_bad
-            now = self._services.upstream.wall_clock()
-            name = error.problem.name
-            self._services.counters.refused(name, now, turn.known_action, error.detail)
             if self._compatibility:
                 self._compatibility.record_refusal(self._dialect, turn.action, error)
         except (TimeoutError, asyncio.CancelledError):
             # The server cancels the last requests when it stops.
-            problem = ProblemError(Problem.TRY_AGAIN)
+            problem = ProblemError(Problem.TRY_AGAIN, "no answer in the time for a request")
         except Exception:
             log.exception(log_events.ANSWER_BUG)
-            problem = ProblemError(Problem.TRY_AGAIN)
+            problem = ProblemError(Problem.TRY_AGAIN, "a bug: the log has it")
         turn.problem = problem.problem
+        if turn.is_of_client:
+            self._note(turn, problem)
         return self._dialect.refuse(problem, turn.action)
+
+    def _note(self, turn: "Turn", error: ProblemError) -> None:
+        """Adds the problem to those that the console shows."""
+        name, key = turn.program.name, turn.request.text("api_key")
+        program = name or (str(ClientKey.of(key)) if key else "")
+        now, action = self._services.upstream.wall_clock(), turn.known_action
+        self._services.counters.problems.add(
+            refusal_of(turn.request, self._dialect, error, program, now, self._secrets,
+                       has_program=bool(name), action=action)
+        )  # fmt: skip
 
     async def _read(self, turn: "Turn", scope: Scope, body: bytes) -> Answer:
         """Reads a request and carries it out. Raises ProblemError."""

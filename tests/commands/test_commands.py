@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from proxy.commands.doctor import first_contact
-from proxy.commands.lookup.search import find, nearest
+from proxy.endpoint.search import find, nearest
 from proxy.commands.main import main
 from proxy.sandbox.mount import upstream_lines
 from tests.support import commands as stage

@@ -167,12 +167,15 @@ async def test_problems_are_shown_with_what_to_do_about_them(world, console):
     await world.steer("faults", {"kind": "silence", "call": "orders"})
     id = (await activations(console))[0]["id"]
     await world.ask(f"action=getStatus&id={id}")
-    shown = {row["what"]: row for row in (await summary(console))["problems"]}
+    told = await summary(console)
+    shown = {row["problem"]: row for row in told["problems"]}
     assert shown["NO_NUMBERS"]["count"] == 2
     assert shown["NO_NUMBERS"]["advice"] == PROBLEMS["NO_NUMBERS"]
-    assert shown["BAD_KEY"]["text"].startswith("getBalance")
-    assert "the upstream is slow" in shown["warning"]["text"]
-    assert shown["warning"]["advice"] in LOGGED.values()
+    assert shown["BAD_KEY"]["action"] == "getBalance"
+    (warning,) = told["warnings"]
+    assert warning["what"] == "warning"
+    assert "the upstream is slow" in warning["text"]
+    assert warning["advice"] in LOGGED.values()
 
 
 async def test_a_request_is_tried_as_a_program_would_send_it(world, console):
@@ -220,7 +223,9 @@ async def test_no_key_stands_anywhere(world, console):
     async for event in first_events(world, 2):
         said.append(event)
     assert secret not in "".join(said)
-    assert secret not in str(world.app.state.services.counters.refusals)
+    groups = world.app.state.services.counters.problems.newest()
+    assert secret not in str(groups)
+    assert len(groups) > 2
 
 
 def tries(secret):
@@ -434,7 +439,7 @@ async def test_what_the_wire_breaks_is_no_bug_of_the_page(clock):
         browser.headers.update(OWN | {"Authorization": f"Bearer {TOKEN}"})
         told = await tried(browser, action="getBalance")
         assert (told["body"], told["calls"][0]["status"]) == ("ERROR_SQL", 0)
-        assert (await summary(browser))["problems"][0]["what"] in ("UNCLEAR", "TRY_AGAIN")
+        assert (await summary(browser))["problems"][0]["problem"] in ("UNCLEAR", "TRY_AGAIN")
 
 
 async def test_the_price_sweep_that_a_trial_begins_keeps_nothing_of_the_trial(

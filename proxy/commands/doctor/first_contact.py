@@ -12,9 +12,9 @@ from proxy.commands.doctor.readings import readings
 from proxy.commands.doctor.report import report_of
 from proxy.commands.doctor.trial import Terms, Trial
 from proxy.commands.doctor.upstream import MIN_LEFT, NamedKey, requests_left, sends_in_clear
-from proxy.commands.lookup.search import nearest
 from proxy.config.codes import Codes
 from proxy.config.settings import Config
+from proxy.endpoint.search import nearest
 from proxy.model import WINDOW
 from proxy.model.errors import ConfigError, HttpError, ProblemError, StoreError
 from proxy.runtime.urls import shown_host
