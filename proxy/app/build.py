@@ -25,7 +25,8 @@ from proxy.config.settings import Config
 from proxy.config.sms_words import load_sms_words
 from proxy.endpoint.actions import ACTIONS
 from proxy.endpoint.compatibility import Compatibility
-from proxy.endpoint.endpoint import ByHost, LegacyEndpoint
+from proxy.endpoint.endpoint import LegacyEndpoint
+from proxy.endpoint.paths import endpoints
 from proxy.forwarding.delivery import ForwardDelivery
 from proxy.forwarding.targets import load_targets
 from proxy.legacy.code import CodeFinder, FindCode, find_code
@@ -59,8 +60,6 @@ from proxy.upstream.order_socket import Connect, SocketClient
 from proxy.webhooks.receiver import PATH as WEBHOOKS
 from proxy.webhooks.receiver import Webhooks
 from proxy.webhooks.subscriptions import Subscriptions, given_secrets, load_subscriptions
-
-PATHS = ("/stubs/handler_api.php", "/stubs/handler_api", "/handler_api.php", "/api/handler_api.php")
 
 CONSOLE_PATHS = ("/console", "/console/{rest:path}")
 
@@ -253,15 +252,6 @@ def codes_of(config: Config) -> Codes:
         text = f"{config.default_country} is no country id: see countries.yaml"
         raise ConfigError(f"default_country: {text}")
     return codes
-
-
-def endpoints(dialects: Mapping[str, LegacyEndpoint], default: str) -> Mapping[str, ASGIApp]:
-    """The legacy endpoint of each path; plain paths choose by host, else the `default` dialect."""
-    hosts = [(DIALECTS[name].host, endpoint) for name, endpoint in dialects.items()]
-    found: dict[str, ASGIApp] = dict.fromkeys(PATHS, ByHost(hosts, dialects[default]))
-    for name, endpoint in dialects.items():
-        found |= {f"/{name}{path}": endpoint for path in PATHS}
-    return found
 
 
 class App(Starlette):

@@ -1,14 +1,19 @@
 """Builds the console, and hands it what it needs of the endpoint."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.types import Receive, Scope, Send
 
 from proxy.config.settings import Config
 from proxy.endpoint.actions import ACTIONS
 from proxy.endpoint.endpoint import LegacyEndpoint
+from proxy.endpoint.explain.explanation import explain
+from proxy.endpoint.explain.limits import RunningUsage
+from proxy.endpoint.explain.question import Question
 from proxy.endpoint.search import Kind, nearest
+from proxy.legacy.dialects import DIALECTS
+from proxy.legacy.request import Request
 from proxy.runtime.logs import Secrets
 from proxy.services import Services
 
@@ -39,10 +44,17 @@ def console_of(
         row = nearest(services.codes, word, kind, dialect)
         return row.code if row else None
 
+    async def explained(
+        parameters: Mapping[str, str], dialect: str, program: str
+    ) -> dict[str, Any]:
+        request = Request({"action": "getNumber", **parameters})
+        question = Question(DIALECTS[dialect or config.dialect], request, program)
+        return (await explain(services, question, RunningUsage(services.store))).as_json()
+
     return Console(
         services,
         secrets,
-        Endpoint(app, ACTIONS, dialects[config.dialect].ask, right),
+        Endpoint(app, ACTIONS, dialects[config.dialect].ask, right, explained),
         token=config.console.token,
         hosts=config.hosts,
         sandbox=sandbox,

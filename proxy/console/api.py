@@ -1,5 +1,6 @@
 """The API of the page, /console/api/v1: see docs/console.md."""
 
+import asyncio
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,13 +20,18 @@ from proxy.console.stream import Streams
 from proxy.console.summary import Summary, is_unclaimed
 from proxy.console.try_request import TryRequest, send
 from proxy.legacy.dialects import DIALECTS
-from proxy.model.errors import ProblemError
+from proxy.model.errors import ProblemError, QuestionError
 from proxy.runtime.logs import Secrets
 from proxy.services import Services
 from proxy.upstream.fields import UNREADABLE
 
 PREFIX = "/console/api/v1"
 MAX_BYTES = 16_384
+
+EXPLAINED = ("service", "country", "maxPrice")
+MAX_WORD = 100
+"""Characters of a parameter to explain."""
+EXPLAIN_SECONDS = 8.0
 
 # Parameters, in the order of the form, and the actions that take them; other actions take none.
 _ACTIONS = {
@@ -81,6 +87,7 @@ class Api:
                 for a in REQUESTS
             ),
             Route(f"{PREFIX}/lists", self.lists),
+            Route(f"{PREFIX}/explain", self.explain),
             Route(f"{PREFIX}/try", self.try_request, methods=["POST"]),
             Route(f"{PREFIX}/balances", self.refresh, methods=["POST"]),
             Route(f"{PREFIX}/cancels/{{id}}", self.cancel_now, methods=["POST"]),
@@ -168,6 +175,24 @@ class Api:
                 "samples": SAMPLES,
             }
         )
+
+    async def explain(self, request: Request) -> Response:
+        """What a getNumber would get, and why. Nothing is bought."""
+        asked = dict(request.query_params)
+        dialect, program = asked.pop("dialect", ""), asked.pop("program", "")
+        if dialect and dialect not in DIALECTS:
+            return _error(400, f"dialect: one of {', '.join(DIALECTS)}")
+        if asked.keys() - set(EXPLAINED):
+            return _error(400, f"parameters: {', '.join((*EXPLAINED, 'dialect', 'program'))}")
+        if any(len(value) > MAX_WORD for value in (program, *asked.values())):
+            return _error(400, f"a parameter has at most {MAX_WORD} characters")
+        try:
+            async with asyncio.timeout(EXPLAIN_SECONDS):
+                return _json(await self.endpoint.explain(asked, dialect, program))
+        except QuestionError as error:
+            return _error(400, self.secrets.redact(str(error)))
+        except TimeoutError:
+            return _error(503, "the upstream did not give the price in time")
 
     async def try_request(self, request: Request) -> Response:
         try:

@@ -4,7 +4,7 @@ import the room of the endpoint.
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from starlette.types import ASGIApp
 
@@ -23,9 +23,16 @@ none. It takes up to 50 ms.
 """
 
 
+Explain = Callable[[Mapping[str, str], str, str], Awaitable[dict[str, Any]]]
+"""What a getNumber with these parameters would get, in a dialect, by a program's limits; "" is the
+default dialect, and no program. Reads public prices, buys nothing. Raises QuestionError.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     app: ASGIApp
     actions: Collection[str]
     ask: Ask
     nearest: Nearest
+    explain: Explain

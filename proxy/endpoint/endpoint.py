@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -13,12 +13,13 @@ from secrets import token_hex
 from types import MappingProxyType
 
 from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from proxy.config.programs import FailedKeyThrottle, Program
 from proxy.endpoint.actions import ACTIONS, Call, Client
 from proxy.endpoint.actions.parameters import check, ignored
 from proxy.endpoint.compatibility import Compatibility
+from proxy.endpoint.paths import header
 from proxy.endpoint.refused import refusal_of
 from proxy.endpoint.response_cache import MAX_BYTES, Reply, ResponseCache
 from proxy.legacy.answers import Answer, first_word
@@ -43,19 +44,6 @@ NOBODY = Program("", ClientKey.of(""), Limits())
 # The rest of the body is not read.
 CLOSE = MappingProxyType({"Connection": "close"})
 TOO_LONG = Answer(b"the body is over 64 KiB", status=413, headers=CLOSE)
-
-
-class ByHost:
-    """Chooses the dialect by the Host header, for programs repointed by a hosts file."""
-
-    def __init__(self, by_host: Sequence[tuple[str, ASGIApp]], default: ASGIApp) -> None:
-        self._by_host = by_host
-        self._default = default
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        host = _header(scope, b"host").lower()
-        app = next((app for name, app in self._by_host if name in host), self._default)
-        await app(scope, receive, send)
 
 
 @dataclass(slots=True)
@@ -201,7 +189,7 @@ class LegacyEndpoint:
 
     async def _read(self, turn: "Turn", scope: Scope, body: bytes) -> Answer:
         """Reads a request and carries it out. Raises ProblemError."""
-        key, content_type = self._key_of(scope), _header(scope, b"content-type")
+        key, content_type = self._key_of(scope), header(scope, b"content-type")
         turn.request = parse(scope["query_string"], body, content_type, key)
         program = turn.program = self._program(turn.request)
         answer = await self._act(turn, scope["method"])
@@ -214,7 +202,7 @@ class LegacyEndpoint:
         if self._dialect.key_header is None:
             return ""
         name, prefix = self._dialect.key_header
-        value = _header(scope, name.encode())
+        value = header(scope, name.encode())
         return value[len(prefix) :] if value.lower().startswith(prefix.lower()) else ""
 
     def _program(self, request: Request) -> Program:
@@ -294,10 +282,3 @@ async def _read_body(scope: Scope, receive: Receive, deadline: float) -> bytes |
                 return None
             if not message.get("more_body"):
                 return body
-
-
-def _header(scope: Scope, name: bytes) -> str:
-    for header, value in scope["headers"]:
-        if header == name:
-            return str(value.decode("latin-1"))
-    return ""
