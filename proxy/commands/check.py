@@ -18,10 +18,10 @@ def check(path: Path | None, as_json: bool) -> None:
     from proxy.app.address import listening_note
     from proxy.app.build import codes_of, programs_of
     from proxy.app.server import tls_context
-    from proxy.commands.columns import counted
     from proxy.commands.health.probe import address
     from proxy.config.sms_words import load_sms_words
     from proxy.forwarding.targets import load_targets
+    from proxy.runtime.plural import counted
     from proxy.runtime.printable import visible
     from proxy.runtime.urls import shown_url
     from proxy.store import check_store

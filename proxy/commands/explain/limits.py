@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from proxy.endpoint.explain.limits import counted, fixed, is_limited, over, spending
+from proxy.endpoint.explain.limits import fixed, is_limited, over, spending, used_up
 from proxy.model import ClientKey, Limits
 from proxy.model.errors import Problem, ProblemError, StoreError
 from proxy.store import (
@@ -24,9 +24,9 @@ class StoredUsage:
     async def described(self, limits: Limits, key: ClientKey | None, now: float) -> str:
         texts = list(fixed(limits))
         try:
-            texts += counted(limits, *self._used(limits, key, now))
+            texts += used_up(limits, *self._used(limits, key, now))
         except StoreError as error:
-            texts += [*counted(limits, None, None), f"how much is used is not known: {error}"]
+            texts += [*used_up(limits, None, None), f"how much is used is not known: {error}"]
         return "; ".join(texts) or "none"
 
     async def check(self, limits: Limits, key: ClientKey | None, cents: int, now: float) -> None:

@@ -7,6 +7,7 @@ from typing import Protocol
 from proxy.model import ClientKey, Limits
 from proxy.model.errors import Problem, ProblemError
 from proxy.model.money import dollars
+from proxy.runtime.plural import counted
 from proxy.store import SpendingLimit, Store, readable
 
 PERIODS = ("today", "this month")
@@ -31,7 +32,7 @@ class RunningUsage:
     store: Store
 
     async def described(self, limits: Limits, key: ClientKey | None, now: float) -> str:
-        return "; ".join([*fixed(limits), *counted(limits, None, None)]) or "none"
+        return "; ".join([*fixed(limits), *used_up(limits, None, None)]) or "none"
 
     async def check(self, limits: Limits, key: ClientKey | None, cents: int, now: float) -> None:
         if key and is_limited(limits):
@@ -51,7 +52,9 @@ def spending(limits: Limits, now: float) -> SpendingLimit:
 
 def over(problem: Problem, limits: Limits) -> ProblemError:
     if problem is Problem.TOO_MANY_ACTIVE:
-        return ProblemError(problem, f"the limit of {_numbers(limits.active or 0)} is reached")
+        return ProblemError(
+            problem, f"the limit of {counted(limits.active or 0, 'active number')} is reached"
+        )
     return ProblemError(problem, "a spending limit is reached")
 
 
@@ -64,16 +67,12 @@ def fixed(limits: Limits) -> Iterator[str]:
         yield f"only countries {', '.join(sorted(limits.countries))}"
 
 
-def counted(limits: Limits, held: int | None, spent: tuple[int, int] | None) -> Iterator[str]:
+def used_up(limits: Limits, held: int | None, spent: tuple[int, int] | None) -> Iterator[str]:
     """`held` are numbers, `spent` the cents of today and of this month; None: not known."""
     if limits.active is not None:
         used = "at most" if held is None else f"{held} of"
-        yield f"{used} {_numbers(limits.active)}"
+        yield f"{used} {counted(limits.active, 'active number')}"
     for number, limit in enumerate((limits.per_day, limits.per_month)):
         if limit is not None:
             used = f"{dollars(spent[number])} of" if spent else "at most"
             yield f"{used} {dollars(limit)} spent {PERIODS[number]}"
-
-
-def _numbers(count: int) -> str:
-    return f"{count} active number{'' if count == 1 else 's'}"
