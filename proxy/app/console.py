@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.types import Receive, Scope, Send
 
+from proxy.config.programs import Program
 from proxy.config.settings import Config
 from proxy.endpoint.actions import ACTIONS
 from proxy.endpoint.endpoint import LegacyEndpoint
@@ -14,6 +15,7 @@ from proxy.endpoint.explain.question import Question
 from proxy.endpoint.search import Kind, nearest
 from proxy.legacy.dialects import DIALECTS
 from proxy.legacy.request import Request
+from proxy.model.errors import Problem
 from proxy.runtime.logs import Secrets
 from proxy.services import Services
 
@@ -40,6 +42,12 @@ def console_of(
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await by_path[scope["path"]](scope, receive, send)
 
+    async def ask(program: Program, parameters: Mapping[str, str]) -> tuple[str, Problem | None]:
+        answer, problem = await dialects[config.dialect].ask(program, parameters)
+        action = parameters["action"]
+        word = DIALECTS[config.dialect].word(problem, action) if problem else answer.body.decode()
+        return word, problem
+
     def right(kind: Kind, word: str, dialect: str) -> str | None:
         row = nearest(services.codes, word, kind, dialect)
         return row.code if row else None
@@ -54,7 +62,7 @@ def console_of(
     return Console(
         services,
         secrets,
-        Endpoint(app, ACTIONS, dialects[config.dialect].ask, right, explained),
+        Endpoint(app, ACTIONS, ask, right, explained),
         token=config.console.token,
         hosts=config.hosts,
         sandbox=sandbox,

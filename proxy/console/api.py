@@ -14,7 +14,7 @@ from proxy.console.acts import REQUESTS
 from proxy.console.advice import PROBLEMS
 from proxy.console.balances import Balances
 from proxy.console.endpoint import Endpoint
-from proxy.console.rows import Rows
+from proxy.console.rows import STATES, Rows
 from proxy.console.stored import StoredRows
 from proxy.console.stream import Streams
 from proxy.console.summary import Summary, is_unclaimed
@@ -157,10 +157,9 @@ class Api:
         program = self.rows.acts.program(state.key)
         if program is None:
             return _error(409, "its key is gone")
-        answer, problem = await self.endpoint.ask(program, {**REQUESTS[act], "id": str(id)})
+        word, problem = await self.endpoint.ask(program, {**REQUESTS[act], "id": str(id)})
         advice = PROBLEMS[problem.name] if problem else None
-        word = self.secrets.redact(answer.body.decode())
-        return _json({"word": word, "ok": problem is None, "advice": advice})
+        return _json({"word": self.secrets.redact(word), "ok": problem is None, "advice": advice})
 
     async def lists(self, request: Request) -> Response:
         codes = self.services.codes
@@ -168,6 +167,8 @@ class Api:
             {
                 "actions": {action: FIELDS.get(action, ()) for action in self.endpoint.actions},
                 "dialects": list(DIALECTS),
+                "states": STATES,
+                "programs": [program.name for program in self.services.programs],
                 "services": [[code, name] for code, name in codes.services.items()],
                 "daisysms": [[code, name] for code, _, name in codes.listed("daisysms")],
                 "countries": [[c.id, c.eng] for c in codes.countries.values() if c.reads_back],

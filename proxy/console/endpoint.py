@@ -9,11 +9,10 @@ from typing import Any, Literal
 from starlette.types import ASGIApp
 
 from proxy.config.programs import Program
-from proxy.legacy.answers import Answer
 from proxy.model.errors import Problem
 
-Ask = Callable[[Program, Mapping[str, str]], Awaitable[tuple[Answer, Problem | None]]]
-"""The answer to a request that is made for a program, in the default dialect, and its problem."""
+Ask = Callable[[Program, Mapping[str, str]], Awaitable[tuple[str, Problem | None]]]
+"""What a program reads when a request is made for it, in the default dialect, and the problem."""
 
 
 Kind = Literal["service", "country"]

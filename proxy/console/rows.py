@@ -48,6 +48,13 @@ STORY: Mapping[str, str] = {
 }
 
 
+STATES = (
+    "waiting", "unread", "received", "retrying", "cancelling", "unclaimed", "doubt", "finished",
+    "cancelled", "expired",
+)  # fmt: skip
+"""The words of `state_of`."""
+
+
 @dataclass(frozen=True, slots=True)
 class RowState:
     """What a row is made of: two equal states make the same row."""

@@ -1,10 +1,14 @@
 """What the page can do with a number: finish, cancel and swap, by the path of its program."""
 
 import asyncio
+from itertools import product
 
 import pytest
 
 from proxy.config.settings import ProgramConfig
+from proxy.console.rows import STATES, state_of
+from proxy.model import FLAGS, Order, OrderState, Sms
+from proxy.orders.tracked import TrackedActivation
 from tests.support.console import API, OWN, a_console, activations, summary
 from tests.support.world import BUY, an_orphan, id_of
 
@@ -88,6 +92,13 @@ async def cancelled_by(world, console, row, id):
         act(console, row, "cancel"),
         world.ask(f"action=setStatus&status=8&id={id}"),
     )
+
+
+async def test_in_a_dialect_with_json_the_word_is_its_title(clock):
+    async with a_console(clock, dialect="herosms") as (world, console):
+        await world.ask(BUY)
+        answer = (await act(console, await the_row(console), "cancel")).json()
+        assert (answer["word"], answer["ok"]) == ("EARLY_CANCEL_DENIED", False)
 
 
 @pytest.mark.parametrize("early_cancel", ["deny", "defer"])
@@ -196,3 +207,22 @@ async def test_money_moves_by_no_get_and_by_no_other_site(world, console):
         console.headers.update(OWN)
         assert (await console.post(f"{API}/activations/none/{what}")).status_code == 404
     assert (await the_row(console))["state"] == "waiting"
+
+
+def test_every_state_of_a_row_is_among_the_states_of_the_lists():
+    flags = [dict(zip(FLAGS, values, strict=True)) for values in product((True, False), repeat=5)]
+    found = set()
+    for state, messages, asked_at, known in product(
+        OrderState, ((), (Sms("Code 4711"),)), (None, 1), flags
+    ):
+        order = Order("o", "447", "wa", "GB", state=state, messages=messages, expires_at=5.0)
+        activation = TrackedActivation(1, order, "wa", asked_at=asked_at, **known)
+        found |= {state_of(activation, 0.0), state_of(activation, 9.0)}
+    assert found == set(STATES)
+
+
+async def test_the_lists_have_the_states_and_the_programs(clock):
+    keys = {"client-key": ProgramConfig(name="ci", upstream_key="upstream-key")}
+    async with a_console(clock, keys=keys) as (_, console):
+        lists = (await console.get(f"{API}/lists")).json()
+        assert (lists["states"], lists["programs"]) == (list(STATES), ["ci"])

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from proxy.config.settings import Config, ConsoleConfig, StoreConfig
+from proxy.config.settings import Config, ConsoleConfig, ProgramConfig, StoreConfig
 from proxy.model import ClientKey, Order
 from proxy.model.errors import StoreError
 from proxy.sandbox import create_sandbox
@@ -37,10 +37,10 @@ async def sandbox(clock):
 
 
 @asynccontextmanager
-async def a_run(clock, sandbox, url):
+async def a_run(clock, sandbox, url, **more):
     """One life of the proxy on the store, and its console."""
     store = StoreConfig(url=url, secret=SEALED_WITH if url.startswith("postgres") else None)
-    config = Config(store=store, console=ConsoleConfig(enabled=True, token=TOKEN))
+    config = Config(store=store, console=ConsoleConfig(enabled=True, token=TOKEN), **more)
     async with (
         a_life(clock, sandbox, config, connect=sockets_to(sandbox)) as world,
         a_browser(world.app) as console,
@@ -181,6 +181,31 @@ async def test_thousands_of_numbers_are_read_without_holding_up_the_loop(clock, 
         is_quick(time.thread_time() - begun, 0.6)
         rows = await rows_of(world, console, 4000)
         assert [row["id"] for row in rows if row["id"] > 4000] == [], "the newest are shown"
+
+
+async def test_with_the_key_of_the_configuration_a_number_can_be_acted_on_at_once(
+    clock, sandbox, tmp_path
+):
+    url, ci = f"sqlite:///{tmp_path / 'store.db'}", {"ci-key": a_program("ci")}
+    async with a_run(clock, sandbox, url, keys=ci) as (world, console):
+        await world.ask(f"{BUY}&api_key=ci-key")
+        await asyncio.sleep(130)
+    async with a_run(clock, sandbox, url, keys=ci) as (world, console):
+        (row,) = await rows_of(world, console, 1)
+        assert row["acts"] == {"finish": None, "cancel": None, "swap": None}
+        answer = await console.post(f"{API}/activations/{row['row']}/cancel")
+        assert answer.json()["word"] == "ACCESS_CANCEL"
+        (row,) = await rows_of(world, console, 1)
+        assert row["state"] == "cancelled"
+    async with a_run(clock, sandbox, url, keys={"other": a_program("other")}) as (world, console):
+        (row,) = await rows_of(world, console, 1)
+        assert set(row["acts"].values()) == {"no program has its key any more"}
+        answer = await console.post(f"{API}/activations/{row['row']}/cancel")
+        assert answer.status_code == 409
+
+
+def a_program(name):
+    return ProgramConfig(name=name, upstream_key="upstream-key")
 
 
 # What is older than the last hour.
