@@ -18,6 +18,11 @@ REQUESTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
 )
 """The request of each act, without the id."""
 
+EVENTS: Mapping[str, str] = MappingProxyType(
+    {"finish": "finish_clicked", "cancel": "cancel_clicked", "swap": "swap_clicked"}
+)
+"""The event of each act in the story of the number."""
+
 UNKNOWN_KEY = "the proxy has started since, and has the key only when the program asks again"
 NO_PROGRAM = "no program has its key any more"
 PAUSED = "its key is paused or has expired"

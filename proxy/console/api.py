@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from proxy.console.acts import REQUESTS
+from proxy.console.acts import EVENTS, REQUESTS
 from proxy.console.advice import PROBLEMS
 from proxy.console.balances import Balances
 from proxy.console.endpoint import Endpoint
@@ -157,6 +157,7 @@ class Api:
         program = self.rows.acts.program(state.key)
         if program is None:
             return _error(409, "its key is gone")
+        self.services.counters.happened(activation.order.id, EVENTS[act], now)
         word, problem = await self.endpoint.ask(program, {**REQUESTS[act], "id": str(id)})
         advice = PROBLEMS[problem.name] if problem else None
         return _json({"word": self.secrets.redact(word), "ok": problem is None, "advice": advice})

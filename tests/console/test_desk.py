@@ -45,7 +45,7 @@ async def test_a_number_is_finished_as_by_its_program(world, console):
     row = await the_row(console)
     assert (row["state"], set(row["acts"].values())) == ("finished", {"it is finished"})
     assert row["code"] == "4711", "for who asks later"
-    assert (await story(console, row))[-1] == "finished"
+    assert (await story(console, row))[-2:] == ["finish_clicked", "finished"]
     assert await world.ask(f"action=getStatus&id={id}") == "STATUS_CANCEL"
 
 
@@ -63,7 +63,8 @@ async def test_a_number_is_cancelled_as_by_its_program(world, console):
     assert (told["money"]["charged"], told["money"]["refunded"]) == (90, 90)
     row = await the_row(console)
     assert (row["state"], row["code"]) == ("cancelled", None)
-    assert (await story(console, row))[-2:] == ["cancelled", "refunded"]
+    expected = ["cancel_clicked", "cancel_clicked", "cancelled", "refunded"]
+    assert (await story(console, row))[-4:] == expected
     page = (await world.client.get("/metrics")).text
     assert 'action="setStatus",dialect="sms-activate",word="ACCESS_CANCEL"} 1.0' in page
     assert await world.ask(f"action=setStatus&status=8&id={id}") == "ACCESS_CANCEL"
@@ -78,7 +79,7 @@ async def test_a_number_is_swapped_as_by_its_program_and_only_the_one_that_is_sh
     after = await the_row(console)
     assert answer["word"] == f"ACCESS_NUMBER:{id}:{after['phone']}" != before["phone"]
     assert answer["ok"]
-    assert (await story(console, after))[-1] == "swapped"
+    assert (await story(console, after))[-2:] == ["swap_clicked", "swapped"]
     for what in ("swap", "cancel", "finish"):
         assert (await act(console, before, what, phone=before["phone"])).status_code == 409
     assert (await the_row(console))["phone"] == after["phone"]
