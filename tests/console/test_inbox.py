@@ -269,7 +269,7 @@ def test_each_act_asks_first_and_is_off_with_its_reason(page, desk):
     page.click("#sure-yes")
     page.until("document.querySelector('.result').textContent.startsWith('Finish: ACCESS_')")
     page.until(f"{row(phone)}.querySelector('.state').textContent === 'finished'")
-    page.until("document.querySelector('.story').textContent.includes('finished')")
+    page.until("document.querySelector('.story').textContent.includes('console to finish it')")
     assert page.run("return document.querySelector('.detail [data-act=cancel]').disabled")
 
 

@@ -6,7 +6,7 @@ import { $, API, ask, say } from "./dom.js";
 import { Inbox } from "./inbox.js";
 import { listen } from "./keys.js";
 import { Operations } from "./operations.js";
-import { show as showProblems } from "./problems.js";
+import { programs, show as showProblems } from "./problems.js";
 import { RequestForm } from "./request_form.js";
 import { Sandbox } from "./sandbox.js";
 import { Stream } from "./stream.js";
@@ -47,6 +47,7 @@ function goTo(id) {
 
 function setUp(lists) {
   say($("request-note"), "");
+  for (const name of lists.programs) programs.add(name);
   const form = new RequestForm(lists);
   actions.use = (row) => { goTo("request"); form.use(row); };
   let sandbox = null;

@@ -97,34 +97,38 @@ export class Details {
     this.result.classList.toggle("failed", isFailed);
   }
 
+  /** Reads SMS and story; an answer that a later question has overtaken is not shown. */
   async load() {
-    await Promise.all([this.loadMessages(), this.loadStory()]);
+    const asked = this.asked = {};
+    const isLast = () => asked === this.asked;
+    await Promise.all([this.loadMessages(isLast), this.loadStory(isLast)]);
   }
 
-  async loadStory() {
-    try {
-      const { story, known_since: since } = await ask(`${API}/activations/${this.row.row}`);
-      const parts = story.map((part) => el("li", { "data-what": part.what }, moment(part.at), " ", part.text));
-      if (since) parts.push(el("li", { class: "hint" }, "The proxy was started at ", moment(since), ": of the time before, only the purchase, SMS and refunds are known."));
-      this.story.replaceChildren(...(parts.length ? parts : [el("li", {}, "Nothing is known of it yet.")]));
-    } catch (error) {
-      this.story.replaceChildren(el("li", { class: "failed" }, `The story is not read: ${error.message}.`));
-    }
+  async loadStory(isLast) {
+    const found = await ask(`${API}/activations/${this.row.row}`).catch((error) => ({ error }));
+    if (isLast()) this.story.replaceChildren(...story(found));
   }
 
-  async loadMessages() {
-    let messages;
-    try {
-      ({ messages } = await ask(`${API}/activations/${this.row.row}/messages`));
-    } catch (error) {
-      this.messages.replaceChildren(el("p", { class: "failed" }, `The SMS are not read: ${error.message}.`));
-      return;
-    }
-    const key = JSON.stringify(messages);
-    if (key === this.shown && !this.messages.querySelector(".failed")) return;
+  async loadMessages(isLast) {
+    const found = await ask(`${API}/activations/${this.row.row}/messages`).catch((error) => ({ error }));
+    const key = JSON.stringify(found.messages);
+    // What has not changed keeps its selection.
+    if (!isLast() || (key && key === this.shown)) return;
     this.shown = key;
-    this.messages.replaceChildren(...(messages.length ? messages.map(sms) : [el("p", { class: "hint" }, "No SMS has come.")]));
+    this.messages.replaceChildren(...messages(found));
   }
+}
+
+function story({ story: parts, known_since: since, error }) {
+  if (error) return [el("li", { class: "failed" }, `The story is not read: ${error.message}.`)];
+  const items = parts.map((part) => el("li", { "data-what": part.what }, moment(part.at), " ", part.text));
+  if (since) items.push(el("li", { class: "hint" }, "The proxy was started at ", moment(since), ": of the time before, only the purchase, SMS and refunds are known."));
+  return items.length ? items : [el("li", {}, "Nothing is known of it yet.")];
+}
+
+function messages({ messages: found, error }) {
+  if (error) return [el("p", { class: "failed" }, `The SMS are not read: ${error.message}.`)];
+  return found.length ? found.map(sms) : [el("p", { class: "hint" }, "No SMS has come.")];
 }
 
 function sms({ text, code, sender, at }) {

@@ -4,7 +4,7 @@ import { Archive } from "./archive.js";
 import { tell } from "./clipboard.js";
 import { $, API, ask, say } from "./dom.js";
 import { NumberRow } from "./number_row.js";
-import { Search, STATES } from "./search.js";
+import { Search, stateOf } from "./search.js";
 
 const PAGE = 100;
 
@@ -56,7 +56,7 @@ export class Inbox {
   }
 
   announce(row) {
-    say($("announce"), `${row.service_name}, number ending in ${row.phone.slice(-4)}: ${STATES[row.state]}`);
+    say($("announce"), `${row.service_name}, number ending in ${row.phone.slice(-4)}: ${stateOf(row)}`);
   }
 
   scheduleRender() {

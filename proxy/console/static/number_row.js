@@ -4,7 +4,7 @@ import { copy, copyButton, tell } from "./clipboard.js";
 import { Details } from "./details.js";
 import { el, say, span } from "./dom.js";
 import { oneLine, visible } from "./marks.js";
-import { LIVE, STATES } from "./search.js";
+import { LIVE, stateOf } from "./search.js";
 import { age, clock, utc } from "./times.js";
 
 const WAITS = new Set(["waiting", "retrying", "unread"]);
@@ -58,9 +58,9 @@ export class NumberRow {
     sayCut(this.service, row.service_name);
     sayCut(this.country, row.country_name);
     sayCut(this.program, row.program);
+    say(this.state, stateOf(row));
     if (this.shown !== row.state) {
       this.shown = this.state.dataset.state = row.state;
-      say(this.state, STATES[row.state] ?? row.state);
       this.tr.classList.toggle("over", !LIVE.has(row.state));
     }
     this.state.title = row.push ? "its socket is open" : "";

@@ -6,6 +6,9 @@ import { moment } from "./times.js";
 const SHOWN = 12;
 const inWords = (name) => name.replaceAll("_", " ").toLowerCase();
 
+/** The names of programs, by which `explain` finds their limits. */
+export const programs = new Set();
+
 export function show({ problems, warnings = [] }) {
   const groups = problems.slice(0, SHOWN), logged = warnings.slice(0, SHOWN);
   list($("problems"), $("problems-empty"), groups, group);
@@ -35,7 +38,8 @@ function explainer(one) {
   button.addEventListener("click", async () => {
     button.disabled = true;
     try {
-      const wish = Object.entries({ ...one.explain, dialect: one.dialect }).filter(([, value]) => value !== null);
+      const program = programs.has(one.program) ? one.program : null;
+      const wish = Object.entries({ ...one.explain, dialect: one.dialect, program }).filter(([, value]) => value !== null);
       const found = await ask(`${API}/explain?${new URLSearchParams(wish)}`);
       place.replaceChildren(facts(found.facts));
     } catch (error) {

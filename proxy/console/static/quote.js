@@ -4,6 +4,9 @@ import { $, API, ask, el } from "./dom.js";
 import { facts } from "./problems.js";
 
 const WAIT_MS = 300;
+// What does not bear on the decision to buy, or stands in the form or on its button.
+const LEFT_OUT = /^(dialect|action=.*|cancel|unused|again)$/;
+const isNews = ([name], { refused }) => !LEFT_OUT.test(name) && (name !== "answer" || refused !== null);
 
 export class Quote {
   /** `change` is called when the price is known or no longer known. */
@@ -37,7 +40,7 @@ export class Quote {
     let found, shown;
     try {
       found = await ask(`${API}/explain?${new URLSearchParams(parameters)}`);
-      shown = facts(found.facts);
+      shown = facts(found.facts.filter((fact) => isNews(fact, found)));
     } catch (error) {
       shown = el("p", { class: "failed" }, `The price is not read: ${error.message}.`);
     }

@@ -37,7 +37,7 @@ export class RequestForm {
     this.isSandbox = true;
     action.value = "getNumber";
     key.value ||= "sandbox";
-    say($("key-note"), "any word that does not begin with bad");
+    say($("key-note"), "any word; bad… is refused");
     this.show();
   }
 
@@ -68,7 +68,8 @@ export class RequestForm {
       say($(`${field}-name`), value ? this.names[field].get(value) ?? "not in the tables" : "");
     }
     const { action, ...wish } = this.parameters();
-    this.quote.ask(BUYS.has(action) ? { ...wish, dialect: this.form.elements.dialect.value } : null);
+    const dialect = this.form.elements.dialect.value;
+    this.quote.ask(BUYS.has(action) ? { ...wish, ...(dialect && { dialect }) } : null);
     say($("snippet"), snippet($("language").value || "address", `${location.origin}${this.path()}`));
     this.showButton();
   }

@@ -17,13 +17,18 @@ export const STATES = {
 export const LIVE = new Set(["waiting", "unread", "received", "retrying", "cancelling", "unclaimed", "doubt"]);
 const DIGITS = /^\+?[\d\s().-]+$/;
 
+/** The state in words; an SMS may have no code. */
+export function stateOf({ state, code }) {
+  return state === "received" && !code ? "SMS without a code" : STATES[state] ?? state;
+}
+
 const texts = new WeakMap();
 
 /** All that is shown of a row, for the search. */
 function textOf(row) {
   if (!texts.has(row)) {
-    const { phone, id, service, service_name, country, country_name, program, text, code, state } = row;
-    const parts = [`+${phone}`, id, service, service_name, country, country_name, program, text, code, STATES[state]];
+    const { phone, id, service, service_name, country, country_name, program, text, code } = row;
+    const parts = [`+${phone}`, id, service, service_name, country, country_name, program, text, code, stateOf(row)];
     texts.set(row, parts.filter((part) => part !== null && part !== undefined).join("\n").toLowerCase());
   }
   return texts.get(row);
