@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from proxy.console.acts import EVENTS, REQUESTS
-from proxy.console.advice import PROBLEMS
+from proxy.console.acts import REQUESTS
 from proxy.console.balances import Balances
+from proxy.console.clicks import Clicks
 from proxy.console.endpoint import Endpoint
 from proxy.console.rows import STATES, Rows
 from proxy.console.stored import StoredRows
@@ -69,6 +69,7 @@ class Api:
     services: Services
     rows: Rows
     stored: StoredRows
+    clicks: Clicks
     summaries: Summary
     streams: Streams
     balances: Balances
@@ -137,30 +138,13 @@ class Api:
         return _json({"messages": self.rows.messages(found[1])}) if found else _not_found()
 
     async def act(self, request: Request) -> Response:
-        """Makes the request of the number's program. The page says which number it shows: a number
-        that was swapped since is left alone.
-        """
-        found = await self.stored.find(request.path_params["row"])
-        act = request.url.path.rpartition("/")[2]
+        row, act = request.path_params["row"], request.url.path.rpartition("/")[2]
         try:
             seen = msgspec.json.decode(await _body(request, b"{}"), type=Seen)
         except UNREADABLE as error:
             return _error(400, str(error))
-        if found is None:
-            return _not_found()
-        (_, id), activation, state = found
-        now = self.services.upstream.wall_clock()
-        if seen.phone is not None and seen.phone != activation.order.phone:
-            return _error(409, "it has another number now: look again")
-        if why := self.rows.why_not(activation, state, now)[act]:
-            return _error(409, f"not possible: {why}")
-        program = self.rows.acts.program(state.key)
-        if program is None:
-            return _error(409, "its key is gone")
-        self.services.counters.happened(activation.order.id, EVENTS[act], now)
-        word, problem = await self.endpoint.ask(program, {**REQUESTS[act], "id": str(id)})
-        advice = PROBLEMS[problem.name] if problem else None
-        return _json({"word": self.secrets.redact(word), "ok": problem is None, "advice": advice})
+        status, body = await self.clicks.carry_out(row, act, seen.phone)
+        return _json(body, status)
 
     async def lists(self, request: Request) -> Response:
         codes = self.services.codes
@@ -247,13 +231,12 @@ async def _body(request: Request, default: bytes = b"") -> bytes:
     return body or default
 
 
-def _json(value: object) -> Response:
-    return Response(msgspec.json.encode(value), media_type="application/json")
+def _json(value: object, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(value), status, media_type="application/json")
 
 
 def _error(status: int, text: str) -> Response:
-    body = msgspec.json.encode({"error": text})
-    return Response(body, status, media_type="application/json")
+    return _json({"error": text}, status)
 
 
 def _not_found() -> Response:

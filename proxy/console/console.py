@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from proxy.console.access import PAGE, AccessMiddleware
 from proxy.console.api import Api
 from proxy.console.balances import Balances
+from proxy.console.clicks import Clicks
 from proxy.console.endpoint import Endpoint
 from proxy.console.history import History
 from proxy.console.problems import Problems
@@ -75,7 +76,9 @@ class Console:
             started_at=now(),
         )
         self.streams = Streams(rows, summary, now)
-        shown = rows, StoredRows(services, rows), summary
+        stored = StoredRows(services, rows)
+        self.clicks = Clicks(services, rows, stored, endpoint, secrets)
+        shown = rows, stored, self.clicks, summary
         api = Api(services, *shown, self.streams, self.balances, secrets, endpoint)
         self._app = Starlette(
             routes=[*_files(), *api.routes()],
@@ -106,6 +109,7 @@ class Console:
     async def close(self) -> None:
         self.warnings.stop()
         self.streams.stop()
+        await self.clicks.close()
         await self._tasks.aclose()
 
 

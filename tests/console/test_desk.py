@@ -125,6 +125,35 @@ async def test_two_clicks_at_once_are_one_swap(world, console):
     assert await world.requests("swap") == 1
 
 
+async def test_a_second_click_is_no_second_swap_whenever_it_comes(world, console):
+    await world.ask(BUY)
+    await asyncio.sleep(HOLD)
+    row = await the_row(console)
+    await world.steer("faults", {"kind": "slow", "call": "swap", "seconds": 2})
+
+    async def click(later):
+        await asyncio.sleep(later)
+        return (await act(console, row, "swap", phone=row["phone"])).status_code
+
+    statuses = await asyncio.gather(*(click(later) for later in (0, 1.9, 2.0, 2.1, 200)))
+    assert statuses[:2] == [200, 200]
+    assert statuses[3:] == [409, 409]
+    assert await world.requests("swap") == 1
+
+
+async def test_a_page_that_is_closed_in_between_stops_no_cancel(world, console):
+    await world.ask(BUY)
+    await asyncio.sleep(HOLD)
+    row = await the_row(console)
+    await world.steer("faults", {"kind": "slow", "call": "cancel", "seconds": 2})
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(1):
+            await act(console, row, "cancel")
+    await asyncio.sleep(2)
+    assert (await the_row(console))["state"] == "cancelled"
+    assert await world.requests("cancel") == 1
+
+
 async def test_during_the_hold_a_scheduled_cancel_is_told_and_then_cannot_be_repeated(clock):
     async with a_console(clock, early_cancel="defer") as (world, console):
         await world.ask(BUY)
