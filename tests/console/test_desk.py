@@ -5,9 +5,12 @@ from itertools import product
 
 import pytest
 
+from proxy.config.programs import Programs
 from proxy.config.settings import ProgramConfig
+from proxy.console.acts import Acts
 from proxy.console.rows import STATES, state_of
-from proxy.model import FLAGS, Order, OrderState, Sms
+from proxy.legacy.status import Phase
+from proxy.model import FLAGS, ClientKey, Limits, Order, OrderState, Sms
 from proxy.orders.tracked import TrackedActivation
 from tests.support.console import API, OWN, a_console, activations, summary
 from tests.support.world import BUY, an_orphan, id_of
@@ -237,6 +240,31 @@ async def test_money_moves_by_no_get_and_by_no_other_site(world, console):
         console.headers.update(OWN)
         assert (await console.post(f"{API}/activations/none/{what}")).status_code == 404
     assert (await the_row(console))["state"] == "waiting"
+
+
+@pytest.mark.parametrize(
+    ("phase", "state", "possible"),
+    [
+        (Phase.WAITING, "waiting", {"finish", "cancel", "swap"}),
+        (Phase.WAITING, "unread", {"finish", "cancel", "swap"}),
+        (Phase.RECEIVED, "received", {"finish"}),
+        (Phase.RETRYING, "retrying", {"finish"}),
+        (Phase.FINISHED, "finished", set()),
+        (Phase.CANCELLED, "cancelling", set()),
+        (Phase.CANCELLED, "cancelled", set()),
+        (Phase.CANCELLED, "expired", set()),
+        (Phase.WAITING, "expired", set()),
+        (Phase.WAITING, "cancelled", set()),
+        (Phase.WAITING, "doubt", set()),
+        (Phase.RECEIVED, "doubt", set()),
+        (Phase.WAITING, "unclaimed", set()),
+    ],
+)
+def test_what_is_possible_in_each_state_and_a_reason_for_what_is_not(phase, state, possible):
+    acts = Acts(Programs({}, Limits(), passthrough=True))
+    told = acts.why_not(ClientKey.of("key"), phase, state, 0.0)
+    assert {act for act, why in told.items() if why is None} == possible
+    assert all(why for act, why in told.items() if act not in possible)
 
 
 def test_every_state_of_a_row_is_among_the_states_of_the_lists():
