@@ -153,10 +153,10 @@ def take_pages(browser: Browser, stage: Stage) -> None:
 
 
 def small(picture: bytes) -> bytes:
-    """In 256 colours, which is enough for a page of text."""
+    """In 256 colours, which is enough for a page of text; rare ones stay what they are."""
     with Image.open(io.BytesIO(picture)) as shot:
         few = shot.convert("RGB").quantize(
-            256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
+            256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
         )
     held = io.BytesIO()
     few.save(held, "PNG", optimize=True)

@@ -1,5 +1,6 @@
 """The inbox as a support desk has it: which code came for this number, and what now?"""
 
+import httpx
 import pytest
 
 from tests.support.browser import CHROMIUM, DRIVER, Stage
@@ -294,6 +295,7 @@ def test_a_link_opens_its_number_and_says_so_if_there_is_none(page, desk, phones
     name = page.run(f"return {row(phones['coded'])}.dataset.row")
     page.run("location.hash = '#operations'")
     page.until("!document.querySelector('#operations').hidden")
+    search(page, "another number")
     page.run(f"location.hash = '#{name}'")
     page.until(f"{row(phones['coded'])}.querySelector('[aria-expanded=true]')")
     assert page.run(f"return {FOCUSED} === {row(phones['coded'])}.querySelector('.opener')")
@@ -347,6 +349,13 @@ def test_the_last_24_hours_come_from_the_store_and_then_each_day(browser):
         browser.until(f"{PHONES}.join() === '{today}'")
         browser.run(f"{ROWS}[0].querySelector('.opener').click()")
         browser.until("document.querySelector('.story li')")
+        rows = f"{stage.url}/console/api/v1/activations?since=0"
+        found = httpx.get(rows).json()["activations"]
+        name = next(one["row"] for one in found if one["phone"] == old)
+        browser.run(f"location.hash = '#{name}'")
+        browser.until(f"{row(old)}?.querySelector('[aria-expanded=true]')")
+        choose_day(browser, "")
+        browser.until(f"{PHONES}.join() === '{today}'")
         browser.click("#earlier")
         day = "document.querySelector('#filters [name=when]').selectedOptions[0].textContent"
         browser.until(f"{day} === 'Yesterday'")

@@ -54,7 +54,7 @@ class Desk:
 
     def fill(self) -> dict[str, str]:
         """One number of each kind: the phones by what they are."""
-        phones = {}
+        phones, told = {}, []
         for name, service, text in (
             ("waiting", "vk", ""),
             ("coded", "tg", "Your verification code is 482913."),
@@ -65,7 +65,9 @@ class Desk:
             id, phones[name] = self.buy(service, 187 if name == "coded" else 16)
             if text:
                 self.sms(phones[name], text)
-                self.read(id)
+                told.append(id)
+        for id in told:
+            self.read(id)
         self.cancel_early()
         _, phones["of a long key"] = self.buy("mm", 6, "a-key-of-another-program")
         for _ in range(3):

@@ -34,9 +34,19 @@ export class Archive {
     return dayBounds(this.now(), Number(this.select.value));
   }
 
-  holds({ bought_at: at }) {
-    const { since, until } = this.bounds;
-    return at === null ? !this.isDay : at >= since && (!this.isDay || at < until);
+  /** Those of the rows that are of the span. */
+  filter(rows) {
+    const { since, until = Infinity } = this.bounds;
+    return rows.filter(({ bought_at: at }) => (at === null ? !this.isDay : at >= since && at < until));
+  }
+
+  /** Shows the day of a row, unless the span has it. Returns whether there is such a day. */
+  show(row) {
+    if (this.filter([row]).length) return true;
+    const days = Array.from({ length: DAYS }, (_, back) => dayBounds(this.now(), back));
+    const back = days.findIndex(({ since, until }) => row.bought_at >= since && row.bought_at < until);
+    if (back >= 0) this.choose(String(back));
+    return back >= 0;
   }
 
   /** The number of days back of the day before the span; null where there is none to offer. */

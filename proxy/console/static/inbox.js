@@ -69,8 +69,7 @@ export class Inbox {
 
   /** All rows of the span, newest first. */
   rows() {
-    return [...new Map([...this.archive.rows, ...this.live]).values()]
-      .filter((row) => this.archive.holds(row))
+    return this.archive.filter([...new Map([...this.archive.rows, ...this.live]).values()])
       .sort((a, b) => (b.created_at ?? 0) - (a.created_at ?? 0) || b.place - a.place);
   }
 
@@ -93,7 +92,7 @@ export class Inbox {
     if (back !== null) say($("earlier"), `Show ${back === 1 ? "yesterday" : this.archive.name(back)}`);
     if (found.length && !this.isPainted) this.isPainted = performance.mark("first rows");
     this.onRender?.([...this.live.values()]);
-    this.openWanted();
+    if (this.wanted) this.openWanted(found);
   }
 
   emptyText(rows) {
@@ -155,29 +154,21 @@ export class Inbox {
   /** Opens a number by its address, once its row is here. */
   async openRow(name) {
     this.wanted = name;
-    if (this.get(name)) { this.scheduleRender(); return; }
     try {
-      const { activation } = await ask(`${API}/activations/${name}`);
-      this.archive.rows.set(name, activation);
-      this.scheduleRender();
+      const row = this.get(name) ?? (await ask(`${API}/activations/${name}`)).activation;
+      if (!this.archive.show(row)) throw new Error("it is older than the days that can be shown");
+      this.search.reset();
     } catch (error) {
       this.wanted = null;
       tell(`The number of this address is not shown: ${error.message}.`);
     }
   }
 
-  openWanted() {
-    const row = this.wanted && this.get(this.wanted);
-    if (!row) return;
-    let line = this.lines.get(this.wanted);
-    if (!line) {
-      // A filter hides it, or it stands further below: it is shown first.
-      line = this.add(row);
-      line.fill(row);
-      $("rows").prepend(...line.nodes);
-      $("table").hidden = false;
-      $("empty").hidden = true;
-    }
+  openWanted(found) {
+    const place = found.findIndex(({ row }) => row === this.wanted);
+    if (place < 0) return;
+    if (place >= this.limit) { this.limit = place + 1; this.scheduleRender(); return; }
+    const line = this.lines.get(this.wanted);
     this.wanted = null;
     line.setOpen(true);
     line.opener.focus();

@@ -51,13 +51,15 @@ export class Search {
   }
 
   clear() {
-    this.form.elements.text.value = "";
+    this.fields.text.value = "";
     this.change();
   }
 
-  get isEmpty() {
-    const { text, program, service } = this.fields;
-    return !(text.value || program.value || service.value || this.state);
+  /** Shows all. */
+  reset() {
+    for (const name of ["text", "program", "service"]) this.fields[name].value = "";
+    this.state = "";
+    this.change();
   }
 
   /** The rows that fit; offers the choices of all. */
