@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from proxy.app.console import console_of
 from proxy.app.front import Front
 from proxy.app.gauges import gauges, histograms
 from proxy.app.lifespan import lifespan
@@ -20,9 +21,9 @@ from proxy.app.reload import DEFERS, Changeable, Reload
 from proxy.config.codes import Codes
 from proxy.config.programs import FailedKeyThrottle
 from proxy.config.settings import Config
-from proxy.endpoint.actions import ACTIONS
 from proxy.endpoint.compatibility import Compatibility
-from proxy.endpoint.endpoint import ByHost, LegacyEndpoint
+from proxy.endpoint.endpoint import LegacyEndpoint
+from proxy.endpoint.paths import endpoints, plain_paths
 from proxy.forwarding.delivery import ForwardDelivery
 from proxy.legacy.code import FindCode, find_code
 from proxy.legacy.dialects import DIALECTS
@@ -54,11 +55,6 @@ from proxy.upstream.order_socket import Connect, SocketClient
 from proxy.webhooks.receiver import PATH as WEBHOOKS
 from proxy.webhooks.receiver import Webhooks
 from proxy.webhooks.subscriptions import Subscriptions, load_subscriptions
-
-if TYPE_CHECKING:
-    from proxy.console import Console
-
-PATHS = ("/stubs/handler_api.php", "/stubs/handler_api", "/handler_api.php", "/api/handler_api.php")
 
 CONSOLE_PATHS = ("/console", "/console/{rest:path}")
 
@@ -104,9 +100,9 @@ def create_app(
         services.counters, lambda: gauges(services, forwards), lambda: histograms(services)
     )
     dialects = _legacy_endpoints(config, services, secrets, compatibility)
-    plain = _plain(dialects, config.dialect)
+    plain = plain_paths(dialects, config.dialect)
     legacy = endpoints(dialects, plain)
-    console = _console(config, services, secrets, legacy, sandbox)
+    console = console_of(config, services, secrets, plain, legacy, sandbox)
     changeable = Changeable(services, finder, forwards, subscriptions, dialects, plain)
     reload = Reload(reread or (lambda: config), loaded, changeable, secrets)
     parts = (services, replicas, subscriptions, forwards, console, readiness, reload)
@@ -167,33 +163,6 @@ def _legacy_endpoints(
     }
 
 
-def _console(
-    config: Config,
-    services: Services,
-    secrets: Secrets,
-    legacy: Mapping[str, ASGIApp],
-    sandbox: bool,
-) -> "Console | None":
-    """The console, imported only if it is enabled."""
-    if not config.console.enabled:
-        return None
-    from proxy.console import Console
-
-    async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
-        await legacy[scope["path"]](scope, receive, send)
-
-    return Console(
-        services,
-        secrets,
-        endpoint,
-        ACTIONS,
-        token=config.console.token,
-        hosts=config.hosts,
-        sandbox=sandbox,
-        per_minute=config.upstream.requests_per_minute,
-    )
-
-
 def build_services(
     loaded: Loaded,
     find: FindCode = find_code,
@@ -252,20 +221,6 @@ def build_services(
         default_country=config.default_country,
         defers_cancel=DEFERS[config.early_cancel],
     )
-
-
-def _plain(dialects: Mapping[str, LegacyEndpoint], default: str) -> ByHost:
-    """The endpoint of plain paths: it chooses by host, else the `default` dialect."""
-    hosts = [(DIALECTS[name].host, endpoint) for name, endpoint in dialects.items()]
-    return ByHost(hosts, dialects[default])
-
-
-def endpoints(dialects: Mapping[str, LegacyEndpoint], plain: ByHost) -> Mapping[str, ASGIApp]:
-    """The legacy endpoint of each path."""
-    found: dict[str, ASGIApp] = dict.fromkeys(PATHS, plain)
-    for name, endpoint in dialects.items():
-        found |= {f"/{name}{path}": endpoint for path in PATHS}
-    return found
 
 
 class App(Starlette):

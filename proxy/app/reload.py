@@ -13,7 +13,8 @@ from proxy.app.loaded import CurrentFinder, Loaded, load
 from proxy.app.tls import ReplaceableContext, tls_context
 from proxy.config.programs import Program, Programs
 from proxy.config.settings import Config, LimitsConfig, values
-from proxy.endpoint.endpoint import ByHost, LegacyEndpoint
+from proxy.endpoint.endpoint import LegacyEndpoint
+from proxy.endpoint.paths import ByHost
 from proxy.forwarding.delivery import ForwardDelivery
 from proxy.model import ClientKey
 from proxy.model.errors import ConfigError, ProblemError, StoreError, TlsError, YamlFileError

@@ -17,8 +17,8 @@ def check(path: Path | None, as_json: bool) -> None:
     from proxy.app.address import listening_note
     from proxy.app.loaded import load
     from proxy.app.tls import tls_context
-    from proxy.commands.columns import counted
     from proxy.commands.health.probe import address
+    from proxy.runtime.plural import counted
     from proxy.runtime.printable import visible
     from proxy.runtime.urls import shown_url
 

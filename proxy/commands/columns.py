@@ -1,4 +1,4 @@
-"""Tables and counts in the output of commands. Pure."""
+"""Tables in the output of commands. Pure."""
 
 from collections.abc import Sequence
 
@@ -11,8 +11,3 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     cells = ([cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows)
     return "\n".join("  ".join(row).rstrip() for row in cells)
-
-
-def counted(count: int, noun: str, nouns: str = "") -> str:
-    """A count and its noun, as in "1 order", "2 orders"; `nouns` is an irregular plural."""
-    return f"{count} {noun if count == 1 else nouns or f'{noun}s'}"

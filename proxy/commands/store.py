@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from proxy.commands.columns import counted
 from proxy.commands.options import config_of, config_option, or_exit
 from proxy.commands.progress import progress
+from proxy.runtime.plural import counted
 
 
 @click.group()

@@ -72,9 +72,13 @@ class Programs:
             return Program("", ClientKey.of(client_key), self.limits)
         raise ProblemError(Problem.BAD_KEY, "no program has this key")
 
+    def by_hash(self, hash: str) -> Program | None:
+        """The program whose client key has that hash."""
+        return self._entries.get(hash)
+
     def name_of(self, hash: str) -> str:
         """The name of the program whose client key has that hash; "" if there is none."""
-        program = self._entries.get(hash)
+        program = self.by_hash(hash)
         return program.name if program else ""
 
     def with_keys(self, known: Mapping[str, ClientKey]) -> "Programs":

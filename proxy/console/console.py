@@ -4,21 +4,27 @@ from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from secrets import token_urlsafe
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from proxy.console.access import PAGE, AccessMiddleware
 from proxy.console.api import Api
 from proxy.console.balances import Balances
+from proxy.console.clicks import Clicks
+from proxy.console.endpoint import Endpoint
 from proxy.console.history import History
+from proxy.console.problems import Problems
 from proxy.console.rows import Rows
+from proxy.console.stored import StoredRows
 from proxy.console.stream import Streams
 from proxy.console.summary import Money, Summary
 from proxy.console.warnings import Warnings
+from proxy.model.errors import StoreError
 from proxy.runtime import disconnect
 from proxy.runtime.logs import Secrets
 from proxy.runtime.tasks import BackgroundTasks
@@ -34,7 +40,7 @@ TYPES = {
 
 
 class Console:
-    """`endpoint` answers requests that are tried. Without `token` the sandbox is open to everybody
+    """`endpoint` answers what the page asks. Without `token` the sandbox is open to everybody
     who reaches the port; elsewhere a random token is used. `per_minute` is the upstream's limit.
     """
 
@@ -42,8 +48,7 @@ class Console:
         self,
         services: Services,
         secrets: Secrets,
-        endpoint: ASGIApp,
-        actions: Collection[str],
+        endpoint: Endpoint,
         *,
         token: str | None,
         hosts: Collection[str],
@@ -56,16 +61,29 @@ class Console:
         self.token = token_urlsafe(24) if self._is_drawn else token
         secrets.pin(self.token or "")
         self.history = History(services.counters.words, lambda: services.budget.states["left"], now)
-        self.warnings = Warnings(services.counters, secrets, now)
+        self.warnings = Warnings(secrets, now)
         self.balances = Balances(services, lambda: self.streams.has_any)
-        parts = services, rows, self.history, self.warnings, Money(services), self.balances.failed
-        summary = Summary(*parts, sandbox, per_minute, started_at=now())
+        summary = Summary(
+            services,
+            rows,
+            self.history,
+            Problems(services.counters.problems, endpoint),
+            self.warnings,
+            Money(services),
+            self.balances.failed,
+            sandbox,
+            per_minute,
+            started_at=now(),
+        )
         self.streams = Streams(rows, summary, now)
-        api = Api(services, rows, summary, self.streams, self.balances, secrets, endpoint, actions)
+        stored = StoredRows(services, rows)
+        self.clicks = Clicks(services, rows, stored, endpoint, secrets)
+        shown = rows, stored, self.clicks, summary
+        api = Api(services, *shown, self.streams, self.balances, secrets, endpoint)
         self._app = Starlette(
             routes=[*_files(), *api.routes()],
             middleware=[Middleware(AccessMiddleware, token=self.token, hosts=hosts)],
-            exception_handlers=disconnect.HANDLERS,
+            exception_handlers={**disconnect.HANDLERS, StoreError: _unread},
         )
         self._app.router.redirect_slashes = False
         self._tasks = BackgroundTasks()
@@ -91,7 +109,14 @@ class Console:
     async def close(self) -> None:
         self.warnings.stop()
         self.streams.stop()
+        await self.clicks.close()
         await self._tasks.aclose()
+
+
+async def _unread(request: Request, error: Exception) -> Response:
+    """What the store does not give is said, and never shown as empty."""
+    body = msgspec.json.encode({"error": f"the store cannot be read: {error}"})
+    return Response(body, 503, media_type="application/json")
 
 
 def _files() -> list[BaseRoute]:

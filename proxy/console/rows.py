@@ -1,17 +1,25 @@
 """Activations as the page shows them: rows, their stories and their messages."""
 
+import asyncio
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from proxy.console.acts import Acts
 from proxy.legacy.status import Phase
 from proxy.model import NO_KEY, OVER, ClientKey, OrderState, money
 from proxy.orders.tracked import TrackedActivation
+from proxy.runtime.counters import StoryEvent
 from proxy.services import Services
 
 RowKey = tuple[str, int]
 """The hash of the client's key, and the activation's id, which is unique for that key only."""
 Row = dict[str, object]
+
+MAX_TEXT = 500
+"""Characters of an SMS in a row."""
+MAX_AT_ONCE = 50
+"""Rows that are made without a thread."""
 
 # Story events in words; {} is the amount of money.
 STORY: Mapping[str, str] = {
@@ -24,9 +32,12 @@ STORY: Mapping[str, str] = {
     "sms": "An SMS came",
     "answered": "The program got the code",
     "asked_again": "The program asked for another SMS",
-    "finished": "The program finished it",
+    "finish_clicked": "Somebody asked from the console to finish it",
+    "cancel_clicked": "Somebody asked from the console to cancel it",
+    "swap_clicked": "Somebody asked from the console for another number",
+    "finished": "Finished",
     "swapped": "Swapped for another number",
-    "promised": "The program cancelled early: the cancel is scheduled",
+    "promised": "Cancelled early: the cancel is scheduled",
     "too_late": "The scheduled cancel came too late: an SMS came first",
     "cancelled": "The upstream cancelled it",
     "expired": "It expired",
@@ -38,6 +49,13 @@ STORY: Mapping[str, str] = {
     "orphan": "Paid but unclaimed: the next matching request gets it",
     "handed_over": "Given to the next matching request: {} saved",
 }
+
+
+STATES = (
+    "waiting", "unread", "received", "retrying", "cancelling", "unclaimed", "doubt", "finished",
+    "cancelled", "expired",
+)  # fmt: skip
+"""The words of `state_of`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,30 +71,37 @@ class RowState:
     key: ClientKey
 
 
+Found = tuple[RowKey, TrackedActivation, RowState]
+
+
 class Rows:
     def __init__(self, services: Services) -> None:
         self._services = services
+        self.acts = Acts(services)
 
-    def states(self) -> Iterator[tuple[RowKey, TrackedActivation, RowState]]:
+    def states(self) -> Iterator[Found]:
         """Yields every activation of the last hour that was bought or requested here, by the store
         also before the last start.
         """
-        now, counters = self._services.upstream.now(), self._services.counters
         for key, activation in self._services.orders.shown():
-            if not (activation.is_worth_keeping or activation.was_asked):
-                continue
-            row_state = RowState(
-                activation.order,
-                activation.client_state,
-                activation.delivered,
-                activation.open_at < math.inf,
-                len(counters.story(activation.order.id)),
-                state_of(activation, now),
-                key,
-            )
-            yield (key.hash, activation.id), activation, row_state
+            if activation.is_worth_keeping or activation.was_asked:
+                yield (key.hash, activation.id), activation, self.state(key, activation)
 
-    def row(self, row_key: RowKey, activation: TrackedActivation, row_state: RowState) -> Row:
+    def state(self, key: ClientKey, activation: TrackedActivation) -> RowState:
+        services = self._services
+        return RowState(
+            activation.order,
+            activation.client_state,
+            activation.delivered,
+            activation.open_at < math.inf,
+            len(services.counters.story(activation.order.id)),
+            state_of(activation, services.upstream.now()),
+            key,
+        )
+
+    def _row(
+        self, row_key: RowKey, activation: TrackedActivation, row_state: RowState, now: float
+    ) -> Row:
         order, clock = activation.order, self._services.upstream.clock
         return {
             "row": row_id(row_key),
@@ -96,14 +121,33 @@ class Rows:
             "cents": order.cents,
             "sms": len(order.messages),
             "push": row_state.is_pushed,
+            "code": code_of(activation),
+            "text": activation.order.messages[-1].text[:MAX_TEXT] if order.messages else None,
+            "acts": self.why_not(activation, row_state, now),
             "parts": row_state.parts,
             **self.names(order.service, order.country),
         }
 
-    def all(self) -> list[Row]:
-        return [self.row(*found) for found in self.states()]
+    def why_not(
+        self, activation: TrackedActivation, row_state: RowState, now: float
+    ) -> dict[str, str | None]:
+        """For each act None, or why it is not possible. `now` is this machine's time."""
+        return self.acts.why_not(row_state.key, activation.phase, row_state.state, now)
 
-    def find(self, row: str) -> tuple[RowKey, TrackedActivation, RowState] | None:
+    async def all(self) -> list[Row]:
+        return await self.made([*self.states()])
+
+    async def made(self, found: Sequence[Found]) -> list[Row]:
+        """Many are made in a thread: to find the code of a new text takes 0.3 ms."""
+        now = self._services.upstream.wall_clock()
+        if len(found) <= MAX_AT_ONCE:
+            return [self._row(*one, now) for one in found]
+        return await asyncio.to_thread(lambda: [self._row(*one, now) for one in found])
+
+    def row(self, found: Found) -> Row:
+        return self._row(*found, self._services.upstream.wall_clock())
+
+    def find(self, row: str) -> Found | None:
         return next((found for found in self.states() if row_id(found[0]) == row), None)
 
     def program(self, key: ClientKey) -> str:
@@ -120,19 +164,18 @@ class Rows:
             "country_name": iso if id is None else codes.countries[id].eng,
         }
 
-    def story(self, activation: TrackedActivation) -> list[Row]:
-        """Returns the events, oldest first; of those before the start what the store knows."""
+    def story(self, events: Iterable[StoryEvent]) -> list[Row]:
         return [
             {
                 "at": at,
                 "what": what,
                 "text": STORY.get(what, what).format(f"{money.dollars(cents)} USD"),
             }
-            for at, what, cents in self._services.counters.story(activation.order.id)
+            for at, what, cents in events
         ]
 
     def messages(self, activation: TrackedActivation) -> list[Row]:
-        """Returns the SMS with their codes, oldest first. No other answer holds codes."""
+        """Returns the SMS with their codes, oldest first."""
         clock = self._services.upstream.clock
         return [
             {
@@ -143,6 +186,14 @@ class Rows:
             }
             for sms in activation.order.messages
         ]
+
+
+def code_of(activation: TrackedActivation) -> str | None:
+    """The code that getStatus gives the program, also when it is finished; None if no SMS has one,
+    or if the activation is cancelled.
+    """
+    sms = None if activation.phase is Phase.CANCELLED else activation.sms
+    return activation.code if sms and activation.find(sms.text) else None
 
 
 def row_id(row_key: RowKey) -> str:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
-from proxy.console.rows import RowKey, Rows, RowState, row_id
+from proxy.console.rows import Found, Row, RowKey, Rows, RowState, row_id
 from proxy.console.summary import Summary
 from proxy.runtime.clock import monotonic
 
@@ -59,7 +59,7 @@ class Streams:
         before, sent_at = b"", monotonic()
         yield b"retry: 1000\n\n"
         while not self._stopped.is_set():
-            changed, gone = self._changes(seen)
+            changed, gone = await self._changes(seen)
             if changed or gone or not before:
                 body = {"now": self._now(), "changed": changed, "gone": gone}
                 yield _event("activations", msgspec.json.encode(body))
@@ -78,18 +78,19 @@ class Streams:
             except TimeoutError:
                 continue
 
-    def _changes(self, seen: dict[RowKey, RowState]) -> tuple[list[dict[str, object]], list[str]]:
+    async def _changes(self, seen: dict[RowKey, RowState]) -> tuple[list[Row], list[str]]:
         """Updates `seen`; returns the changed rows, and the ids of the rows that are gone."""
-        changed, present = [], set()
-        for row_key, activation, row_state in self._rows.states():
+        changed, present = list[Found](), set[RowKey]()
+        for found in self._rows.states():
+            row_key, _, row_state = found
             present.add(row_key)
             if seen.get(row_key) != row_state:
                 seen[row_key] = row_state
-                changed.append(self._rows.row(row_key, activation, row_state))
+                changed.append(found)
         gone = [row_key for row_key in seen if row_key not in present]
         for row_key in gone:
             del seen[row_key]
-        return changed, [row_id(row_key) for row_key in gone]
+        return await self._rows.made(changed), [row_id(row_key) for row_key in gone]
 
 
 def _event(kind: str, data: bytes) -> bytes:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from proxy import __version__
 from proxy.console.history import History
+from proxy.console.problems import Problems
 from proxy.console.rows import Row, Rows, row_id
 from proxy.console.warnings import Warnings
 from proxy.model import Limits, UpstreamKey
@@ -77,6 +78,7 @@ class Summary:
     services: Services
     rows: Rows
     history: History
+    problems: Problems
     warnings: Warnings
     money: Money
     failed_balances: Mapping[UpstreamKey, str]
@@ -102,7 +104,8 @@ class Summary:
             "doubted": [
                 self._pending(p.operation, p.owned) for p in pending if p.state == "in_doubt"
             ],
-            "problems": self.warnings.rows(),
+            "problems": await self.problems.rows(),
+            "warnings": self.warnings.rows(),
             "minutes": self.history.rows(),
         }
 

@@ -1,11 +1,10 @@
-"""The last warnings and errors of the log, and the last refused requests, for the page."""
+"""The last warnings and errors of the log, for the page."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-from proxy.console.advice import LOGGED, PROBLEMS, UNKNOWN
+from proxy.console.advice import LOGGED, UNKNOWN
 from proxy.console.rows import Row
-from proxy.runtime.counters import Counters
 from proxy.runtime.logs import Secrets
 
 MAX_ROWS = 50
@@ -16,9 +15,8 @@ MAX_TEXT = 400
 class Warnings(logging.Handler):
     """One row per format string, with its last text. `now` is this machine's clock, in seconds."""
 
-    def __init__(self, counters: Counters, secrets: Secrets, now: Callable[[], float]) -> None:
+    def __init__(self, secrets: Secrets, now: Callable[[], float]) -> None:
         super().__init__(logging.WARNING)
-        self._counters = counters
         self._secrets = secrets
         self._now = now
         self._logged: dict[str, Row] = {}
@@ -51,16 +49,4 @@ class Warnings(logging.Handler):
 
     def rows(self) -> list[Row]:
         """Returns the newest first."""
-        rows = [*self._refusals(), *self._logged.values()]
-        return sorted(rows, key=lambda row: float(str(row["at"])), reverse=True)[:MAX_ROWS]
-
-    def _refusals(self) -> Iterator[Row]:
-        for problem, refused in self._counters.refusals.items():
-            detail = self._secrets.redact(refused.detail)
-            yield {
-                "what": problem,
-                "count": refused.count,
-                "at": refused.at,
-                "text": f"{refused.action}: {detail}".strip(": ")[:MAX_TEXT],
-                "advice": PROBLEMS[problem],
-            }
+        return sorted(self._logged.values(), key=lambda row: float(str(row["at"])), reverse=True)

@@ -95,8 +95,7 @@ class Compatibility:
         if problem not in INCOMPATIBLE or (problem is Problem.BAD_ACTION and action not in ACTIONS):
             return
         known = action if action in ACTIONS else "other"
-        words = dialect.words_of.get(action, {})
-        word = _text(words.get(problem) or dialect.words[problem])
+        word = dialect.word(problem, action)
         kind: Kind = "refused" if error.parameter else "problem"
         name = error.parameter or problem.name
         self._record(kind, dialect, known, name, word, error.detail, problem.name)

@@ -4,26 +4,29 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from secrets import token_hex
 from types import MappingProxyType
 
 from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from proxy.config.programs import FailedKeyThrottle, Program
 from proxy.endpoint.actions import ACTIONS, Call, Client
 from proxy.endpoint.actions.parameters import check, ignored
 from proxy.endpoint.compatibility import Compatibility
+from proxy.endpoint.refused import refusal_of
 from proxy.endpoint.response_cache import MAX_BYTES, Reply, ResponseCache
+from proxy.endpoint.scope import header
 from proxy.legacy.answers import Answer, first_word
 from proxy.legacy.dialects import DIALECTS, Dialect
 from proxy.legacy.dialects.dialect import refusal
 from proxy.legacy.request import MAX_BODY, Request, parse
-from proxy.model import ClientKey
+from proxy.model import ClientKey, Limits
 from proxy.model.errors import Problem, ProblemError
 from proxy.runtime import log_events
 from proxy.runtime.clock import monotonic
@@ -35,22 +38,40 @@ log = logging.getLogger(__name__)
 BODY_SECONDS = 9.5
 """A little less than http_connection.BODY_SECONDS, so that the client gets a legal word."""
 
+NOTHING = Request(MappingProxyType({}))
+NOBODY = Program("", ClientKey.of(""), Limits())
+
 # The rest of the body is not read.
 CLOSE = MappingProxyType({"Connection": "close"})
 TOO_LONG = Answer(b"the body is over 64 KiB", status=413, headers=CLOSE)
 
 
-class ByHost:
-    """Chooses the dialect by the Host header, for programs repointed by a hosts file."""
+@dataclass(slots=True)
+class Turn:
+    """A request on its way to its answer. `deadline` is on the event loop's clock."""
 
-    def __init__(self, by_host: Sequence[tuple[str, ASGIApp]], default: ASGIApp) -> None:
-        self._by_host = by_host
-        self.default = default
+    client: Client
+    deadline: float
+    request: Request = NOTHING
+    program: Program = NOBODY
+    """NOBODY until the key is known."""
+    is_of_client: bool = True
+    """A program has sent it."""
+    is_known_as_bad: bool = False
+    """The upstream has refused the key a moment ago."""
+    problem: Problem | None = None
+    """What the answer says went wrong."""
+    is_slowed: bool = False
+    """The answer to a wrong key has to wait."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        host = _header(scope, b"host").lower()
-        app = next((app for name, app in self._by_host if name in host), self.default)
-        await app(scope, receive, send)
+    @property
+    def action(self) -> str:
+        return self.request.action
+
+    @property
+    def known_action(self) -> str:
+        """For the metrics: clients can send any action."""
+        return self.action if self.action in ACTIONS else "other"
 
 
 class LegacyEndpoint:
@@ -72,7 +93,7 @@ class LegacyEndpoint:
         self._compatibility = compatibility
         self._services = services
         self._counts = services.counters.counts
-        self._dialect = dialect
+        self.dialect = dialect
         self._timeout = timeout
         self.sample = sample
         self._cache = ResponseCache(MAX_BYTES // len(DIALECTS))
@@ -81,7 +102,7 @@ class LegacyEndpoint:
         self._run_id, self._numbers = token_hex(4), count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request_id = f"{self._run_id}{next(self._numbers):08x}"
+        request_id = self._next_id()
         # A reload replaces it: an answer by the old tables goes into the old one.
         cache = self._cache
         cached = cache.get(scope)
@@ -94,81 +115,106 @@ class LegacyEndpoint:
             return
         begun = time.perf_counter()
         REQUEST.set(request_id)
-        deadline = monotonic() + self._timeout
-        action, answer, client = "", TOO_LONG, Client(receive)
+        turn = Turn(Client(receive), monotonic() + self._timeout)
+        answer = TOO_LONG
         try:
-            body = await _read_body(scope, receive, min(deadline, monotonic() + BODY_SECONDS))
+            body = await _read_body(scope, receive, min(turn.deadline, monotonic() + BODY_SECONDS))
         except ClientDisconnect:
             return
         except (TimeoutError, asyncio.CancelledError):
-            problem = ProblemError(Problem.TRY_AGAIN)
-            answer = self._dialect.refuse(problem, action).with_headers(CLOSE)
+            answer = self.dialect.refuse(ProblemError(Problem.TRY_AGAIN)).with_headers(CLOSE)
         else:
             if body is not None:
-                action, answer = await self._answer(scope, body, client, deadline)
-        await client.send(partial(Reply(answer).send, send, request_id.encode()))
-        known = action if action in ACTIONS else "other"
-        counter = ("answers", self._dialect.name, known, first_word(answer.body))
-        self._counts[counter] += 1
-        cache.put(scope, answer, counter)
-        seconds = time.perf_counter() - begun
-        self._services.counters.answer_seconds[known].add(seconds)
-        if self.sample:
-            self._log_sample(known, seconds)
+                answer = await self._answer(turn, partial(self._read, turn, scope, body))
+                if turn.is_slowed:
+                    await self._slow_down(scope)
+        await turn.client.send(partial(Reply(answer).send, send, request_id.encode()))
+        cache.put(scope, answer, self._count(turn, answer, begun))
 
     def forget_answers(self) -> None:
         """Repeats no answer that was made before."""
         self._cache = ResponseCache(MAX_BYTES // len(DIALECTS))
 
-    async def _answer(
-        self, scope: Scope, body: bytes, client: Client, deadline: float
-    ) -> tuple[str, Answer]:
-        """The action of a request and its answer. `deadline` is on the event loop's clock."""
-        action, is_known_as_bad = "", False
+    async def ask(
+        self, program: Program, parameters: Mapping[str, str]
+    ) -> tuple[Answer, Problem | None]:
+        """The answer to a request that is made for a program, as to one of its own, and the problem
+        that it says, if any. The parameters have no key. Nobody waits for a number in it.
+        """
+        begun = time.perf_counter()
+        REQUEST.set(self._next_id())
+        deadline = monotonic() + self._timeout
+        turn = Turn(Client(_nobody), deadline, Request(parameters), program, is_of_client=False)
+        answer = await self._answer(turn, partial(self._act, turn, "POST"))
+        self._count(turn, answer, begun)
+        return answer, turn.problem
+
+    def _next_id(self) -> str:
+        return f"{self._run_id}{next(self._numbers):08x}"
+
+    def _count(self, turn: "Turn", answer: Answer, begun: float) -> tuple[str, ...]:
+        """Counts an answer; returns the labels of its counter."""
+        counter = ("answers", self.dialect.name, turn.known_action, first_word(answer.body))
+        self._counts[counter] += 1
+        seconds = time.perf_counter() - begun
+        self._services.counters.answer_seconds[turn.known_action].add(seconds)
+        if self.sample:
+            self._log_sample(turn.known_action, seconds)
+        return counter
+
+    async def _answer(self, turn: "Turn", work: Callable[[], Awaitable[Answer]]) -> Answer:
+        """What `work` returns; the word of the dialect for whatever it raises."""
         try:
-            key = self._key_of(scope)
-            content_type = _header(scope, b"content-type")
-            request = parse(scope["query_string"], body, content_type, key)
-            action = request.action
-            program = self._program(request)
-            is_known_as_bad = self._services.upstream.is_refused(program.key)
-            if self._compatibility:
-                self._compatibility.record_request(self._dialect, request)
-            async with asyncio.timeout_at(deadline):
-                answer = await self._act(request, program, scope["method"], client)
-            # The query string does not have a key from a header, nor the time of expiry.
-            is_repeatable = not key and program.limits.expires is None
-            return action, answer if is_repeatable else answer.valid_while(None)
+            return await work()
         except ProblemError as error:
             log.debug("%s", error)
-            known = action if action in ACTIONS else "other"
-            now = self._services.upstream.wall_clock()
-            self._services.counters.refused(error.problem.name, now, known, error.detail)
+            problem = error
+            turn.is_slowed = error.problem is Problem.BAD_KEY and not turn.is_known_as_bad
             if self._compatibility:
-                self._compatibility.record_refusal(self._dialect, action, error)
-            if error.problem is Problem.BAD_KEY and not is_known_as_bad:
-                await self._slow_down(scope)
-            return action, self._dialect.refuse(error, action)
+                self._compatibility.record_refusal(self.dialect, turn.action, error)
         except (TimeoutError, asyncio.CancelledError):
             # The server cancels the last requests when it stops.
-            problem = ProblemError(Problem.TRY_AGAIN)
+            problem = ProblemError(Problem.TRY_AGAIN, "no answer in the time for a request")
         except Exception:
             log.exception(log_events.ANSWER_BUG)
-            problem = ProblemError(Problem.TRY_AGAIN)
-        return action, self._dialect.refuse(problem, action)
+            problem = ProblemError(Problem.TRY_AGAIN, "a bug: the log has it")
+        turn.problem = problem.problem
+        if turn.is_of_client:
+            self._note(turn, problem)
+        return self.dialect.refuse(problem, turn.action)
+
+    def _note(self, turn: "Turn", error: ProblemError) -> None:
+        """Adds the problem to those that the console shows."""
+        name, key = turn.program.name, turn.request.text("api_key")
+        program = name or (str(ClientKey.of(key)) if key else "")
+        now, action = self._services.upstream.wall_clock(), turn.known_action
+        self._services.counters.problems.add(
+            refusal_of(turn.request, self.dialect, error, program, now, self._secrets,
+                       has_program=bool(name), action=action)
+        )  # fmt: skip
+
+    async def _read(self, turn: "Turn", scope: Scope, body: bytes) -> Answer:
+        """Reads a request and carries it out. Raises ProblemError."""
+        key, content_type = self._key_of(scope), header(scope, b"content-type")
+        turn.request = parse(scope["query_string"], body, content_type, key)
+        program = turn.program = self._program(turn.request)
+        answer = await self._act(turn, scope["method"])
+        # The query string does not have a key from a header, nor the time of expiry.
+        is_repeatable = not key and program.limits.expires is None
+        return answer if is_repeatable else answer.valid_while(None)
 
     def _key_of(self, scope: Scope) -> str:
         """The key from the dialect's header; "" if there is none."""
-        if self._dialect.key_header is None:
+        if self.dialect.key_header is None:
             return ""
-        name, prefix = self._dialect.key_header
-        value = _header(scope, name.encode())
+        name, prefix = self.dialect.key_header
+        value = header(scope, name.encode())
         return value[len(prefix) :] if value.lower().startswith(prefix.lower()) else ""
 
     def _program(self, request: Request) -> Program:
         """The program of the key; a nameless one without a key where the dialect needs none."""
         programs = self._services.programs
-        if not request.text("api_key") and request.action in self._dialect.open:
+        if not request.text("api_key") and request.action in self.dialect.open:
             return Program("", ClientKey.of(""), programs.limits)
         key = request.key
         # A key of no program is not learned: it is not sent upstream, and there can be any number.
@@ -187,9 +233,18 @@ class LegacyEndpoint:
         with suppress(asyncio.CancelledError):
             await self._failed_keys.wait((scope.get("client") or ("", 0))[0])
 
-    async def _act(self, request: Request, program: Program, method: str, client: Client) -> Answer:
+    async def _act(self, turn: "Turn", method: str) -> Answer:
+        """Raises ProblemError, or TimeoutError at the deadline."""
+        turn.is_known_as_bad = self._services.upstream.is_refused(turn.program.key)
+        if self._compatibility:
+            self._compatibility.record_request(self.dialect, turn.request)
+        async with asyncio.timeout_at(turn.deadline):
+            return await self._call(turn, method)
+
+    async def _call(self, turn: "Turn", method: str) -> Answer:
+        request, program, client = turn.request, turn.program, turn.client
         program.check(self._services.upstream.wall_clock(), request.action)
-        refused = self._dialect.refused.get(request.action)
+        refused = self.dialect.refused.get(request.action)
         if refused:
             return refusal(refused)
         action = ACTIONS.get(request.action)
@@ -197,17 +252,23 @@ class LegacyEndpoint:
         if action is None or method not in ("GET", "POST"):
             raise ProblemError(Problem.BAD_ACTION)
         check(request)
-        if names := ignored(request, self._dialect):
+        if names := ignored(request, self.dialect):
             log.info("ignored in %s: %s", request.action, ", ".join(names))
         try:
-            return await action(Call(self._services, self._dialect, request, program, client))
+            return await action(Call(self._services, self.dialect, request, program, client))
         except BaseException:
             client.withhold()
             raise
 
     def _log_sample(self, what: str, seconds: float) -> None:
         if random.random() < self.sample:
-            log.info("%s: %s, %.1f ms", self._dialect.name, what, seconds * 1000)
+            log.info("%s: %s, %.1f ms", self.dialect.name, what, seconds * 1000)
+
+
+async def _nobody() -> Message:
+    """The `receive` of a request that no client has sent: it is never disconnected."""
+    await asyncio.Event().wait()
+    raise AssertionError
 
 
 async def _read_body(scope: Scope, receive: Receive, deadline: float) -> bytes | None:
@@ -227,10 +288,3 @@ async def _read_body(scope: Scope, receive: Receive, deadline: float) -> bytes |
                 return None
             if not message.get("more_body"):
                 return body
-
-
-def _header(scope: Scope, name: bytes) -> str:
-    for header, value in scope["headers"]:
-        if header == name:
-            return str(value.decode("latin-1"))
-    return ""

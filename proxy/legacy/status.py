@@ -66,6 +66,11 @@ def set_status(phase: Phase, status: int | None) -> Step | Problem:
     return SET_STATUS[phase].get(ALIASES.get(status, status), Problem.BAD_STATUS)
 
 
+def swap_number(phase: Phase) -> Problem | None:
+    """The problem that refuses another number for the activation; None if it may have one."""
+    return None if phase is Phase.WAITING else Problem.BAD_STATUS
+
+
 def get_status(phase: Phase, code: str) -> str:
     """The answer of getStatus in a phase; `code` is the last code, safe for the wire."""
     match phase:

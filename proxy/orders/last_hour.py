@@ -7,6 +7,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
+from proxy.legacy.activation import Activation
 from proxy.model import OVER
 from proxy.model.errors import StoreError
 from proxy.orders.index import refund_event
@@ -75,7 +76,14 @@ class LastHour:
             if events := [*self._events(row, by_order[row.order.id])]:
                 self._counters.recall(row.order.id, *events)
 
-    def _events(self, row: ActivationRow, entries: Sequence[Entry]) -> Iterator[StoryEvent]:
+    async def story(self, activation: Activation) -> list[StoryEvent]:
+        """What the store knows of an order's story, oldest first. Raises StoreError."""
+        entries = await self._store.entries(activation.order.id)
+        return sorted({*self._events(activation, entries)})
+
+    def _events(
+        self, row: ActivationRow | Activation, entries: Sequence[Entry]
+    ) -> Iterator[StoryEvent]:
         """What the store knows of an order's story: the charge first."""
         for entry in entries:
             if entry.kind == "charge":

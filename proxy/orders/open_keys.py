@@ -30,7 +30,7 @@ class OpenKeys:
         self, store: Store, upstream_now: Callable[[], float], find: FindCode = find_code
     ) -> None:
         self._store = store
-        self._find = find
+        self.find = find
         self._upstream_now = upstream_now
         self._indexes: dict[ClientKey, ActivationIndex] = {}
         self._keys: dict[str, ClientKey] = {}
@@ -116,7 +116,7 @@ class OpenKeys:
         self._unopened = {}
         for row in rows:
             if row.key not in self._keys:
-                index = self._unopened.setdefault(row.key, ActivationIndex(find=self._find))
+                index = self._unopened.setdefault(row.key, ActivationIndex(find=self.find))
                 apply_remote(index, row)
 
     async def _load(self, key: ClientKey) -> None:
@@ -124,11 +124,11 @@ class OpenKeys:
         try:
             with readable():
                 found = [
-                    activation_of(row, self._find) async for row in self._store.orders(key.hash)
+                    activation_of(row, self.find) async for row in self._store.orders(key.hash)
                 ]
         finally:
             self._received.pop(key.hash, None)
-        index = ActivationIndex(find=self._find)
+        index = ActivationIndex(find=self.find)
         for activation in sorted(found, key=created):
             index.add(activation)
         for row in received:

@@ -64,7 +64,7 @@ class Orders(OpenKeys):
                 continue
             if known is None:
                 known = TrackedActivation(
-                    index.free_id(order.id), order, service=order.service, find=self._find
+                    index.free_id(order.id), order, service=order.service, find=self.find
                 )
                 index.add(known)
                 changed.append(known)
@@ -247,7 +247,7 @@ class Orders(OpenKeys):
         hashes = {key.hash for key, _ in known}
         others = [row for row in await self._store.holders(order_id) if row.key not in hashes]
         return known + [
-            (ClientKey(NO_KEY, row.key), activation_of(row, self._find)) for row in others
+            (ClientKey(NO_KEY, row.key), activation_of(row, self.find)) for row in others
         ]
 
     async def cancelled(self, key: ClientKey, activation: TrackedActivation) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from cachetools import TTLCache
@@ -102,10 +103,12 @@ class Purchases:
 
     async def swap(self, key: ClientKey, activation: TrackedActivation) -> None:
         """Gets another number for the order, which may get another order id. The upstream may carry
-        out a request once sent, so this goes on after the client's deadline. Raises ProblemError.
+        out a request once sent, so this goes on after the client's deadline. Two at the same time
+        are one. Raises ProblemError.
         """
-        name = f"swap of order {activation.order.id}"
-        await asyncio.shield(self._tasks.start(self._swap(key, activation), name, of_request=True))
+        order = activation.order.id
+        work = partial(self._swap, key, activation)
+        await self._tasks.share((key, order), work, f"swap of order {order}")
 
     async def _swap(self, key: ClientKey, activation: TrackedActivation) -> None:
         try:

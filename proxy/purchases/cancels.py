@@ -61,6 +61,7 @@ class Cancels:
         self.scheduled: dict[str, ScheduledCancel] = {}
         """By the id of the pending operation."""
         self._tasks, self._writing = BackgroundTasks(), BackgroundTasks()
+        self._posts = BackgroundTasks(ProblemError)
         self.orders.pin(lambda: (cancel.operation.key for cancel in self.scheduled.values()))
 
     async def cancel(self, key: ClientKey, activation: TrackedActivation, *, defer: bool) -> None:
@@ -145,8 +146,15 @@ class Cancels:
     async def close(self) -> None:
         await self._writing.aclose(GRACE)
         await self._tasks.aclose()
+        await self._posts.aclose()
 
     async def _cancel(self, key: ClientKey, activation: TrackedActivation) -> None:
+        """Two at the same time are one request. It goes on after a client's deadline."""
+        order = activation.order.id
+        work = partial(self._cancel_once, key, activation)
+        await self._posts.share((key, order), work, f"cancel of order {order}")
+
+    async def _cancel_once(self, key: ClientKey, activation: TrackedActivation) -> None:
         try:
             await self.upstream.cancel(key, activation.order.id)
         except ProblemError as error:

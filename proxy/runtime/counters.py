@@ -3,10 +3,10 @@ the console show them.
 """
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from proxy.runtime.histogram import Histogram
+from proxy.runtime.problems import ProblemGroups
 
 DELAYS = (0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0, 300.0)
 ANSWERS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 12.0)
@@ -24,16 +24,6 @@ class StoryEvent(NamedTuple):
     cents: int
 
 
-@dataclass(slots=True)
-class Refused:
-    """How often clients got a problem; the last time is on this machine's wall clock."""
-
-    count: int = 0
-    at: float = 0.0
-    action: str = ""
-    detail: str = ""
-
-
 class Counters:
     """Counts by name and labels; each label has few values. Money is in cents."""
 
@@ -44,8 +34,7 @@ class Counters:
         """By action."""
         self.cents: Counter[str] = Counter()
         """The cents of all stories, by what happened."""
-        self.refusals: dict[str, Refused] = {}
-        """By the problem's name."""
+        self.problems = ProblemGroups()
         self._stories: dict[str, list[StoryEvent]] = {}
 
     def count(self, *what: str, by: int = 1) -> None:
@@ -92,9 +81,3 @@ class Counters:
                 del self._stories[next(iter(self._stories))]
             story = self._stories[order] = []
         return story
-
-    def refused(self, problem: str, at: float, action: str, detail: str) -> None:
-        """Counts a problem that a client got. `detail` never has a key or an SMS text."""
-        refused = self.refusals.setdefault(problem, Refused())
-        refused.count += 1
-        refused.at, refused.action, refused.detail = at, action, detail

@@ -7,7 +7,7 @@ no other, and tasks can be started at any time until the owner closes it.
 import asyncio
 import contextvars
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Hashable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
@@ -34,6 +34,7 @@ class BackgroundTasks:
     def __init__(self, *expected: type[Exception]) -> None:
         self._expected = expected
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._shared: dict[Hashable, asyncio.Task[Any]] = {}
         self._is_closed = False
 
     def start(
@@ -61,6 +62,18 @@ class BackgroundTasks:
             with suppress(asyncio.CancelledError):
                 await asyncio.wait((task,))
         return task.result()
+
+    async def share(
+        self, key: Hashable, work: Callable[[], Coroutine[Any, Any, T]], name: str
+    ) -> T:
+        """Runs `work`, or waits for the one that runs under this key: all get its result. It goes
+        on if a caller is cancelled.
+        """
+        task: asyncio.Task[T] | None = self._shared.get(key)
+        if task is None:
+            task = self._shared[key] = self.start(work(), name, of_request=True)
+            task.add_done_callback(lambda _: self._shared.pop(key, None))
+        return await asyncio.shield(task)
 
     async def wait(self) -> None:
         """Waits until the tasks that run now have ended."""

@@ -5,6 +5,7 @@ is said. `key` is the hash of an API key, of a program's `ClientKey` unless it s
 replica is one proxy process on the store.
 """
 
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
@@ -68,9 +69,16 @@ class Store(Protocol):
     def all_orders(self) -> AsyncIterator[ActivationRow]:
         """All orders of all keys."""
 
-    async def newest_orders(self, since: float, limit: int) -> list[ActivationRow]:
-        """At most so many orders of all keys that were created at `since` (upstream's clock) or
-        later, newest first.
+    async def newest_orders(
+        self, since: float, limit: int, until: float = math.inf
+    ) -> list[ActivationRow]:
+        """At most so many orders of all keys that were created at `since` or later, and before
+        `until`, both on the upstream's clock; newest first.
+        """
+
+    async def found_by(self, fingerprint: str, id: int) -> list[ActivationRow]:
+        """The orders with this activation id, of keys whose hash begins with the fingerprint; the
+        newest first.
         """
 
     async def order(
@@ -184,6 +192,9 @@ class Store(Protocol):
 
     async def ledger(self, since: float = 0.0) -> list[Entry]:
         """The ledger entries booked at `since` or later, oldest first."""
+
+    async def entries(self, order: str) -> list[Entry]:
+        """The ledger entries of an order, oldest first."""
 
     async def refusal(self, key: str, cents: int, limit: SpendingLimit) -> Problem | None:
         """The Problem of a purchase that would exceed the limit now; None if it fits."""

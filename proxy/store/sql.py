@@ -1,6 +1,7 @@
 """The part that both SQL stores share: reads and writes of all rows."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -95,16 +96,26 @@ class SqlStore(WebhookRows):
             async for row in self.orders(key):
                 yield row
 
-    async def newest_orders(self, since: float, limit: int) -> list[ActivationRow]:
-        sql = f"{schema.ORDERS} where created_at >= ? order by created_at desc limit ?"
+    async def newest_orders(
+        self, since: float, limit: int, until: float = math.inf
+    ) -> list[ActivationRow]:
+        sql = f"""
+            {schema.ORDERS} where created_at >= ? and created_at < ?
+            order by created_at desc limit ?
+        """
 
         def read(db: Database) -> list[ActivationRow]:
             # Decoded in the store's thread: thousands of orders would hold up the loop.
-            return [
-                schema.activation_row(row) for row in db.execute(sql, (since, limit)).fetchall()
-            ]
+            found = db.execute(sql, (since, until, limit)).fetchall()
+            return [schema.activation_row(row) for row in found]
 
         return await self._run_read(read)
+
+    async def found_by(self, fingerprint: str, id: int) -> list[ActivationRow]:
+        # Hashes are hexadecimal: g is behind every digit.
+        sql = f"{schema.ORDERS} where key >= ? and key < ? and id = ? order by created_at desc"
+        rows = await self._read(sql, fingerprint, f"{fingerprint}g", id)
+        return [schema.activation_row(row) for row in rows]
 
     async def order(
         self, key: str, *, id: int = 0, order: str = "", reference: str = ""
@@ -130,6 +141,10 @@ class SqlStore(WebhookRows):
 
     async def ledger(self, since: float = 0.0) -> list[Entry]:
         rows = await self._read("select * from ledger where at >= ? order by at", since)
+        return [Entry(*row) for row in rows]
+
+    async def entries(self, order: str) -> list[Entry]:
+        rows = await self._read("select * from ledger where order_id = ? order by at", order)
         return [Entry(*row) for row in rows]
 
     async def owe(

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 
 from proxy.runtime import log_events
+from proxy.runtime.plural import counted
 
 log = logging.getLogger(__name__)
 
@@ -41,9 +42,8 @@ class Health:
         now = self._now()
         if self._is_warned and self.failing_since is not None:
             seconds = now - self.failing_since
-            log.info(
-                "the upstream answers again, after %.0f s; failed calls: %d", seconds, self.failed
-            )
+            failed = counted(self.failed, "failed call")
+            log.info("the upstream answers again, after %.0f s and %s", seconds, failed)
         self._is_warned = self._is_unconnected = False
         self.trouble, self.failed, self.failing_since, self.answered_at = "", 0, None, now
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from proxy.config.settings import Config, ConsoleConfig, StoreConfig
+from proxy.config.settings import Config, ConsoleConfig, ProgramConfig, StoreConfig
 from proxy.model import ClientKey, Order
 from proxy.model.errors import StoreError
 from proxy.sandbox import create_sandbox
@@ -37,10 +37,10 @@ async def sandbox(clock):
 
 
 @asynccontextmanager
-async def a_run(clock, sandbox, url):
+async def a_run(clock, sandbox, url, **more):
     """One life of the proxy on the store, and its console."""
     store = StoreConfig(url=url, secret=SEALED_WITH if url.startswith("postgres") else None)
-    config = Config(store=store, console=ConsoleConfig(enabled=True, token=TOKEN))
+    config = Config(store=store, console=ConsoleConfig(enabled=True, token=TOKEN), **more)
     async with (
         a_life(clock, sandbox, config, connect=sockets_to(sandbox)) as world,
         a_browser(world.app) as console,
@@ -111,9 +111,9 @@ async def test_a_program_that_asks_has_its_numbers_once(clock, sandbox, url):
         (unknown,) = await rows_of(world, console, 1)
         events = world.app.state.console.streams
         seen = {}
-        assert [len(part) for part in events._changes(seen)] == [1, 0]
+        assert [len(part) for part in await events._changes(seen)] == [1, 0]
         await world.ask(f"action=getStatus&id={id}")
-        ((changed,), gone) = events._changes(seen)
+        ((changed,), gone) = await events._changes(seen)
         assert (changed["row"], changed["has_key"], gone) == (unknown["row"], True, [])
         await rows_of(world, console, 1)
         whats = [what for what, _ in await story_of(console, changed)]
@@ -181,3 +181,123 @@ async def test_thousands_of_numbers_are_read_without_holding_up_the_loop(clock, 
         is_quick(time.thread_time() - begun, 0.6)
         rows = await rows_of(world, console, 4000)
         assert [row["id"] for row in rows if row["id"] > 4000] == [], "the newest are shown"
+
+
+async def test_with_the_key_of_the_configuration_a_number_can_be_acted_on_at_once(
+    clock, sandbox, tmp_path
+):
+    url, ci = f"sqlite:///{tmp_path / 'store.db'}", {"ci-key": a_program("ci")}
+    async with a_run(clock, sandbox, url, keys=ci) as (world, console):
+        await world.ask(f"{BUY}&api_key=ci-key")
+        await asyncio.sleep(130)
+    async with a_run(clock, sandbox, url, keys=ci) as (world, console):
+        (row,) = await rows_of(world, console, 1)
+        assert row["acts"] == {"finish": None, "cancel": None, "swap": None}
+        answer = await console.post(f"{API}/activations/{row['row']}/cancel")
+        assert answer.json()["word"] == "ACCESS_CANCEL"
+        (row,) = await rows_of(world, console, 1)
+        assert row["state"] == "cancelled"
+    async with a_run(clock, sandbox, url, keys={"other": a_program("other")}) as (world, console):
+        (row,) = await rows_of(world, console, 1)
+        assert set(row["acts"].values()) == {"no program has its key any more"}
+        answer = await console.post(f"{API}/activations/{row['row']}/cancel")
+        assert answer.status_code == 409
+
+
+def a_program(name):
+    return ProgramConfig(name=name, upstream_key="upstream-key")
+
+
+# What is older than the last hour.
+
+
+async def span(console, **times):
+    answer = await console.get(f"{API}/activations", params=times)
+    return answer.json()["activations"], answer.json()["is_whole"]
+
+
+async def test_a_span_of_time_is_read_from_the_store(clock, sandbox, url):
+    async with a_run(clock, sandbox, url) as (world, console):
+        begun = clock()
+        ids = []
+        for _ in range(3):
+            ids.append(int(id_of(await world.ask(BUY))))
+            await asyncio.sleep(2 * 3600)
+        assert await activations(console) == []
+        rows, is_whole = await span(console, since=begun)
+        assert ([row["id"] for row in rows], is_whole) == (ids[::-1], True)
+        assert {row["state"] for row in rows} == {"expired"}
+        middle = {"since": begun + 3600, "until": begun + 3 * 3600}
+        assert [row["id"] for row in (await span(console, **middle))[0]] == ids[1:2]
+        last = id_of(await world.ask(BUY))
+        await world.sms("Your code is 4711")
+        await asyncio.sleep(4)
+        await world.ask(f"action=getStatus&id={last}")
+        assert [row["code"] for row in (await span(console, since=begun))[0]][:1] == ["4711"]
+        assert (await span(console, until=begun)) == ([], True)
+    await asyncio.sleep(24 * 3600)
+    async with a_run(clock, sandbox, url) as (world, console):
+        rows, _ = await span(console, since=begun)
+        assert [row["id"] for row in rows] == [int(last), *ids[::-1]]
+        assert [row["code"] for row in rows] == ["4711", None, None, None]
+        assert {row["has_key"] for row in rows} == {False}
+        why = "the proxy has started since, and has the key only when the program asks again"
+        assert {text for row in rows for text in row["acts"].values()} == {why}
+
+
+async def test_a_link_to_an_old_number_shows_its_story_and_messages(clock, sandbox, url):
+    async with a_run(clock, sandbox, url) as (world, console):
+        id = id_of(await world.ask(BUY))
+        await world.sms("Your code is 4711")
+        await asyncio.sleep(4)
+        await world.ask(f"action=getStatus&id={id}")
+        (row,) = await activations(console)
+        await asyncio.sleep(3 * 3600)
+        answer = await console.post(f"{API}/activations/{row['row']}/finish")
+        assert answer.json()["word"] == "ACCESS_ACTIVATION"
+    async with a_run(clock, sandbox, url) as (world, console):
+        assert await activations(console) == []
+        told = (await console.get(f"{API}/activations/{row['row']}")).json()
+        assert (told["activation"]["id"], told["activation"]["state"]) == (int(id), "finished")
+        assert [event["what"] for event in told["story"]] == ["bought", "sms"]
+        address = f"{API}/activations/{row['row']}/messages"
+        (sms,) = (await console.get(address)).json()["messages"]
+        assert sms["code"] == "4711"
+        for wrong in ("ffffffff-1", f"{row['row'][:8]}-9999999999", f"{row['row']}0", "x", "%00"):
+            assert (await console.get(f"{API}/activations/{wrong}")).status_code == 404
+
+
+@pytest.mark.parametrize("since", ["", "x", "nan", "inf", "1e999", "-inf"])
+async def test_a_time_that_is_none_is_refused(clock, sandbox, since):
+    async with a_run(clock, sandbox, "sqlite://") as (_, console):
+        answer = await console.get(f"{API}/activations", params={"since": since})
+        assert answer.status_code == 400
+
+
+async def test_of_many_numbers_the_newest_4000_are_shown_and_it_says_so(clock, sandbox, url):
+    made = clock() - 7200
+    orders = [
+        Order(f"o-{n}", "wa", "GB", f"44{n:010}", created_at=made + n / 10, expires_at=made + 1200)
+        for n in range(4001)
+    ]
+    store = open_store(url, SEALED_WITH if url.startswith("postgres") else None)
+    await store.keep(*(ActivationRow(ClientKey.of("key").hash, n + 1, order, "wa", delivered=True)
+                       for n, order in enumerate(orders)))  # fmt: skip
+    await store.close()
+    async with a_run(clock, sandbox, url) as (_, console):
+        rows, is_whole = await span(console, since=made - 1)
+        assert (len(rows), rows[0]["id"], rows[-1]["id"], is_whole) == (4000, 4001, 2, False)
+        rows, is_whole = await span(console, since=made + 1)
+        assert (len(rows), is_whole) == (3991, True)
+
+
+async def test_a_span_that_cannot_be_read_is_no_empty_one(clock, sandbox, monkeypatch):
+    async with a_run(clock, sandbox, "sqlite://") as (world, console):
+
+        async def fails(*_):
+            raise StoreError("disk I/O error")
+
+        monkeypatch.setattr(world.app.state.services.store, "newest_orders", fails)
+        answer = await console.get(f"{API}/activations", params={"since": 0})
+        assert answer.status_code == 503
+        assert answer.json() == {"error": "the store cannot be read: disk I/O error"}

@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from proxy.app.build import PATHS, create_app
+from proxy.app.build import create_app
 from proxy.config.settings import Config, ForwardConfig, ProgramConfig, StoreConfig, WebhooksConfig
+from proxy.endpoint.paths import PATHS
 from proxy.legacy.dialects import DIALECTS
 from proxy.legacy.request import MAX_BODY
 from proxy.model.errors import ConfigError, Problem

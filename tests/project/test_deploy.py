@@ -15,9 +15,10 @@ import pytest
 import yaml
 
 from proxy import __version__
-from proxy.app.build import PATHS, create_app
+from proxy.app.build import create_app
 from proxy.app.server import GRACE
 from proxy.config.settings import Config, environment_names, keys, load_config
+from proxy.endpoint.paths import PATHS
 from tests.support.dockerfile import instructions
 
 ROOT = Path(__file__).parents[2]

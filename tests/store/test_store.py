@@ -430,6 +430,24 @@ async def test_the_newest_orders_of_all_keys_are_found_by_their_age(store):
     assert await store.newest_orders(101.0, 10) == [rows[4], rows[3], rows[2], rows[1]]
     assert await store.newest_orders(0.0, 2) == [rows[4], rows[3]]
     assert await store.newest_orders(200.0, 10) == []
+    assert await store.newest_orders(101.0, 10, 103.0) == [rows[2], rows[1]]
+
+
+async def test_an_order_is_found_by_the_fingerprint_of_its_key(store):
+    a, b = "0" * 8 + "f" * 56, "0" * 7 + "1" + "0" * 56
+    rows = [replace(KEPT, key=key, order=replace(ORDER, id=key[:8])) for key in (a, b)]
+    await store.keep(*rows)
+    assert await store.found_by(a[:8], KEPT.id) == [rows[0]]
+    assert await store.found_by(b[:8], KEPT.id) == [rows[1]]
+    assert await store.found_by("00000002", KEPT.id) == await store.found_by(a[:8], 4711) == []
+
+
+async def test_the_entries_of_one_order_come_in_their_order(store):
+    charge, refund = (
+        Entry(at, "hash", "o-1", kind, 90) for at, kind in ((1, "charge"), (2, "refund"))
+    )
+    await store.book(refund, charge, Entry(1.0, "hash", "o-2", "charge", 90))
+    assert await store.entries("o-1") == [charge, refund]
 
 
 async def test_the_holders_of_an_order_are_those_that_it_is_kept_for(store):

@@ -16,7 +16,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from proxy.app import server
 from proxy.app.build import create_app
-from proxy.config.settings import Config, ConsoleConfig, UpstreamConfig
+from proxy.config.settings import Config, ConsoleConfig, ProgramConfig, UpstreamConfig
 from proxy.sandbox import Switches, create_sandbox
 from proxy.sandbox.mount import beside
 from tests.support.process import PATIENCE
@@ -138,7 +138,12 @@ def a_browser() -> Iterator[Browser]:
 class Stage:
     """A sandbox in a thread. Its clock is `ahead` of the wall clock by as much as one likes."""
 
-    def __init__(self, per_minute: int = 60, token: str | None = None) -> None:
+    def __init__(
+        self,
+        per_minute: int = 60,
+        token: str | None = None,
+        keys: dict[str, ProgramConfig] | None = None,
+    ) -> None:
         self.ahead = 0.0
         self._socket = server.open_socket("127.0.0.1", 0)
         self.url = server.url(self._socket)
@@ -147,6 +152,7 @@ class Stage:
             Config(
                 upstream=UpstreamConfig(requests_per_minute=per_minute),
                 console=ConsoleConfig(token=token),
+                keys=keys or {},
             ).for_sandbox(f"{self.url}/api/v1"),
             clock=self.now,
             sandbox=True,

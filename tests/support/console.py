@@ -1,6 +1,11 @@
 """The console as its page's script uses it, and as others try to."""
 
+from contextlib import asynccontextmanager
+
 import httpx
+
+from proxy.config.settings import ConsoleConfig
+from tests.support.world import a_world
 
 TOKEN = "a-token-of-the-operator"
 API = "/console/api/v1"
@@ -10,6 +15,15 @@ HOSTILE = "<img src=x onerror=alert(1)>\"'</script><script>alert(2)</script>\u20
 
 def a_browser(app, host="localhost:8080"):
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=f"http://{host}")
+
+
+@asynccontextmanager
+async def a_console(clock, **config):
+    """A proxy with this configuration, and who may use its console."""
+    config["console"] = ConsoleConfig(enabled=True, token=TOKEN)
+    async with a_world(clock, **config) as world, a_browser(world.app) as console:
+        console.headers.update(OWN | {"Authorization": f"Bearer {TOKEN}"})
+        yield world, console
 
 
 async def activations(console):

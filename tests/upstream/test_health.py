@@ -51,7 +51,7 @@ def test_an_outage_is_one_warning_and_its_end_one_line(health, caplog, time):
     health.answered()
     health.answered()
     warning = "the upstream does not answer: orders: HTTP 502: run virtualsms-proxy doctor"
-    end = "the upstream answers again, after 90 s; failed calls: 50"
+    end = "the upstream answers again, after 90 s and 50 failed calls"
     assert said(caplog) == [("WARNING", warning), ("INFO", end)]
 
 

@@ -4,13 +4,13 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 from proxy.app.loaded import codes_of, programs_of
-from proxy.commands.columns import counted
 from proxy.commands.doctor import Finding, good, machine, wrong
 from proxy.commands.doctor.upstream import Probe, accounts
 from proxy.config.programs import Programs
 from proxy.config.settings import Config, load_config
 from proxy.config.sms_words import load_sms_words
 from proxy.model.errors import ConfigError, YamlFileError
+from proxy.runtime.plural import counted
 
 
 async def examine(

@@ -5,18 +5,19 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from proxy.commands.columns import columns, counted
+from proxy.commands.columns import columns
 from proxy.commands.doctor.answers import Reading, Unread
 from proxy.commands.doctor.questions import MAX_REQUESTS, Pair, Questions
 from proxy.commands.doctor.readings import readings
 from proxy.commands.doctor.report import report_of
 from proxy.commands.doctor.trial import Terms, Trial
 from proxy.commands.doctor.upstream import MIN_LEFT, NamedKey, requests_left, sends_in_clear
-from proxy.commands.lookup.search import nearest
 from proxy.config.codes import Codes
 from proxy.config.settings import Config
+from proxy.endpoint.search import nearest
 from proxy.model import WINDOW
 from proxy.model.errors import ConfigError, HttpError, ProblemError, StoreError
+from proxy.runtime.plural import counted
 from proxy.runtime.urls import shown_host
 from proxy.sandbox.report import Report
 from proxy.sandbox.state.switches import known_switches

@@ -7,11 +7,11 @@ from pathlib import Path
 from proxy.app.readiness import SERVER
 from proxy.app.server import open_socket
 from proxy.app.tls import tls_context
-from proxy.commands.columns import counted
 from proxy.commands.doctor import Finding, good, wrong
 from proxy.commands.health.probe import address, ask, reason
 from proxy.config.settings import Config, Listen
 from proxy.model.errors import HealthError, StoreError, TlsError
+from proxy.runtime.plural import counted
 from proxy.store import (
     OperationKind,
     ReadOnlyStore,

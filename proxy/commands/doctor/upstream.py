@@ -8,7 +8,6 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from proxy.commands.columns import counted
 from proxy.commands.doctor import Finding, good, wrong
 from proxy.config.programs import Programs
 from proxy.config.settings import Config
@@ -16,6 +15,7 @@ from proxy.model import WINDOW, ClientKey, Order
 from proxy.model.errors import Problem, ProblemError, SocketError, StoreError
 from proxy.model.money import dollars
 from proxy.runtime.counters import Counters
+from proxy.runtime.plural import counted
 from proxy.runtime.urls import shown_host
 from proxy.store import OperationKind, file_of, open_read_only, open_store
 from proxy.upstream.budget import Budget

@@ -46,15 +46,15 @@ def _explain_sms(sms: str, path: Path | None, as_json: bool) -> None:
 
 def _explain_request(words: tuple[str, ...], path: Path | None, as_json: bool) -> None:
     from proxy.commands.columns import columns
-    from proxy.commands.explain.explanation import explain as explained
-    from proxy.commands.explain.question import parse_question
+    from proxy.commands.explain.request import explain_request
+    from proxy.endpoint.explain.question import parse_question
     from proxy.model.errors import QuestionError
     from proxy.runtime.printable import visible
 
     config = config_of(path)
     try:
         question = parse_question(words, config.dialect)
-        result = or_exit(lambda: asyncio.run(explained(config, question)))
+        result = or_exit(lambda: asyncio.run(explain_request(config, question)))
     except QuestionError as error:
         raise click.UsageError(visible(str(error))) from error
     click.echo(json.dumps(result.as_json(), indent=1) if as_json else columns(result.facts))

@@ -16,8 +16,8 @@ from proxy.commands.options import config_of, config_option, failed, json_option
 def lookup(text: tuple[str, ...], path: Path | None, as_json: bool) -> None:
     """Find a service or a country by TEXT: a name, a code, an id, a dial code."""
     from proxy.commands.columns import columns
-    from proxy.commands.lookup.search import HEADS, find
     from proxy.config.mappings import load_codes
+    from proxy.endpoint.search import HEADS, find
     from proxy.runtime.printable import visible_json
 
     query, config = " ".join(text), config_of(path)

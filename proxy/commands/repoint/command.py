@@ -91,7 +91,8 @@ def _print_json(files: "list[FileMarks]", tree: "Tree") -> None:
 
 
 def _print_table(files: "list[FileMarks]", tree: "Tree") -> None:
-    from proxy.commands.columns import columns, counted
+    from proxy.commands.columns import columns
+    from proxy.runtime.plural import counted
 
     rows = _rows(files)
     cells = [

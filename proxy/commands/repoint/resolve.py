@@ -7,10 +7,10 @@ such as a host that a library gets by itself, is left to a person, with the word
 
 from collections.abc import Iterable, Sequence
 
-from proxy.app.build import PATHS
 from proxy.commands.repoint.marks import FileMarks, Kind, Mark
 from proxy.commands.repoint.target import Target
 from proxy.commands.repoint.usage import words_of
+from proxy.endpoint.paths import PATHS
 from proxy.legacy.dialects import DIALECTS
 
 LINES = 2

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from proxy.app.build import PATHS
+from proxy.endpoint.paths import PATHS
 from proxy.legacy.dialects import DIALECTS
 from proxy.model.errors import QuestionError
 from proxy.runtime.urls import url_fault

@@ -2,6 +2,7 @@
 
 import { $, el, noun, say, time } from "./dom.js";
 import { SILENT_SECONDS } from "./stream.js";
+import { clock, utc } from "./times.js";
 
 const QUIET_SECONDS = 7;
 const WORDS = { connecting: "connecting", live: "live", lost: "reconnecting", full: "too many pages", out: "sign in again" };
@@ -59,11 +60,12 @@ export class Connection {
   }
 
   showUpstream({ answered_at: answered, failing_since: since, failed, cause, is_out: isOut }) {
-    const last = answered === null ? "no answer since the start" : `last answer ${time(answered)}`;
-    if (since === null) show("upstream-link", answered === null ? "waiting" : "live", answered === null ? "not asked yet" : last);
-    else show("upstream-link", isOut ? "lost" : "waiting", `fails since ${time(since)}, ${failed} ${noun(failed, "request")}; ${last}`);
+    const last = (at) => (answered === null ? "no answer since the start" : `last answer ${at(answered)}`);
+    if (since === null) show("upstream-link", answered === null ? "waiting" : "live", answered === null ? "not asked yet" : last(clock));
+    else show("upstream-link", isOut ? "lost" : "waiting", `fails since ${clock(since)}, ${failed} ${noun(failed, "request")}; ${last(clock)}`);
+    $("upstream-link").title = answered === null ? "" : last(utc);
     banner("upstream-banner", isOut ? `The upstream does not answer since ${time(since)} UTC.` : "",
-      `${failed} ${noun(failed, "request")} failed, at last: ${cause} (${last}). Programs are told to try again, and numbers that were bought stay. Run `, el("code", {}, DOCTOR), " where the proxy runs: it says what is wrong.");
+      `${failed} ${noun(failed, "request")} failed, at last: ${cause} (${last(utc)}). Programs are told to try again, and numbers that were bought stay. Run `, el("code", {}, DOCTOR), " where the proxy runs: it says what is wrong.");
   }
 }
 

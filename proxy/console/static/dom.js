@@ -39,6 +39,17 @@ export function span(seconds) {
 
 export const time = (at) => new Date(at * 1000).toISOString().slice(11, 19);
 
+/** Replaces a list only if it has changed, so that a button keeps its focus. */
+export function list(place, empty, rows, make) {
+  const key = JSON.stringify(rows);
+  if (place.dataset.key === key) return;
+  place.dataset.key = key;
+  const focused = place.contains(document.activeElement) && document.activeElement.dataset.focus;
+  place.replaceChildren(...rows.map(make));
+  if (focused) place.querySelector(`[data-focus="${CSS.escape(focused)}"]`)?.focus();
+  if (empty) empty.hidden = rows.length > 0;
+}
+
 export function options(select, pairs) {
   const chosen = select.value;
   select.replaceChildren(...pairs.map(([value, text]) => el("option", { value }, text)));

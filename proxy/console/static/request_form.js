@@ -1,22 +1,43 @@
-// The form that sends one request as a program would.
+// The form that sends one request as a program would. A purchase says its price first.
 
-import { $, API, ask, el, say } from "./dom.js";
+import { copy } from "./clipboard.js";
+import { $, API, ask, el, options, say } from "./dom.js";
+import { confirmed } from "./question.js";
+import { Quote } from "./quote.js";
+import { LANGUAGES, snippet } from "./snippets.js";
 
 const ORDER = ["service", "country", "maxPrice", "id", "status"];
+const BUYS = new Set(["getNumber", "getNumberV2"]);
+// They change what somebody has paid for.
+const CHANGES = new Set(["setStatus", "cancelActivation", "finishActivation", "swapNumber"]);
+const OFFERED = 50;
 
 export class RequestForm {
   constructor(lists) {
     this.lists = lists;
+    this.isSandbox = false;
     this.form = $("request");
+    this.quote = new Quote(() => this.showButton());
     this.names = { service: new Map(lists.services), country: new Map(lists.countries.map(([id, name]) => [String(id), name])) };
     setOptions("actions", Object.keys(lists.actions).map((action) => [action, ""]));
     setOptions("services", lists.services);
     setOptions("countries", lists.countries);
+    options($("language"), Object.entries(LANGUAGES));
     this.form.elements.dialect.append(...lists.dialects.map((dialect) => el("option", { value: dialect }, dialect)));
     this.form.addEventListener("input", () => this.show());
     this.form.addEventListener("change", (event) => this.resolveName(event.target));
-    this.form.addEventListener("submit", (event) => { event.preventDefault(); this.send(); });
-    $("copy").addEventListener("click", () => this.copy());
+    this.form.addEventListener("submit", (event) => { event.preventDefault(); this.submit(); });
+    $("copy").addEventListener("click", () => copy($("snippet").textContent, LANGUAGES[$("language").value]));
+    this.show();
+  }
+
+  /** In the sandbox nothing costs money: it begins with a purchase, and any word is a key. */
+  openSandbox() {
+    const { action, api_key: key } = this.form.elements;
+    this.isSandbox = true;
+    action.value = "getNumber";
+    key.value ||= "sandbox";
+    say($("key-note"), "any word; bad… is refused");
     this.show();
   }
 
@@ -31,62 +52,65 @@ export class RequestForm {
     this.show();
   }
 
-  fields() {
-    const { elements } = this.form;
-    const takes = this.lists.actions[elements.action.value.trim()] ?? [];
-    return ORDER.filter((field) => takes.includes(field));
-  }
+  get action() { return this.form.elements.action.value.trim(); }
 
   parameters() {
-    const { elements } = this.form;
-    const found = { action: elements.action.value.trim() };
-    for (const field of this.fields()) {
-      const value = elements[field].value.trim();
-      if (value) found[field] = value;
-    }
-    return found;
+    const takes = this.lists.actions[this.action] ?? [];
+    const sent = ORDER.filter((field) => takes.includes(field)).map((field) => [field, this.form.elements[field].value.trim()]);
+    return { action: this.action, ...Object.fromEntries(sent.filter(([, value]) => value)) };
   }
 
   show() {
-    const shown = this.fields();
-    for (const label of this.form.querySelectorAll("[data-field]")) label.hidden = !shown.includes(label.dataset.field);
+    const takes = this.lists.actions[this.action] ?? [];
+    for (const label of this.form.querySelectorAll("[data-field]")) label.hidden = !takes.includes(label.dataset.field);
     for (const field of ["service", "country"]) {
       const value = this.form.elements[field].value.trim();
       say($(`${field}-name`), value ? this.names[field].get(value) ?? "not in the tables" : "");
     }
-    say($("line"), `GET ${this.path("[key]")}`);
+    const { action, ...wish } = this.parameters();
+    const dialect = this.form.elements.dialect.value;
+    this.quote.ask(BUYS.has(action) ? { ...wish, ...(dialect && { dialect }) } : null);
+    say($("snippet"), snippet($("language").value || "address", `${location.origin}${this.path()}`));
+    this.showButton();
   }
 
-  path(key) {
+  showButton() {
+    const { dollars, refused } = this.quote;
+    const buys = BUYS.has(this.action);
+    say($("send"), !buys ? "Send" : dollars !== null ? `Buy for $${dollars.toFixed(2)}` : refused ? `Send: ${refused}` : "Buy at an unknown price");
+  }
+
+  path() {
     const { dialect } = this.form.elements;
-    const query = new URLSearchParams(this.parameters());
-    return `${dialect.value ? `/${dialect.value}` : ""}/stubs/handler_api.php?api_key=${key}&${query}`;
+    return `${dialect.value ? `/${dialect.value}` : ""}/stubs/handler_api.php?api_key=YOUR_KEY&${new URLSearchParams(this.parameters())}`;
   }
 
-  async copy() {
-    const text = `${location.origin}${this.path("YOUR_KEY")}`;
-    try {
-      await navigator.clipboard.writeText(text);
-      say($("copied"), "copied; replace YOUR_KEY by your key");
-    } catch {
-      say($("copied"), text);
+  /** The question before a request that moves money; null where none does. */
+  question(sent) {
+    if (this.isSandbox) return null;
+    if (BUYS.has(sent.action)) {
+      const price = sent.maxPrice ? `at most ${sent.maxPrice} USD` : "a price that is not known";
+      return { title: "Buy a number?", text: `${sent.service ?? "No service"}, country ${sent.country ?? "by default"}, for ${price}. Its account pays at once.`, yes: "Buy", no: "Do not buy" };
     }
+    if (!CHANGES.has(sent.action)) return null;
+    return { title: `Send ${sent.action}?`, text: `It changes activation ${sent.id ?? "without an id"} for its program.`, yes: "Send", no: "Do not send" };
   }
 
-  async send() {
-    const button = this.form.querySelector("[type=submit]");
-    const { dialect, api_key: key } = this.form.elements;
-    button.disabled = true;
-    say($("copied"), "");
+  async submit() {
+    const sent = this.parameters(), { dialect, api_key: key } = this.form.elements;
+    // Never more than the button says, whatever the price is by then.
+    if (BUYS.has(sent.action) && this.quote.dollars !== null) sent.maxPrice ??= this.quote.dollars.toFixed(2);
+    const question = this.question(sent);
+    if (question && !await confirmed(question)) return;
+    $("send").disabled = true;
+    say($("request-note"), "");
     try {
-      this.showAnswer(await ask(`${API}/try`, {
-        dialect: dialect.value, parameters: { api_key: key.value.trim(), ...this.parameters() },
-      }));
+      this.showAnswer(await ask(`${API}/try`, { dialect: dialect.value, parameters: { api_key: key.value.trim(), ...sent } }));
     } catch (error) {
-      say($("copied"), `not sent: ${error.message}`);
-    } finally {
-      button.disabled = false;
+      say($("request-note"), `not sent: ${error.message}`);
     }
+    $("send").disabled = false;
+    this.quote.renew();
   }
 
   showAnswer(answer) {
@@ -112,10 +136,10 @@ export class RequestForm {
   }
 
   offerIds(rows) {
-    const key = rows.slice(0, 50).map((row) => row.row).join();
+    const offered = rows.slice(0, OFFERED), key = offered.map((row) => row.row).join();
     if (key === this.offered) return;
     this.offered = key;
-    setOptions("ids", rows.slice(0, 50).map((row) => [row.id, `+${row.phone} ${row.service_name}`]));
+    setOptions("ids", offered.map((row) => [row.id, `+${row.phone} ${row.service_name}`]));
   }
 }
 

@@ -1,6 +1,7 @@
 // Controls of the simulated upstream, over its control API.
 
 import { $, API, ask, el, options, say } from "./dom.js";
+import { confirmed } from "./question.js";
 
 const CONTROL = "sandbox";
 const ENDED = new Set(["cancelled", "expired", "finished"]);
@@ -19,10 +20,7 @@ export class Sandbox {
     }
     this.on("fault", () => this.addFault());
     $("no-faults").addEventListener("click", () => this.report(ask(`${CONTROL}/faults`, undefined, "DELETE"), (found) => this.showFaults(found)));
-    this.on("reset", () => $("sure").showModal());
-    $("sure").addEventListener("close", () => {
-      if ($("sure").returnValue === "yes") this.report(ask(`${CONTROL}/reset`, { seed: Math.floor(Math.random() * 1e9) }), () => { this.refreshTime(); return "The sandbox is reset."; });
-    });
+    this.on("reset", () => this.reset());
     this.load();
     this.showCompatibility();
   }
@@ -84,6 +82,12 @@ export class Sandbox {
   addFault() {
     const { call, kind, when, times } = $("fault").elements;
     this.report(ask(`${CONTROL}/faults`, { call: call.value, kind: kind.value, when: when.value, times: Number(times.value) }), (found) => this.showFaults(found));
+  }
+
+  async reset() {
+    const text = "Its orders, balances, faults and clock go back to the start.";
+    if (!await confirmed({ title: "Reset the sandbox?", text, yes: "Reset", no: "Keep it" })) return;
+    this.report(ask(`${CONTROL}/reset`, { seed: Math.floor(Math.random() * 1e9) }), () => { this.refreshTime(); return "The sandbox is reset."; });
   }
 
   showFaults({ faults }) {

@@ -5,10 +5,9 @@ from collections.abc import Callable
 
 from proxy.config.programs import sha256
 from proxy.endpoint.actions.call import Call
-from proxy.legacy import answers
+from proxy.legacy import answers, status
 from proxy.legacy.activation import View
 from proxy.legacy.answers import Answer
-from proxy.legacy.status import Phase
 from proxy.model.errors import Problem, ProblemError
 from proxy.purchases.purchase import PurchaseRequest
 
@@ -26,8 +25,8 @@ async def get_number_v2(call: Call) -> Answer:
 async def swap_number(call: Call) -> Answer:
     """This project's own action: another number for an activation, after the hold like a cancel."""
     activation = await call.activation()
-    if activation.phase is not Phase.WAITING:
-        raise ProblemError(Problem.BAD_STATUS, "only a number without an SMS can be swapped")
+    if refused := status.swap_number(activation.phase):
+        raise ProblemError(refused, "only a number without an SMS can be swapped")
     before = activation.order.phone
     try:
         await call.services.purchases.swap(call.key, activation)

@@ -52,6 +52,11 @@ class Dialect:
         word = self.words_of.get(action, {}).get(error.problem) or self.words[error.problem]
         return refusal(word, error.cents or 0, error.parameter)
 
+    def word(self, problem: Problem, action: str = "") -> str:
+        """What a client reads first: without the price, and of JSON the title."""
+        word = self.words_of.get(action, {}).get(problem) or self.words[problem]
+        return (word.text if isinstance(word, Word) else word).partition(":")[0]
+
 
 def refusal(word: str | Word, cents: int = 0, parameter: str = "") -> Answer:
     """A word as an answer. `cents` is the real price; in JSON it is a number of dollars.

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from proxy.app.build import PATHS
 from proxy.config.yaml_file import nearest
 from proxy.endpoint.actions.parameters import BUYS, names_of
+from proxy.endpoint.paths import PATHS
 from proxy.legacy.dialects import DIALECTS, Dialect
 from proxy.legacy.request import Request, parse
 from proxy.model.errors import QuestionError

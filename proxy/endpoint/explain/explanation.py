@@ -1,23 +1,17 @@
 """What a getNumber would buy, by the upstream's public prices: nothing is bought."""
 
 import asyncio
-import os
 from dataclasses import dataclass, field
 from typing import Any
 
-from msgspec.structs import replace
-
-from proxy.app.build import build_services
-from proxy.app.loaded import load
-from proxy.commands.explain.limits import check_limits, describe_limits
-from proxy.commands.explain.parameters import Facts, better_country, better_service, parameters
-from proxy.commands.explain.question import Question
 from proxy.config.programs import Program, Programs
-from proxy.config.settings import Config, StoreConfig
 from proxy.config.yaml_file import nearest
 from proxy.endpoint.actions import ACTIONS, Call, Client
 from proxy.endpoint.actions.numbers import purchase_request
 from proxy.endpoint.actions.parameters import check
+from proxy.endpoint.explain.limits import Usage
+from proxy.endpoint.explain.parameters import Facts, better_country, better_service, parameters
+from proxy.endpoint.explain.question import Question
 from proxy.legacy.answers import Answer
 from proxy.legacy.dialects.dialect import refusal
 from proxy.model import ClientKey, money
@@ -25,10 +19,6 @@ from proxy.model.errors import Problem, ProblemError, QuestionError
 from proxy.model.money import dollars
 from proxy.purchases.buying import CLOSED_SECONDS, SOLD_OUT_SECONDS
 from proxy.services import Services
-from proxy.upstream.client import TIMEOUT_FRACTION
-
-SECONDS = 4.0
-"""The timeout of each request to the upstream."""
 
 BUYS = ("getNumber", "getNumberV2")
 
@@ -61,34 +51,24 @@ class Explanation:
         }
 
 
-async def explain(config: Config, question: Question) -> Explanation:
-    """Raises QuestionError if the action buys nothing, and the errors of build_services."""
-    upstream = replace(config.upstream, timeout=SECONDS / TIMEOUT_FRACTION)
-    # The configured store is the running proxy's.
-    temporary = replace(config, upstream=upstream, store=StoreConfig(url="sqlite://"))
-    services = build_services(load(temporary, os.environ))
-    try:
-        return await _explain(services, question, config.store.url)
-    finally:
-        await services.catalogue.close()
-        await services.upstream.close()
-        await services.store.close()
-
-
-async def _explain(services: Services, question: Question, store: str) -> Explanation:
+async def explain(services: Services, question: Question, usage: Usage) -> Explanation:
+    """Raises QuestionError if the action buys nothing, or if there is no such program."""
     program, problem = _program(services.programs, question)
     dialect, request = question.dialect, question.request
     call = Call(services, dialect, request, program, Client(_no_client))
-    result = Explanation(dialect.name, [("dialect", dialect.name), *parameters(call, question)])
+    # To search a right word for a wrong one takes up to 50 ms.
+    facts = await asyncio.to_thread(lambda: [*parameters(call, question)])
+    result = Explanation(dialect.name, [("dialect", dialect.name), *facts])
     try:
         if problem:
             raise problem
         refused = _refused_action(call)
         if refused is None:
             has_key = bool(question.program or request.text("api_key"))
-            await _check_purchase(call, result, store, program.key if has_key else None)
+            await _check_purchase(call, result, usage, program.key if has_key else None)
     except ProblemError as error:
-        refused, result.why = dialect.refuse(error, request.action), _why(call, error)
+        refused = dialect.refuse(error, request.action)
+        result.why = await asyncio.to_thread(_why, call, error)
     if refused is not None:
         result.refused = _shown(refused)
         result.why = result.why or "the upstream has nothing for this action"
@@ -134,11 +114,11 @@ def _refused_action(call: Call) -> Answer | None:
 
 
 async def _check_purchase(
-    call: Call, result: Explanation, store: str, key: ClientKey | None
+    call: Call, result: Explanation, usage: Usage, key: ClientKey | None
 ) -> None:
     """The checks before a purchase, in the same order. Raises ProblemError."""
     limits, now = call.program.limits, call.services.upstream.wall_clock()
-    result.facts.append(("limits", describe_limits(limits, key, store, now)))
+    result.facts.append(("limits", await usage.described(limits, key, now)))
     check(call.request)
     request = purchase_request(call)
     result.service, result.country = request.pair.what
@@ -154,7 +134,7 @@ async def _check_purchase(
     if money.is_over(request.min_price, cents):
         why = f"the price is {dollars(cents)}, minPrice {dollars(request.min_price or 0)}"
         raise ProblemError(Problem.NO_NUMBERS, why)
-    check_limits(limits, key, cents, store, now)
+    await usage.check(limits, key, cents, now)
 
 
 async def _price(call: Call, result: Explanation) -> ProblemError | None:

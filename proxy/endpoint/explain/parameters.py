@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
-from proxy.commands.explain.question import PARAMETERS, Question
-from proxy.commands.lookup.search import Kind, nearest
 from proxy.config.codes import Country
 from proxy.endpoint.actions import Call
 from proxy.endpoint.actions.parameters import BUYS, Parameter, Use, row_of
+from proxy.endpoint.explain.question import PARAMETERS, Question
+from proxy.endpoint.search import Kind, nearest
 from proxy.model.errors import ProblemError
 from proxy.model.money import dollars
 

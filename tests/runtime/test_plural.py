@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.commands.columns import counted
+from proxy.runtime.plural import counted
 
 PROXY = Path(__file__).parents[2] / "proxy"
 

@@ -1,0 +1,1 @@
+"""What a getNumber would buy, or why not, without buying it."""
