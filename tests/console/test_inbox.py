@@ -242,10 +242,11 @@ return arguments[0].map(visible);
 
 def test_what_cannot_be_seen_is_a_mark_and_what_joins_stays(page):
     unseen = ["\u202e", "\u2066", "\u200f", "\u061c", "\u00ad", "\ufeff", "\u200b", "\u2060",
-              "\u3164", "\u2800", "\u2028", "\x07", "\x7f", "\U000e0041", "\u180e"]  # fmt: skip
+              "\u3164", "\u2800", "\u2028", "\x07", "\x7f", "\U000e0041", "\u180e",
+              "\ufff9"]  # fmt: skip
     marks = page.run(MARKS, [f"a{one}b" for one in unseen])
     assert marks == [f"a⟦U+{ord(one):04X}⟧b" for one in unseen]
-    seen = ["a\nb\tc", "👩‍👩‍👧", "❤️", "می‌خواهم", "क्‍ष", "é ñ 日本", "👍🏽"]
+    seen = ["a\nb\tc", "👩‍👩‍👧", "❤️", "می‌خواهم", "क्‍ष", "é ñ 日本", "👍🏽", "\u06dd"]
     assert page.run(MARKS, seen) == seen
     assert page.run(MARKS, ["1\u200d2"]) == ["1⟦U+200D⟧2"]
 
@@ -254,12 +255,14 @@ def test_each_act_asks_first_and_is_off_with_its_reason(page, desk):
     id, phone = desk.buy("tg")
     page.until(row(phone))
     open_row(page, phone)
+    page.requested()
     page.click(".detail [data-act=cancel]")
     page.until(f"{FOCUSED}.id === 'sure-no'")
     assert phone in page.run("return document.querySelector('#sure').textContent")
     press(page, ESCAPE)
     page.until("!document.querySelector('#sure').open")
-    assert desk.ask(f"action=getStatus&id={id}") == "STATUS_WAIT_CODE", "nothing was done"
+    assert desk.ask(f"action=getStatus&id={id}") == "STATUS_WAIT_CODE"
+    assert not any(address.endswith("/cancel") for address in page.requested()), "nothing was asked"
     desk.sms(phone, "Your code is 5512")
     desk.read(id)
     page.until("document.querySelector('.messages').textContent.includes('5512')")

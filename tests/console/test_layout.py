@@ -2,8 +2,9 @@
 
 import pytest
 
+from proxy.config.settings import ProgramConfig
 from tests.support.axe import violations
-from tests.support.browser import CHROMIUM, CONTRAST, DRIVER
+from tests.support.browser import CHROMIUM, CONTRAST, DRIVER, Stage
 from tests.support.desk import Desk
 from tests.support.process import a_process
 
@@ -177,3 +178,28 @@ def test_a_problem_says_who_sent_what_and_explains_it_in_its_place(page):
     assert "clients read BAD_SERVICE" in text and "since " in text and "request " in text
     assert "service" in page.run("return document.querySelector('.explained dl').innerText")
     show_inbox(page)
+
+
+def test_a_long_name_of_a_program_is_cut_and_its_title_has_all_of_it(browser):
+    name = "a-program-whose-name-is-as-long-as-names-of-programs-can-well-be-and-longer"
+    keys = {"long": ProgramConfig(name=name, upstream_key="sandbox")}
+    with Stage(keys=keys) as stage, Desk(stage.url) as desk:
+        desk.buy("wa", key="long")
+        desk.ask("action=getNumber&service=telegram", key="long")
+        browser.driver.get(f"{stage.url}/console")
+        browser.until(f"{ROWS}.length === 1 && document.querySelector('#problems .who')")
+        for width in (320, 1280):
+            look(browser, width, 900)
+            show_inbox(browser)
+            browser.run("document.querySelector('.opener[aria-expanded=false]')?.click()")
+            assert browser.run(SIDEWAYS) <= width
+            assert browser.run(CUT) == []
+            assert browser.run(f"return document.querySelector('.facts .cut').title === '{name}'")
+            browser.run("document.querySelector('#operations-tab').click()")
+            assert browser.run(SIDEWAYS) <= width
+            assert browser.run(CUT) == []
+            who = "document.querySelector('#problems .who')"
+            assert browser.run(f"return {who}.scrollWidth > {who}.clientWidth"), "it is cut"
+        # The sandbox of this process has no report.
+        browser.warnings()
+        browser.driver.get("about:blank")

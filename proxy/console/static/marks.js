@@ -3,7 +3,7 @@
 // Joiners stay between what they join: in emoji, Arabic and the scripts of India.
 const JOINED = String.raw`[\p{Extended_Pictographic}\p{Emoji_Modifier}\uFE0F\p{Script=Arabic}\p{Script=Devanagari}\p{Script=Bengali}\p{Script=Tamil}\p{Script=Telugu}\p{Script=Malayalam}\p{Script=Sinhala}]`;
 const UNSEEN = new RegExp(
-  String.raw`(?!(?<=${JOINED})[\u200C\u200D](?=${JOINED}))(?!(?<=\p{Emoji})[\uFE0E\uFE0F])[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Default_Ignorable_Code_Point}\u2028\u2029\u2800]`, "gu");
+  String.raw`(?!(?<=${JOINED})[\u200C\u200D](?=${JOINED}))(?!(?<=\p{Emoji})[\uFE0E\uFE0F])[\p{Cc}\p{Co}\p{Cs}\p{Default_Ignorable_Code_Point}\u2028\u2029\u2800\uFFF9-\uFFFB]`, "gu");
 const BREAKS = new Set(["\n", "\t", "\r"]);
 
 /** U+202E of a character. */
