@@ -2,6 +2,7 @@
 
 import asyncio
 from itertools import product
+from types import SimpleNamespace
 
 import pytest
 
@@ -261,7 +262,7 @@ async def test_money_moves_by_no_get_and_by_no_other_site(world, console):
     ],
 )
 def test_what_is_possible_in_each_state_and_a_reason_for_what_is_not(phase, state, possible):
-    acts = Acts(Programs({}, Limits(), passthrough=True))
+    acts = Acts(SimpleNamespace(programs=Programs({}, Limits(), passthrough=True)))
     told = acts.why_not(ClientKey.of("key"), phase, state, 0.0)
     assert {act for act, why in told.items() if why is None} == possible
     assert all(why for act, why in told.items() if act not in possible)

@@ -66,6 +66,8 @@ class Desk:
             if text:
                 self.sms(phones[name], text)
                 told.append(id)
+            else:
+                assert self.ask(f"action=getStatus&id={id}") == "STATUS_WAIT_CODE"
         for id in told:
             self.read(id)
         self.cancel_early()
