@@ -24,6 +24,7 @@ from proxy.config.settings import Config
 from proxy.endpoint.compatibility import Compatibility
 from proxy.endpoint.endpoint import LegacyEndpoint
 from proxy.endpoint.paths import endpoints, plain_paths
+from proxy.endpoint.response_cache import CurrentCache
 from proxy.forwarding.delivery import ForwardDelivery
 from proxy.legacy.code import FindCode, find_code
 from proxy.legacy.dialects import DIALECTS
@@ -88,7 +89,7 @@ def create_app(
     """
     secrets = secrets or Secrets()
     loaded = load(config, os.environ, secrets, clock, codes)
-    finder = CurrentFinder(loaded.finder)
+    finder, answers = CurrentFinder(loaded.finder), CurrentCache()
     services = build_services(loaded, finder, clock, transport, connect)
     readiness = Readiness(services.upstream, services.reads.lists, services.store)
     forwards = ForwardDelivery(services.targets, services.store, services.counters, clock, outward)
@@ -99,11 +100,11 @@ def create_app(
     metrics = Metrics(
         services.counters, lambda: gauges(services, forwards), lambda: histograms(services)
     )
-    dialects = _legacy_endpoints(config, services, secrets, compatibility)
+    dialects = _legacy_endpoints(config, services, answers, secrets, compatibility)
     plain = plain_paths(dialects, config.dialect)
     legacy = endpoints(dialects, plain)
     console = console_of(config, services, secrets, plain, legacy, sandbox)
-    changeable = Changeable(services, finder, forwards, subscriptions, dialects, plain)
+    changeable = Changeable(services, finder, forwards, subscriptions, dialects, plain, answers)
     reload = Reload(reread or (lambda: config), loaded, changeable, secrets)
     parts = (services, replicas, subscriptions, forwards, console, readiness, reload)
 
@@ -151,13 +152,17 @@ def _replicas(services: Services, secrets: Secrets) -> Replicas:
 
 
 def _legacy_endpoints(
-    config: Config, services: Services, secrets: Secrets, compatibility: Compatibility | None
+    config: Config,
+    services: Services,
+    answers: CurrentCache,
+    secrets: Secrets,
+    compatibility: Compatibility | None,
 ) -> Mapping[str, LegacyEndpoint]:
     """The endpoint of each dialect. They count wrong keys of an address together."""
     failed_keys, timeout, sample = FailedKeyThrottle(), config.upstream.timeout, config.log.sample
     return {
         name: LegacyEndpoint(
-            services, dialect, failed_keys, secrets, timeout, sample, compatibility
+            services, dialect, answers, failed_keys, secrets, timeout, sample, compatibility
         )
         for name, dialect in DIALECTS.items()
     }

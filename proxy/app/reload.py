@@ -15,6 +15,7 @@ from proxy.config.programs import Program, Programs
 from proxy.config.settings import Config, LimitsConfig, values
 from proxy.endpoint.endpoint import LegacyEndpoint
 from proxy.endpoint.paths import ByHost
+from proxy.endpoint.response_cache import CurrentCache
 from proxy.forwarding.delivery import ForwardDelivery
 from proxy.model import ClientKey
 from proxy.model.errors import ConfigError, ProblemError, StoreError, TlsError, YamlFileError
@@ -44,6 +45,7 @@ class Changeable:
     dialects: Mapping[str, LegacyEndpoint]
     plain: ByHost
     """The endpoint of the paths without a dialect."""
+    answers: CurrentCache
     tls: ReplaceableContext | None = None
 
 
@@ -208,8 +210,7 @@ class Reload:
         loaded = replace(loaded, programs=self._with_known_keys(loaded.programs))
         for apply in dict.fromkeys(APPLIED.values()):
             apply(self.parts, loaded)
-        for endpoint in self.parts.dialects.values():
-            endpoint.forget_answers()
+        self.parts.answers.replace()
         if self.parts.tls and tls:
             self.parts.tls.current = tls
         self._current = loaded

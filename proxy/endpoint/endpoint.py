@@ -20,10 +20,10 @@ from proxy.endpoint.actions import ACTIONS, Call, Client
 from proxy.endpoint.actions.parameters import check, ignored
 from proxy.endpoint.compatibility import Compatibility
 from proxy.endpoint.refused import refusal_of
-from proxy.endpoint.response_cache import MAX_BYTES, Reply, ResponseCache
+from proxy.endpoint.response_cache import CurrentCache, Reply
 from proxy.endpoint.scope import header
 from proxy.legacy.answers import Answer, first_word
-from proxy.legacy.dialects import DIALECTS, Dialect
+from proxy.legacy.dialects import Dialect
 from proxy.legacy.dialects.dialect import refusal
 from proxy.legacy.request import MAX_BODY, Request, parse
 from proxy.model import ClientKey, Limits
@@ -84,6 +84,7 @@ class LegacyEndpoint:
         self,
         services: Services,
         dialect: Dialect,
+        answers: CurrentCache,
         failed_keys: FailedKeyThrottle,
         secrets: Secrets,
         timeout: float,
@@ -96,16 +97,15 @@ class LegacyEndpoint:
         self.dialect = dialect
         self._timeout = timeout
         self.sample = sample
-        self._cache = ResponseCache(MAX_BYTES // len(DIALECTS))
+        self._answers = answers
         self._failed_keys = failed_keys
         self._secrets = secrets
         self._run_id, self._numbers = token_hex(4), count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = self._next_id()
-        # A reload replaces it: an answer by the old tables goes into the old one.
-        cache = self._cache
-        cached = cache.get(scope)
+        cache, dialect = self._answers.cache, self.dialect.name
+        cached = cache.get(dialect, scope)
         if cached:
             self._counts[cached.counter] += 1
             await cached.reply.send(send, request_id.encode())
@@ -129,11 +129,7 @@ class LegacyEndpoint:
                 if turn.is_slowed:
                     await self._slow_down(scope)
         await turn.client.send(partial(Reply(answer).send, send, request_id.encode()))
-        cache.put(scope, answer, self._count(turn, answer, begun))
-
-    def forget_answers(self) -> None:
-        """Repeats no answer that was made before."""
-        self._cache = ResponseCache(MAX_BYTES // len(DIALECTS))
+        cache.put(dialect, scope, answer, self._count(turn, answer, begun))
 
     async def ask(
         self, program: Program, parameters: Mapping[str, str]
