@@ -31,6 +31,10 @@ LONG = (
     "replicas/test_money",
     "replicas/test_replicas",
     "bench/test_bench",
+    "product/test_ways",
+    "console/test_browser",
+    "console/test_outages",
+    "testing/test_plugin",
     "product/test_crash",
     "product/test_life",
     "commands/test_command_line",
@@ -50,7 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """More than there are cores: much of the time is waited."""
-    return 2 * (os.cpu_count() or 1)
+    return 3 * (os.cpu_count() or 1)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

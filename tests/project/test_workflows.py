@@ -53,7 +53,15 @@ def test_actionlint_has_nothing_to_say_of_the_workflows():
 
 
 def test_zizmor_has_nothing_to_say_of_the_workflows():
-    command = ("--offline", "--persona", "pedantic", "--no-progress", "--quiet", GITHUB)
+    command = (
+        "--offline",
+        "--persona",
+        "pedantic",
+        "--no-progress",
+        "--quiet",
+        "--color=never",
+        GITHUB,
+    )
     code, said = run(BIN / "zizmor", *command)
     assert (code, said.startswith("No findings to report.")) == (0, True), said
 
