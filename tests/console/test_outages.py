@@ -3,7 +3,7 @@
 import re
 import signal
 import sqlite3
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
 import httpx
 import pytest
@@ -67,7 +67,7 @@ class Site:
         return httpx.get(f"{self.url}/stubs/handler_api.php?api_key=a-key&{query}").text
 
     def run_sql(self, sql):
-        with sqlite3.connect(self.path) as db:
+        with closing(sqlite3.connect(self.path, isolation_level=None)) as db:
             db.execute(sql)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 import pytest
 
@@ -153,7 +153,7 @@ async def test_a_store_that_cannot_be_read_is_said_in_its_place(clock, sandbox, 
 
 
 def run_sql(path, sql):
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute(sql)
 
 

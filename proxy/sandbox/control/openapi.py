@@ -1,6 +1,7 @@
 """The contract of the control API: an OpenAPI 3.1 description, made of the table of its calls."""
 
 from collections.abc import Iterable
+from inspect import cleandoc
 from typing import Any
 
 import msgspec
@@ -30,6 +31,10 @@ def openapi(controls: Iterable[Control]) -> Json:
     found, components = msgspec.json.schema_components(
         types, ref_template="#/components/schemas/{name}"
     )
+    for component in components.values():
+        if text := component.get("description"):
+            # Since Python 3.13 a docstring has no indent.
+            component["description"] = cleandoc(text)
     schemas = dict(zip(types, found, strict=True))
     paths: dict[str, Json] = {}
     for control in controls:
