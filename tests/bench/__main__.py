@@ -9,7 +9,7 @@ paid     what the proxy adds to a purchase, and how many it makes a second
 start    how soon it listens, how much memory it takes
 growth   what a getStatus and a getNumber cost where much is known already
 idle     thousands of idle connections, half-sent requests, a thousand connects at once
-all      one table of all of these but the crowd, about six minutes
+all      one table of all of these but the crowd, about seven minutes
 compare  cpu, paid and start against another revision of the project, in turn
 
 Exit code 1 where a target of the proxy is missed. Run them alone: they share the machine's cores.
